@@ -1,0 +1,16 @@
+"""CryoEM data as Hugging Face datasets. Importing this package registers its builders with `load_dataset`.
+
+Example:
+    >>> from builders import load_dataset
+    >>> load_dataset is __import__("datasets").load_dataset
+    True
+"""
+
+from datasets import load_dataset
+
+from builders.features import EMImage
+from builders.registry import register
+
+__all__ = ["EMImage", "load_dataset"]
+
+register()

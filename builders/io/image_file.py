@@ -1,0 +1,241 @@
+"""Image files on this machine: what a file holds, and any slice of it as an array.
+
+Files are opened for one read and closed again, so nothing here has to survive a fork or a pickle.
+"""
+
+import bz2
+import contextlib
+import gzip
+import io
+import logging
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, PercError, ReadError, TruncatedError
+from builders.io import mrc, npy
+from builders.io.layout import PACKED, Array, Layout
+
+logger = logging.getLogger(__name__)
+
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+_BZIP2_MAGIC = b"BZh"
+_CHUNK = 4 * 1024 * 1024
+_warned: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """What one file holds, read from its header alone.
+
+    Attributes:
+        path: where it is.
+        layout: where its pixels lie, axes as stored.
+        pixel_size: Å per pixel along x; None when the file does not say.
+        etag: size and time of change, to notice that the file is another one now.
+        compressed: the file is a gzip or bzip2 stream of what the layout speaks of.
+        header: the MRC header; None for a NumPy file.
+    """
+
+    path: str
+    layout: Layout
+    pixel_size: float | None
+    etag: str
+    compressed: bool
+    header: mrc.MrcHeader | None = None
+
+
+def describe(path: str | os.PathLike[str]) -> ImageFile:
+    """Read a file's header and check it against the file's size.
+
+    The format is told from the first bytes, not from the name: `.npy` or MRC, plain, gzip or bzip2.
+
+    Raises:
+        NotFoundError: no such file.
+        FormatError: neither a NumPy file of numbers nor an MRC file.
+        TruncatedError: shorter than its header says.
+    """
+    name = os.fspath(path)
+    with _open(name) as raw, _damage_named(name):
+        status = os.fstat(raw.fileno())
+        stream, compressed = _decompressed(raw)
+        head = stream.read(mrc.HEADER_BYTES)
+        size = None if compressed else status.st_size
+        header = None
+        if head.startswith(npy.MAGIC):
+            layout = npy.parse_header(head + stream.read(npy.HEADER_LIMIT - len(head)), size, name)
+            pixel_size = None
+        else:
+            header = mrc.parse_header(head, size, name)
+            layout, pixel_size = header.layout, header.pixel_size
+            _report(header.deviations, name)
+    return ImageFile(name, layout, pixel_size, _etag(status), compressed, header)
+
+
+def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
+    """Read a whole image file, or one slice of it.
+
+    Args:
+        path: an MRC-family or `.npy` file, plain, `.gz` or `.bz2`.
+        index: which entry along the first axis, from 0; None for all.
+
+    Returns:
+        Array in the file's own type, axes as stored: `(nz, ny, nx)` for a whole MRC file, `(ny, nx)` for a slice.
+
+    Raises:
+        NotFoundError: no such file.
+        FormatError: not a readable image file, or no such slice.
+        TruncatedError: the file ends early.
+    """
+    file = describe(path)
+    layout = file.layout if index is None else file.layout.slice(index, file.path)
+    return read_layout(file.path, layout, file.etag)
+
+
+def read_layout(path: str, layout: Layout, etag: str | None = None) -> Array:
+    """Read the pixels that lie at `layout`, and nothing else of a plain file.
+
+    Args:
+        path: the file.
+        layout: where the pixels lie in the decompressed file.
+        etag: what `describe` said; None skips the check that the file is still the same.
+
+    Raises:
+        ChangedError: the file is not the one that was described.
+        TruncatedError: it ends before the last pixel.
+    """
+    with _open(path) as raw, _damage_named(path):
+        if etag is not None and (now := _etag(os.fstat(raw.fileno()))) != etag:
+            msg = f"{path}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
+            raise ChangedError(msg)
+        stream, compressed = _decompressed(raw)
+        stream.seek(layout.offset)
+        pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes)
+        if pixels.size < layout.nbytes:
+            msg = f"{path}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
+            raise TruncatedError(msg)
+        if compressed:
+            stream.read(1)  # at the end of the stream this checks its checksum
+    return layout.decode(pixels)
+
+
+def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes") -> Array:
+    """Read an image file that is held in memory: what `read` does, for bytes.
+
+    Raises:
+        FormatError: not a readable image file, or no such slice.
+        TruncatedError: the bytes end early.
+    """
+    with _damage_named(name):
+        stream, compressed = _decompressed(io.BytesIO(data))
+        head = stream.read(npy.HEADER_LIMIT)
+        size = None if compressed else len(data)
+        if head.startswith(npy.MAGIC):
+            layout = npy.parse_header(head, size, name)
+        else:
+            layout = mrc.parse_header(head, size, name).layout
+        if index is not None:
+            layout = layout.slice(index, name)
+        stream.seek(layout.offset)
+        pixels = _read_growing(stream, layout.nbytes)
+    if pixels.size < layout.nbytes:
+        msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: truncated"
+        raise TruncatedError(msg)
+    return layout.decode(pixels)
+
+
+def memory_map(file: ImageFile) -> Array | None:
+    """The pixels of a plain file, mapped read-only and in stored byte order; None when they need decoding."""
+    plain = file.layout.encoding != PACKED and "ci2" not in file.layout.encoding
+    if not plain or file.compressed:
+        return None
+    order = "F" if file.layout.fortran else "C"
+    return cast(
+        Array,
+        np.memmap(file.path, np.dtype(file.layout.encoding), "r", file.layout.offset, file.layout.shape, order),
+    )
+
+
+def _etag(status: os.stat_result) -> str:
+    """A local file's identity in the form the archives' servers use: size and time of change, hexadecimal."""
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+
+
+def _open(path: str) -> io.FileIO:
+    try:
+        return io.FileIO(path)
+    except FileNotFoundError as err:
+        msg = f"{path}: no such file"
+        raise NotFoundError(msg) from err
+    except IsADirectoryError as err:
+        msg = f"{path}: a folder, expected an image file"
+        raise FormatError(msg) from err
+    except PermissionError as err:
+        msg = f"{path}: no permission to read it"
+        raise AccessError(msg) from err
+
+
+def _decompressed(raw: BinaryIO | io.FileIO) -> tuple[BinaryIO, bool]:
+    """The stream of a file's content, and whether it is a decompressing one.
+
+    The first bytes of gzip and bzip2 cannot begin an MRC file: its first side would be above 2^17.
+    """
+    magic = raw.read(3)
+    raw.seek(0)
+    if magic == _GZIP_MAGIC:
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw)), True
+    if magic == _BZIP2_MAGIC:
+        return cast(BinaryIO, bz2.BZ2File(cast(BinaryIO, raw))), True
+    return cast(BinaryIO, raw), False
+
+
+def _read_exactly(raw: io.FileIO, count: int) -> NDArray[np.uint8]:
+    """`count` bytes straight into the array's own memory; fewer where the file ends."""
+    pixels = np.empty(count, np.uint8)
+    view, done = memoryview(pixels), 0
+    while done < count and (got := raw.readinto(view[done:])):
+        done += got
+    return pixels[:done]
+
+
+def _read_growing(stream: BinaryIO, count: int) -> NDArray[np.uint8]:
+    """As `_read_exactly`, for a size that only the header vouches for: memory grows with what really comes."""
+    data = bytearray()
+    while len(data) < count and (piece := stream.read(min(_CHUNK, count - len(data)))):
+        data += piece
+    return np.frombuffer(data, np.uint8)
+
+
+@contextlib.contextmanager
+def _damage_named(name: str) -> Iterator[None]:
+    """Give the decompressors' many errors one form."""
+    try:
+        yield
+    except PercError:
+        raise
+    except EOFError as err:
+        msg = f"{name}: the compressed stream ends early: the file is truncated"
+        raise TruncatedError(msg) from err
+    except (gzip.BadGzipFile, zlib.error, ValueError) as err:
+        msg = f"{name}: damaged compressed stream: {err}"
+        raise FormatError(msg) from err
+    except OSError as err:
+        if err.errno is None:  # bz2 has no error class of its own
+            msg = f"{name}: damaged compressed stream: {err}"
+            raise FormatError(msg) from err
+        msg = f"{name}: cannot be read: {err.strerror}"
+        raise ReadError(msg) from err
+
+
+def _report(deviations: tuple[str, ...], name: str) -> None:
+    """Say once a process, for each kind of broken rule, that the file was read all the same."""
+    for deviation in deviations:
+        if deviation not in _warned:
+            _warned.add(deviation)
+            logger.warning("%s: %s; read all the same (said once, for this file and others like it)", name, deviation)

@@ -1,0 +1,1 @@
+"""Folders of image files whose names begin with their class."""

@@ -1,0 +1,130 @@
+"""What the files hold: which are readable, and which hold the same pixels as another."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import xxhash
+from tqdm.auto import tqdm
+
+from builders.errors import FormatError, PercError
+from builders.io import image_file
+from builders.io.image_file import ImageFile
+from builders.local_classes.folder import ClassFile
+
+_T = TypeVar("_T")
+
+_READERS = 8
+_SAMPLES = 16
+_SAMPLE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ClassImage:
+    """A readable file with a class: where it stands and what it holds."""
+
+    file: ClassFile
+    image: ImageFile
+
+    @property
+    def label(self) -> str:
+        """Its class."""
+        return self.file.name.label
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A file that cannot be a row, and why."""
+
+    file: ClassFile
+    error: PercError
+
+
+def read_headers(
+    files: Sequence[ClassFile], complex_pixels: bool = False, thorough: bool = False
+) -> Iterator[ClassImage | Unusable]:
+    """Read the files' headers, several at a time, and give the results in the files' order.
+
+    Args:
+        files: which.
+        complex_pixels: whether complex pixels are usable.
+        thorough: also decompress compressed files to their end, since their headers do not tell damage.
+    """
+
+    def look(file: ClassFile) -> ClassImage | Unusable:
+        try:
+            return ClassImage(file, _usable(image_file.describe(file.location), complex_pixels, thorough))
+        except PercError as err:
+            return Unusable(file, err)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        results = pool.map(look, files)
+        yield from _with_bar(results, "Reading headers", len(files))
+
+
+def group_identical(images: Sequence[ClassImage]) -> list[list[ClassImage]]:
+    """Group images that hold the same pixels, whatever their headers, names and compression.
+
+    A few blocks of each file tell most of them apart; only those that agree there are read whole.
+
+    Returns:
+        Groups in the order of their first images; most are of one.
+    """
+    sampled = _grouped(_with_bar(images, "Comparing files", len(images)), _sampled_digest)
+    return [
+        group for alike in sampled for group in (_grouped(alike, _whole_digest) if len(alike) > 1 else [alike])
+    ]
+
+
+def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile:
+    """The image as a row holds it: 2-D or 3-D, a single section as 2-D.
+
+    Raises:
+        FormatError: it has another number of axes, no pixels, or complex ones where those are not wanted.
+    """
+    layout = image.layout.squeezed()
+    if len(layout.shape) not in (2, 3) or not layout.nbytes:
+        msg = f"{image.path}: an array of shape {layout.shape}: expected an image (2 axes) or a volume (3 axes)"
+        raise FormatError(msg)
+    if layout.dtype.kind == "c" and not complex_pixels:
+        msg = f"{image.path}: complex pixels ({layout.dtype}): read them with dtype=None"
+        raise FormatError(msg)
+    if thorough and image.compressed:
+        image_file.read_layout(image.path, layout)
+    return replace(image, layout=layout)
+
+
+def _grouped(images: Iterable[ClassImage], digest: Callable[[ImageFile], str]) -> list[list[ClassImage]]:
+    groups: dict[tuple[str, tuple[int, ...], str], list[ClassImage]] = defaultdict(list)
+    for item in images:
+        layout = item.image.layout
+        groups[layout.encoding, layout.shape, digest(item.image)].append(item)
+    return list(groups.values())
+
+
+def _sampled_digest(image: ImageFile) -> str:
+    """Digest of blocks spread over the pixels; of all pixels where they are few or compressed."""
+    size, start = image.layout.nbytes, image.layout.offset
+    if image.compressed or image.layout.fortran or size <= _SAMPLES * _SAMPLE_BYTES:
+        return _whole_digest(image)
+    digest = xxhash.xxh3_128()
+    file = os.open(image.path, os.O_RDONLY)
+    try:
+        for sample in range(_SAMPLES):
+            digest.update(os.pread(file, _SAMPLE_BYTES, start + (size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1)))
+    finally:
+        os.close(file)
+    return str(digest.hexdigest())
+
+
+def _whole_digest(image: ImageFile) -> str:
+    pixels = image_file.read_layout(image.path, image.layout)
+    return str(xxhash.xxh3_128_hexdigest(memoryview(pixels).cast("B")))
+
+
+def _with_bar(items: Iterable[_T], task: str, total: int) -> Iterator[_T]:
+    """Items, with a progress bar in a terminal when they take longer than a second."""
+    yield from tqdm(items, task, total, unit=" files", disable=None, delay=1, leave=False)

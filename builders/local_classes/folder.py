@@ -1,0 +1,191 @@
+"""Which files there are: a folder's listing, each file with its class, and a fingerprint of it all."""
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.errors import NotFoundError, OptionError
+from builders.io.order import natural_key, natural_path_key
+from builders.local_classes.names import ClassName, parse_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFile:
+    """A file with a class in its name.
+
+    Attributes:
+        location: its absolute path.
+        path: its path relative to the folder, `/`-separated.
+        name: what its name says.
+        state: size and times, which change when it does.
+    """
+
+    location: str
+    path: str
+    name: ClassName
+    state: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a folder, in natural order of their paths.
+
+    Attributes:
+        source: the folder, or what else errors should call it.
+        files: those with a class.
+        skipped: the others: path and reason.
+    """
+
+    source: str
+    files: tuple[ClassFile, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def list_folder(folder: str, recursive: bool = False, extension: str | None = None) -> Listing:
+    """List a folder's class files.
+
+    Args:
+        folder: an existing folder. Hidden files are passed over; symbolic links are followed.
+        recursive: look into its folders, too.
+        extension: only files with this one.
+
+    Raises:
+        NotFoundError: there is no such folder.
+    """
+    root = Path(folder)
+    if not root.exists():
+        parent = next(p for p in root.parents if p.exists())
+        msg = f"data_dir {folder}: no such folder ({parent} is there)"
+        raise NotFoundError(msg)
+    if not root.is_dir():
+        msg = f"data_dir {folder}: not a folder: pass a single file as data_files"
+        raise NotFoundError(msg)
+    return _sorted_listing(folder, _walk(root, recursive), root, extension)
+
+
+def list_named(locations: Iterable[str], folder: str | None, extension: str | None = None) -> Listing:
+    """List files that the caller named.
+
+    Args:
+        locations: paths of local files.
+        folder: what the rows' paths are relative to; None: the deepest folder common to all.
+        extension: only files with this one.
+
+    Raises:
+        OptionError: one is not a local file.
+        NotFoundError: one does not exist.
+    """
+    paths = []
+    for location in dict.fromkeys(locations):
+        if "://" in location:
+            msg = f"data_files names {location}: expected files of this machine"
+            raise OptionError(msg)
+        path = Path(os.path.abspath(location))  # noqa: PTH100 - Path.resolve would follow links out of the folder
+        if not path.is_file():
+            msg = f"data_files names {location}: no such file"
+            raise NotFoundError(msg)
+        paths.append(path)
+    root = Path(folder) if folder else Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
+    if not all(path.is_relative_to(root) for path in paths):
+        root = Path(os.path.commonpath([p.parent for p in paths]))
+    return _sorted_listing("data_files", paths, root, extension)
+
+
+def fingerprint(listings: Iterable[Listing]) -> str:
+    """A digest that changes when a file is added, removed or changed."""
+    digest = hashlib.sha256()
+    for listing in listings:
+        for file in listing.files:
+            digest.update(repr((file.location, file.path, file.state)).encode("utf-8", "surrogateescape"))
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def class_names(listings: Iterable[Listing], wanted: list[str] | None) -> list[str]:
+    """The classes, in the order of their ids: those wanted, or all that there are, naturally sorted.
+
+    Raises:
+        OptionError: a wanted class has no file; the message lists those that have.
+    """
+    listings = list(listings)
+    there = sorted({file.name.label for listing in listings for file in listing.files}, key=natural_key)
+    if wanted is None:
+        return there
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        msg = f"classes: no file of class {', '.join(map(repr, missing))} in {listings[0].source}: "
+        msg += f"there are {', '.join(map(repr, there))}"
+        raise OptionError(msg)
+    ignored = [name for name in there if name not in wanted]
+    if ignored:
+        logger.warning("local_classes: ignoring %d classes not asked for: %s", len(ignored), ", ".join(ignored))
+    return wanted
+
+
+def require_files(listing: Listing) -> None:
+    """Refuse a listing without files, and say what was there instead; report what was passed over.
+
+    Raises:
+        NotFoundError: no file has a class and a known extension.
+    """
+    reasons = Counter(reason for _, reason in listing.skipped)
+    summary = "; ".join(f"{count} with {reason}" for reason, count in reasons.most_common(5))
+    examples = ", ".join(path for path, _ in listing.skipped[:3])
+    if not listing.files:
+        found = f"{len(listing.skipped)} other files ({summary}; such as {examples})" if reasons else "no files at all"
+        msg = f"{listing.source}: no image files named CLASS_suffix.ext, but {found}"
+        raise NotFoundError(msg)
+    if reasons:
+        total = len(listing.skipped)
+        logger.warning("local_classes: passing over %d files: %s (such as %s)", total, summary, examples)
+
+
+def _walk(root: Path, recursive: bool) -> Iterator[Path]:
+    """Files below a folder, without hidden ones, each folder once even when links make circles."""
+    seen = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    waiting.extend([Path(entry.path)] if recursive else [])
+                else:
+                    yield Path(entry.path)
+
+
+def _sorted_listing(source: str, paths: Iterable[Path], root: Path, extension: str | None) -> Listing:
+    files, skipped = [], []
+    for path in paths:
+        relative = path.relative_to(root).as_posix()
+        name = parse_name(path.name)
+        if isinstance(name, str):
+            skipped.append((relative, name))
+        elif extension is not None and name.extension != extension:
+            skipped.append((relative, f"another extension than {extension}"))
+        else:
+            files.append(ClassFile(str(path), relative, name, _state(path)))
+    files.sort(key=lambda file: natural_path_key(file.path))
+    skipped.sort(key=lambda item: natural_path_key(item[0]))
+    return Listing(source, tuple(files), tuple(skipped))
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """What changes when the file does; a link to nothing is left for the reader to refuse."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, -1, -1
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -1,0 +1,232 @@
+"""`load_dataset("local_classes", data_dir=...)`: files named CLASS_suffix.ext as labelled images."""
+
+import functools
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from builders.errors import NotFoundError, OptionError
+from builders.features import EMImage, check_dtype, reference
+from builders.io.order import natural_path_key
+from builders.local_classes.content import ClassImage, Unusable, group_identical, read_headers
+from builders.local_classes.folder import Listing, class_names, fingerprint, list_folder, list_named, require_files
+from builders.local_classes.names import check_extension
+from builders.local_classes.selection import split, take
+from builders.options import (
+    ON_ERROR,
+    OptionedBuilder,
+    check_choice,
+    check_flag,
+    check_fraction,
+    check_integer,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """Options of `local_classes`.
+
+    Attributes:
+        data_dir: the folder. Or name files, by split, with `data_files`; their paths are then relative to it.
+        extension: take only files with this one, such as `"mrc"` or `"npy"`.
+        classes: take only these, and give them the ids 0, 1, ...; default: all, naturally sorted.
+        num_examples: take that many of the files in `train`, stratified by class.
+        validation_fraction: move that share of `train` to a split `validation`, stratified by class; images with
+            the same pixels stay together.
+        seed: decides which files `num_examples` and `validation_fraction` take.
+        recursive: look into the folder's folders, too.
+        dtype: type of the decoded images; None keeps each file's own.
+        on_error: what a damaged file does: `"raise"`, or `"skip"` to leave it out, with a warning.
+        non_finite: what NaN and infinite pixels do when an image is read: `"pass"` (one warning) or `"raise"`.
+        quarantine: write a table of the files left out (path, tab, reason) here; goes with `on_error="skip"`.
+    """
+
+    extension: str | None = None
+    classes: Sequence[str] | None = None
+    num_examples: int | None = None
+    validation_fraction: float | None = None
+    seed: int = 42
+    recursive: bool = False
+    dtype: str | None = "float32"
+    on_error: str = "raise"
+    non_finite: str = "pass"
+    quarantine: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.extension = check_extension(self.extension)
+        self.dtype = check_dtype(self.dtype)
+        check_choice("on_error", self.on_error, ON_ERROR)
+        check_choice("non_finite", self.non_finite, ("pass", "raise"))
+        check_flag("recursive", self.recursive)
+        check_integer("seed", self.seed, least=0)
+        if self.num_examples is not None:
+            check_integer("num_examples", self.num_examples, least=1)
+        if self.validation_fraction is not None:
+            check_fraction("validation_fraction", self.validation_fraction)
+        self._check_classes()
+        self._check_quarantine()
+        if self.data_dir is not None:
+            self.data_dir = str(Path(os.path.abspath(Path(self.data_dir).expanduser())))  # noqa: PTH100
+
+    def _check_classes(self) -> None:
+        if self.classes is None:
+            return
+        if isinstance(self.classes, str) or not all(isinstance(name, str) for name in self.classes):
+            msg = f"classes is {self.classes!r}: expected a list of class names"
+            raise OptionError(msg)
+        self.classes = list(self.classes)
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            msg = f"classes is {self.classes}: expected at least one name, and none twice"
+            raise OptionError(msg)
+
+    def _check_quarantine(self) -> None:
+        if self.quarantine is None:
+            return
+        self.quarantine = str(Path(self.quarantine).expanduser())
+        if self.on_error != "skip":
+            msg = f"quarantine={self.quarantine!r} lists files left out: it needs on_error='skip'"
+            raise OptionError(msg)
+        if not Path(self.quarantine).absolute().parent.is_dir():
+            msg = f"quarantine={self.quarantine!r}: its folder does not exist"
+            raise NotFoundError(msg)
+
+    @functools.cached_property
+    def listings(self) -> dict[str, Listing]:
+        """The class files of each split that the caller named; of the folder, as `train`, otherwise.
+
+        Raises:
+            NotFoundError: no folder, or no class files in it.
+            OptionError: nothing was named, or options contradict each other.
+        """
+        if self.data_files:
+            named = {
+                str(name): list_named(files, self.data_dir, self.extension) for name, files in self.data_files.items()
+            }
+        elif self.data_dir is not None:
+            named = {"train": list_folder(self.data_dir, self.recursive, self.extension)}
+        else:
+            msg = "local_classes needs data_dir='FOLDER' or data_files={'train': 'FOLDER/*.mrc', ...}"
+            raise OptionError(msg)
+        for option in ("num_examples", "validation_fraction"):
+            if getattr(self, option) is not None and "train" not in named:
+                msg = f"{option} takes from the split 'train', but data_files names {', '.join(map(repr, named))}"
+                raise OptionError(msg)
+        if self.validation_fraction is not None and "validation" in named:
+            msg = "validation_fraction makes a split 'validation', which data_files names too: drop one of them"
+            raise OptionError(msg)
+        for listing in named.values():
+            require_files(listing)
+        return named
+
+    @functools.cached_property
+    def class_names(self) -> list[str]:
+        """The classes in the order of their ids."""
+        wanted = None if self.classes is None else list(self.classes)
+        return class_names(self.listings.values(), wanted)
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """Name the cache folder for the options and for the state of every file, so that it is never stale."""
+        options = {k: v for k, v in config_kwargs.items() if k not in ("data_files", "quarantine")}
+        options |= {"data_dir": self.data_dir, "splits": list(self.listings), "classes": self.class_names}
+        options["fingerprint"] = fingerprint(self.listings.values())
+        return str(super().create_config_id(options, custom_features=custom_features))
+
+
+class LocalClasses(OptionedBuilder):
+    """Class-prefixed image files as rows `image`, `label`, `suffix`, `path`, `pixel_size`."""
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = LocalClassesConfig
+    config: LocalClassesConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        features = {
+            "image": EMImage(dtype=self.config.dtype, non_finite=self.config.non_finite),
+            "label": datasets.ClassLabel(names=self.config.class_names),
+            "suffix": datasets.Value("string"),
+            "path": datasets.Value("string"),
+            "pixel_size": datasets.Value("float32"),
+        }
+        return datasets.DatasetInfo(features=datasets.Features(features))
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        return [
+            datasets.SplitGenerator(name=name, gen_kwargs={"images": images}) for name, images in self.splits.items()
+        ]
+
+    def _generate_examples(self, images: list[ClassImage]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for item in images:
+            row = {
+                "image": reference(item.image, item.image.layout),
+                "label": item.label,
+                "suffix": item.file.name.suffix,
+                "path": item.file.path,
+                "pixel_size": item.image.pixel_size,
+            }
+            yield item.file.path, row
+
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Build the index; a quarantine report is written also when the index is taken from the cache."""
+        super().download_and_prepare(*args, **kwargs)
+        if self.config.quarantine is not None:
+            _ = self.splits
+
+    @functools.cached_property
+    def splits(self) -> dict[str, list[ClassImage]]:
+        """The rows of each split, in natural order of their paths.
+
+        Raises:
+            PercError: a file is unusable and `on_error` is `"raise"`, or nothing usable is left.
+            OptionError: the files cannot be divided as asked.
+        """
+        config = self.config
+        left_out: list[Unusable] = []
+        chosen = {name: self._usable(listing, left_out) for name, listing in config.listings.items()}
+        if config.quarantine is not None:
+            _write_quarantine(config.quarantine, left_out)
+        if config.num_examples is not None:
+            chosen["train"] = take(chosen["train"], config.num_examples, config.seed)
+        if config.validation_fraction is not None:
+            sides = split(group_identical(chosen["train"]), config.validation_fraction, config.seed)
+            for name, side in zip(("train", "validation"), sides, strict=True):
+                chosen[name] = sorted(side, key=lambda item: natural_path_key(item.file.path))
+        return chosen
+
+    def _usable(self, listing: Listing, left_out: list[Unusable]) -> list[ClassImage]:
+        """The listing's readable images of the wanted classes; the unreadable ones are added to `left_out`."""
+        config = self.config
+        wanted = set(config.class_names)
+        files = [file for file in listing.files if file.name.label in wanted]
+        usable: list[ClassImage] = []
+        unusable: list[Unusable] = []
+        for item in read_headers(files, config.dtype is None or "complex" in config.dtype, config.on_error == "skip"):
+            if isinstance(item, ClassImage):
+                usable.append(item)
+                continue
+            if config.on_error == "raise":
+                raise item.error
+            logger.warning("local_classes: leaving out %s", item.error)
+            unusable.append(item)
+        if unusable:
+            logger.warning("local_classes: left out %d of %d files of %s", len(unusable), len(files), listing.source)
+            left_out.extend(unusable)
+        if not usable:
+            msg = f"{listing.source}: none of {len(files)} class files is usable"
+            msg += f"; the first one: {unusable[0].error}" if unusable else f": none is of class {', '.join(wanted)}"
+            raise NotFoundError(msg)
+        return usable
+
+
+def _write_quarantine(path: str, left_out: list[Unusable]) -> None:
+    lines = [f"{item.file.location}\t{item.error}\n" for item in left_out]
+    temporary = Path(f"{path}.tmp")
+    temporary.write_text("path\treason\n" + "".join(lines), encoding="utf-8", errors="surrogateescape")
+    temporary.replace(path)

@@ -1,0 +1,84 @@
+"""Options of the builders: what is wrong with one is said in the same words everywhere."""
+
+import dataclasses
+import difflib
+import inspect
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+from datasets import BuilderConfig, GeneratorBasedBuilder
+
+from builders.errors import OptionError, UnknownOptionError
+
+ON_ERROR = ("raise", "skip")
+
+
+class OptionedBuilder(GeneratorBasedBuilder):  # type: ignore[misc]
+    """A builder that knows its options: one it does not have is refused, with the closest ones named."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        inherited = inspect.signature(GeneratorBasedBuilder.__init__).parameters
+        options = [f.name for f in dataclasses.fields(self.BUILDER_CONFIG_CLASS) if f.name not in _INHERITED_FIELDS]
+        reject_unknown(set(kwargs) - set(inherited), [*options, *_INHERITED_FIELDS], type(self).__name__)
+        super().__init__(*args, **kwargs)
+
+
+_INHERITED_FIELDS = [f.name for f in dataclasses.fields(BuilderConfig)]
+
+
+def reject_unknown(given: Iterable[str], known: list[str], owner: str) -> None:
+    """Refuse options that do not exist.
+
+    Raises:
+        UnknownOptionError: names the closest valid options, or all of them when none is close.
+    """
+    for name in sorted(set(given) - set(known)):
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"expected one of {', '.join(known)}"
+        msg = f"{owner} has no option {name!r}: {hint}"
+        raise UnknownOptionError(msg)
+
+
+def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of `allowed`.
+
+    Raises:
+        OptionError: lists what is allowed.
+    """
+    if value not in allowed:
+        msg = f"{name} is {value!r}: expected {' or '.join(map(repr, allowed))}"
+        raise OptionError(msg)
+
+
+def check_integer(name: str, value: Any, least: int) -> None:
+    """Refuse what is not an integer of at least `least`.
+
+    Raises:
+        OptionError: says what was expected.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < least:
+        msg = f"{name} is {value!r}: expected an integer of at least {least}"
+        raise OptionError(msg)
+
+
+def check_fraction(name: str, value: Any) -> None:
+    """Refuse what is not a number above 0 and below 1.
+
+    Raises:
+        OptionError: says what was expected.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
+        msg = f"{name} is {value!r}: expected a number above 0 and below 1"
+        raise OptionError(msg)
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is not a bool.
+
+    Raises:
+        OptionError: says what was expected.
+    """
+    if not isinstance(value, bool):
+        msg = f"{name} is {value!r}: expected True or False"
+        raise OptionError(msg)

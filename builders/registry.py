@@ -1,0 +1,89 @@
+"""Makes our builders' names known to `load_dataset`. With `streaming.py` the only user of datasets' private names.
+
+`datasets` dispatches the names in a table of packaged modules, but resolves data files for them first: from the
+working directory when the caller names none, guessing splits from file names. For our names alone, the factory
+below answers without looking at any file that the caller did not name, and without counting the load remotely.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import datasets.features.features as datasets_features
+import datasets.load as datasets_load
+from datasets.data_files import DataFilesDict, sanitize_patterns
+from datasets.features import LargeList, List
+from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
+
+import builders.features
+from builders.errors import NotFoundError
+
+MODULES = {"local_classes": "builders.local_classes.local_classes"}
+"""Name for `load_dataset` -> module that holds the builder, imported when it is asked for."""
+
+_DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
+_StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
+
+
+class _ModuleFactory(_StockFactory):  # type: ignore[misc]
+    """Stands in for the factory of packaged modules: ours are answered here, all others as before."""
+
+    def __init__(self, name: str, data_dir: str | None = None, data_files: Any = None, **options: Any) -> None:
+        if name not in MODULES:
+            super().__init__(name, data_dir=data_dir, data_files=data_files, **options)
+            return
+        self.name = name
+        self.data_dir = data_dir
+        self.data_files = data_files
+        self.download_config = options.get("download_config")
+
+    def get_module(self) -> Any:
+        if self.name not in MODULES:
+            return super().get_module()
+        module, version_hash = _DISPATCH_TABLE[self.name]
+        arguments = {"dataset_name": self.name, "data_files": self._named_files()}
+        return datasets_load.DatasetModule(module, version_hash, arguments)
+
+    def _named_files(self) -> DataFilesDict:
+        """The files that the caller named, and no others."""
+        if not self.data_files:
+            return DataFilesDict({})
+        base = str(self.data_dir or "")
+        try:
+            return DataFilesDict.from_patterns(
+                sanitize_patterns(self.data_files), base_path=base, download_config=self.download_config
+            )
+        except FileNotFoundError as err:
+            msg = f"{self.name}: data_files={self.data_files!r} name no file: {err}"
+            raise NotFoundError(msg) from err
+
+
+def register() -> None:
+    """Register the feature and the builders. Doing it twice changes nothing."""
+    for name, module in MODULES.items():
+        _DISPATCH_TABLE[name] = (module, hashlib.sha256(module.encode()).hexdigest())
+    if datasets_load.PackagedDatasetModuleFactory is not _ModuleFactory:
+        datasets_load.PackagedDatasetModuleFactory = _ModuleFactory
+    if "EMImage" not in datasets_features._FEATURE_TYPES:
+        datasets_features._FEATURE_TYPES["EMImage"] = builders.features.EMImage
+        datasets_features.encode_nested_example = _listwise(datasets_features.encode_nested_example, "encode_example")
+        datasets_features.decode_nested_example = _listwise(datasets_features.decode_nested_example, "decode_example")
+
+
+def _listwise(stock: Callable[..., Any], method: str) -> Callable[..., Any]:
+    """Let lists of EMImage through.
+
+    To spare work, `datasets` compares a list's first element with its encoded or decoded self; a comparison of
+    arrays has no truth value, so the list is refused or left as it is.
+    """
+
+    def nested(schema: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+        feature = schema.feature if isinstance(schema, List | LargeList) else None
+        if value is None or not isinstance(feature, builders.features.EMImage):
+            return stock(schema, value, *args, **kwargs)
+        if method == "decode_example" and not feature.decode:
+            return list(value)
+        convert = getattr(feature, method)
+        return [None if item is None else convert(item) for item in value]
+
+    return nested
