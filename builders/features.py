@@ -117,17 +117,20 @@ class EMImage:
             FormatError: it is damaged, or its pixels are complex or not finite where that is not allowed.
         """
         name = value.get("path") or "inline image"
-        pixels = _read(value, name)
+        watch = FiniteWatch() if self._needs_watch() else None
+        pixels = _read(value, name, watch)
         if pixels.ndim not in (2, 3):
             msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
             raise FormatError(msg)
-        self._check_finite(pixels, name)
+        if watch is not None and not watch.vouches_for(pixels):
+            self._report_non_finite(pixels, name)
         return cast_pixels(pixels, self.dtype, name)
 
-    def _check_finite(self, pixels: Array, name: str) -> None:
+    def _needs_watch(self) -> bool:
+        return self.non_finite == "raise" or not _warned_non_finite
+
+    def _report_non_finite(self, pixels: Array, name: str) -> None:
         global _warned_non_finite
-        if self.non_finite == "pass" and _warned_non_finite:
-            return
         count = count_non_finite(pixels)
         if not count:
             return
@@ -135,7 +138,7 @@ class EMImage:
         if self.non_finite == "raise":
             raise FormatError(message)
         _warned_non_finite = True
-        logger.warning("%s; passed on (said once; EMImage(non_finite='raise') makes it an error)", message)
+        logger.warning("%s; passed on (said once; non_finite='raise' makes it an error)", message)
 
     def cast_storage(self, storage: pa.Array) -> pa.StructArray:
         """Cast paths, file bytes, dicts or nested lists of numbers, as Arrow arrays, to this feature's storage.
@@ -195,7 +198,7 @@ def check_dtype(dtype: Any) -> str | None:
     if dtype is None:
         return None
     try:
-        name = np.dtype(dtype).name
+        name = str(np.dtype(dtype).name)
     except TypeError:
         name = repr(dtype)
     if name not in DTYPES:
@@ -213,13 +216,40 @@ def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     )
 
 
+class FiniteWatch:
+    """Looks for NaN and infinite pixels while an image is read.
+
+    A sum of squares is finite only where every term is, and costs a tenth of asking each pixel. It can overflow,
+    so that only its finiteness is an answer.
+    """
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._seen = 0
+        self._dtype = np.dtype(np.float32)
+
+    def expect(self, layout: Layout) -> "FiniteWatch | None":
+        """Itself, ready for bytes of this layout; None where they are not plain floats and must be decoded first."""
+        if layout.encoding not in (np.dtype(np.float32).str, np.dtype(np.float64).str):
+            return None
+        self._dtype = np.dtype(layout.encoding)
+        return self
+
+    def __call__(self, piece: NDArray[np.uint8]) -> None:
+        """Look at some of the image's bytes."""
+        whole = piece[: piece.size - piece.size % 8].view(np.ndarray).view(self._dtype)
+        self._sum += float(np.dot(whole, whole))
+        self._seen += whole.nbytes
+
+    def vouches_for(self, pixels: Array) -> bool:
+        """Whether all pixels have been seen and found finite, or are of a type that cannot be otherwise."""
+        return pixels.dtype.kind not in "fc" or (self._seen == pixels.nbytes and bool(np.isfinite(self._sum)))
+
+
 def count_non_finite(pixels: Array) -> int:
-    """Number of NaN and infinite pixels. A sum is enough to see that there is none: they do not cancel."""
+    """Number of NaN and infinite pixels."""
     if pixels.dtype.kind not in "fc":
         return 0
-    with np.errstate(all="ignore"):
-        if np.isfinite(pixels.sum()):
-            return 0
     return int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
 
 
@@ -260,7 +290,7 @@ def _layout(value: dict[str, Any]) -> Layout | None:
     return Layout(tuple(int(n) for n in shape), encoding, int(value.get("offset") or 0))
 
 
-def _read(value: dict[str, Any], name: str) -> Array:
+def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> Array:
     """The pixels of a stored value, in the file's own type."""
     layout, data, index = _layout(value), value.get("bytes"), value.get("index")
     index = None if index is None else int(index)
@@ -273,7 +303,7 @@ def _read(value: dict[str, Any], name: str) -> Array:
         msg = f"{name}: an EMImage reads local files: expected a path on this machine"
         raise FormatError(msg)
     if layout is not None:
-        return image_file.read_layout(name, layout, value.get("etag"))
+        return image_file.read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
     if value.get("etag") is not None:
         file = image_file.describe(name)
         return image_file.read_layout(name, file.layout.squeezed(), value["etag"])
@@ -294,9 +324,7 @@ def _embedded(value: dict[str, Any]) -> dict[str, Any]:
 
 def _storage_array(columns: dict[str, pa.Array], like: pa.Array) -> pa.StructArray:
     """A storage array of some columns, null elsewhere, and null where `like` is."""
-    arrays = [
-        columns[f.name].cast(f.type) if f.name in columns else pa.nulls(len(like), f.type) for f in STORAGE
-    ]
+    arrays = [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(len(like), f.type) for f in STORAGE]
     return pa.StructArray.from_arrays(arrays, fields=list(STORAGE), mask=like.is_null())
 
 

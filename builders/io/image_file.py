@@ -10,24 +10,34 @@ import io
 import logging
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, PercError, ReadError, TruncatedError
+from builders.errors import (
+    AccessError,
+    ChangedError,
+    FormatError,
+    NotFoundError,
+    PercError,
+    ReadError,
+    TruncatedError,
+)
 from builders.io import mrc, npy
-from builders.io.layout import PACKED, Array, Layout
+from builders.io.layout import PACKED, Array, Layout, PixelBuffer
 
 logger = logging.getLogger(__name__)
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _BZIP2_MAGIC = b"BZh"
-_CHUNK = 4 * 1024 * 1024
+_PIECE = 1024 * 1024
 _warned: set[str] = set()
+
+Stream = gzip.GzipFile | bz2.BZ2File | BinaryIO
+Watch = Callable[[NDArray[np.uint8]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +108,14 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
     return read_layout(file.path, layout, file.etag)
 
 
-def read_layout(path: str, layout: Layout, etag: str | None = None) -> Array:
+def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch | None = None) -> Array:
     """Read the pixels that lie at `layout`, and nothing else of a plain file.
 
     Args:
         path: the file.
         layout: where the pixels lie in the decompressed file.
         etag: what `describe` said; None skips the check that the file is still the same.
+        watch: called with the bytes of a plain file, piece by piece, while they are still in the processor's cache.
 
     Raises:
         ChangedError: the file is not the one that was described.
@@ -116,13 +127,13 @@ def read_layout(path: str, layout: Layout, etag: str | None = None) -> Array:
             raise ChangedError(msg)
         stream, compressed = _decompressed(raw)
         stream.seek(layout.offset)
-        pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes)
+        pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
         if pixels.size < layout.nbytes:
             msg = f"{path}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
         if compressed:
             stream.read(1)  # at the end of the stream this checks its checksum
-    return layout.decode(pixels)
+    return layout.decode(pixels).view(np.ndarray)
 
 
 def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes") -> Array:
@@ -150,16 +161,19 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
     return layout.decode(pixels)
 
 
-def memory_map(file: ImageFile) -> Array | None:
-    """The pixels of a plain file, mapped read-only and in stored byte order; None when they need decoding."""
-    plain = file.layout.encoding != PACKED and "ci2" not in file.layout.encoding
-    if not plain or file.compressed:
-        return None
-    order = "F" if file.layout.fortran else "C"
-    return cast(
-        Array,
-        np.memmap(file.path, np.dtype(file.layout.encoding), "r", file.layout.offset, file.layout.shape, order),
-    )
+def memory_map(file: ImageFile) -> Array:
+    """The pixels of a file without reading them: mapped, read-only, in stored byte order.
+
+    Raises:
+        FormatError: they have to be decoded first: the file is compressed, or its mode is complex int16 or 4-bit.
+    """
+    layout = file.layout
+    if file.compressed or layout.encoding == PACKED or "ci2" in layout.encoding:
+        what = "a compressed file" if file.compressed else f"pixels of encoding {layout.encoding!r}"
+        msg = f"{file.path}: {what} cannot be mapped: read it"
+        raise FormatError(msg)
+    order: Literal["C", "F"] = "F" if layout.fortran else "C"
+    return np.memmap(file.path, np.dtype(layout.encoding), "r", layout.offset, layout.shape, order)
 
 
 def _etag(status: os.stat_result) -> str:
@@ -181,7 +195,7 @@ def _open(path: str) -> io.FileIO:
         raise AccessError(msg) from err
 
 
-def _decompressed(raw: BinaryIO | io.FileIO) -> tuple[BinaryIO, bool]:
+def _decompressed(raw: BinaryIO) -> tuple[Stream, bool]:
     """The stream of a file's content, and whether it is a decompressing one.
 
     The first bytes of gzip and bzip2 cannot begin an MRC file: its first side would be above 2^17.
@@ -189,25 +203,33 @@ def _decompressed(raw: BinaryIO | io.FileIO) -> tuple[BinaryIO, bool]:
     magic = raw.read(3)
     raw.seek(0)
     if magic == _GZIP_MAGIC:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw)), True
+        return gzip.GzipFile(fileobj=raw), True
     if magic == _BZIP2_MAGIC:
-        return cast(BinaryIO, bz2.BZ2File(cast(BinaryIO, raw))), True
-    return cast(BinaryIO, raw), False
+        return bz2.BZ2File(raw), True
+    return raw, False
 
 
-def _read_exactly(raw: io.FileIO, count: int) -> NDArray[np.uint8]:
+def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np.uint8]:
     """`count` bytes straight into the array's own memory; fewer where the file ends."""
-    pixels = np.empty(count, np.uint8)
-    view, done = memoryview(pixels), 0
-    while done < count and (got := raw.readinto(view[done:])):
-        done += got
+    pixels = PixelBuffer((count,), np.uint8)
+    view, done = pixels.data, 0
+    while done < count:
+        piece = view[done : done + _PIECE]
+        filled = 0
+        while filled < len(piece) and (got := raw.readinto(piece[filled:])):
+            filled += got
+        if watch is not None:
+            watch(pixels[done : done + filled])
+        done += filled
+        if filled < len(piece):
+            break
     return pixels[:done]
 
 
-def _read_growing(stream: BinaryIO, count: int) -> NDArray[np.uint8]:
+def _read_growing(stream: Stream, count: int) -> NDArray[np.uint8]:
     """As `_read_exactly`, for a size that only the header vouches for: memory grows with what really comes."""
     data = bytearray()
-    while len(data) < count and (piece := stream.read(min(_CHUNK, count - len(data)))):
+    while len(data) < count and (piece := stream.read(min(_PIECE, count - len(data)))):
         data += piece
     return np.frombuffer(data, np.uint8)
 

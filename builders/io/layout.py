@@ -22,6 +22,15 @@ PACKED = "4bit"
 _COMPLEX_INT16 = {"<ci2": np.dtype("<i2"), ">ci2": np.dtype(">i2")}
 
 
+class PixelBuffer(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
+    """Memory that pixels were just read into and that nothing else refers to: a tensor may share it."""
+
+
+def is_fresh(array: Array) -> bool:
+    """Whether an array is the only user of memory that was read for it."""
+    return isinstance(array.base, PixelBuffer)
+
+
 def native_dtype(encoding: str) -> np.dtype[np.generic]:
     """The dtype, in this machine's byte order, that pixels of this encoding decode to.
 

@@ -74,9 +74,7 @@ def group_identical(images: Sequence[ClassImage]) -> list[list[ClassImage]]:
         Groups in the order of their first images; most are of one.
     """
     sampled = _grouped(_with_bar(images, "Comparing files", len(images)), _sampled_digest)
-    return [
-        group for alike in sampled for group in (_grouped(alike, _whole_digest) if len(alike) > 1 else [alike])
-    ]
+    return [group for alike in sampled for group in (_grouped(alike, _whole_digest) if len(alike) > 1 else [alike])]
 
 
 def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile:
@@ -122,7 +120,7 @@ def _sampled_digest(image: ImageFile) -> str:
 
 def _whole_digest(image: ImageFile) -> str:
     pixels = image_file.read_layout(image.path, image.layout)
-    return str(xxhash.xxh3_128_hexdigest(memoryview(pixels).cast("B")))
+    return str(xxhash.xxh3_128_hexdigest(pixels.data.cast("B")))
 
 
 def _with_bar(items: Iterable[_T], task: str, total: int) -> Iterator[_T]:

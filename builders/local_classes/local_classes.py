@@ -14,7 +14,14 @@ from builders.errors import NotFoundError, OptionError
 from builders.features import EMImage, check_dtype, reference
 from builders.io.order import natural_path_key
 from builders.local_classes.content import ClassImage, Unusable, group_identical, read_headers
-from builders.local_classes.folder import Listing, class_names, fingerprint, list_folder, list_named, require_files
+from builders.local_classes.folder import (
+    Listing,
+    class_names,
+    fingerprint,
+    list_folder,
+    list_named,
+    require_files,
+)
 from builders.local_classes.names import check_extension
 from builders.local_classes.selection import split, take
 from builders.options import (
@@ -48,6 +55,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         quarantine: write a table of the files left out (path, tab, reason) here; goes with `on_error="skip"`.
     """
 
+    data_dir: str | None = None
     extension: str | None = None
     classes: Sequence[str] | None = None
     num_examples: int | None = None

@@ -58,7 +58,9 @@ def split(
             chosen.add(place)
     if not chosen:
         msg = f"validation_fraction is {fraction}: nothing would be left for validation of {sizes.total()} files "
-        msg += f"in {len(sizes)} classes with {len(groups)} different contents: expected a larger fraction or more files"
+        msg += (
+            f"in {len(sizes)} classes with {len(groups)} different contents: expected a larger fraction or more files"
+        )
         raise OptionError(msg)
     validation = [item for place in sorted(chosen) for item in groups[place]]
     train = [item for place, group in enumerate(groups) if place not in chosen for item in group]

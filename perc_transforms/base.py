@@ -1,0 +1,126 @@
+"""The base of all transforms, and their composition."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from perc_transforms.batch import Batch, Rows
+from perc_transforms.errors import TransformError
+
+
+@dataclass(repr=False)
+class Transform:
+    """What every transform is: options in, and a call that takes images in any form.
+
+    A subclass is a dataclass of its options. It says what to do in `apply`, which gets rows whose images have one
+    shape, stacked; `columns` names the values of the rows that it needs or changes. The call accepts
+
+    - a tensor or an array: returns a tensor;
+    - a list of them, of any sizes: returns a list;
+    - a row `{"image": ..., "pixel_size": ..., ...}`, or a batch of rows with a list or a stack of images: returns the
+      same, with `image` transformed and the columns that depend on it kept true.
+
+    Args:
+        spatial_dims: 2 or 3: how many of an image's last axes are space. Default: two axes are an image, three or
+            more a volume. So 2 is for movies, tilt series and stacked batches of bare images.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = ()
+
+    spatial_dims: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.spatial_dims not in (None, 2, 3):
+            msg = f"{type(self).__name__}: spatial_dims is {self.spatial_dims!r}: expected 2, 3 or None"
+            raise TransformError(msg)
+
+    def __call__(self, data: Any) -> Any:
+        """Transform images in whichever form they come.
+
+        Raises:
+            TransformError: the data holds no image that this transform can work on.
+        """
+        batch = Batch(data, type(self).__name__, self.spatial_dims)
+        self.transform(batch)
+        return batch.result()
+
+    def transform(self, batch: Batch) -> None:
+        """Transform a batch in place: shape by shape, each with one call of `apply`."""
+        batch.replace([(places, self.apply(rows)) for places, rows in batch.groups(self.columns)])
+
+    def apply(self, rows: Rows) -> Rows:
+        """Transform rows of one shape; the images given are not to be changed."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        given = [
+            f"{f.name}={value!r}" for f in dataclasses.fields(self) if (value := getattr(self, f.name)) != f.default
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+
+class Compose(Transform):
+    """Transforms one after another.
+
+    Any callable may stand among them (torchvision, torchio, MONAI, a function): it is given each image as a tensor and
+    returns one. It cannot keep other columns true: should it change the scale, `pixel_size` no longer holds.
+
+    Args:
+        transforms: what to apply, first to last.
+        spatial_dims: for those that do not say it themselves; see `Transform`.
+
+    Example:
+        >>> from perc_transforms import Compose, MinMax, Rescale
+        >>> import torch
+        >>> Compose([Rescale(8), MinMax(), torch.sqrt])(torch.rand(16, 16)).shape
+        torch.Size([8, 8])
+    """
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]], *, spatial_dims: int | None = None) -> None:
+        super().__init__(spatial_dims=spatial_dims)
+        self.transforms = list(transforms)
+        for place, transform in enumerate(self.transforms):
+            if not callable(transform):
+                msg = f"Compose: number {place} is {transform!r}: expected a transform or another callable"
+                raise TransformError(msg)
+
+    def transform(self, batch: Batch) -> None:
+        """Apply each in turn; the images stay stacked in between."""
+        default, composer = batch.spatial_dims, batch.owner
+        for transform in self.transforms:
+            batch.owner = getattr(transform, "__name__", type(transform).__name__)
+            if isinstance(transform, Transform):
+                batch.spatial_dims = transform.spatial_dims or default
+                transform.transform(batch)
+            else:
+                batch.map_images(transform)
+        batch.spatial_dims, batch.owner = default, composer
+
+    def __repr__(self) -> str:
+        inner = ", ".join(getattr(t, "__name__", repr(t)) for t in self.transforms)
+        dims = "" if self.spatial_dims is None else f", spatial_dims={self.spatial_dims}"
+        return f"Compose([{inner}]{dims})"
+
+
+@dataclass(repr=False)
+class ToTensor(Transform):
+    """The image as a float32 tensor, and no more: for rows that need no other transform.
+
+    Args:
+        channel: put an axis of length 1 before the others, as convolutional layers want it. It must then come last.
+
+    Example:
+        >>> import numpy as np
+        >>> ToTensor(channel=True)(np.zeros((4, 4), np.int16)).shape
+        torch.Size([1, 4, 4])
+    """
+
+    channel: bool = False
+
+    def apply(self, rows: Rows) -> Rows:
+        """Add the channel axis, if any."""
+        images: Tensor = rows.images.unsqueeze(1) if self.channel else rows.images
+        return dataclasses.replace(rows, images=images)

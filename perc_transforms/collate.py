@@ -1,0 +1,49 @@
+"""Rows -> batch for a DataLoader, where torch's own collate gives up."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import default_collate
+
+from perc_transforms.batch import IMAGE, as_image
+from perc_transforms.errors import TransformError
+
+
+def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Stack rows into a batch: a `collate_fn` for `torch.utils.data.DataLoader`.
+
+    Images of one shape are stacked, numbers become tensors with NaN for null, and everything else becomes a list.
+
+    Raises:
+        TransformError: images of different shapes, which cannot be stacked; the message says what can be done.
+
+    Example:
+        >>> import torch
+        >>> batch = collate([{"image": torch.zeros(4, 4), "pixel_size": None, "path": "a.mrc"}])
+        >>> batch["image"].shape, batch["pixel_size"], batch["path"]
+        (torch.Size([1, 4, 4]), tensor([nan]), ['a.mrc'])
+    """
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return {name: _images(values) if name == IMAGE else _values(values) for name, values in columns.items()}
+
+
+def _images(values: list[Any]) -> torch.Tensor:
+    images = [as_image(value, "collate") for value in values]
+    shapes = {tuple(image.shape) for image in images}
+    if len(shapes) > 1:
+        found = ", ".join(map(str, sorted(shapes)))
+        msg = f"collate: images of shapes {found} do not stack: bring them to one shape with a transform such as "
+        msg += "Rescale(N), or keep them apart with collate_fn=list"
+        raise TransformError(msg)
+    return torch.stack(images)
+
+
+def _values(values: list[Any]) -> Any:
+    numbers = [float("nan") if value is None else value for value in values]
+    if all(value is None for value in values) or any(isinstance(value, float) for value in numbers):
+        values = numbers
+    try:
+        return default_collate(values)
+    except (TypeError, RuntimeError):
+        return values
