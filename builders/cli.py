@@ -1,0 +1,38 @@
+"""The `perc` command. Each builder package adds its own sub-commands."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from builders.errors import PercError
+from builders.local_classes import cli as local_classes
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: the command line, without the program's name; None: this process's.
+
+    Returns:
+        Exit code: 0, 1 after an error that was said on standard error, 130 after Ctrl-C.
+    """
+    parser = argparse.ArgumentParser(prog="perc", description="CryoEM data as Hugging Face datasets.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    local_classes.add_commands(commands)
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="perc: %(message)s", level=logging.WARNING)
+    try:
+        return int(options.run(options))
+    except PercError as err:
+        sys.stderr.write(f"perc: error: {err}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("perc: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; Python would complain once more at exit
+        return 1

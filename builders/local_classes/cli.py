@@ -1,0 +1,68 @@
+"""`perc local-classes ...`."""
+
+import argparse
+import json
+from collections import Counter
+from typing import Any
+
+from builders.local_classes.inspect import Report, inspect_folder
+
+_SHOWN = 20
+
+
+def add_commands(commands: Any) -> None:
+    """Add this builder's commands to the parser of `perc`."""
+    parser = commands.add_parser("local-classes", help="folders of files named CLASS_suffix.ext")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    look = actions.add_parser("inspect", help="classes, shapes, pixel sizes, duplicates and unusable files of a folder")
+    look.add_argument("folder", metavar="DIR")
+    look.add_argument("--recursive", action="store_true", help="look into its folders, too")
+    look.add_argument("--extension", help="only files with this one, such as mrc or npy")
+    look.add_argument("--json", action="store_true", help="print everything found, as JSON")
+    look.set_defaults(run=_inspect)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    """Print the report; 1 when no file of the folder is usable."""
+    report = inspect_folder(arguments.folder, arguments.recursive, arguments.extension)
+    print(json.dumps(report.as_dict(), indent=2) if arguments.json else describe(report))
+    return 0 if report.classes else 1
+
+
+def describe(report: Report) -> str:
+    """The report as a table and lists for people; long lists are cut."""
+    total = sum(summary.files for summary in report.classes.values())
+    lines = [f"{report.folder}: {total} usable files in {len(report.classes)} classes"]
+    rows: list[tuple[str, ...]] = [("class", "files", "distinct", "shape", "type", "pixel size (Å)")]
+    for label, summary in report.classes.items():
+        kinds = (summary.shapes, summary.dtypes, summary.pixel_sizes)
+        rows.append((label, str(summary.files), str(summary.distinct), *map(_kinds, kinds)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if report.classes:
+        lines += ["", *("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)]
+    lines += _listed("groups of files with the same pixels", [" = ".join(group) for group in report.duplicates])
+    lines += _listed("unusable files", [f"{path}: {reason}" for path, reason in report.unusable.items()])
+    lines += _listed("files with NaN or infinite pixels", [f"{p}: {n} pixels" for p, n in report.non_finite.items()])
+    reasons = Counter(report.skipped.values())
+    lines += _listed("files passed over", [f"{count} with {reason}" for reason, count in reasons.most_common()])
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _kinds(counts: dict[str, int]) -> str:
+    """One kind alone, or several with their numbers."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    shown = [f"{kind} ({count})" for kind, count in list(counts.items())[:3]]
+    return ", ".join(shown) + (f" and {len(counts) - 3} more" if len(counts) > 3 else "")
+
+
+def _listed(title: str, items: list[str]) -> list[str]:
+    if not items:
+        return []
+    more = [f"  ... and {len(items) - _SHOWN} more (--json lists all)"] if len(items) > _SHOWN else []
+    return ["", f"{title}: {len(items)}", *(f"  {item}" for item in items[:_SHOWN]), *more]
+
+
+def _printable(text: str) -> str:
+    """Text without control characters, which a file name can hold."""
+    return "".join(c if c.isprintable() else "?" for c in text)

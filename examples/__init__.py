@@ -1,0 +1,1 @@
+"""What the library is for, as programs that run on generated data."""
