@@ -7,6 +7,7 @@ below answers without looking at any file that the caller did not name, and with
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import datasets.features.features as datasets_features
@@ -52,14 +53,19 @@ class _ModuleFactory(_StockFactory):  # type: ignore[misc]
         """The files that the caller named, and no others."""
         if not self.data_files:
             return DataFilesDict({})
-        base = str(self.data_dir or "")
+        base = str(Path(self.data_dir or "").expanduser())
+        patterns = sanitize_patterns(self.data_files)
         try:
-            return DataFilesDict.from_patterns(
-                sanitize_patterns(self.data_files), base_path=base, download_config=self.download_config
-            )
+            files = DataFilesDict.from_patterns(patterns, base_path=base, download_config=self.download_config)
         except FileNotFoundError as err:
             msg = f"{self.name}: data_files={self.data_files!r} name no file: {err}"
             raise NotFoundError(msg) from err
+        for split, found in files.items():
+            if not found:
+                msg = f"{self.name}: data_files name no file for the split {split!r}: {patterns[split]}"
+                msg += f" in {self.data_dir or 'the working directory'}"
+                raise NotFoundError(msg)
+        return files
 
 
 class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
@@ -88,24 +94,28 @@ def register() -> None:
             datasets_formatting._FORMAT_TYPES[name] = _TorchFormatter
     if "EMImage" not in datasets_features._FEATURE_TYPES:
         datasets_features._FEATURE_TYPES["EMImage"] = builders.features.EMImage
-        datasets_features.encode_nested_example = _listwise(datasets_features.encode_nested_example, "encode_example")
-        datasets_features.decode_nested_example = _listwise(datasets_features.decode_nested_example, "decode_example")
+        datasets_features.encode_nested_example = _listwise(datasets_features.encode_nested_example)
+        datasets_features.decode_nested_example = _listwise(datasets_features.decode_nested_example)
 
 
-def _listwise(stock: Callable[..., Any], method: str) -> Callable[..., Any]:
-    """Let lists of EMImage through.
+def _listwise(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Let lists with an EMImage in them through.
 
     To spare work, `datasets` compares a list's first element with its encoded or decoded self; a comparison of
     arrays has no truth value, so the list is refused or left as it is.
     """
 
     def nested(schema: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-        feature = schema.feature if isinstance(schema, List | LargeList) else None
-        if value is None or not isinstance(feature, builders.features.EMImage):
-            return stock(schema, value, *args, **kwargs)
-        if method == "decode_example" and not feature.decode:
-            return list(value)
-        convert = getattr(feature, method)
-        return [None if item is None else convert(item) for item in value]
+        if value is not None and isinstance(schema, List | LargeList) and _holds_image(schema.feature):
+            return [None if item is None else nested(schema.feature, item, *args, **kwargs) for item in value]
+        return stock(schema, value, *args, **kwargs)
 
     return nested
+
+
+def _holds_image(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return any(map(_holds_image, schema.values()))
+    if isinstance(schema, List | LargeList):
+        return _holds_image(schema.feature)
+    return isinstance(schema, builders.features.EMImage)

@@ -121,6 +121,11 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         ChangedError: the file is not the one that was described.
         TruncatedError: it ends before the last pixel.
     """
+    return layout.decode(read_raw(path, layout, etag, watch)).view(np.ndarray)
+
+
+def read_raw(path: str, layout: Layout, etag: str | None = None, watch: Watch | None = None) -> NDArray[np.uint8]:
+    """The bytes that `read_layout` decodes, as they are stored."""
     with _open(path) as raw, _damage_named(path):
         if etag is not None and (now := _etag(os.fstat(raw.fileno()))) != etag:
             msg = f"{path}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
@@ -133,7 +138,7 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
             raise TruncatedError(msg)
         if compressed:
             stream.read(1)  # at the end of the stream this checks its checksum
-    return layout.decode(pixels).view(np.ndarray)
+    return pixels
 
 
 def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes") -> Array:

@@ -104,23 +104,36 @@ def _grouped(images: Iterable[ClassImage], digest: Callable[[ImageFile], str]) -
 
 
 def _sampled_digest(image: ImageFile) -> str:
-    """Digest of blocks spread over the pixels; of all pixels where they are few or compressed."""
+    """Digest of blocks spread over the pixels; of all pixels where they are few."""
     size, start = image.layout.nbytes, image.layout.offset
-    if image.compressed or image.layout.fortran or size <= _SAMPLES * _SAMPLE_BYTES:
+    if size <= _SAMPLES * _SAMPLE_BYTES:
         return _whole_digest(image)
+    places = [(size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1) for sample in range(_SAMPLES)]
     digest = xxhash.xxh3_128()
+    if image.compressed or image.layout.fortran:
+        pixels = _pixel_bytes(image)
+        for place in places:
+            digest.update(pixels[place : place + _SAMPLE_BYTES])
+        return str(digest.hexdigest())
     file = os.open(image.path, os.O_RDONLY)
     try:
-        for sample in range(_SAMPLES):
-            digest.update(os.pread(file, _SAMPLE_BYTES, start + (size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1)))
+        for place in places:
+            digest.update(os.pread(file, _SAMPLE_BYTES, start + place))
     finally:
         os.close(file)
     return str(digest.hexdigest())
 
 
 def _whole_digest(image: ImageFile) -> str:
-    pixels = image_file.read_layout(image.path, image.layout)
-    return str(xxhash.xxh3_128_hexdigest(pixels.data.cast("B")))
+    return str(xxhash.xxh3_128_hexdigest(_pixel_bytes(image)))
+
+
+def _pixel_bytes(image: ImageFile) -> memoryview:
+    """The bytes of an image's pixels as they lie in a plain C-ordered file."""
+    if image.layout.fortran:
+        stored = image_file.read_layout(image.path, image.layout).astype(image.layout.encoding)
+        return stored.data.cast("B")
+    return image_file.read_raw(image.path, image.layout).data
 
 
 def _with_bar(items: Iterable[_T], task: str, total: int) -> Iterator[_T]:

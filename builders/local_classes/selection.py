@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from builders.errors import OptionError
+from builders.io.order import natural_key
 from builders.local_classes.content import ClassImage
 
 
@@ -75,7 +76,7 @@ def apportion(total: int, sizes: Mapping[str, int], least: int = 0) -> dict[str,
         {'a': 3, 'b': 2, 'c': 0}
     """
     whole = sum(sizes.values())
-    exact = {label: total * size / whole for label, size in sizes.items()}
+    exact = {label: total * sizes[label] / whole for label in sorted(sizes, key=natural_key)}
     shares = {label: max(least, int(share)) for label, share in exact.items()}
     while (missing := total - sum(shares.values())) != 0:
         step = 1 if missing > 0 else -1

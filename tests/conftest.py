@@ -1,0 +1,67 @@
+"""What every test gets: a cache of its own, no network beyond loopback, no file left open."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_HOME = tempfile.TemporaryDirectory(prefix="perc-tests-")
+os.environ["HF_HOME"] = _HOME.name
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+import builders.features  # noqa: E402
+from builders.io import image_file  # noqa: E402
+
+torch.set_num_threads(1)
+settings.register_profile("perc", deadline=None, max_examples=60)
+settings.load_profile("perc")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of third-party files that stands beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no third-party test files in {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _said_once_again() -> None:
+    """Warnings that are given once a process are given once a test."""
+    image_file._warned.clear()
+    builders.features._warned_non_finite = False
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def checked(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "127.0.0.1"
+        assert host in ("127.0.0.1", "::1", "localhost"), f"a test reached for {address}"
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", checked)
+
+
+@pytest.fixture(autouse=True)
+def _no_open_files(tmp_path: Path) -> Iterator[None]:
+    yield
+    links = [_target(link) for link in Path("/proc/self/fd").iterdir()] if Path("/proc/self/fd").exists() else []
+    left = [link for link in links if link.startswith(str(tmp_path)) and not link.endswith((".arrow", ".lock"))]
+    assert not left, f"files left open: {left}"
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115 - a broken link, too, says where it points
+    except OSError:
+        return ""

@@ -1,0 +1,152 @@
+import bz2
+import gzip
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, TruncatedError
+from builders.io import image_file, mrc
+from builders.io.layout import Layout
+from tests.mrc_encoder import header
+
+COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress}
+
+
+@pytest.fixture
+def volume():
+    return np.random.default_rng(1).standard_normal((6, 5, 7)).astype(np.float32)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_compressed_files_read_as_plain_ones_whatever_they_are_called(tmp_path, volume, suffix):
+    mrc.write(tmp_path / "x.mrc", volume, pixel_size=2)
+    np.save(tmp_path / "x.npy", volume)
+    for plain in ("x.mrc", "x.npy"):
+        for name in (f"{plain}{suffix}", f"misnamed_{plain}"):
+            (tmp_path / name).write_bytes(COMPRESS[suffix]((tmp_path / plain).read_bytes()))
+            np.testing.assert_array_equal(image_file.read(tmp_path / name), volume)
+            np.testing.assert_array_equal(image_file.read(tmp_path / name, 4), volume[4])
+            assert image_file.describe(tmp_path / name).compressed
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("keep", [5, 0.3, 0.95])
+def test_a_cut_stream_is_truncated(tmp_path, volume, suffix, keep):
+    mrc.write(tmp_path / "x.mrc", volume)
+    data = COMPRESS[suffix]((tmp_path / "x.mrc").read_bytes())
+    path = tmp_path / f"cut.mrc{suffix}"
+    path.write_bytes(data[: keep if keep > 1 else int(len(data) * keep)])
+    with pytest.raises(TruncatedError, match="truncated"):
+        image_file.read(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_damaged_stream_is_an_error_and_never_other_pixels(tmp_path, volume, suffix):
+    mrc.write(tmp_path / "x.mrc", volume)
+    data = bytearray(COMPRESS[suffix]((tmp_path / "x.mrc").read_bytes()))
+    data[len(data) // 2] ^= 0xFF
+    path = tmp_path / f"damaged.mrc{suffix}"
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"damaged\.mrc"):
+        image_file.read(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_bomb_is_read_no_further_than_its_header_says(tmp_path, suffix):
+    path = tmp_path / f"bomb.mrc{suffix}"
+    path.write_bytes(COMPRESS[suffix](bytes(header(16, 16, 1, 2)) + bytes(256 * 2**20)))
+    tracemalloc.start()
+    image_file.read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 2**20
+
+
+def test_a_header_that_promises_more_than_a_stream_holds_costs_no_memory(tmp_path):
+    path = tmp_path / "liar.mrc.gz"
+    path.write_bytes(gzip.compress(bytes(header(2**15, 2**15, 2**10, 2)) + bytes(1000)))
+    tracemalloc.start()
+    with pytest.raises(TruncatedError, match="1000 bytes of pixels"):
+        image_file.read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 2**20
+
+
+def test_only_the_wanted_slice_is_read(tmp_path):
+    path = tmp_path / "sparse.mrcs"
+    with path.open("wb") as file:
+        file.write(header(1024, 1024, 4096, 2))
+        file.truncate(1024 + 4096 * 2**22)  # 16 GiB that take no disk
+    tracemalloc.start()
+    assert image_file.read(path, 4000).shape == (1024, 1024)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * 2**20
+
+
+@pytest.mark.parametrize("index", [-1, 6])
+def test_a_slice_that_is_not_there(tmp_path, volume, index):
+    mrc.write(tmp_path / "x.mrc", volume)
+    with pytest.raises(FormatError, match=f"no slice {index}: expected 0 to 5"):
+        image_file.read(tmp_path / "x.mrc", index)
+
+
+def test_pixels_are_ones_own(tmp_path, volume):
+    mrc.write(tmp_path / "x.mrc", volume)
+    first = image_file.read(tmp_path / "x.mrc")
+    first += 1
+    np.testing.assert_array_equal(image_file.read(tmp_path / "x.mrc"), volume)
+    assert type(first) is np.ndarray
+
+
+def test_a_file_that_changed_is_noticed(tmp_path, volume):
+    path = tmp_path / "x.mrc"
+    mrc.write(path, volume)
+    file = image_file.describe(path)
+    mrc.write(path, volume + 1)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(ChangedError, match="call load_dataset again"):
+        image_file.read_layout(file.path, file.layout, file.etag)
+
+
+def test_a_mapped_file_is_the_read_file(tmp_path, volume):
+    mrc.write(tmp_path / "x.mrc", volume)
+    np.save(tmp_path / "f.npy", np.asfortranarray(volume))
+    for name in ("x.mrc", "f.npy"):
+        mapped = image_file.memory_map(image_file.describe(tmp_path / name))
+        assert isinstance(mapped, np.memmap)
+        np.testing.assert_array_equal(mapped, volume)
+    (tmp_path / "x.mrc.gz").write_bytes(gzip.compress((tmp_path / "x.mrc").read_bytes()))
+    with pytest.raises(FormatError, match="cannot be mapped"):
+        image_file.memory_map(image_file.describe(tmp_path / "x.mrc.gz"))
+
+
+def test_what_is_not_there_or_not_readable(tmp_path):
+    with pytest.raises(NotFoundError, match="no such file"):
+        image_file.read(tmp_path / "none.mrc")
+    with pytest.raises(FormatError, match="a folder"):
+        image_file.read(tmp_path)
+    assert issubclass(NotFoundError, FileNotFoundError)
+    assert issubclass(AccessError, PermissionError)
+
+
+def test_bytes_read_as_files_do(tmp_path, volume):
+    mrc.write(tmp_path / "x.mrc", volume)
+    np.save(tmp_path / "x.npy", volume)
+    for name in ("x.mrc", "x.npy"):
+        data = (tmp_path / name).read_bytes()
+        for form in (data, gzip.compress(data), bz2.compress(data)):
+            np.testing.assert_array_equal(image_file.read_bytes(form), volume)
+            np.testing.assert_array_equal(image_file.read_bytes(form, 2), volume[2])
+        with pytest.raises(TruncatedError):
+            image_file.read_bytes(data[:-1])
+
+
+@pytest.mark.parametrize("encoding", ["<f4", ">f4", "<ci2", "4bit", "|i1", ">u2"])
+def test_a_squeezed_layout_is_the_same_bytes(encoding):
+    layout = Layout((1, 1, 3, 5), encoding, 99)
+    assert layout.squeezed() == Layout((3, 5), encoding, 99)
+    assert layout.squeezed().nbytes == layout.nbytes

@@ -1,0 +1,587 @@
+import bz2
+import gzip
+import json
+import logging
+import os
+import random
+from collections import Counter
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, IterableDataset, load_dataset_builder
+from datasets.distributed import split_dataset_by_node
+from torch.utils.data import DataLoader
+
+import perc_transforms as T
+from builders import EMImage, load_dataset
+from builders.cli import main
+from builders.errors import (
+    ChangedError,
+    FormatError,
+    NotFoundError,
+    OptionError,
+    PercError,
+    TruncatedError,
+    UnknownOptionError,
+)
+from builders.io import mrc
+from tests.mrc_encoder import header, pixels
+
+
+def write(folder, name, seed=0, shape=(6, 6), pixel_size=None):
+    folder.mkdir(exist_ok=True, parents=True)
+    array = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    if name.endswith(".npy"):
+        np.save(folder / name, array)
+    else:
+        mrc.write(folder / name, array, pixel_size=pixel_size)
+    return array
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "images"
+    for place, label in enumerate(["a", "b", "c10", "c9"]):
+        for number in range(10):
+            write(folder, f"{label}_{number}.mrc", seed=100 * place + number, pixel_size=2.5)
+    return folder
+
+
+def load(folder, split="train", **options):
+    return load_dataset("local_classes", data_dir=str(folder), split=split, **options)
+
+
+# what a row is
+
+
+def test_rows_hold_what_the_files_hold(tmp_path):
+    folder = tmp_path / "images"
+    arrays = {
+        "a_x_y.mrc": write(folder, "a_x_y.mrc", 1, (4, 5), pixel_size=1.25),
+        "a_vol.map": write(folder, "a_vol.map", 2, (3, 4, 5)),
+        "b_1.npy": write(folder, "b_1.npy", 3, (7, 2)),
+    }
+    ds = load(folder)
+    assert ds.features["image"] == EMImage()
+    assert ds.features["label"] == ClassLabel(names=["a", "b"])
+    rows = {row["path"]: row for row in ds}
+    assert list(rows) == ["a_vol.map", "a_x_y.mrc", "b_1.npy"]
+    for path, array in arrays.items():
+        np.testing.assert_array_equal(rows[path]["image"], array)
+        assert rows[path]["image"].dtype == np.float32
+    assert [rows[p]["suffix"] for p in rows] == ["vol", "x_y", "1"]
+    assert [rows[p]["label"] for p in rows] == [0, 0, 1]
+    assert rows["a_x_y.mrc"]["pixel_size"] == 1.25
+    assert rows["b_1.npy"]["pixel_size"] is None
+    assert rows["a_vol.map"]["pixel_size"] is None
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_both_forms_give_the_same_rows_in_natural_order(folder, streaming):
+    write(folder, "a_10.mrc", 999)
+    ds = load(folder, streaming=streaming)
+    assert isinstance(ds, IterableDataset if streaming else Dataset)
+    paths = [row["path"] for row in ds]
+    assert paths[:11] == [f"a_{n}.mrc" for n in range(11)]
+    assert ds.features["label"].names == ["a", "b", "c9", "c10"]
+    for ours, theirs in zip(ds, load(folder), strict=True):
+        np.testing.assert_array_equal(ours["image"], theirs["image"])
+        assert ours["label"] == theirs["label"]
+
+
+def test_the_index_is_small_whatever_the_files(tmp_path):
+    folder = tmp_path / "big"
+    folder.mkdir()
+    for number in range(3):
+        with (folder / f"a_{number}.mrc").open("wb") as file:
+            file.write(header(4096, 4096, 64, 2, ispg=1))
+            file.truncate(1024 + 4096 * 4096 * 64 * 4)  # 4 GiB each that take no disk
+    ds = load(folder)
+    assert sum(os.stat(f["filename"]).st_size for f in ds.cache_files) < 20_000  # noqa: PTH116
+    assert len(ds) == 3
+
+
+def test_every_readable_kind_of_file_in_one_folder(tmp_path):
+    folder = tmp_path / "images"
+    array = write(folder, "a_0.mrc", 5, (4, 4))
+    data = (folder / "a_0.mrc").read_bytes()
+    for name in ("a_1.mrcs", "a_2.map", "a_3.rec", "a_4.st", "a_5.MRC"):
+        (folder / name).write_bytes(data)
+    (folder / "a_6.mrc.gz").write_bytes(gzip.compress(data))
+    (folder / "a_7.st.bz2").write_bytes(bz2.compress(data))
+    np.save(folder / "a_8.npy", array.astype(">f8"))
+    np.save(folder / "a_9.npy", np.asfortranarray(array))
+    np.save(folder / "a_10.npy", array[None])
+    ds = load(folder)
+    assert len(ds) == 11
+    for row in ds:
+        np.testing.assert_array_equal(row["image"], array)
+
+
+# options
+
+
+def test_extension_restricts(folder):
+    write(folder, "z_1.npy")
+    assert load(folder, extension="npy")["path"][:] == ["z_1.npy"]
+    assert len(load(folder, extension=".mrc")) == 40
+
+
+def test_classes_choose_and_number(folder, caplog):
+    ds = load(folder, classes=["c9", "a"])
+    assert ds.features["label"].names == ["c9", "a"]
+    assert Counter(ds["label"]) == {0: 10, 1: 10}
+    assert all(row["path"].startswith(("c9", "a")[row["label"]]) for row in ds)
+    ignored = [r.message for r in caplog.records if "ignoring" in r.message]
+    assert ignored == ["local_classes: ignoring 2 classes not asked for: b, c10"]
+
+
+def test_a_class_that_is_not_there_lists_those_that_are(folder):
+    with pytest.raises(OptionError, match=r"'q'.*'a', 'b', 'c9', 'c10'"):
+        load(folder, classes=["a", "q"])
+    with pytest.raises(ValueError, match="list of class names"):
+        load(folder, classes="a")
+    with pytest.raises(OptionError, match="none twice"):
+        load(folder, classes=["a", "a"])
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_num_examples_is_stratified_and_deterministic(folder, streaming):
+    ds = load(folder, num_examples=12, streaming=streaming)
+    rows = list(ds)
+    assert Counter(row["label"] for row in rows) == {0: 3, 1: 3, 2: 3, 3: 3}
+    assert [r["path"] for r in rows] == load(folder, num_examples=12)["path"][:]
+    assert [r["path"] for r in rows] != load(folder, num_examples=12, seed=1)["path"][:]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_validation_is_stratified_disjoint_and_deterministic(folder, streaming):
+    ds = load(folder, split=None, validation_fraction=0.2, streaming=streaming)
+    assert set(ds) == {"train", "validation"}
+    paths = {name: [row["path"] for row in part] for name, part in ds.items()}
+    assert not set(paths["train"]) & set(paths["validation"])
+    assert Counter(path.split("_")[0] for path in paths["validation"]) == {"a": 2, "b": 2, "c9": 2, "c10": 2}
+    again = load(folder, split=None, validation_fraction=0.2)
+    assert paths == {name: part["path"][:] for name, part in again.items()}
+    other = load(folder, split="validation", validation_fraction=0.2, seed=3)
+    assert other["path"][:] != paths["validation"]
+
+
+def test_the_split_is_the_same_wherever_the_folder_stands(folder, tmp_path):
+    moved = tmp_path / "elsewhere"
+    first = load(folder, "validation", validation_fraction=0.3)["path"][:]
+    folder.rename(moved)
+    assert load(moved, "validation", validation_fraction=0.3)["path"][:] == first
+
+
+def test_copies_never_fall_on_both_sides(tmp_path):
+    """As in CAKED's own test folder: 59 files, 28 of them distinct, in several classes."""
+    folder, rng = tmp_path / "copies", random.Random(0)
+    contents = []
+    for number in range(28):
+        write(folder, f"{'abcd'[number % 4]}_{number}.mrc", number)
+        contents.append((folder / f"{'abcd'[number % 4]}_{number}.mrc").read_bytes())
+    for number in range(31):
+        label = "abcd"[rng.randrange(4)]  # also under another class
+        (folder / f"{label}_copy{number}.mrc").write_bytes(rng.choice(contents))
+    for seed in range(5):
+        ds = load(folder, None, validation_fraction=0.25, seed=seed)
+        sides = {name: {(folder / path).read_bytes() for path in part["path"]} for name, part in ds.items()}
+        assert not sides["train"] & sides["validation"]
+        assert set(ds["train"]["label"]) == {0, 1, 2, 3}
+        assert 7 <= len(ds["validation"]) <= 20
+
+
+def test_copies_are_known_by_their_pixels(tmp_path):
+    folder = tmp_path / "copies"
+    for number in range(8):
+        array = write(folder, f"a_{number}.mrc", number, (150, 150))
+        mrc.write(folder / f"a_{number}relabelled.mrc", array, pixel_size=1.0 + number)
+        (folder / f"a_{number}zipped.mrc.gz").write_bytes(gzip.compress((folder / f"a_{number}.mrc").read_bytes()))
+    almost = array.copy()
+    almost[75, 75] += 1
+    mrc.write(folder / "a_8.mrc", almost)
+    ds = load(folder, None, validation_fraction=0.5)
+    sides = [{path.split("_")[1][0] for path in ds[name]["path"]} for name in ("train", "validation")]
+    assert not sides[0] & sides[1]
+
+
+def test_recursive(folder):
+    write(folder / "deeper" / "still", "d_1.mrc", 77)
+    (folder / "loop").symlink_to(folder)
+    assert len(load(folder)) == 40
+    ds = load(folder, recursive=True)
+    assert len(ds) == 41
+    assert "deeper/still/d_1.mrc" in ds["path"]
+
+
+def test_dtype_none_keeps_the_files_own(tmp_path):
+    folder = tmp_path / "images"
+    write(folder, "a_0.mrc")
+    (folder / "a_1.mrc").write_bytes(bytes(header(2, 2, 1, 6)) + pixels([1, 2, 3, 65535], 2, 6))
+    (folder / "a_2.mrc").write_bytes(bytes(header(2, 2, 1, 3)) + pixels([(1, 2)] * 4, 2, 3))
+    ds = load(folder, dtype=None)
+    assert [str(row["image"].dtype) for row in ds] == ["float32", "uint16", "complex64"]
+    with pytest.raises(FormatError, match=r"a_2\.mrc: complex pixels.*dtype=None"):
+        load(folder)
+    integers = load(folder, classes=["a"], on_error="skip")
+    np.testing.assert_array_equal(integers[1]["image"], np.array([[1, 2], [3, 65535]], np.float32))
+    assert load(folder, on_error="skip", dtype="float64")[0]["image"].dtype == np.float64
+
+
+def test_data_files_splits_and_their_paths(folder, tmp_path):
+    write(tmp_path / "held", "b_1.mrc", 5)
+    files = {"train": str(folder / "a*.mrc"), "test": [str(tmp_path / "held" / "b_1.mrc")]}
+    ds = load_dataset("local_classes", data_files=files, validation_fraction=0.2)
+    assert {name: len(part) for name, part in ds.items()} == {"train": 8, "test": 1, "validation": 2}
+    assert ds["test"].features["label"].names == ["a", "b"]
+    assert ds["test"][0]["label"] == 1
+    with pytest.raises(OptionError, match="validation"):
+        load_dataset("local_classes", data_files={"validation": files["train"]}, validation_fraction=0.2)
+
+
+# options that are wrong
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"validation_fractoin": 0.2}, "no option 'validation_fractoin': did you mean 'validation_fraction'"),
+        ({"validation_fraction": 1.0}, "above 0 and below 1"),
+        ({"validation_fraction": 0}, "above 0 and below 1"),
+        ({"validation_fraction": "0.2"}, "above 0 and below 1"),
+        ({"num_examples": 0}, "at least 1"),
+        ({"num_examples": 41}, "at most 40"),
+        ({"num_examples": True}, "integer"),
+        ({"seed": 1.5}, "integer"),
+        ({"dtype": "float31"}, "float32, float64"),
+        ({"on_error": "ignore"}, "'raise' or 'skip'"),
+        ({"non_finite": "drop"}, "'pass' or 'raise'"),
+        ({"recursive": "yes"}, "True or False"),
+        ({"extension": "tif"}, r"\.mrc"),
+        ({"quarantine": "report.tsv"}, "on_error='skip'"),
+    ],
+)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_wrong_option_is_told_with_what_is_right(folder, options, complaint, streaming):
+    with pytest.raises(OptionError, match=complaint):
+        load(folder, streaming=streaming, **options)
+
+
+def test_an_unknown_option_is_a_type_error_as_for_any_call(folder):
+    with pytest.raises(TypeError, match="no option 'apix'"):
+        load(folder, apix=1.0)
+    assert issubclass(UnknownOptionError, ValueError)
+
+
+# folders that are wrong
+
+
+def test_a_missing_folder_says_how_far_the_path_leads(tmp_path):
+    with pytest.raises(NotFoundError, match=r"no such folder \(.* is there\)"):
+        load(tmp_path / "not" / "there")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        load(tmp_path / "file")
+
+
+@pytest.mark.parametrize("names", [[], ["README.md", "x.mrc", "y_1.tif", "_z.mrc", ".a_1.mrc"]])
+def test_a_folder_without_images_says_what_it_holds(tmp_path, names):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("")
+    found = "no class before a '_'.*README.md" if names else "no files at all"
+    with pytest.raises(NotFoundError, match=found):
+        load(folder)
+
+
+def test_other_files_are_passed_over_and_counted(folder, caplog):
+    for name in ("README.md", "notes.md", "x.mrc", "y_1.tif", ".hidden_1.mrc"):
+        (folder / name).write_text("")
+    assert len(load(folder)) == 40
+    said = [r.message for r in caplog.records]
+    assert len(said) == 1
+    assert "passing over 4 files: 2 with unknown extension '.md'; 1 with no class before a '_'" in said[0]
+
+
+# files that are wrong
+
+DAMAGED = {
+    "b_text.mrc": b"This file is corrupted",
+    "b_empty.mrc": b"",
+    "b_cut.mrc": bytes(header(6, 6, 1, 2)) + bytes(100),
+    "b_liar.mrc": bytes(header(6, 6, 1, 2, nsymbt=2**31 - 1)) + bytes(144),
+    "b_colour.mrc": bytes(header(6, 6, 1, 16)) + bytes(108),
+    "b_zip.mrc.gz": gzip.compress(bytes(header(6, 6, 1, 2)) + bytes(144))[:-9],
+    "b_complex.mrc": bytes(header(6, 6, 1, 4)) + bytes(288),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in DAMAGED if name != "b_zip.mrc.gz"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_damaged_file_is_one_clear_error_at_once(folder, name, streaming):
+    (folder / name).write_bytes(DAMAGED[name])
+    with pytest.raises(FormatError, match=name) as caught:
+        load(folder, streaming=streaming)
+    assert isinstance(caught.value, PercError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_damaged_compressed_file_is_an_error_when_it_is_read(folder):
+    (folder / "b_zip.mrc.gz").write_bytes(DAMAGED["b_zip.mrc.gz"])
+    ds = load(folder)
+    with pytest.raises(TruncatedError, match=r"b_zip\.mrc\.gz"):
+        ds[ds["path"].index("b_zip.mrc.gz") if isinstance(ds["path"], list) else list(ds["path"]).index("b_zip.mrc.gz")]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_skip_leaves_damaged_files_out_and_says_so(folder, tmp_path, caplog, streaming):
+    for name, data in DAMAGED.items():
+        (folder / name).write_bytes(data)
+    np.save(folder / "b_pickle.npy", np.array([{}], object), allow_pickle=True)
+    np.save(folder / "b_line.npy", np.zeros(5))
+    np.save(folder / "b_nothing.npy", np.zeros((5, 0)))
+    (folder / "b_dangling.mrc").symlink_to(folder / "nowhere")
+    ds = load(folder, streaming=streaming, on_error="skip", quarantine=str(tmp_path / "report.tsv"))
+    assert len(list(ds)) == 40
+    warnings = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert sum("leaving out" in w for w in warnings) == 11
+    assert warnings[-1] == f"local_classes: left out 11 of 51 files of {folder}"
+    lines = (tmp_path / "report.tsv").read_text().splitlines()
+    assert lines[0] == "path\treason"
+    assert len(lines) == 12
+    assert any(line.startswith(f"{folder / 'b_dangling.mrc'}\t") for line in lines)
+
+
+def test_the_quarantine_report_is_written_from_the_cache_too(folder, tmp_path):
+    (folder / "b_text.mrc").write_bytes(DAMAGED["b_text.mrc"])
+    for report in (tmp_path / "first.tsv", tmp_path / "second.tsv"):
+        load(folder, on_error="skip", quarantine=str(report))
+        assert "b_text.mrc" in report.read_text()
+
+
+def test_nothing_usable_is_an_error_even_with_skip(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "a_0.mrc").write_bytes(b"no image")
+    with pytest.raises(NotFoundError, match=r"none of 1 class files is usable; the first one: .*a_0\.mrc"):
+        load(folder, on_error="skip")
+
+
+def test_nan_pixels_pass_with_a_warning_or_raise(folder, caplog):
+    bad = bytes(header(2, 2, 1, 2)) + pixels([1.0, float("nan"), float("inf"), 2.0], 2, 2)
+    (folder / "a_0.mrc").write_bytes(bad)
+    assert np.isnan(load(folder)[0]["image"]).sum() == 1
+    assert any("2 of 4 pixels are NaN or infinite" in r.message for r in caplog.records)
+    with pytest.raises(FormatError, match=r"a_0\.mrc: 2 of 4 pixels"):
+        load(folder, non_finite="raise")[0]
+
+
+def test_unequal_shapes_say_what_to_do(folder):
+    write(folder, "a_11.mrc", 1, (7, 9))
+    write(folder, "a_12.mrc", 1, (5, 6, 7))
+    ds = load(folder).with_transform(T.ToTensor())
+    with pytest.raises(ValueError, match=r"\(5, 6, 7\), \(6, 6\), \(7, 9\) do not stack.*Rescale.*collate_fn=list"):
+        list(DataLoader(ds, batch_size=64, collate_fn=T.collate))
+    flat = load(folder, classes=["b"]).with_transform(T.Rescale(4))
+    assert next(iter(DataLoader(flat, batch_size=4)))["image"].shape == (4, 4, 4)
+    assert len(next(iter(DataLoader(ds, batch_size=40, collate_fn=list)))) == 40
+
+
+# the cache
+
+
+def cache_file(ds):
+    return ds.cache_files[0]["filename"]
+
+
+def test_an_unchanged_folder_reuses_its_index(folder):
+    first = cache_file(load(folder))
+    stamp = os.stat(first).st_mtime_ns  # noqa: PTH116
+    assert cache_file(load(folder)) == first
+    assert cache_file(load(str(folder) + "/")) == first
+    assert os.stat(first).st_mtime_ns == stamp  # noqa: PTH116
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "content", "same size and time", "other name"])
+def test_a_changed_folder_gets_a_new_one(folder, change):
+    load(folder)
+    victim = folder / "a_0.mrc"
+    status = victim.stat()
+    if change == "added":
+        write(folder, "a_77.mrc", 1)
+    elif change == "removed":
+        victim.unlink()
+    elif change == "other name":
+        victim.rename(folder / "b_77.mrc")
+    else:
+        write(folder, "a_0.mrc", 12345, pixel_size=2.5)
+        if change == "same size and time":
+            os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+    ds = load(folder)
+    expected = sorted(path.name for path in folder.iterdir())
+    assert sorted(ds["path"]) == expected
+    for row in ds:
+        with mrcfile.open(folder / row["path"]) as file:
+            np.testing.assert_array_equal(row["image"], file.data)
+
+
+def test_options_do_not_share_a_cache(folder):
+    kinds = [{}, {"dtype": None}, {"num_examples": 8}, {"classes": ["a", "b"]}, {"classes": ["b", "a"]}, {"seed": 1}]
+    assert len({cache_file(load(folder, **options)) for options in kinds}) == len(kinds)
+
+
+def test_a_file_changed_after_loading_is_noticed(folder):
+    ds = load(folder)
+    write(folder, "a_0.mrc", 4321, (9, 9))
+    with pytest.raises(ChangedError, match="call load_dataset again"):
+        ds[0]
+
+
+def test_files_prepared_as_parquet_are_self_contained(folder, tmp_path):
+    builder = load_dataset_builder("local_classes", data_dir=str(folder))
+    builder.download_and_prepare(str(tmp_path / "parquet"), file_format="parquet")
+    expected = [row["image"] for row in load(folder)]
+    folder.rename(tmp_path / "gone")
+    files = str(tmp_path / "parquet" / "*.parquet")
+    ds = load_dataset("parquet", data_files=files, split="train")
+    np.testing.assert_array_equal([row["image"] for row in ds], expected)
+
+
+# workers, nodes, resuming
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+def test_every_row_comes_once_whatever_the_workers(folder, workers, start):
+    stream = load(folder, streaming=True).map(T.Normalize(), batched=True, batch_size=4)
+    context = start if workers else None
+    loader = DataLoader(stream, batch_size=4, num_workers=workers, multiprocessing_context=context)
+    batches = list(loader)
+    assert sorted(path for batch in batches for path in batch["path"]) == sorted(load(folder)["path"])
+    assert all(isinstance(batch["image"], torch.Tensor) for batch in batches)
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_every_row_comes_once_whatever_the_nodes(folder, nodes):
+    parts = [split_dataset_by_node(load(folder, streaming=True), rank, nodes) for rank in range(nodes)]
+    assert sorted(row["path"] for part in parts for row in part) == sorted(load(folder)["path"])
+
+
+def test_a_resumed_stream_loses_and_doubles_nothing(folder):
+    stream = load(folder, streaming=True)
+    seen = []
+    for row in stream:
+        seen.append(row["path"])
+        if len(seen) == 13:
+            state = stream.state_dict()
+            break
+    again = load(folder, streaming=True)
+    again.load_state_dict(state)
+    assert [*seen, *(row["path"] for row in again)] == load(folder)["path"][:]
+
+
+def test_a_shuffled_stream_is_shuffled_by_files(folder):
+    stream = load(folder, streaming=True)
+    assert stream.num_shards == 40
+    shuffled = [row["path"] for row in stream.shuffle(seed=1, buffer_size=1)]
+    assert sorted(shuffled) == sorted(load(folder)["path"])
+    assert len({path.split("_")[0] for path in shuffled[:10]}) > 1
+
+
+def test_map_style_through_a_loader_to_torch(folder):
+    ds = load(folder).with_transform(T.Compose([T.Rescale(4), T.Normalize(), T.ToTensor(channel=True)]))
+    batch = next(iter(DataLoader(ds, batch_size=5, shuffle=True, num_workers=2, multiprocessing_context="fork")))
+    assert batch["image"].shape == (5, 1, 4, 4)
+    assert batch["pixel_size"].tolist() == [3.75] * 5
+    assert batch["label"].dtype == torch.int64
+
+
+def test_an_unknown_pixel_size_does_not_stop_torchs_collate(tmp_path):
+    for number in range(4):
+        write(tmp_path / "images", f"a_{number}.npy", number)
+    ds = load(tmp_path / "images").with_transform(T.Normalize())
+    assert torch.isnan(next(iter(DataLoader(ds, batch_size=4)))["pixel_size"]).all()
+    stream = load(tmp_path / "images", streaming=True).map(T.Normalize(), batched=True)
+    assert torch.isnan(next(iter(DataLoader(stream, batch_size=4)))["pixel_size"]).all()
+
+
+# third-party files
+
+
+def test_the_shared_class_files_load(shared, tmp_path, caplog):
+    truth = json.loads((shared / "data" / "TRUTH.json").read_text())
+    folder = tmp_path / "caked"
+    folder.mkdir()
+    for path in [*(shared / "data" / "mrc").glob("*"), *(shared / "data" / "npy").glob("*")]:
+        (folder / path.name).symlink_to(path)
+    ds = load(folder, on_error="skip")
+    assert {"1b23", "1dkg", "2", "d", "e", "l"} <= set(ds.features["label"].names)
+    for row in ds:
+        facts = truth[f"{'npy' if row['path'].endswith('npy') else 'mrc'}/{row['path']}"]
+        mean = facts["raw"]["mean"] if "raw" in facts else facts["mean"]
+        assert row["image"].mean(dtype=np.float64) == pytest.approx(mean, rel=1e-5, abs=1e-6)
+
+
+# the command
+
+
+@pytest.fixture
+def messy(folder):
+    (folder / "b_text.mrc").write_bytes(DAMAGED["b_text.mrc"])
+    (folder / "b_zip.mrc.gz").write_bytes(DAMAGED["b_zip.mrc.gz"])
+    (folder / "a_copy.mrc").write_bytes((folder / "c9_3.mrc").read_bytes())
+    (folder / "a_nan.mrc").write_bytes(bytes(header(2, 1, 1, 2)) + pixels([float("nan"), 1.0], 2, 2))
+    (folder / "README.md").write_text("")
+    return folder
+
+
+def test_inspect_tells_people(messy, capsys):
+    assert main(["local-classes", "inspect", str(messy)]) == 0
+    shown = capsys.readouterr().out
+    assert ["c9", "10", "10", "6", "x", "6", "float32", "2.5"] in [line.split() for line in shown.splitlines()]
+    for expected in (
+        f"{messy}: 42 usable files in 4 classes",
+        "a_copy.mrc = c9_3.mrc",
+        "b_text.mrc: 22 bytes",
+        "b_zip.mrc.gz: ",
+        "a_nan.mrc: 1 pixels",
+        "1 with unknown extension '.md'",
+    ):
+        assert expected in shown
+
+
+def test_inspect_tells_scripts(messy, capsys):
+    assert main(["local-classes", "inspect", str(messy), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert list(report["classes"]) == ["a", "b", "c9", "c10"]
+    assert report["classes"]["a"] == {
+        "files": 12,
+        "distinct": 12,
+        "shapes": {"6 x 6": 11, "1 x 2": 1},
+        "dtypes": {"float32": 12},
+        "pixel_sizes": {"2.5": 11, "unknown": 1},
+    }
+    assert report["duplicates"] == [["a_copy.mrc", "c9_3.mrc"]]
+    assert set(report["unusable"]) == {"b_text.mrc", "b_zip.mrc.gz"}
+    assert report["non_finite"] == {"a_nan.mrc": 1}
+    assert report["skipped"] == {"README.md": "unknown extension '.md'"}
+
+
+def test_inspect_of_nothing(tmp_path, capsys):
+    assert main(["local-classes", "inspect", str(tmp_path / "none")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+    assert main(["local-classes", "inspect", str(tmp_path)]) == 1
+    assert "0 usable files" in capsys.readouterr().out
+
+
+def test_names_cannot_write_to_the_terminal(tmp_path, capsys):
+    write(tmp_path / "images", "a_\x1b[31mred.mrc")
+    (tmp_path / "images" / "a_\x1b]0;title\x07.mrc").write_bytes(b"")
+    main(["local-classes", "inspect", str(tmp_path / "images")])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\x07" not in out
