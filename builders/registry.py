@@ -69,16 +69,19 @@ class _ModuleFactory(_StockFactory):  # type: ignore[misc]
 
 
 class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
-    """`with_format("torch")` as before, but a float image that was just read is not copied once more.
+    """`with_format("torch")` as before, but what can be handed on is not copied once more.
 
-    For a large image that copy costs three times as much as reading it.
+    That is a float image that was just read, whose copy costs three times as much as reading it, and a tensor that a
+    transform made, which the stock formatter copies with a warning.
     """
 
     def _tensorize(self, value: Any) -> Any:
-        if isinstance(value, np.ndarray) and value.dtype == np.float32 and is_fresh(value):
-            if not self.torch_tensor_kwargs:
-                import torch
+        if not self.torch_tensor_kwargs:
+            import torch
 
+            if isinstance(value, torch.Tensor):
+                return value.detach()
+            if isinstance(value, np.ndarray) and value.dtype == np.float32 and is_fresh(value):
                 return torch.from_numpy(value)
         return super()._tensorize(value)
 

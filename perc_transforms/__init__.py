@@ -14,7 +14,7 @@ from perc_transforms.errors import PercError, TransformError
 if TYPE_CHECKING:
     from perc_transforms.base import Compose, ToTensor, Transform
     from perc_transforms.blur import GaussianBlur
-    from perc_transforms.collate import collate
+    from perc_transforms.collation import collate
     from perc_transforms.intensity import MinMax, Normalize
     from perc_transforms.spatial import Rescale
 
@@ -39,7 +39,7 @@ _HOMES = {
     "Rescale": "spatial",
     "ToTensor": "base",
     "Transform": "base",
-    "collate": "collate",
+    "collate": "collation",
     "functional": "functional",
 }
 

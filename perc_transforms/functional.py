@@ -75,8 +75,9 @@ def rescale(x: Tensor, shape: Sequence[int], *, spatial_dims: int, stretch: bool
         x: images.
         shape: number of pixels of each spatial axis of the result.
         spatial_dims: 2 or 3.
-        stretch: False: one step for all axes, such that the image just fits `shape` with its true aspect; what it
-            does not cover is filled with its mean. True: each axis has its own step and fills its side.
+        stretch: False: one step for all axes, such that the image just fits `shape` with its true aspect; beyond half
+            its side from its centre, the result is filled with its mean. True: each axis has its own step and fills
+            its side.
 
     Example:
         >>> rescale(torch.full((6, 4), 2.0), (3, 3), spatial_dims=2).shape
@@ -196,6 +197,6 @@ def _interpolation_matrix(n: int, m: int, step: float) -> Tensor:
     cosines = (weights * at_positions.cos()) @ at_pixels.cos().T + (weights * at_positions.sin()) @ at_pixels.sin().T
     matrix = (1.0 + cosines) / n
     if not math.isclose(m * step, n):
-        outside = (positions < -0.5 - 1e-9) | (positions > n - 0.5 + 1e-9)
-        matrix[outside] = 0.0
+        from_centre = positions - n // 2
+        matrix[(from_centre < -n / 2 - 1e-9) | (from_centre >= n / 2 - 1e-9)] = 0.0
     return matrix

@@ -41,15 +41,15 @@ class Rescale(Transform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sides = [self.shape] if isinstance(self.shape, int) else list(self.shape)
-        if not sides or not all(isinstance(n, numbers.Integral) and n > 0 for n in sides):
+        sides = list(self.shape) if isinstance(self.shape, Sequence) else [self.shape]
+        if not sides or not all(isinstance(n, numbers.Integral) and int(n) > 0 for n in sides):
             msg = f"Rescale: shape is {self.shape!r}: expected a number of pixels, or one for each axis"
             raise TransformError(msg)
 
     def apply(self, rows: Rows) -> Rows:
         """Resample the images of one shape in one go."""
         dims = rows.spatial_dims
-        shape = (int(self.shape),) * dims if isinstance(self.shape, int) else tuple(int(n) for n in self.shape)
+        shape = tuple(map(int, self.shape)) if isinstance(self.shape, Sequence) else (int(self.shape),) * dims
         if len(shape) != dims:
             msg = f"Rescale: shape is {shape} for images of {dims} spatial axes {rows.sizes}: expected {dims} numbers"
             raise TransformError(msg)

@@ -295,7 +295,7 @@ def write(path: str | os.PathLike[str], array: Array, pixel_size: float | None =
 
     Example:
         >>> import numpy as np
-        >>> write("/tmp/blob.mrc", np.ones((8, 8, 8), np.float32), pixel_size=2.0)
+        >>> write("blob.mrc", np.ones((8, 8, 8), np.float32), pixel_size=2.0)
     """
     import mrcfile
 

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 
@@ -29,12 +30,8 @@ def test_any_array_of_numbers_comes_back(array, fortran):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_behind_the_magic_give_our_error_or_an_array(data):
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(UserWarning)
-        try:
-            npy.parse_header(npy.MAGIC + data, 6 + len(data))
-        except PercError:
-            pass
+    with contextlib.suppress(PercError):
+        npy.parse_header(npy.MAGIC + data, 6 + len(data))
 
 
 @pytest.mark.parametrize(

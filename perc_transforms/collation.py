@@ -21,8 +21,8 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Example:
         >>> import torch
         >>> batch = collate([{"image": torch.zeros(4, 4), "pixel_size": None, "path": "a.mrc"}])
-        >>> batch["image"].shape, batch["pixel_size"], batch["path"]
-        (torch.Size([1, 4, 4]), tensor([nan]), ['a.mrc'])
+        >>> batch["image"].shape, batch["pixel_size"].isnan(), batch["path"]
+        (torch.Size([1, 4, 4]), tensor([True]), ['a.mrc'])
     """
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return {name: _images(values) if name == IMAGE else _values(values) for name, values in columns.items()}

@@ -1,0 +1,343 @@
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, Features, Value
+from torch.utils.data import DataLoader
+
+import perc_transforms as T
+import perc_transforms.functional as F
+from builders import EMImage
+from builders.errors import PercError
+
+TRANSFORMS = [
+    T.Normalize(),
+    T.MinMax(),
+    T.GaussianBlur(1.5),
+    T.Rescale(6),
+    T.Rescale((6, 7)),
+    T.Rescale(5, stretch=True),
+    T.ToTensor(),
+    T.Compose([T.Rescale(6), T.Normalize(), torch.abs, T.MinMax()]),
+]
+
+
+def images(*shapes, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+
+def close(a, b):
+    torch.testing.assert_close(torch.as_tensor(a), torch.as_tensor(b), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)
+def test_every_form_gives_what_one_image_gives(transform):
+    arrays = images((8, 9), (8, 9), (8, 9))
+    expected = [transform(a) for a in arrays]
+    stack = torch.stack([torch.from_numpy(a) for a in arrays])
+    sizes = [1.0, None, 3.0]
+
+    for one in expected:
+        assert isinstance(one, torch.Tensor)
+        assert one.dtype == torch.float32
+    close(transform(torch.from_numpy(arrays[0])), expected[0])
+    for result in (transform(arrays), transform([torch.from_numpy(a) for a in arrays])):
+        assert isinstance(result, list)
+        close(torch.stack(result), torch.stack(expected))
+    rows = [transform({"image": a, "pixel_size": s, "path": "x"}) for a, s in zip(arrays, sizes, strict=True)]
+    batch = transform({"image": arrays, "pixel_size": sizes, "path": ["x"] * 3})
+    assert isinstance(batch["image"], list)
+    tensors = transform({"image": stack, "pixel_size": torch.tensor([1.0, math.nan, 3.0]), "path": ["x"] * 3})
+    assert isinstance(tensors["image"], torch.Tensor)
+    for place, (row, one) in enumerate(zip(rows, expected, strict=True)):
+        close(row["image"], one)
+        close(batch["image"][place], one)
+        close(tensors["image"][place], one)
+        np.testing.assert_allclose(batch["pixel_size"][place], row["pixel_size"], rtol=1e-6)
+        np.testing.assert_allclose(tensors["pixel_size"][place], row["pixel_size"], rtol=1e-6)
+        assert row["path"] == "x"
+
+
+@pytest.mark.parametrize("transform", [t for t in TRANSFORMS if "(6, 7)" not in repr(t)], ids=repr)
+def test_lists_of_unequal_sizes_equal_one_by_one(transform):
+    arrays = images((8, 9), (5, 4), (8, 9), (3, 4, 5), (16, 2))
+    expected = [transform(a) for a in arrays]
+    for result in (transform(arrays), transform({"image": arrays, "path": ["x"] * 5})["image"]):
+        for one, other in zip(result, expected, strict=True):
+            close(one, other)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)
+def test_a_stack_with_spatial_dims_equals_one_by_one(transform):
+    stack = torch.from_numpy(np.stack(images((8, 9), (8, 9), (8, 9))))
+    flat = pickle.loads(pickle.dumps(transform))
+    flat.spatial_dims = 2
+    expected = torch.stack([transform(image) for image in stack])
+    close(flat(stack), expected)
+    close(flat({"image": stack, "pixel_size": 1.0})["image"], expected)
+
+
+def test_two_axes_are_an_image_and_three_a_volume():
+    stack = torch.from_numpy(np.stack(images((8, 9), (8, 9), (8, 9))))
+    assert T.Rescale(6)(stack).shape == (6, 6, 6)
+    assert T.Rescale(6, spatial_dims=2)(stack).shape == (3, 6, 6)
+    assert T.Compose([T.Rescale(6)], spatial_dims=2)(stack).shape == (3, 6, 6)
+    assert T.Compose([T.Rescale(6, spatial_dims=3)], spatial_dims=2)(stack).shape == (6, 6, 6)
+    assert abs(float(T.Normalize()(stack)[0].mean())) > 1e-4, "a volume is normalised as a whole"
+    assert T.Rescale(6)(stack[None]).shape == (1, 6, 6, 6)
+
+
+def test_the_input_is_never_changed():
+    array = images((8, 9))[0]
+    before = array.copy()
+    row = {"image": array, "pixel_size": 2.0}
+    for transform in TRANSFORMS:
+        out = transform(row)
+        assert out is not row
+        if not isinstance(transform, T.ToTensor):
+            out["image"].mul_(0)
+    np.testing.assert_array_equal(array, before)
+    assert row == {"image": array, "pixel_size": 2.0}
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "float64", "float16", "bool", ">f4", ">i2"])
+def test_other_number_types_become_float32(dtype):
+    array = np.arange(12).reshape(3, 4).astype(dtype)
+    out = T.ToTensor()(array)
+    assert out.dtype == torch.float32
+    np.testing.assert_array_equal(out, array.astype(np.float32))
+
+
+def test_float64_tensors_stay_and_odd_strides_are_fine():
+    assert T.Normalize()(torch.rand(4, 4, dtype=torch.float64)).dtype == torch.float64
+    assert T.Normalize()(torch.rand(4, 4, dtype=torch.float16)).dtype == torch.float32
+    array = images((6, 8))[0]
+    close(T.ToTensor()(array[::-1, ::2]), array[::-1, ::2].copy())
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    close(T.ToTensor()(frozen), array)
+
+
+# metadata
+
+
+@pytest.mark.parametrize(
+    ("transform", "shape", "factor"),
+    [
+        (T.Rescale(32), (64, 64, 64), 2),
+        (T.Rescale(32), (64, 48), 2),
+        (T.Rescale(32), (48, 64), 2),
+        (T.Rescale(64), (32, 32), 0.5),
+        (T.Rescale(33), (65, 65), 65 / 33),
+        (T.Rescale((16, 32)), (64, 64), 4),
+        (T.Rescale(32, stretch=True), (96, 64), 2),
+        (T.Compose([T.Rescale(32), T.Normalize(), T.Rescale(16)]), (64, 64), 4),
+    ],
+    ids=repr,
+)
+def test_pixel_size_follows_the_scale(transform, shape, factor):
+    row = transform({"image": np.ones(shape, np.float32), "pixel_size": 1.5, "label": 3})
+    assert row["pixel_size"] == pytest.approx(1.5 * factor)
+    assert row["label"] == 3
+    tensor_row = transform({"image": torch.ones(shape), "pixel_size": torch.tensor(1.5), "label": torch.tensor(3)})
+    assert float(tensor_row["pixel_size"]) == pytest.approx(1.5 * factor)
+    assert "pixel_size" not in transform({"image": torch.ones(shape)})
+
+
+def test_unequal_sides_keep_their_aspect_and_are_filled_with_the_mean():
+    image = torch.zeros(40, 20)
+    image[:, :] = 2.0
+    image[15:25, 5:15] = 7.0
+    out = T.Rescale(20)(image)
+    assert out.shape == (20, 20)
+    mean = float(image.mean())
+    close(out[:, :5], torch.full((20, 5), mean))
+    close(out[:, 15:], torch.full((20, 5), mean))
+    close(out[:, 5:15], T.Rescale((20, 10))(image))
+    square = T.Rescale(20, stretch=True)(image)
+    assert not torch.allclose(square[:, :5], torch.full((20, 5), mean), atol=0.1)
+
+
+def test_blur_in_angstrom_uses_each_rows_pixel_size():
+    arrays = images((16, 16), (16, 16))
+    out = T.GaussianBlur(sigma_angstrom=6.0)({"image": arrays, "pixel_size": [2.0, 4.0]})
+    close(out["image"][0], T.GaussianBlur(3.0)(arrays[0]))
+    close(out["image"][1], T.GaussianBlur(1.5)(arrays[1]))
+    for missing in (None, math.nan, 0.0):
+        with pytest.raises(T.TransformError, match=r"pixel_size is .*give sigma in pixels"):
+            T.GaussianBlur(sigma_angstrom=6.0)({"image": arrays[0], "pixel_size": missing})
+    with pytest.raises(T.TransformError, match="pixel_size"):
+        T.GaussianBlur(sigma_angstrom=6.0)(arrays[0])
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (np.ones((3, 3), np.complex64), "complex image"),
+        (torch.ones(3, 3, dtype=torch.complex64), "complex image"),
+        (np.array([["a", "b"]]), "expected numbers"),
+        (np.ones(3), "expected 2 axes or more"),
+        (np.ones((0, 3)), "none empty"),
+        ([[1.0], [2.0, 3.0]], "expected 2 axes or more|different lengths"),
+        ([], "empty batch"),
+        ({"image": []}, "empty batch"),
+        ({"picture": np.ones((3, 3))}, "without a column 'image'"),
+        ({"image": None}, "NoneType"),
+        ("x.mrc", "cannot transform str"),
+    ],
+)
+def test_what_cannot_be_transformed_is_told_by_the_transform(data, complaint):
+    with pytest.raises(T.TransformError, match=complaint) as caught:
+        T.Normalize()(data)
+    assert "Normalize" in str(caught.value)
+    with pytest.raises(T.TransformError):
+        T.Compose([T.Normalize()])(data)
+
+
+def test_errors_are_of_one_family():
+    assert issubclass(T.TransformError, PercError)
+    assert issubclass(T.TransformError, ValueError)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: T.Rescale(0),
+        lambda: T.Rescale(2.5),
+        lambda: T.Rescale(()),
+        lambda: T.GaussianBlur(),
+        lambda: T.GaussianBlur(-1),
+        lambda: T.GaussianBlur(1, sigma_angstrom=1),
+        lambda: T.GaussianBlur(math.nan),
+        lambda: T.Normalize(spatial_dims=4),
+        lambda: T.Compose([1]),
+        lambda: T.Compose([T.Rescale(4)])("text"),
+        lambda: T.Rescale((4, 4))(torch.ones(5, 5, 5)),
+        lambda: T.Normalize(spatial_dims=3)(torch.ones(5, 5)),
+        lambda: T.Compose([lambda image: "text"])(torch.ones(5, 5)),
+    ],
+)
+def test_wrong_options_are_told(make):
+    with pytest.raises(T.TransformError, match="expected"):
+        make()
+
+
+# composing
+
+
+def test_compose_is_one_after_another():
+    array = images((9, 9))[0]
+    close(T.Compose([T.Rescale(5), T.MinMax()])(array), T.MinMax()(T.Rescale(5)(array)))
+    close(T.Compose([])(array), array)
+    nested = T.Compose([T.Compose([T.Rescale(5)]), T.MinMax()])
+    close(nested(array), T.MinMax()(T.Rescale(5)(array)))
+
+
+def test_any_callable_is_given_each_image():
+    shapes = []
+
+    def flip(image):
+        shapes.append(tuple(image.shape))
+        return image.flip(-1)
+
+    arrays = images((4, 5), (4, 5), (3, 3))
+    out = T.Compose([flip, T.ToTensor(channel=True)])({"image": arrays, "path": ["a", "b", "c"]})
+    assert shapes == [(4, 5), (4, 5), (3, 3)]
+    for array, one in zip(arrays, out["image"], strict=True):
+        close(one[0], array[:, ::-1].copy())
+
+
+def test_a_compose_stacks_equal_images_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch, "stack", lambda items, *a, _stack=torch.stack: calls.append(1) or _stack(items, *a))
+    T.Compose([T.Rescale(4), T.Normalize(), T.MinMax()])({"image": images((8, 8), (8, 8)), "path": ["a", "b"]})
+    assert len(calls) == 1
+
+
+def test_to_tensor_with_a_channel():
+    assert T.ToTensor(channel=True)(np.zeros((4, 5))).shape == (1, 4, 5)
+    assert T.ToTensor(channel=True)({"image": images((4, 5), (4, 5)), "path": ["", ""]})["image"][0].shape == (1, 4, 5)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS, ids=repr)
+def test_transforms_pickle_and_say_what_they_are(transform):
+    again = pickle.loads(pickle.dumps(transform))
+    array = images((8, 9))[0]
+    assert torch.equal(again(array), transform(array))
+    assert repr(again) == repr(transform)
+
+
+def test_reprs_can_be_read():
+    assert repr(T.Compose([T.Rescale(32), T.GaussianBlur(sigma_angstrom=6.0), torch.abs], spatial_dims=2)) == (
+        "Compose([Rescale(shape=32), GaussianBlur(sigma_angstrom=6.0), abs], spatial_dims=2)"
+    )
+
+
+# with datasets
+
+
+@pytest.fixture
+def rows():
+    data = {"image": images(*[(8, 8)] * 6), "pixel_size": [1.0, 2.0, None, 1.0, 2.0, 3.0], "path": list("abcdef")}
+    features = Features({"image": EMImage(), "pixel_size": Value("float32"), "path": Value("string")})
+    return Dataset.from_dict(data, features=features)
+
+
+CHAIN = T.Compose([T.Rescale(4), T.Normalize()])
+
+
+def test_with_transform_map_and_streams_agree(rows):
+    expected = torch.stack([CHAIN(row["image"]) for row in rows])
+    lazily = rows.with_transform(CHAIN)
+    results = {
+        "row by row": [lazily[i] for i in range(6)],
+        "batch": lazily[:],
+        "map": list(rows.map(CHAIN)),
+        "batched map": list(rows.map(CHAIN, batched=True, batch_size=4)),
+        "torch map": list(rows.with_format("torch").map(CHAIN, batched=True, batch_size=4)),
+        "stream": list(rows.to_iterable_dataset().map(CHAIN)),
+        "batched stream": list(rows.to_iterable_dataset().map(CHAIN, batched=True, batch_size=4)),
+        "torch stream": list(rows.to_iterable_dataset().with_format("torch").map(CHAIN, batched=True, batch_size=4)),
+        "numpy stream": list(rows.to_iterable_dataset().with_format("numpy").map(CHAIN, batched=True, batch_size=4)),
+    }
+    for name, result in results.items():
+        found = result if isinstance(result, dict) else {k: [row[k] for row in result] for k in result[0]}
+        stacked = torch.stack([torch.as_tensor(np.asarray(i)) for i in found["image"]])
+        torch.testing.assert_close(stacked, expected, msg=lambda text, name=name: f"{name}: {text}")
+        sizes = [math.nan if s is None else float(s) for s in found["pixel_size"]]
+        np.testing.assert_allclose(sizes, [2, 4, math.nan, 2, 4, 6], err_msg=name)
+        assert list(found["path"]) == list("abcdef"), name
+
+
+@pytest.mark.parametrize("collate", [None, T.collate])
+def test_a_loader_stacks_them(rows, collate):
+    batch = next(iter(DataLoader(rows.with_transform(CHAIN), batch_size=6, collate_fn=collate)))
+    assert batch["image"].shape == (6, 4, 4)
+    np.testing.assert_allclose(batch["pixel_size"], [2, 4, math.nan, 2, 4, 6])
+    assert batch["path"] == list("abcdef")
+
+
+def test_collate_takes_nulls_and_refuses_unequal_shapes(rows):
+    batch = T.collate([rows[0], rows[2]])
+    np.testing.assert_allclose(batch["pixel_size"], [1, math.nan])
+    mixed = [{"image": np.zeros((2, 2)), "n": 1, "extra": {"a": None}}, {"image": np.ones((2, 2)), "n": 2, "extra": 3}]
+    assert T.collate(mixed)["n"].tolist() == [1, 2]
+    assert T.collate(mixed)["extra"] == [{"a": None}, 3]
+    with pytest.raises(T.TransformError, match=r"shapes \(2, 2\), \(2, 3\) do not stack.*Rescale\(N\)"):
+        T.collate([{"image": np.zeros((2, 2))}, {"image": np.zeros((2, 3))}])
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
+def test_they_compile():
+    def chain(x):
+        x = F.rescale(F.gaussian_blur(x, 1.0, spatial_dims=2), (5, 5), spatial_dims=2)
+        return F.minmax(F.normalize(x, spatial_dims=2), spatial_dims=2)
+
+    x = torch.rand(2, 8, 8)
+    close(torch.compile(chain, backend="eager")(x), chain(x))

@@ -1,0 +1,88 @@
+"""What the documents show works: README's code, the docstrings' examples, the demo."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import builders
+import perc_transforms
+from builders.cli import main
+from builders.io import mrc
+from examples import demo
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+MODULES = [
+    module.name
+    for package in (builders, perc_transforms)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", ["builders", "perc_transforms", *MODULES])
+def test_docstring_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert not failed
+
+
+@pytest.fixture
+def subtomograms(tmp_path, monkeypatch):
+    folder = tmp_path / "subtomograms"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for label in ("ribosome", "tric"):
+        for number in range(1, 17):
+            volume = rng.standard_normal((40, 40, 40)).astype(np.float32)
+            mrc.write(folder / f"{label}_{number}.mrc", volume, pixel_size=3.0)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_the_readmes_code_runs_in_order(subtomograms):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert len(blocks) >= 5
+    names = {"__name__": "readme"}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+        if "images, labels" in block:
+            assert names["images"].shape == (8, 32, 32, 32)
+            assert names["labels"].shape == (8,)
+    assert names["image"].shape == (40, 40)
+
+
+def test_the_readmes_commands_run(subtomograms, capsys):
+    commands = re.findall(r"\$ \.venv/bin/perc (.*)", (ROOT / "README.md").read_text())
+    assert commands
+    for command in commands:
+        assert main(command.split()) == 0
+        assert "ribosome" in capsys.readouterr().out
+
+
+def test_the_readmes_options_are_the_options():
+    from builders.local_classes.local_classes import LocalClassesConfig
+
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.M)
+    fields = set(LocalClassesConfig.__dataclass_fields__) - {"name", "version", "data_files", "description"}
+    assert fields <= set(table)
+
+
+def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "CLEARLY_ABOVE_CHANCE", 1.2)
+    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "40"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"accuracy on validation [\d.]+%, by chance 20.0%", out)
+    sheet = Path(re.search(r"contact sheet: (.*)", out)[1])
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "train", lambda model, dataset: None)
+    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10"]) == 1

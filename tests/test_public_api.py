@@ -1,0 +1,85 @@
+"""Names and signatures that people build on: a change shows here as a line of a diff."""
+
+import dataclasses
+import inspect
+
+import builders
+import builders.errors
+import perc_transforms
+from builders.io import image_file, mrc
+from builders.local_classes.inspect import inspect_folder
+from builders.local_classes.local_classes import LocalClassesConfig
+from builders.registry import MODULES
+
+API = """\
+builders: EMImage, load_dataset
+builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite: str = 'pass', id: str | None = None)
+errors: AccessError < PermissionError, ChangedError < OSError, FormatError < ValueError, \
+NotFoundError < FileNotFoundError, OptionError < ValueError, ReadError < OSError, \
+TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError
+local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
+seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
+builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None)
+builders.io.image_file.describe(path: str | os.PathLike[str])
+builders.io.image_file.read(path: str | os.PathLike[str], index: int | None = None)
+builders.io.image_file.read_bytes(data: bytes, index: int | None = None, name: str = 'image bytes')
+builders.io.image_file.memory_map(file: ImageFile)
+builders.io.mrc.parse_header(data: bytes, size: int | None = None, name: str = 'MRC file')
+builders.io.mrc.write(path: str | os.PathLike[str], array: Array, pixel_size: float | None = None, stack: bool = False)
+perc_transforms: Compose, GaussianBlur, MinMax, Normalize, PercError, Rescale, ToTensor, Transform, TransformError, \
+collate
+Compose(transforms, *, spatial_dims = None)
+GaussianBlur(sigma = None, *, spatial_dims = None, sigma_angstrom = None)
+MinMax(*, spatial_dims = None)
+Normalize(*, spatial_dims = None)
+Rescale(shape, stretch = False, *, spatial_dims = None)
+ToTensor(channel = False, *, spatial_dims = None)
+collate(rows)
+builders that load_dataset knows: local_classes
+"""
+
+
+def signature(function, annotated=True):
+    parameters = inspect.signature(function).parameters.values()
+    if annotated:
+        return "(" + ", ".join(str(p).replace("collections.abc.", "") for p in parameters) + ")"
+    plain = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+    text = str(inspect.Signature(plain))
+    return text.replace("=", " = ")
+
+
+def builtins_of(error):
+    own = [b for b in error.__mro__ if b.__module__ == "builtins" and b not in (object, Exception, BaseException)]
+    return " & ".join(sorted(b.__name__ for b in own if not any(b in o.__mro__[1:] for o in own)))
+
+
+def test_the_public_api_is_what_it_was():
+    lines = [f"builders: {', '.join(builders.__all__)}", f"builders.EMImage{signature(builders.EMImage)}"]
+    errors = [getattr(builders.errors, name) for name in builders.errors.__all__ if name != "PercError"]
+    lines.append("errors: " + ", ".join(f"{e.__name__} < {builtins_of(e)}" for e in errors))
+    inherited = {"name", "version", "data_files", "description"}
+    options = [f for f in dataclasses.fields(LocalClassesConfig) if f.name not in inherited]
+    lines.append("local_classes: " + ", ".join(f"{f.name} = {f.default!r}" for f in options))
+    for function in (inspect_folder, image_file.describe, image_file.read, image_file.read_bytes):
+        lines.append(f"{function.__module__}.{function.__name__}{signature(function)}")
+    for function in (image_file.memory_map, mrc.parse_header, mrc.write):
+        text = signature(function).replace("numpy.ndarray[typing.Any, numpy.dtype[numpy.generic]]", "Array")
+        text = text.replace("numpy.ndarray[tuple[typing.Any, ...], numpy.dtype[numpy.generic]]", "Array")
+        text = text.replace("builders.io.image_file.", "")
+        lines.append(f"{function.__module__}.{function.__name__}{text}")
+    lines.append(f"perc_transforms: {', '.join(perc_transforms.__all__)}")
+    for name in ("Compose", "GaussianBlur", "MinMax", "Normalize", "Rescale", "ToTensor", "collate"):
+        lines.append(f"{name}{signature(getattr(perc_transforms, name), annotated=False)}")
+    lines.append(f"builders that load_dataset knows: {', '.join(MODULES)}")
+    assert "\n".join(lines) + "\n" == API
+
+
+def test_errors_take_one_string_and_pickle():
+    import pickle
+
+    for name in builders.errors.__all__:
+        error = getattr(builders.errors, name)("x.mrc: NX is 0: expected 1 to 131072")
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == "x.mrc: NX is 0: expected 1 to 131072"
+        assert isinstance(error, builders.errors.PercError)
