@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from perc_transforms.batch import Batch, Rows
 from perc_transforms.errors import TransformError
 
@@ -52,8 +50,8 @@ class Transform:
         batch.replace([(places, self.apply(rows)) for places, rows in batch.groups(self.columns)])
 
     def apply(self, rows: Rows) -> Rows:
-        """Transform rows of one shape; the images given are not to be changed."""
-        raise NotImplementedError
+        """Transform rows of one shape; the images given are not to be changed. The base changes nothing."""
+        return rows
 
     def __repr__(self) -> str:
         given = [
@@ -120,7 +118,7 @@ class ToTensor(Transform):
 
     channel: bool = False
 
-    def apply(self, rows: Rows) -> Rows:
-        """Add the channel axis, if any."""
-        images: Tensor = rows.images.unsqueeze(1) if self.channel else rows.images
-        return dataclasses.replace(rows, images=images)
+    def transform(self, batch: Batch) -> None:
+        """Add the channel axis, if any, to each image: nothing to stack them for."""
+        if self.channel:
+            batch.map_images(lambda image: image[None])

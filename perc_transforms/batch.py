@@ -1,7 +1,7 @@
 """What a transform is given, brought to one form and back: a tensor, an array, a list, a row or a batch of rows."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ class Batch:
         if isinstance(items, Tensor | np.ndarray) and items.dtype != object:
             self._images: Tensor | list[Tensor] = as_image(items, owner)
         else:
-            self._images = _stacked([as_image(item, owner) for item in items])
+            self._images = [as_image(item, owner) for item in items]
         self.spatial_dims = spatial_dims
         self._changed: dict[str, list[Any]] = {}
 
@@ -93,9 +93,12 @@ class Batch:
         return [(chosen, self._rows(chosen, values)) for chosen in places.values()]
 
     def _rows(self, places: list[int], values: dict[str, list[Any]]) -> Rows:
-        stacked = isinstance(self._images, Tensor)
-        images = self._images if stacked else torch.stack([self._images[place] for place in places])
-        assert isinstance(images, Tensor)
+        if isinstance(self._images, Tensor):
+            images = self._images
+        elif len(places) == 1:
+            images = self._images[places[0]][None]
+        else:
+            images = torch.stack([self._images[place] for place in places])
         axes = images.ndim - 1
         dims = self.spatial_dims if self.spatial_dims is not None else 2 if axes == 2 else 3
         if axes < dims:
@@ -117,19 +120,21 @@ class Batch:
                 return
             for place, image in zip(places, rows.images.unbind(), strict=True):
                 images[place] = image
-        self._images = _stacked(images)
+        self._images = images
 
-    def map_images(self, function: Any) -> None:
+    def map_images(self, function: Callable[[Tensor], Any]) -> None:
         """Replace each image by what `function` makes of it."""
-        self._images = _stacked([as_image(function(image), self.owner) for image in self._images])
+        self._images = [as_image(function(image), self.owner) for image in self._images]
 
     def result(self) -> Any:
         """The images in the form they came in, with dependent columns kept true."""
-        images = self._images
+        images: Any = self._images
         if self.form in ("tensor", "row"):
             images = images[0]
-        elif self._listed or not isinstance(images, Tensor):
+        elif self._listed:
             images = list(images)
+        elif not isinstance(images, Tensor) and len({image.shape for image in images}) == 1:
+            images = torch.stack(images)
         if self.form in ("tensor", "list"):
             return images
         out = self.source.copy() if hasattr(self.source, "copy") else dict(self.source)
@@ -198,15 +203,6 @@ def _is_batch(data: Mapping[str, Any]) -> bool:
 
 def _is_column(value: Any) -> bool:
     return isinstance(value, list | tuple) or (isinstance(value, Tensor | np.ndarray) and value.ndim > 0)
-
-
-def _stacked(images: list[Tensor]) -> Tensor | list[Tensor]:
-    """One tensor where all shapes agree: a single image is not copied for it."""
-    first = images[0]
-    if len(images) == 1:
-        return first[None]
-    same = all(i.shape == first.shape and i.dtype == first.dtype and i.device == first.device for i in images)
-    return torch.stack(images) if same else images
 
 
 def _plain(value: Any) -> Any:

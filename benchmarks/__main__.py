@@ -1,0 +1,215 @@
+"""Print a table of what reading costs, as ratios measured in one run, one torch thread, medians."""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+from scipy.ndimage import zoom
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+import perc_transforms as T
+import perc_transforms.functional as F
+from benchmarks.peers import Caked
+from benchmarks.timing import medians
+from builders import load_dataset
+from builders.io import mrc
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: ours is `ratio` times as fast as the reference, or takes `ratio` seconds more."""
+
+    what: str
+    ours: str
+    reference: str
+    ratio: float
+    bound: float
+    at_least: bool = True
+
+    def __str__(self) -> str:
+        met = self.ratio >= self.bound if self.at_least else self.ratio <= self.bound
+        bound = f"{'>=' if self.at_least else '<='} {self.bound:g}"
+        columns = f"{self.what:<58} {self.ours:>12} {self.reference:>12} {self.ratio:>7.2f} {bound:>8}"
+        return f"{columns}  {'met' if met else 'MISSED'}"
+
+
+class Maps(TorchDataset[tuple[np.ndarray, int]]):
+    """What anyone would write without this project: copies of memory maps."""
+
+    def __init__(self, paths: list[Path], shape: tuple[int, ...]) -> None:
+        self.paths, self.shape = paths, shape
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> tuple[np.ndarray, int]:
+        return np.array(np.memmap(self.paths[place], np.float32, "r", mrc.HEADER_BYTES, self.shape)), place
+
+
+def make_files(folder: Path, count: int, shape: tuple[int, ...]) -> list[Path]:
+    """Write seeded noise as class files, and read them once, so that all contenders find them in memory."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{'ab'[number % 2]}_{number}.mrc" for number in range(count)]
+    for path in paths:
+        mrc.write(path, rng.standard_normal(shape, np.float32), pixel_size=1.5)
+        path.read_bytes()
+    return paths
+
+
+def per_item(seconds: float, count: int) -> str:
+    """Milliseconds an item."""
+    return f"{seconds / count * 1e3:.2f} ms"
+
+
+def imports(rounds: int) -> Iterator[Row]:
+    """`import builders` against `import datasets`, in fresh processes."""
+
+    def seconds(module: str) -> float:
+        code = f"import time; s = time.perf_counter(); import {module}; print(time.perf_counter() - s)"
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return float(run.stdout)
+
+    pairs = [(seconds("builders"), seconds("datasets")) for _ in range(rounds + 1)][1:]
+    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    more = statistics.median(a - b for a, b in pairs)
+    yield Row("import builders, seconds more than datasets", f"{ours:.2f} s", f"{theirs:.2f} s", more, 0.3, False)
+
+
+def micrographs(folder: Path, cache: Path, rounds: int, count: int = 12) -> Iterator[Row]:
+    """4096 x 4096 float32 images, one after another."""
+    shape = (4096, 4096)
+    paths = make_files(folder, count, shape)
+    ds = load_dataset("local_classes", data_dir=folder, split="train", cache_dir=cache)
+    stream = load_dataset("local_classes", data_dir=folder, split="train", streaming=True, cache_dir=cache)
+    maps = Maps(paths, shape)
+    readers = {
+        "numpy map-style": (ds.with_format("numpy"), 0.8),
+        "numpy stream": (stream.with_format("numpy"), 0.8),
+        "torch map-style": (ds.with_format("torch"), 0.45),
+        "torch stream": (stream.with_format("torch"), 0.45),
+        "torch with_transform(ToTensor())": (ds.with_transform(T.ToTensor()), 0.45),
+    }
+
+    def read_all(rows: datasets.Dataset | datasets.IterableDataset) -> None:
+        for row in rows:
+            assert row["image"].shape == shape
+
+    def copy_all() -> None:
+        for place in range(count):
+            maps[place]
+
+    contenders = {name: (lambda rows=rows: read_all(rows)) for name, (rows, _) in readers.items()}
+    times = medians({"bare": copy_all, **contenders}, rounds)
+    for name, (_, bound) in readers.items():
+        ratio = times["bare"] / times[name]
+        ours, bare = per_item(times[name], count), per_item(times["bare"], count)
+        yield Row(f"4096^2 {name}, rate / memmap copy loop", ours, bare, ratio, bound)
+
+
+def volumes(folder: Path, cache: Path, rounds: int, caked: str | None, count: int = 500) -> Iterator[Row]:
+    """64^3 float32 volumes through a DataLoader to torch batches, as they are and rescaled to 32^3."""
+    shape = (64, 64, 64)
+    paths = make_files(folder, count, shape)
+    ds = load_dataset("local_classes", data_dir=folder, split="train", cache_dir=cache)
+
+    def read_all(dataset: object) -> None:
+        rows = sum(len(batch["image"] if isinstance(batch, dict) else batch[0]) for batch in DataLoader(dataset, BATCH))
+        assert rows == count
+
+    contenders = {
+        "bare": lambda: read_all(Maps(paths, shape)),
+        "torch": lambda: read_all(ds.with_format("torch")),
+        "ToTensor": lambda: read_all(ds.with_transform(T.ToTensor())),
+        "Rescale": lambda: read_all(ds.with_transform(T.Rescale(32))),
+    }
+    if caked is None:
+        times = medians(contenders, rounds)
+    else:
+        with (
+            Caked(caked, folder, BATCH, count) as plain,
+            Caked(caked, folder, BATCH, count, "rescale=32") as rescaled,
+        ):
+            times = medians({**contenders, "CAKED": plain, "CAKED rescale": rescaled}, rounds)
+    rows = [
+        ("64^3 with_format('torch') batches, rate / bare DataLoader", "torch", "bare", 0.0),
+        ("64^3 with_transform(ToTensor()), rate / bare DataLoader", "ToTensor", "bare", 0.0),
+        ("64^3 with_transform(Rescale(32)), rate / bare DataLoader", "Rescale", "bare", 0.0),
+    ]
+    if caked is not None:
+        rows += [
+            ("64^3 with_format('torch') batches, rate / CAKED", "torch", "CAKED", 1.5),
+            ("64^3 with_transform(ToTensor()), rate / CAKED", "ToTensor", "CAKED", 1.5),
+            ("64^3 with_transform(Rescale(32)), rate / CAKED", "Rescale", "CAKED rescale", 10.0),
+        ]
+    for what, ours, reference, bound in rows:
+        columns = per_item(times[ours], count), per_item(times[reference], count)
+        yield Row(what, *columns, times[reference] / times[ours], bound)
+
+
+def rescaling(rounds: int, count: int = 32) -> Iterator[Row]:
+    """64^3 -> 32^3 alone, in memory."""
+    x = torch.randn(count, 64, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def rescale() -> None:
+        F.rescale(x, (32, 32, 32), spatial_dims=3)
+
+    def zoom_all() -> None:
+        for volume in x.numpy():
+            zoom(volume, 0.5)
+
+    def round_trip() -> None:
+        spectrum = torch.fft.rfftn(x, dim=(-3, -2, -1))[:, :32, :32, :17]
+        torch.fft.irfftn(spectrum.contiguous(), s=(32, 32, 32), dim=(-3, -2, -1))
+
+    times = medians(
+        {
+            "ours": rescale,
+            "fft": round_trip,
+            "zoom": zoom_all,
+        },
+        rounds,
+    )
+    ours, fft, zoomed = (per_item(times[name], count) for name in ("ours", "fft", "zoom"))
+    yield Row("64^3 -> 32^3, rate / scipy zoom (order 3)", ours, zoomed, times["zoom"] / times["ours"], 15)
+    yield Row("64^3 -> 32^3, rate / bare batched FFT round trip", ours, fft, times["fft"] / times["ours"], 0.5)
+
+
+def main() -> None:
+    """Make the data, measure, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--caked-python", help="a Python that has CAKED, to compare with")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    datasets.disable_progress_bars()
+    start = time.perf_counter()
+    print(f"{'what':<58} {'ours':>12} {'reference':>12} {'ratio':>7} {'must be':>8}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        cache = folder / "cache"
+        for rows in (
+            imports(options.rounds),
+            micrographs(folder / "micrographs", cache, options.rounds),
+            volumes(folder / "volumes", cache, options.rounds, options.caked_python),
+            rescaling(options.rounds),
+        ):
+            for row in rows:
+                print(row, flush=True)
+    print(f"{options.rounds} rounds, {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
