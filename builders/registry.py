@@ -21,6 +21,7 @@ from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
 import builders.features
 from builders.errors import NotFoundError
+from builders.io import buffers
 from builders.io.layout import is_fresh
 
 MODULES = {"local_classes": "builders.local_classes.local_classes"}
@@ -72,7 +73,7 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
     """`with_format("torch")` as before, but what can be handed on is not copied once more.
 
     That is a float image that was just read, whose copy costs three times as much as reading it, and a tensor that a
-    transform made, which the stock formatter copies with a warning.
+    transform made, which the stock formatter copies with a warning. Large images are stacked in memory from stock.
     """
 
     def _tensorize(self, value: Any) -> Any:
@@ -84,6 +85,17 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
             if isinstance(value, np.ndarray) and value.dtype == np.float32 and is_fresh(value):
                 return torch.from_numpy(value)
         return super()._tensorize(value)
+
+    def _consolidate(self, column: Any) -> Any:
+        import torch
+
+        first = column[0] if isinstance(column, list) and column else None
+        if not isinstance(first, torch.Tensor) or first.dtype != torch.float32 or first.nbytes < buffers.SMALLEST:
+            return super()._consolidate(column)
+        if not all(isinstance(x, torch.Tensor) and (x.shape, x.dtype) == (first.shape, first.dtype) for x in column):
+            return column
+        memory = buffers.take(first.nbytes * len(column)).view(np.float32).view(np.ndarray)
+        return torch.stack(column, out=torch.from_numpy(memory.reshape(len(column), *first.shape)))
 
 
 def register() -> None:

@@ -26,8 +26,8 @@ from builders.errors import (
     ReadError,
     TruncatedError,
 )
-from builders.io import mrc, npy
-from builders.io.layout import PACKED, Array, Layout, PixelBuffer
+from builders.io import buffers, mrc, npy
+from builders.io.layout import PACKED, Array, Layout
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ def _decompressed(raw: BinaryIO) -> tuple[Stream, bool]:
 
 def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np.uint8]:
     """`count` bytes straight into the array's own memory; fewer where the file ends."""
-    pixels = PixelBuffer((count,), np.uint8)
+    pixels = buffers.take(count)
     view, done = pixels.data, 0
     while done < count:
         piece = view[done : done + _PIECE]

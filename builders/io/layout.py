@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from builders.errors import FormatError
+from builders.io.buffers import PixelBuffer
 
 Array = NDArray[np.generic]
 
 PACKED = "4bit"
 _COMPLEX_INT16 = {"<ci2": np.dtype("<i2"), ">ci2": np.dtype(">i2")}
-
-
-class PixelBuffer(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
-    """Memory that pixels were just read into and that nothing else refers to: a tensor may share it."""
 
 
 def is_fresh(array: Array) -> bool:

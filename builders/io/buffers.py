@@ -1,0 +1,70 @@
+"""Memory for pixels, used again as soon as nobody looks at it any more.
+
+Fresh memory is dear: the kernel clears each page of it when it is first touched, which takes several times as long as
+reading a volume from the page cache into pages that are there already. A loop over images frees one of a size and asks
+for another of that size, so a small stock of freed memory spares nearly all of that.
+"""
+
+import mmap
+from collections import deque
+
+import numpy as np
+
+SMALLEST = 512 * 1024
+"""Bytes below which the C library keeps its own stock."""
+STOCK = 128 * 1024 * 1024
+"""Bytes that are kept at most while nobody uses them, in each process."""
+_HUGE_PAGES_FROM = 4 * 1024 * 1024
+
+_stock: deque[mmap.mmap] = deque()
+
+
+class PixelBuffer(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
+    """Memory that pixels were read into and that nothing else refers to: a tensor may share it.
+
+    Arrays made of it keep it alive. Once the last of them is gone, its memory goes back to stock: the memory itself is
+    no array, so NumPy cannot make a view of it that would pass this object by.
+    """
+
+    _memory: mmap.mmap
+
+    def __del__(self, stock: deque[mmap.mmap] = _stock) -> None:  # a global may be gone when the interpreter ends
+        memory = self.__dict__.pop("_memory", None)
+        if memory is not None and sum(map(len, tuple(stock))) + len(memory) <= STOCK:
+            stock.append(memory)
+
+
+def take(count: int) -> PixelBuffer:
+    """A buffer of `count` bytes with anything in it, from stock if it can be.
+
+    Example:
+        >>> take(1000).shape
+        (1000,)
+    """
+    if count < SMALLEST or not hasattr(mmap, "MAP_PRIVATE"):
+        return PixelBuffer((count,), np.uint8)
+    memory = _from_stock(count) or _fresh(count)
+    buffer = PixelBuffer((count,), np.uint8, buffer=memory)
+    buffer._memory = memory
+    return buffer
+
+
+def _from_stock(count: int) -> mmap.mmap | None:
+    """Memory of at least this size, and not of much more; what else is met on the way goes to the end of the stock."""
+    for _ in range(len(_stock)):
+        try:
+            memory = _stock.pop()
+        except IndexError:  # another thread was faster
+            return None
+        if count <= len(memory) <= count + count // 4:
+            return memory
+        _stock.appendleft(memory)
+    return None
+
+
+def _fresh(count: int) -> mmap.mmap:
+    """Memory of this process alone: a child that is forked gets a copy."""
+    memory = mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if count >= _HUGE_PAGES_FROM and hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
