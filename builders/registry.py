@@ -21,7 +21,6 @@ from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
 import builders.features
 from builders.errors import NotFoundError
-from builders.io import buffers
 from builders.io.layout import is_fresh
 
 MODULES = {"local_classes": "builders.local_classes.local_classes"}
@@ -89,13 +88,10 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
     def _consolidate(self, column: Any) -> Any:
         import torch
 
-        first = column[0] if isinstance(column, list) and column else None
-        if not isinstance(first, torch.Tensor) or first.dtype != torch.float32 or first.nbytes < buffers.SMALLEST:
-            return super()._consolidate(column)
-        if not all(isinstance(x, torch.Tensor) and (x.shape, x.dtype) == (first.shape, first.dtype) for x in column):
-            return column
-        memory = buffers.take(first.nbytes * len(column)).view(np.float32).view(np.ndarray)
-        return torch.stack(column, out=torch.from_numpy(memory.reshape(len(column), *first.shape)))
+        from perc_transforms.stacking import alike, stack
+
+        tensors = isinstance(column, list) and column and all(isinstance(x, torch.Tensor) for x in column)
+        return stack(column) if tensors and alike(column) else super()._consolidate(column)
 
 
 def register() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from perc_transforms.errors import TransformError
+from perc_transforms.stacking import stack
 
 IMAGE = "image"
 ROW_COLUMNS = ("path", "index", "label", "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
@@ -98,7 +99,7 @@ class Batch:
         elif len(places) == 1:
             images = self._images[places[0]][None]
         else:
-            images = torch.stack([self._images[place] for place in places])
+            images = stack([self._images[place] for place in places])
         axes = images.ndim - 1
         dims = self.spatial_dims if self.spatial_dims is not None else 2 if axes == 2 else 3
         if axes < dims:
@@ -134,7 +135,7 @@ class Batch:
         elif self._listed:
             images = list(images)
         elif not isinstance(images, Tensor) and len({image.shape for image in images}) == 1:
-            images = torch.stack(images)
+            images = stack(images)
         if self.form in ("tensor", "list"):
             return images
         out = self.source.copy() if hasattr(self.source, "copy") else dict(self.source)

@@ -1,13 +1,14 @@
 """Rows -> batch for a DataLoader, where torch's own collate gives up."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch.utils.data import default_collate
+from torch.utils.data import default_collate, get_worker_info
 
 from perc_transforms.batch import IMAGE, as_image
 from perc_transforms.errors import TransformError
+from perc_transforms.stacking import stack
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -36,7 +37,9 @@ def _images(values: list[Any]) -> torch.Tensor:
         msg = f"collate: images of shapes {found} do not stack: bring them to one shape with a transform such as "
         msg += "Rescale(N), or keep them apart with collate_fn=list"
         raise TransformError(msg)
-    return torch.stack(images)
+    if get_worker_info() is not None:
+        return cast(torch.Tensor, default_collate(images))  # into memory shared with the main process
+    return stack(images)
 
 
 def _values(values: list[Any]) -> Any:

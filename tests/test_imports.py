@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "perc_transforms": ["perc_transforms"],
     "builders.errors": ["perc_transforms.errors"],
-    "builders.io": ["builders.io", "builders.errors"],
+    "builders.io": ["builders.io", "builders.errors", "perc_transforms.buffers"],
     "builders.features": ["builders.io", "builders.errors"],
     "builders.options": ["builders.errors"],
-    "builders.registry": ["builders.features", "builders.io", "builders.errors"],
+    "builders.registry": ["builders.features", "builders.io", "builders.errors", "perc_transforms.stacking"],
     "builders.local_classes": [
         *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
     ],

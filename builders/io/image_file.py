@@ -26,8 +26,9 @@ from builders.errors import (
     ReadError,
     TruncatedError,
 )
-from builders.io import buffers, mrc, npy
+from builders.io import mrc, npy
 from builders.io.layout import PACKED, Array, Layout
+from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from builders.errors import FormatError
-from builders.io.buffers import PixelBuffer
+from perc_transforms.buffers import PixelBuffer
 
 Array = NDArray[np.generic]
 

@@ -255,7 +255,7 @@ def test_any_callable_is_given_each_image():
 
 def test_a_compose_stacks_equal_images_once(monkeypatch):
     calls = []
-    monkeypatch.setattr(torch, "stack", lambda items, *a, _stack=torch.stack: calls.append(1) or _stack(items, *a))
+    monkeypatch.setattr(torch, "stack", lambda items, _stack=torch.stack, **k: calls.append(1) or _stack(items, **k))
     T.Compose([T.Rescale(4), T.Normalize(), T.MinMax()])({"image": images((8, 8), (8, 8)), "path": ["a", "b"]})
     assert len(calls) == 1
 

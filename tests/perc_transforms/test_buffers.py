@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from builders.io import buffers, image_file, mrc
+from builders.io import image_file, mrc
+from perc_transforms import buffers
 
 SIZE = 2 * buffers.SMALLEST
 
@@ -85,6 +86,15 @@ def test_the_stock_is_bounded():
     big = buffers.take(buffers.STOCK + 1)
     del big
     assert not buffers._stock
+
+
+def test_memory_of_a_size_that_is_not_wanted_any_more_makes_room():
+    large = [buffers.take(buffers.STOCK // 2) for _ in range(2)]
+    del large
+    small = [buffers.take(SIZE) for _ in range(20)]
+    places = {address(buffer) for buffer in small}
+    del small
+    assert {address(buffer) for buffer in [buffers.take(SIZE) for _ in range(20)]} == places
 
 
 def test_threads_never_share_memory():

@@ -28,10 +28,10 @@ class PixelBuffer(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
 
     _memory: mmap.mmap
 
-    def __del__(self, stock: deque[mmap.mmap] = _stock) -> None:  # a global may be gone when the interpreter ends
+    def __del__(self) -> None:
         memory = self.__dict__.pop("_memory", None)
-        if memory is not None and sum(map(len, tuple(stock))) + len(memory) <= STOCK:
-            stock.append(memory)
+        if memory is not None and _give_back is not None:  # globals are gone when the interpreter ends
+            _give_back(memory)
 
 
 def take(count: int) -> PixelBuffer:
@@ -49,8 +49,19 @@ def take(count: int) -> PixelBuffer:
     return buffer
 
 
+def _give_back(memory: mmap.mmap) -> None:
+    """Put memory into stock, and drop from it what has waited longest or was not wanted."""
+    _stock.append(memory)
+    held = sum(map(len, tuple(_stock)))
+    while held > STOCK:
+        try:
+            held -= len(_stock.popleft())
+        except IndexError:  # another thread was faster
+            return
+
+
 def _from_stock(count: int) -> mmap.mmap | None:
-    """Memory of at least this size, and not of much more; what else is met on the way goes to the end of the stock."""
+    """Memory of at least this size, and not of much more; what else is met on the way is the next to be dropped."""
     for _ in range(len(_stock)):
         try:
             memory = _stock.pop()
