@@ -64,6 +64,7 @@ def test_a_relative_folder_is_the_working_directorys(folder, tmp_path, monkeypat
     assert not second[0]["image"].any()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets 4.0 leaves a csv file open
 def test_other_builders_behave_as_before(tmp_path, monkeypatch):
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
     monkeypatch.chdir(tmp_path)
