@@ -11,10 +11,10 @@ import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
-from builders.errors import FormatError, OptionError
+from builders.errors import FormatError, OptionError, TruncatedError
 from builders.io import image_file
 from builders.io.finite import FiniteWatch, count_non_finite
-from builders.io.layout import Array, Layout, decode
+from builders.io.layout import Array, Layout, decode, native_dtype
 from builders.io.layout import cast as cast_pixels
 
 logger = logging.getLogger(__name__)
@@ -117,6 +117,8 @@ class EMImage:
             ChangedError: it is not the file that the reference was made for.
             FormatError: it is damaged, or its pixels are complex or not finite where that is not allowed.
         """
+        if not isinstance(value, dict):
+            return cast(Array, value)  # decoded already: datasets may ask twice
         name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() else None
         pixels = _read(value, name, watch)
@@ -246,21 +248,33 @@ def _encode_array(value: Any) -> dict[str, Any]:
     return _stored(bytes=array.tobytes(), shape=list(array.shape), dtype=array.dtype.str)
 
 
-def _layout(value: dict[str, Any]) -> Layout | None:
-    """The layout that a stored value spells out, if it does."""
-    shape, encoding = value.get("shape"), value.get("dtype")
-    if shape is None or encoding is None:
+def _layout(value: dict[str, Any], name: str) -> Layout | None:
+    """The layout that a stored value spells out, if it does. Anyone may have written it, so nothing is believed.
+
+    Raises:
+        FormatError: it cannot be a layout.
+    """
+    shape, encoding, offset = value.get("shape"), value.get("dtype"), value.get("offset")
+    if shape is None or encoding is None or (offset is None and value.get("bytes") is None):
         return None
-    return Layout(tuple(int(n) for n in shape), encoding, int(value.get("offset") or 0))
+    native_dtype(encoding)
+    layout = Layout(tuple(int(n) for n in shape), encoding, int(offset or 0))
+    if layout.offset < 0 or not layout.shape or any(n < 0 for n in layout.shape):
+        msg = f"{name}: a reference to shape {layout.shape} at byte {layout.offset}: expected nothing negative"
+        raise FormatError(msg)
+    return layout
 
 
 def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> Array:
     """The pixels of a stored value, in the file's own type."""
-    layout, data, index = _layout(value), value.get("bytes"), value.get("index")
+    layout, data, index = _layout(value, name), value.get("bytes"), value.get("index")
     index = None if index is None else int(index)
     if data is not None:
         if layout is None:
             return _as_image(image_file.read_bytes(data, index, name))
+        if layout.offset + layout.nbytes > len(data):
+            msg = f"{name}: {len(data)} bytes for shape {layout.shape} of {layout.encoding!r}: expected {layout.nbytes}"
+            raise TruncatedError(msg)
         raw = np.frombuffer(data, np.uint8, layout.nbytes, layout.offset).copy()
         return decode(raw, layout.encoding, layout.shape)
     if "://" in name:

@@ -141,6 +141,25 @@ def test_what_is_no_image_is_refused(value, complaint):
         EMImage().encode_example(value)
 
 
+LYING_REFERENCES = {
+    "objects": {"dtype": "|O"},
+    "records": {"dtype": "i4,f4"},
+    "no type": {"dtype": "nonsense"},
+    "negative side": {"shape": [-4, 5]},
+    "negative offset": {"offset": -8},
+    "more than there is": {"shape": [2**20, 2**20]},
+    "behind the end": {"offset": 2**40},
+}
+
+
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("lie", LYING_REFERENCES)
+def test_a_reference_that_lies_is_refused_before_anything_is_allocated(stack, lie, inline):
+    value = slice_reference(stack, 0) | ({"bytes": stack.read_bytes()} if inline else {}) | LYING_REFERENCES[lie]
+    with pytest.raises(FormatError):
+        EMImage().decode_example(EMImage().encode_example(value))
+
+
 def test_a_remote_path_is_refused():
     with pytest.raises(FormatError, match="reads local files"):
         dataset(["https://127.0.0.1:1/x.mrc"])[0]

@@ -128,10 +128,14 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
 def read_raw(path: str, layout: Layout, etag: str | None = None, watch: Watch | None = None) -> NDArray[np.uint8]:
     """The bytes that `read_layout` decodes, as they are stored."""
     with _open(path) as raw, _damage_named(path):
-        if etag is not None and (now := _etag(os.fstat(raw.fileno()))) != etag:
+        status = os.fstat(raw.fileno())
+        if etag is not None and (now := _etag(status)) != etag:
             msg = f"{path}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
             raise ChangedError(msg)
         stream, compressed = _decompressed(raw)
+        if not compressed and layout.offset + layout.nbytes > status.st_size:
+            msg = f"{path}: {status.st_size} bytes, expected {layout.offset + layout.nbytes}: the file is truncated"
+            raise TruncatedError(msg)
         stream.seek(layout.offset)
         pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
         if pixels.size < layout.nbytes:
@@ -199,6 +203,9 @@ def _open(path: str) -> io.FileIO:
     except PermissionError as err:
         msg = f"{path}: no permission to read it"
         raise AccessError(msg) from err
+    except (OSError, ValueError) as err:
+        msg = f"{path!r}: cannot be opened: {err}"
+        raise ReadError(msg) from err
 
 
 def _decompressed(raw: BinaryIO) -> tuple[Stream, bool]:

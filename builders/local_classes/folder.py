@@ -162,7 +162,7 @@ def _walk(root: Path, recursive: bool) -> Iterator[Path]:
                     continue
                 if entry.is_dir():
                     waiting.extend([Path(entry.path)] if recursive else [])
-                else:
+                elif entry.is_file() or entry.is_symlink():
                     yield Path(entry.path)
 
 

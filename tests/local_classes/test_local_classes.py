@@ -211,6 +211,7 @@ def test_copies_are_known_by_their_pixels(tmp_path):
 def test_recursive(folder):
     write(folder / "deeper" / "still", "d_1.mrc", 77)
     (folder / "loop").symlink_to(folder)
+    os.mkfifo(folder / "a_pipe.mrc")
     assert len(load(folder)) == 40
     ds = load(folder, recursive=True)
     assert len(ds) == 41
