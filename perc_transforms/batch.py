@@ -195,15 +195,21 @@ def _form(data: Any, owner: str) -> Form:
 
 
 def _is_batch(data: Mapping[str, Any]) -> bool:
-    """Whether a dict of columns holds several rows."""
+    """Whether a dict holds several rows: a list of images says so; beside a stack of them, the other columns do."""
     image = data[IMAGE]
     if not isinstance(image, Tensor | np.ndarray) or image.dtype == object:
         return isinstance(image, list | tuple | np.ndarray)
-    return any(_is_column(data[name]) for name in ROW_COLUMNS if name in data)
+    lengths = {name: _length(value) for name, value in data.items() if name != IMAGE}
+    if any(lengths.get(name) is not None for name in ROW_COLUMNS):
+        return True
+    return image.ndim > 2 and bool(lengths) and set(lengths.values()) == {len(image)}
 
 
-def _is_column(value: Any) -> bool:
-    return isinstance(value, list | tuple) or (isinstance(value, Tensor | np.ndarray) and value.ndim > 0)
+def _length(column: Any) -> int | None:
+    """How many values a column holds; None for a single value."""
+    if isinstance(column, list | tuple):
+        return len(column)
+    return len(column) if isinstance(column, Tensor | np.ndarray) and column.ndim > 0 else None
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import random
+import threading
+import time
 from collections import Counter
 
 import mrcfile
@@ -26,7 +28,7 @@ from builders.errors import (
     TruncatedError,
     UnknownOptionError,
 )
-from builders.io import mrc
+from builders.io import image_file, mrc
 from tests.mrc_encoder import header, pixels
 
 
@@ -101,6 +103,21 @@ def test_the_index_is_small_whatever_the_files(tmp_path):
     ds = load(folder)
     assert sum(os.stat(f["filename"]).st_size for f in ds.cache_files) < 20_000  # noqa: PTH116
     assert len(ds) == 3
+
+
+def test_a_slow_disk_is_read_by_several_at_once(folder, monkeypatch):
+    threads = set()
+    look = image_file.describe
+
+    def slowly(path):
+        threads.add(threading.get_ident())
+        time.sleep(0.003)
+        return look(path)
+
+    expected = [row["path"] for row in load(folder, streaming=True)]
+    monkeypatch.setattr(image_file, "describe", slowly)
+    assert [row["path"] for row in load(folder, streaming=True)] == expected
+    assert len(threads) > 2
 
 
 def test_every_readable_kind_of_file_in_one_folder(tmp_path):

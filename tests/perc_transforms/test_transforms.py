@@ -90,6 +90,24 @@ def test_two_axes_are_an_image_and_three_a_volume():
     assert T.Rescale(6)(stack[None]).shape == (1, 6, 6, 6)
 
 
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ({}, 0),
+        ({"label": torch.tensor([1, 2, 3])}, 3),
+        ({"path": ["a", "b", "c"]}, 3),
+        ({"my_class": [1, 2, 3], "score": np.ones(3)}, 3),
+        ({"my_class": 1}, 0),
+        ({"my_class": torch.tensor(1)}, 0),
+        ({"chains": ["A", "B"]}, 0),
+    ],
+)
+def test_a_stack_beside_columns_is_a_batch_and_a_volume_beside_values_is_a_row(columns, rows):
+    stack = torch.from_numpy(np.stack(images((8, 9), (8, 9), (8, 9))))
+    out = T.Rescale(6)({"image": stack, **columns})
+    assert out["image"].shape == ((rows, 6, 6) if rows else (6, 6, 6))
+
+
 def test_the_input_is_never_changed():
     array = images((8, 9))[0]
     before = array.copy()
