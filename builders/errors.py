@@ -9,12 +9,15 @@ __all__ = [
     "AccessError",
     "ChangedError",
     "FormatError",
+    "HttpError",
     "NotFoundError",
     "OptionError",
     "PercError",
     "ReadError",
+    "StalledError",
     "TruncatedError",
     "UnknownOptionError",
+    "UnsafeAddressError",
 ]
 
 
@@ -36,6 +39,18 @@ class NotFoundError(PercError, FileNotFoundError):
 
 class AccessError(PercError, PermissionError):
     """The caller may not read or write this."""
+
+
+class HttpError(PercError, OSError):
+    """A server answers, but not with what was asked for."""
+
+
+class StalledError(PercError, TimeoutError):
+    """Nothing, or next to nothing, comes from a server."""
+
+
+class UnsafeAddressError(PercError, PermissionError):
+    """A URL leads to a host that the caller did not name, or is none that may be followed."""
 
 
 class ReadError(PercError, OSError):

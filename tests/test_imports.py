@@ -27,7 +27,7 @@ ALLOWED = {
 OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
-    "builders.io": {"numpy", "mrcfile"},
+    "builders.io": {"numpy", "mrcfile", "requests", "urllib3"},
     "builders": {"datasets", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
 }
 PRIVATE_USERS = {"builders.registry", "builders.streaming"}

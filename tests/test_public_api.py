@@ -15,8 +15,9 @@ API = """\
 builders: EMImage, load_dataset
 builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite: str = 'pass', id: str | None = None)
 errors: AccessError < PermissionError, ChangedError < OSError, FormatError < ValueError, \
-NotFoundError < FileNotFoundError, OptionError < ValueError, ReadError < OSError, \
-TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError
+HttpError < OSError, NotFoundError < FileNotFoundError, OptionError < ValueError, ReadError < OSError, \
+StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError, \
+UnsafeAddressError < PermissionError
 local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
 seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
 builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None)

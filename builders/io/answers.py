@@ -1,0 +1,183 @@
+"""Whether an answer is the answer to the question: hosts, status, ranges, versions. Decides, and sends nothing."""
+
+import email.utils
+import re
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+
+from builders.errors import AccessError, ChangedError, FormatError, HttpError, NotFoundError, UnsafeAddressError
+from builders.io.retrying import Busy
+
+_BUSY = (408, 500, 502, 503, 504)
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Address = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file on a server, in one version.
+
+    Attributes:
+        url: where it is, after redirects.
+        size: bytes; None when the server does not say.
+        etag: its version; None when the server does not say.
+        modified: time of its last change, as the server spells it.
+    """
+
+    url: str
+    size: int | None
+    etag: str | None
+    modified: str | None = None
+
+
+def address_of(url: str) -> Address:
+    """Scheme, host and port of a URL.
+
+    Raises:
+        UnsafeAddressError: it is not of http or https, has no host, or carries a user name.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as err:
+        msg = f"{shown(url)}: not a URL: {err}"
+        raise UnsafeAddressError(msg) from err
+    if parts.scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc:
+        msg = f"{shown(url)}: expected an http or https URL without a user name"
+        raise UnsafeAddressError(msg)
+    return parts.scheme, host.lower(), port or _DEFAULT_PORTS[parts.scheme]
+
+
+def spelled(address: Address) -> str:
+    """An address as a base URL with its port."""
+    scheme, host, port = address
+    return f"{scheme}://{host}:{port}"
+
+
+def shown(text: str) -> str:
+    """Remote text as it may be printed: no control characters, not without end."""
+    return "".join(c if c.isprintable() else "?" for c in text[:500])
+
+
+def range_headers(start: int, stop: int | None, version: RemoteFile | None) -> dict[str, str]:
+    """Ask for a range (to the end when `stop` is None), but for the whole file should it be another version."""
+    headers = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
+    if version is not None and version.etag is not None and not version.etag.startswith("W/"):
+        headers["If-Range"] = version.etag
+    return headers
+
+
+def raise_for_status(response: requests.Response, longest_wait: float) -> None:
+    """Let good answers pass.
+
+    Raises:
+        NotFoundError: 404, 410.
+        AccessError: 401, 403.
+        ChangedError: 416: the file ends before the range.
+        Busy: another try may help.
+        HttpError: any other status, or a longer wait than allowed.
+    """
+    status, url = response.status_code, shown(response.url)
+    if status in (200, 206):
+        return
+    if status in (404, 410):
+        msg = f"{url}: not there (HTTP {status})"
+        raise NotFoundError(msg)
+    if status in (401, 403):
+        msg = f"{url}: the server refuses it (HTTP {status})"
+        raise AccessError(msg)
+    if status == 416:
+        msg = f"{url}: shorter than it was (HTTP 416)"
+        raise ChangedError(msg)
+    if status in (429, *_BUSY):
+        wait = _retry_after(response)
+        if wait is not None and wait > longest_wait:
+            msg = f"{url}: HTTP {status}, try again in {wait:.0f} s; this waits {longest_wait:.0f} s at most"
+            raise HttpError(msg)
+        raise Busy(status, wait)
+    msg = f"{url}: HTTP {status}: expected 200 or 206"
+    raise HttpError(msg)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds that the server asks to wait, given as such or as a date."""
+    given = response.headers.get("Retry-After")
+    if given is None:
+        return None
+    if given.strip().isdigit():
+        return float(given)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(given).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def described(response: requests.Response) -> RemoteFile:
+    """What an answer's headers say of the whole file that it sends."""
+    length = response.headers.get("Content-Length", "")
+    etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
+    return RemoteFile(response.url, int(length) if length.isdigit() else None, etag, modified)
+
+
+def check_range(response: requests.Response, start: int, stop: int | None, known: RemoteFile | None) -> RemoteFile:
+    """The version that an answer to a range request is of, once it is sure to be just that range of it."""
+    url = shown(response.url)
+    if response.status_code == 200:
+        found = check_whole(response, known)
+        msg = (
+            f"{url}: sent whole ({found.size} bytes) instead of bytes {start} to {stop}: the server does not do ranges"
+        )
+        raise HttpError(msg)
+    refuse_encoding(response)
+    given = response.headers.get("Content-Range", "")
+    match = _CONTENT_RANGE.fullmatch(given)
+    size = None if match is None or match[3] == "*" else int(match[3])
+    last = (size - 1 if size is not None else None) if stop is None else stop - 1
+    if match is None or int(match[1]) != start or (last is not None and int(match[2]) != last):
+        if size is not None and last is not None and size <= last and match is not None:
+            msg = f"{url}: {size} bytes, expected at least {last + 1}: it is shorter than it was"
+            raise ChangedError(msg)
+        msg = f"{url}: Content-Range {shown(given)!r}: expected bytes {start} to {last}"
+        raise ChangedError(msg)
+    found = RemoteFile(response.url, size, response.headers.get("ETag"), response.headers.get("Last-Modified"))
+    _compare(found, known)
+    return found
+
+
+def check_whole(response: requests.Response, known: RemoteFile | None) -> RemoteFile:
+    """The version that an answer with a whole file is of, once it is sure to be the file."""
+    refuse_encoding(response)
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml"):
+        msg = f"{shown(response.url)}: an HTML page in place of data"
+        raise FormatError(msg)
+    found = described(response)
+    _compare(found, known)
+    return found
+
+
+def _compare(found: RemoteFile, known: RemoteFile | None) -> None:
+    """Refuse another version than the one known."""
+    if known is None:
+        return
+    for what, old, new in (("size", known.size, found.size), ("ETag", known.etag, found.etag)):
+        if old is not None and new is not None and old != new:
+            msg = f"{shown(found.url)}: {what} {shown(str(old))} before, {shown(str(new))} now: it has changed"
+            raise ChangedError(msg)
+
+
+def refuse_encoding(response: requests.Response) -> None:
+    """Refuse a body that would have to be inflated: nothing says how far.
+
+    Raises:
+        FormatError: it has a Content-Encoding.
+    """
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        msg = f"{shown(response.url)}: sent with Content-Encoding {shown(encoding)!r}: expected the bytes as they are"
+        raise FormatError(msg)

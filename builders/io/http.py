@@ -1,0 +1,248 @@
+"""The one HTTP client: exact byte ranges, whole files and small answers, through every fault a server can have.
+
+Its promise: what it returns is what was asked for, byte for byte and of one version of the file, or it raises. A body
+that breaks off is resumed at the byte it broke at; an answer that does not fit the question is never spliced in.
+Only hosts that the caller named are contacted, also after a redirect.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urljoin
+
+import numpy as np
+import requests
+from numpy.typing import NDArray
+
+from builders.errors import ChangedError, FormatError, HttpError, UnsafeAddressError
+from builders.io.answers import (
+    RemoteFile,
+    address_of,
+    check_range,
+    check_whole,
+    described,
+    raise_for_status,
+    range_headers,
+    refuse_encoding,
+    shown,
+    spelled,
+)
+from builders.io.retrying import PASSING, BrokenOff, Dripping, Patience, Retry
+from perc_transforms import buffers
+
+SMALL_ANSWER = 64 * 1024 * 1024
+_PIECE = 256 * 1024
+_MOVED = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+
+
+@dataclass
+class Client:
+    """Reads from the hosts it was told of.
+
+    It pickles, and works after a fork: connections belong to one thread of one process.
+
+    Args:
+        allowed: base URLs whose scheme, host and port may be contacted.
+        connections: requests under way at once, in this process.
+        patience: time-outs and tries.
+
+    Example:
+        >>> Client(["https://ftp.ebi.ac.uk"]).read("https://localhost/x", 0, 10)
+        Traceback (most recent call last):
+        ...
+        builders.errors.UnsafeAddressError: https://localhost/x: https://localhost:443 is none of the hosts named: \
+https://ftp.ebi.ac.uk:443
+    """
+
+    allowed: Iterable[str]
+    connections: int = 8
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        self._addresses = frozenset(address_of(base) for base in self.allowed)
+        self.allowed = tuple(self.allowed)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        self._free = threading.BoundedSemaphore(self.connections)
+        self._local = threading.local()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_free", "_local")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._set_up()
+
+    def head(self, url: str) -> RemoteFile:
+        """What the server says of a file without sending it.
+
+        Raises:
+            NotFoundError: there is none.
+            AccessError: it is not given to us.
+            HttpError: the server fails.
+        """
+        retry = Retry(f"HEAD {shown(url)}", self.patience)
+        while True:
+            try:
+                with self._answer("HEAD", url) as response:
+                    return described(response)
+            except PASSING as err:
+                retry.pause_after(err)
+
+    def read(self, url: str, start: int, stop: int, known: RemoteFile | None = None) -> NDArray[np.uint8]:
+        """Bytes `start` to `stop` (not included) of a file, and hardly one more from the server.
+
+        Args:
+            url: the file.
+            start: first byte.
+            stop: the byte after the last.
+            known: what is known of the file; the answer must be of that version.
+
+        Raises:
+            ChangedError: the file is another one now, or shorter.
+            TruncatedError: the body breaks off, again and again.
+            StalledError: nothing, or next to nothing, comes.
+            FormatError: something else is sent, such as a page that says what is wrong.
+            HttpError: the server does not do ranges, or fails.
+        """
+        buffer, done, version = buffers.take(stop - start), 0, known
+        retry = Retry(f"GET {shown(url)} bytes {start}-{stop - 1}", self.patience)
+        while done < stop - start:
+            before = done
+            try:
+                with self._answer("GET", url, range_headers(start + done, stop, version)) as response:
+                    version = check_range(response, start + done, stop, version)
+                    for piece in self._pieces(response, stop - start - done):
+                        buffer[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+                        done += len(piece)
+            except PASSING as err:
+                retry.pause_after(err, progressed=done > before)
+        return buffer
+
+    def stream(self, url: str, known: RemoteFile | None = None) -> Iterator[bytes]:
+        """A whole file, piece by piece, resumed where it breaks off; errors as for `read`.
+
+        It asks for all bytes from the first: the answer to that tells the file's size twice, so that a short length
+        is noticed. A server that sends the whole file again to a resumption has the first bytes of it read over.
+        """
+        done, version = 0, known
+        retry = Retry(f"GET {shown(url)}", self.patience)
+        if known is not None and known.size == 0:
+            return
+        while True:
+            before = done
+            try:
+                with self._answer("GET", url, range_headers(done, None, version)) as response:
+                    if response.status_code == 206:
+                        version, place = check_range(response, done, None, version), done
+                    else:
+                        version, place = check_whole(response, version), 0
+                    remaining = None if version.size is None else version.size - place
+                    for piece in self._pieces(response, remaining):
+                        fresh = piece[max(0, done - place) :]
+                        place += len(piece)
+                        if fresh:
+                            done = place
+                            yield fresh
+                return
+            except ChangedError:
+                if done == 0 and known is None and self.head(url).size == 0:
+                    return  # an empty file has no first byte to ask for
+                raise
+            except PASSING as err:
+                retry.pause_after(err, progressed=done > before)
+
+    def small(self, url: str, limit: int = SMALL_ANSWER) -> tuple[bytes, RemoteFile]:
+        """A small answer (JSON, a listing) whole, with its version; errors as for `read`.
+
+        Raises:
+            FormatError: it is longer than `limit`.
+        """
+        retry = Retry(f"GET {shown(url)}", self.patience)
+        while True:
+            try:
+                with self._answer("GET", url) as response:
+                    refuse_encoding(response)
+                    found, body = described(response), bytearray()
+                    for piece in self._pieces(response, found.size):
+                        body += piece
+                        if len(body) > limit:
+                            msg = f"{shown(url)}: more than {limit} bytes: expected a small answer"
+                            raise FormatError(msg)
+                    return bytes(body), found
+            except PASSING as err:
+                retry.pause_after(err)
+
+    @contextmanager
+    def _answer(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
+        """The answer to one request, redirects followed, its status a good one; closed afterwards."""
+        with self._free:
+            response = self._ask(method, url, headers or {})
+            try:
+                raise_for_status(response, self.patience.longest_wait)
+                yield response
+            finally:
+                response.close()
+
+    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+        for _ in range(_MOST_REDIRECTS + 1):
+            self._check_address(url)
+            response = self._session().request(
+                method,
+                url,
+                headers={"Accept-Encoding": "identity", **headers},
+                timeout=(self.patience.connect, self.patience.read),
+                stream=True,
+                allow_redirects=False,
+            )
+            target = response.headers.get("Location")
+            if response.status_code not in _MOVED or target is None:
+                return response
+            response.close()
+            url = urljoin(url, target)
+        msg = f"{shown(url)}: more than {_MOST_REDIRECTS} redirects"
+        raise HttpError(msg)
+
+    def _session(self) -> requests.Session:
+        """This thread's own session, of this process: one that is shared across a fork mixes up answers."""
+        owner, session = getattr(self._local, "session", (None, None))
+        if session is None or owner != os.getpid():
+            session = requests.Session()
+            session.auth = _no_credentials
+            self._local.session = os.getpid(), session
+        return session
+
+    def _check_address(self, url: str) -> None:
+        address = address_of(url)
+        if address not in self._addresses:
+            named = ", ".join(sorted(map(spelled, self._addresses)))
+            msg = f"{shown(url)}: {spelled(address)} is none of the hosts named: {named}"
+            raise UnsafeAddressError(msg)
+
+    def _pieces(self, response: requests.Response, expected: int | None) -> Iterator[bytes]:
+        """The body as it comes, no more than `expected` bytes; raises when it ends early or drips."""
+        window_start, in_window, got = time.monotonic(), 0, 0
+        while expected is None or got < expected:
+            wanted = _PIECE if expected is None else min(_PIECE, expected - got)
+            piece: bytes = response.raw.read1(wanted, decode_content=False)
+            if not piece:
+                if expected is None:
+                    return
+                raise BrokenOff
+            got += len(piece)
+            in_window += len(piece)
+            yield piece
+            if time.monotonic() - window_start > self.patience.rate_window:
+                if in_window < self.patience.least_bytes:
+                    raise Dripping
+                window_start, in_window = time.monotonic(), 0
+
+
+def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Stands where requests would otherwise send what it finds in `.netrc`."""
+    return request

@@ -1,0 +1,199 @@
+"""A loopback server that answers as the archives do, and fails on demand.
+
+It counts requests and bytes. Faults are queued for a path and used up one request at a time; what a fault does is said
+where it is defined. Latency and bandwidth are simulated for each connection.
+"""
+
+import contextlib
+import hashlib
+import re
+import socket
+import struct
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Fault:
+    """What goes wrong with one answer.
+
+    Attributes:
+        status: answer this instead, with `headers`.
+        headers: added to the answer, or put in place of what it has (None: left out).
+        cut: close the connection after so many bytes of body, though more were promised.
+        reset: close it with a reset instead of an orderly end.
+        stall: seconds of silence after `cut` bytes, the connection open.
+        drip: seconds between single bytes.
+        body: send this body instead.
+        whole: ignore a Range and send the whole file with status 200.
+    """
+
+    status: int | None = None
+    headers: dict[str, str | None] = field(default_factory=dict)
+    cut: int | None = None
+    reset: bool = False
+    stall: float = 0.0
+    drip: float = 0.0
+    body: bytes | None = None
+    whole: bool = False
+
+
+@dataclass
+class Request:
+    """A request as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+class Archive:
+    """The server's files, faults and counters."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.types: dict[str, str] = {}
+        self.faults: dict[str, deque[Fault]] = defaultdict(deque)
+        self.requests: list[Request] = []
+        self.bytes_sent = 0
+        self.latency = 0.0
+        self.under_way = 0
+        self.most_under_way = 0
+        self.lock = threading.Lock()
+        self.base = ""
+
+    def url(self, path: str) -> str:
+        """The address of a path."""
+        return f"{self.base}{path}"
+
+    def fail(self, path: str, *faults: Fault) -> None:
+        """Queue faults for the next requests of a path."""
+        self.faults[path].extend(faults)
+
+    def etag(self, path: str) -> str:
+        """Apache's form: quoted hexadecimal; here of the content."""
+        data = self.files[path]
+        return f'"{len(data):x}-{hashlib.sha256(data).hexdigest()[:12]}"'
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    archive: Archive
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._counted(self._answer)
+
+    do_HEAD = do_GET
+
+    def _counted(self, answer: Callable[[], None]) -> None:
+        archive = self.archive
+        with archive.lock:
+            archive.requests.append(Request(self.command, self.path, dict(self.headers)))
+            archive.under_way += 1
+            archive.most_under_way = max(archive.most_under_way, archive.under_way)
+        try:
+            time.sleep(archive.latency)
+            answer()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        finally:
+            with archive.lock:
+                archive.under_way -= 1
+
+    def _answer(self) -> None:
+        archive, path = self.archive, self.path
+        fault = archive.faults[path].popleft() if archive.faults[path] else Fault()
+        if fault.status is not None:
+            self._send(fault.status, {"Content-Type": "text/html"}, fault.body or b"<html>fault</html>", fault)
+            return
+        if path not in archive.files:
+            self._send(404, {"Content-Type": "text/html"}, b"<html>Not Found</html>", fault)
+            return
+        data = archive.files[path]
+        headers = {
+            "Accept-Ranges": "bytes",
+            "ETag": archive.etag(path),
+            "Last-Modified": formatdate(0, usegmt=True),
+            "Content-Type": archive.types.get(path, "application/octet-stream"),
+        }
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        unchanged = self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]
+        if wanted is None or fault.whole or not unchanged:
+            self._send(200, headers, data, fault)
+            return
+        start, stop = int(wanted[1]), min(int(wanted[2]) + 1 if wanted[2] else len(data), len(data))
+        if start >= len(data):
+            self._send(416, {"Content-Type": "text/html"}, b"<html>416</html>", fault)
+            return
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+        self._send(206, headers, data[start:stop], fault)
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes, fault: Fault) -> None:
+        if fault.body is not None:
+            body = fault.body
+        merged = {"Content-Length": str(len(body)), **headers, **fault.headers}
+        self.send_response(status)
+        for name, value in merged.items():
+            if value is not None:
+                self.send_header(name, value)
+        if merged.get("Content-Length") is None:
+            self.close_connection = True
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        self._write(body if fault.cut is None else body[: fault.cut], fault.drip)
+        if fault.stall:
+            time.sleep(fault.stall)
+        if fault.cut is not None:
+            self._hang_up(fault.reset)
+
+    def _write(self, body: bytes, drip: float) -> None:
+        for piece in (body[i : i + 1] for i in range(len(body))) if drip else [body]:
+            self.wfile.write(piece)
+            with self.archive.lock:
+                self.archive.bytes_sent += len(piece)
+            time.sleep(drip)
+
+    def _hang_up(self, reset: bool) -> None:
+        self.close_connection = True
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.wfile.flush()
+        with contextlib.suppress(OSError):
+            if reset:
+                self.connection.close()
+            else:
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_args: object) -> None:
+        """Clients of these tests hang up on purpose."""
+
+
+@contextlib.contextmanager
+def serve() -> Iterator[Archive]:
+    """A running server on a free port of 127.0.0.1; it ends with the block."""
+    archive = Archive()
+    handler = type("Handler", (_Handler,), {"archive": archive})
+    server = _Server(("127.0.0.1", 0), handler)
+    archive.base = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield archive
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
