@@ -8,6 +8,7 @@ from perc_transforms.errors import PercError
 __all__ = [
     "AccessError",
     "ChangedError",
+    "DiskFullError",
     "FormatError",
     "HttpError",
     "NotFoundError",
@@ -39,6 +40,10 @@ class NotFoundError(PercError, FileNotFoundError):
 
 class AccessError(PercError, PermissionError):
     """The caller may not read or write this."""
+
+
+class DiskFullError(PercError, OSError):
+    """There is no room for what is to be written."""
 
 
 class HttpError(PercError, OSError):

@@ -27,7 +27,7 @@ ALLOWED = {
 OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
-    "builders.io": {"numpy", "mrcfile", "requests", "urllib3"},
+    "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock"},
     "builders": {"datasets", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
 }
 PRIVATE_USERS = {"builders.registry", "builders.streaming"}

@@ -124,15 +124,20 @@ https://ftp.ebi.ac.uk:443
                 retry.pause_after(err, progressed=done > before)
         return buffer
 
-    def stream(self, url: str, known: RemoteFile | None = None) -> Iterator[bytes]:
+    def stream(self, url: str, known: RemoteFile | None = None, start: int = 0) -> Iterator[bytes]:
         """A whole file, piece by piece, resumed where it breaks off; errors as for `read`.
 
         It asks for all bytes from the first: the answer to that tells the file's size twice, so that a short length
         is noticed. A server that sends the whole file again to a resumption has the first bytes of it read over.
+
+        Args:
+            url: the file.
+            known: what is known of it; the answer must be of that version.
+            start: the first byte that is wanted, to go on from an earlier read.
         """
-        done, version = 0, known
+        done, version = start, known
         retry = Retry(f"GET {shown(url)}", self.patience)
-        if known is not None and known.size == 0:
+        if known is not None and known.size == done:
             return
         while True:
             before = done
