@@ -1,0 +1,108 @@
+import threading
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.io.blocks import Block, cut, read_ahead
+
+
+@given(st.integers(0, 1000), st.integers(0, 5000), st.integers(1, 700), st.integers(1, 300))
+def test_cutting_loses_and_doubles_nothing_and_keeps_units_whole(start, length, most, unit):
+    blocks = cut("x", start, start + length, most, unit)
+    places = [start, *(block.stop for block in blocks)]
+    assert [block.start for block in blocks] == places[:-1]
+    assert places[-1] == start + length
+    assert all(0 < block.size <= max(most, unit) for block in blocks)
+    assert all((block.start - start) % unit == 0 for block in blocks)
+
+
+BLOCKS = cut("x", 0, 100, 10)
+
+
+def test_blocks_come_in_order_whatever_order_they_are_read_in():
+    def read(block):
+        time.sleep(0.02 if block.start % 20 else 0.001)
+        return block.start
+
+    assert list(read_ahead(BLOCKS, read)) == [(block, block.start) for block in BLOCKS]
+
+
+def test_reading_and_using_overlap():
+    def read(block):
+        time.sleep(0.03)
+
+    start = time.perf_counter()
+    for _ in read_ahead(BLOCKS, read, ahead=4):
+        time.sleep(0.03)
+    assert time.perf_counter() - start < 0.9 * 2 * 0.03 * len(BLOCKS)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 4])
+def test_no_more_than_so_many_are_read_ahead(ahead):
+    read_so_far, lock = [], threading.Lock()
+
+    def read(block):
+        with lock:
+            read_so_far.append(block)
+
+    for used, _ in enumerate(read_ahead(BLOCKS, read, ahead), 1):
+        time.sleep(0.005)
+        assert len(read_so_far) <= used + ahead
+
+
+def test_blocks_are_taken_as_they_are_needed():
+    taken = []
+
+    def endless():
+        place = 0
+        while True:
+            taken.append(place)
+            yield Block("x", place, place + 1)
+            place += 1
+
+    stream = read_ahead(endless(), lambda block: block.start, ahead=3)
+    assert [next(stream)[1] for _ in range(5)] == [0, 1, 2, 3, 4]
+    stream.close()
+    assert len(taken) <= 5 + 3
+
+
+def test_an_error_comes_where_its_block_would_have():
+    def read(block):
+        if block.start == 50:
+            raise OSError("block 50")
+        return block.start
+
+    stream = read_ahead(BLOCKS, read)
+    assert [next(stream)[1] for _ in range(5)] == [0, 10, 20, 30, 40]
+    with pytest.raises(OSError, match="block 50"):
+        next(stream)
+
+
+def test_closing_cancels_what_has_not_begun_and_leaves_no_thread():
+    begun = []
+
+    def read(block):
+        begun.append(block)
+        time.sleep(0.02)
+
+    stream = read_ahead(BLOCKS, read, ahead=2)
+    next(stream)
+    stream.close()
+    count = len(begun)
+    assert count <= 4
+    time.sleep(0.05)
+    assert len(begun) == count
+    assert not [t for t in threading.enumerate() if t.name.startswith("read-ahead")]
+
+
+def test_memory_is_bounded_by_the_blocks_under_way():
+    size = 2**20
+    tracemalloc.start()
+    for _, data in read_ahead(cut("x", 0, 60 * size, size), lambda block: bytes(block.size), ahead=3):
+        assert len(data) == size
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6.5 * size
