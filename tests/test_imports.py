@@ -20,6 +20,7 @@ ALLOWED = {
     "builders.local_classes": [
         *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
     ],
+    "builders.empiar": ["builders.empiar", "builders.io", "builders.errors"],
     "builders.cli": ["builders.local_classes", "builders.errors"],
     "builders.__main__": ["builders.cli"],
     "builders": ["builders.features", "builders.registry"],

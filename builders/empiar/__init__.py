@@ -1,0 +1,1 @@
+"""EMPIAR's archive: what its servers answer, read."""
