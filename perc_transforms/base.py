@@ -1,12 +1,29 @@
 """The base of all transforms, and their composition."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
+
 from perc_transforms.batch import Batch, Rows
 from perc_transforms.errors import TransformError
+
+_process = os.getpid()
+
+
+def _settle_in_child() -> None:
+    """Use one thread in a process that was forked after torch had started its own.
+
+    Those threads are not there in the child, as in `map(num_proc=...)` of `datasets`, and torch would wait for them
+    for ever. DataLoader workers do the same.
+    """
+    global _process
+    if os.getpid() != _process:
+        _process = os.getpid()
+        torch.set_num_threads(1)
 
 
 @dataclass(repr=False)
@@ -41,6 +58,7 @@ class Transform:
         Raises:
             TransformError: the data holds no image that this transform can work on.
         """
+        _settle_in_child()
         batch = Batch(data, type(self).__name__, self.spatial_dims)
         self.transform(batch)
         return batch.result()
@@ -107,6 +125,8 @@ class Compose(Transform):
 class ToTensor(Transform):
     """The image as a float32 tensor, and no more: for rows that need no other transform.
 
+    A float32 array is not copied: as with `torch.from_numpy`, the tensor shares its memory.
+
     Args:
         channel: put an axis of length 1 before the others, as convolutional layers want it. It must then come last.
 
@@ -121,4 +141,4 @@ class ToTensor(Transform):
     def transform(self, batch: Batch) -> None:
         """Add the channel axis, if any, to each image: nothing to stack them for."""
         if self.channel:
-            batch.map_images(lambda image: image[None])
+            batch.add_channel()

@@ -124,8 +124,12 @@ class Batch:
         self._images = images
 
     def map_images(self, function: Callable[[Tensor], Any]) -> None:
-        """Replace each image by what `function` makes of it."""
-        self._images = [as_image(function(image), self.owner) for image in self._images]
+        """Replace each image by what `function` makes of it; should it work in place, then on a copy."""
+        self._images = [as_image(function(image.clone()), self.owner) for image in self._images]
+
+    def add_channel(self) -> None:
+        """Put an axis of length 1 before the others of each image."""
+        self._images = [image[None] for image in self._images]
 
     def result(self) -> Any:
         """The images in the form they came in, with dependent columns kept true."""
@@ -220,13 +224,20 @@ def _plain(value: Any) -> Any:
 
 
 def _like(column: Any, values: list[Any]) -> Any:
-    """Values in the kind of container that the column came in."""
+    """Values in the kind of container that the column came in; integers become floats, which the values are."""
     if isinstance(column, Tensor):
-        return torch.tensor(values, dtype=column.dtype, device=column.device)
-    return np.array(values, column.dtype) if isinstance(column, np.ndarray) else values
+        dtype = column.dtype if column.is_floating_point() else torch.float32
+        return torch.tensor(values, dtype=dtype, device=column.device)
+    if isinstance(column, np.ndarray):
+        return np.array(values, column.dtype if column.dtype.kind == "f" else np.float64)
+    return values
 
 
 def _like_one(value: Any, new: Any) -> Any:
-    if isinstance(value, Tensor):
-        return torch.tensor(new, dtype=value.dtype, device=value.device)
-    return value.dtype.type(new) if isinstance(value, np.ndarray | np.generic) else new
+    if isinstance(value, Tensor | np.ndarray):
+        return _like(value, new)
+    return (
+        np.float64(new).astype(value.dtype if value.dtype.kind == "f" else None)
+        if isinstance(value, np.generic)
+        else new
+    )

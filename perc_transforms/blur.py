@@ -1,6 +1,7 @@
 """Transforms that blur."""
 
 import math
+import numbers
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -41,7 +42,7 @@ class GaussianBlur(Transform):
     def __post_init__(self) -> None:
         super().__post_init__()
         given = [value for value in (self.sigma, self.sigma_angstrom) if value is not None]
-        if len(given) != 1 or not 0 <= given[0] < math.inf:
+        if len(given) != 1 or not isinstance(given[0], numbers.Real) or not 0 <= given[0] < math.inf:
             msg = f"{self!r}: expected sigma (pixels) or sigma_angstrom (Å), one of them, not negative"
             raise TransformError(msg)
 

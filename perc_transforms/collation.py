@@ -17,7 +17,8 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Images of one shape are stacked, numbers become tensors with NaN for null, and everything else becomes a list.
 
     Raises:
-        TransformError: images of different shapes, which cannot be stacked; the message says what can be done.
+        TransformError: images of different shapes, which cannot be stacked (the message says what can be done), or
+            rows of different columns.
 
     Example:
         >>> import torch
@@ -25,6 +26,10 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         >>> batch["image"].shape, batch["pixel_size"].isnan(), batch["path"]
         (torch.Size([1, 4, 4]), tensor([True]), ['a.mrc'])
     """
+    if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        found = " and ".join(sorted({str(sorted(row)) for row in rows})) or "no rows"
+        msg = f"collate: {found}: expected rows, and all with the same columns"
+        raise TransformError(msg)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return {name: _images(values) if name == IMAGE else _values(values) for name, values in columns.items()}
 

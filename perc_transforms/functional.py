@@ -19,21 +19,24 @@ _MATRIX_LIMIT = 256
 def normalize(x: Tensor, *, spatial_dims: int) -> Tensor:
     """Each image to mean 0 and standard deviation 1: `(x - mean) / std`.
 
-    The standard deviation is that of the pixels (divided by their number). Below 1e-10 it is taken for that of a
-    constant image, and the result is `x - mean`.
+    The standard deviation is that of the pixels (divided by their number). Below 1e-10, or within the rounding of the
+    mean, it is taken for that of a constant image, and the result is `x - mean`.
 
     Example:
         >>> normalize(torch.tensor([[1.0, 3.0]]), spatial_dims=2)
         tensor([[-1.,  1.]])
     """
     axes = _axes(spatial_dims)
-    centred = x - x.mean(axes, keepdim=True)
-    variance = centred.square().mean(axes, keepdim=True)
-    return centred / torch.where(variance < _FLAT**2, 1.0, variance).sqrt()
+    pixels = math.prod(x.shape[-spatial_dims:])
+    mean = x.mean(axes, keepdim=True, dtype=torch.float64).to(x.dtype)
+    centred = x - mean
+    std = torch.linalg.vector_norm(centred, dim=axes, keepdim=True, dtype=torch.float64) / math.sqrt(pixels)
+    flat = std < torch.clamp(_rounding(mean), min=_FLAT)
+    return centred / torch.where(flat, 1.0, std).to(x.dtype)
 
 
 def minmax(x: Tensor, *, spatial_dims: int) -> Tensor:
-    """Each image to the range 0 to 1: `(x - min) / (max - min)`; a constant image to 0.
+    """Each image to the range 0 to 1: `(x - min) / (max - min)`; a constant image, but for rounding, to 0.
 
     Example:
         >>> minmax(torch.tensor([[2.0, 4.0, 6.0]]), spatial_dims=2)
@@ -42,7 +45,13 @@ def minmax(x: Tensor, *, spatial_dims: int) -> Tensor:
     axes = _axes(spatial_dims)
     low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
     spread = high - low
-    return (x - low) / torch.where(spread > 0, spread, 1.0)
+    flat = spread <= torch.maximum(_rounding(low), _rounding(high))
+    return torch.where(flat, 0.0, (x - low) / torch.where(flat, 1.0, spread))
+
+
+def _rounding(value: Tensor) -> Tensor:
+    """How far apart numbers can come to lie, after a blur or a rescaling, that should be this one."""
+    return 32 * torch.finfo(value.dtype).eps * value.abs()
 
 
 def gaussian_blur(x: Tensor, sigma: float, *, spatial_dims: int) -> Tensor:
@@ -90,6 +99,8 @@ def rescale(x: Tensor, shape: Sequence[int], *, spatial_dims: int, stretch: bool
     y = x if covers else x - mean
     for axis, m, step in reversed(list(zip(_axes(spatial_dims), shape, steps, strict=True))):
         y = _resample(y, axis, m, step)
+    if y is x:
+        return x.clone()
     return y if covers else y + mean
 
 
@@ -133,6 +144,7 @@ def _mirrored(n: int, reach: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _blur_matrix(n: int, sigma: float) -> Tensor:
     """The `(n, n)` matrix that blurs an axis of n pixels."""
     weights = _gaussian(sigma)
@@ -179,6 +191,7 @@ def _fourier_resample(x: Tensor, axis: int, m: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _interpolation_matrix(n: int, m: int, step: float) -> Tensor:
     """The `(m, n)` matrix that takes n pixels to the m samples of their band-limited interpolant.
 

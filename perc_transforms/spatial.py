@@ -11,6 +11,10 @@ from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
 
 
+def _is_side(n: object) -> bool:
+    return isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) > 0
+
+
 @dataclass(repr=False)
 class Rescale(Transform):
     """Resample to a given number of pixels; `pixel_size` is updated.
@@ -42,7 +46,7 @@ class Rescale(Transform):
     def __post_init__(self) -> None:
         super().__post_init__()
         sides = list(self.shape) if isinstance(self.shape, Sequence) else [self.shape]
-        if not sides or not all(isinstance(n, numbers.Integral) and int(n) > 0 for n in sides):
+        if not sides or not all(_is_side(n) for n in sides):
             msg = f"Rescale: shape is {self.shape!r}: expected a number of pixels, or one for each axis"
             raise TransformError(msg)
 

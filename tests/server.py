@@ -99,14 +99,13 @@ class _Handler(BaseHTTPRequestHandler):
             archive.requests.append(Request(self.command, self.path, dict(self.headers)))
             archive.under_way += 1
             archive.most_under_way = max(archive.most_under_way, archive.under_way)
+        time.sleep(archive.latency)
+        with archive.lock:  # before the answer: its last byte lets the client ask again
+            archive.under_way -= 1
         try:
-            time.sleep(archive.latency)
             answer()
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        finally:
-            with archive.lock:
-                archive.under_way -= 1
 
     def _answer(self) -> None:
         archive, path = self.archive, self.path

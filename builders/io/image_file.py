@@ -27,7 +27,7 @@ from builders.errors import (
     TruncatedError,
 )
 from builders.io import mrc, npy
-from builders.io.layout import PACKED, Array, Layout
+from builders.io.layout import Array, Layout
 from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _BZIP2_MAGIC = b"BZh"
 _PIECE = 1024 * 1024
+_DEFLATE_MOST = 1032
+"""How many bytes one byte of a gzip stream can stand for at the most."""
 _warned: set[str] = set()
 
 Stream = gzip.GzipFile | bz2.BZ2File | BinaryIO
@@ -122,11 +124,6 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         ChangedError: the file is not the one that was described.
         TruncatedError: it ends before the last pixel.
     """
-    return layout.decode(read_raw(path, layout, etag, watch)).view(np.ndarray)
-
-
-def read_raw(path: str, layout: Layout, etag: str | None = None, watch: Watch | None = None) -> NDArray[np.uint8]:
-    """The bytes that `read_layout` decodes, as they are stored."""
     with _open(path) as raw, _damage_named(path):
         status = os.fstat(raw.fileno())
         if etag is not None and (now := _etag(status)) != etag:
@@ -136,6 +133,9 @@ def read_raw(path: str, layout: Layout, etag: str | None = None, watch: Watch | 
         if not compressed and layout.offset + layout.nbytes > status.st_size:
             msg = f"{path}: {status.st_size} bytes, expected {layout.offset + layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
+        if isinstance(stream, gzip.GzipFile) and layout.nbytes > _DEFLATE_MOST * status.st_size:
+            msg = f"{path}: {status.st_size} bytes compressed cannot hold the {layout.nbytes} that its header says"
+            raise TruncatedError(msg)
         stream.seek(layout.offset)
         pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
         if pixels.size < layout.nbytes:
@@ -143,7 +143,7 @@ def read_raw(path: str, layout: Layout, etag: str | None = None, watch: Watch | 
             raise TruncatedError(msg)
         if compressed:
             stream.read(1)  # at the end of the stream this checks its checksum
-    return pixels
+    return layout.decode(pixels).view(np.ndarray)
 
 
 def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes") -> Array:
@@ -178,7 +178,7 @@ def memory_map(file: ImageFile) -> Array:
         FormatError: they have to be decoded first: the file is compressed, or its mode is complex int16 or 4-bit.
     """
     layout = file.layout
-    if file.compressed or layout.encoding == PACKED or "ci2" in layout.encoding:
+    if file.compressed or not layout.is_plain:
         what = "a compressed file" if file.compressed else f"pixels of encoding {layout.encoding!r}"
         msg = f"{file.path}: {what} cannot be mapped: read it"
         raise FormatError(msg)

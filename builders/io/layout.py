@@ -125,6 +125,11 @@ class Layout:
         return encoded_size(self.encoding, self.shape)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the bytes are pixels that NumPy has a type for, one after another."""
+        return self.encoding != PACKED and self.encoding not in _COMPLEX_INT16
+
+    @property
     def dtype(self) -> np.dtype[np.generic]:
         """The dtype that the pixels decode to."""
         return native_dtype(self.encoding)
@@ -149,7 +154,7 @@ class Layout:
 
     def squeezed(self) -> "Layout":
         """The same image without a leading axis of length one: a file of one section is a 2-D image."""
-        if len(self.shape) > 2 and self.shape[0] == 1 and not self.fortran:
+        if len(self.shape) > 2 and self.shape[0] == 1:
             return replace(self, shape=self.shape[1:]).squeezed()
         return self
 

@@ -289,7 +289,8 @@ def write(path: str | os.PathLike[str], array: Array, pixel_size: float | None =
 
     Args:
         path: the file to make or replace.
-        array: `(ny, nx)`, or `(nz, ny, nx)`; float64 becomes float32, and so do integers MRC has no mode for.
+        array: `(ny, nx)`, or `(nz, ny, nx)`; float64 becomes float32, and so do integers MRC has no
+            mode for; complex numbers become complex64.
         pixel_size: Å per pixel along every axis; None leaves it unsaid.
         stack: the first axis of a 3-D array counts images, not sections of a volume.
 
@@ -300,10 +301,15 @@ def write(path: str | os.PathLike[str], array: Array, pixel_size: float | None =
     import mrcfile
 
     target = Path(path)
+    if target.suffix.lower() in (".gz", ".bz2"):
+        msg = f"{target}: cannot write compressed files: expected a name such as {target.stem}"
+        raise FormatError(msg)
     if array.dtype.kind not in "biufc" or array.ndim not in (2, 3):
         msg = f"{target}: cannot write {array.ndim}-D {array.dtype}: expected 2-D or 3-D numbers"
         raise FormatError(msg)
-    if array.dtype.kind != "c" and array.dtype not in (np.int8, np.int16, np.uint16, np.float16):
+    if array.dtype.kind == "c":
+        array = array.astype(np.complex64, copy=False)
+    elif array.dtype not in (np.int8, np.int16, np.uint16, np.float16):
         array = array.astype(np.float32, copy=False)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     os.close(handle)

@@ -1,5 +1,6 @@
 """What the files hold: which are readable, and which hold the same pixels as another."""
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -8,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 import xxhash
 from tqdm.auto import tqdm
 
 from builders.errors import FormatError, PercError
 from builders.io import image_file
 from builders.io.image_file import ImageFile
+from builders.io.layout import Array
 from builders.local_classes.folder import ClassFile
 
 _T = TypeVar("_T")
@@ -23,7 +26,7 @@ _READERS = 8
 _TRIALS = 16
 _SLOW = 0.001
 _SAMPLES = 16
-_SAMPLE_BYTES = 4096
+_SAMPLE_PIXELS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,9 @@ def read_headers(
 
 
 def group_identical(images: Sequence[ClassImage]) -> list[list[ClassImage]]:
-    """Group images that hold the same pixels, whatever their headers, names and compression.
+    """Group images that hold the same pixels, whatever their headers, names, types, byte orders and compression.
 
-    A few blocks of each file tell most of them apart; only those that agree there are read whole.
+    A few stretches of each file tell most of them apart; only those that agree there are read whole.
 
     Returns:
         Groups in the order of their first images; most are of one.
@@ -117,44 +120,43 @@ def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile
 
 
 def _grouped(images: Iterable[ClassImage], digest: Callable[[ImageFile], str]) -> list[list[ClassImage]]:
-    groups: dict[tuple[str, tuple[int, ...], str], list[ClassImage]] = defaultdict(list)
+    groups: dict[tuple[tuple[int, ...], str], list[ClassImage]] = defaultdict(list)
     for item in images:
-        layout = item.image.layout
-        groups[layout.encoding, layout.shape, digest(item.image)].append(item)
+        groups[item.image.layout.shape, digest(item.image)].append(item)
     return list(groups.values())
 
 
 def _sampled_digest(image: ImageFile) -> str:
-    """Digest of blocks spread over the pixels; of all pixels where they are few."""
-    size, start = image.layout.nbytes, image.layout.offset
-    if size <= _SAMPLES * _SAMPLE_BYTES:
+    """Digest of stretches of pixels spread over the image; of all pixels where they are few."""
+    layout = image.layout
+    pixels = math.prod(layout.shape)
+    if pixels <= _SAMPLES * _SAMPLE_PIXELS:
         return _whole_digest(image)
-    places = [(size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1) for sample in range(_SAMPLES)]
-    digest = xxhash.xxh3_128()
-    if image.compressed or image.layout.fortran:
-        pixels = _pixel_bytes(image)
-        for place in places:
-            digest.update(pixels[place : place + _SAMPLE_BYTES])
-        return str(digest.hexdigest())
+    starts = [(pixels - _SAMPLE_PIXELS) * sample // (_SAMPLES - 1) for sample in range(_SAMPLES)]
+    if image.compressed or layout.fortran or not layout.is_plain:
+        flat = image_file.read_layout(image.path, layout).ravel()
+        return _digest(flat[start : start + _SAMPLE_PIXELS] for start in starts)
+    stored = np.dtype(layout.encoding)
     file = os.open(image.path, os.O_RDONLY)
     try:
-        for place in places:
-            digest.update(os.pread(file, _SAMPLE_BYTES, start + place))
+        size = _SAMPLE_PIXELS * stored.itemsize
+        raw = [os.pread(file, size, layout.offset + start * stored.itemsize) for start in starts]
     finally:
         os.close(file)
-    return str(digest.hexdigest())
+    return _digest(np.frombuffer(block, stored) for block in raw)
 
 
 def _whole_digest(image: ImageFile) -> str:
-    return str(xxhash.xxh3_128_hexdigest(_pixel_bytes(image)))
+    return _digest([image_file.read_layout(image.path, image.layout).ravel()])
 
 
-def _pixel_bytes(image: ImageFile) -> memoryview:
-    """The bytes of an image's pixels as they lie in a plain C-ordered file."""
-    if image.layout.fortran:
-        stored = image_file.read_layout(image.path, image.layout).astype(image.layout.encoding)
-        return stored.data.cast("B")
-    return image_file.read_raw(image.path, image.layout).data
+def _digest(stretches: Iterable[Array]) -> str:
+    """Digest of pixel values, in whichever type and byte order they are stored: 1 is 1.0, and -0.0 is 0.0."""
+    digest = xxhash.xxh3_128()
+    for pixels in stretches:
+        values = pixels.astype(np.complex64 if pixels.dtype.kind == "c" else np.float32) + 0
+        digest.update(np.ascontiguousarray(values).data.cast("B"))
+    return str(digest.hexdigest())
 
 
 def _with_bar(items: Iterable[_T], task: str, total: int) -> Iterator[_T]:

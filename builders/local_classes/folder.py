@@ -3,12 +3,13 @@
 import hashlib
 import logging
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builders.errors import NotFoundError, OptionError
+from builders.errors import AccessError, NotFoundError, OptionError
 from builders.io.order import natural_key, natural_path_key
 from builders.local_classes.names import ClassName, parse_name
 
@@ -47,26 +48,45 @@ class Listing:
     skipped: tuple[tuple[str, str], ...]
 
 
-def list_folder(folder: str, recursive: bool = False, extension: str | None = None) -> Listing:
+def list_folder(folder: str, recursive: bool = False, extension: str | None = None, tolerant: bool = False) -> Listing:
     """List a folder's class files.
 
     Args:
         folder: an existing folder. Hidden files are passed over; symbolic links are followed.
         recursive: look into its folders, too.
         extension: only files with this one.
+        tolerant: pass over folders in it that may not be looked into.
 
     Raises:
         NotFoundError: there is no such folder.
+        AccessError: it, or a folder in it, may not be looked into.
     """
     root = Path(folder)
-    if not root.exists():
-        parent = next(p for p in root.parents if p.exists())
+    try:
+        is_folder = stat.S_ISDIR(root.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError) as err:
+        parent = next(p for p in root.parents if _exists(p))
         msg = f"data_dir {folder}: no such folder ({parent} is there)"
-        raise NotFoundError(msg)
-    if not root.is_dir():
+        raise NotFoundError(msg) from err
+    except (OSError, ValueError) as err:
+        msg = f"data_dir {folder[:200]}: cannot be looked at: {err}"
+        raise AccessError(msg) from err
+    if not is_folder:
         msg = f"data_dir {folder}: not a folder: pass a single file as data_files"
         raise NotFoundError(msg)
-    return _sorted_listing(folder, _walk(root, recursive), root, extension)
+    closed: list[tuple[str, str]] = []
+    listing = _sorted_listing(folder, _walk(root, recursive, closed), root, extension)
+    if closed and (not tolerant or not listing.files):
+        msg = f"{Path(folder, closed[0][0])}: {closed[0][1]}"
+        raise AccessError(msg)
+    return replace(listing, skipped=(*listing.skipped, *closed))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def list_named(locations: Iterable[str], folder: str | None, extension: str | None = None) -> Listing:
@@ -146,24 +166,31 @@ def require_files(listing: Listing) -> None:
         logger.warning("local_classes: passing over %d files: %s (such as %s)", total, summary, examples)
 
 
-def _walk(root: Path, recursive: bool) -> Iterator[Path]:
-    """Files below a folder, without hidden ones, each folder once even when links make circles."""
+def _walk(root: Path, recursive: bool, closed: list[tuple[str, str]]) -> Iterator[Path]:
+    """Files below a folder, without hidden ones, each folder once even when links make circles.
+
+    Folders that may not be looked into are added to `closed`.
+    """
     seen = set()
     waiting = [root]
     while waiting:
         folder = waiting.pop()
-        status = folder.stat()
+        try:
+            status = folder.stat()
+            entries = list(os.scandir(folder))
+        except OSError as err:
+            closed.append((folder.relative_to(root).as_posix(), f"cannot be looked into: {err.strerror}"))
+            continue
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    waiting.extend([Path(entry.path)] if recursive else [])
-                elif entry.is_file() or entry.is_symlink():
-                    yield Path(entry.path)
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                waiting.extend([Path(entry.path)] if recursive else [])
+            elif entry.is_file() or entry.is_symlink():
+                yield Path(entry.path)
 
 
 def _sorted_listing(source: str, paths: Iterable[Path], root: Path, extension: str | None) -> Listing:
@@ -171,7 +198,9 @@ def _sorted_listing(source: str, paths: Iterable[Path], root: Path, extension: s
     for path in paths:
         relative = path.relative_to(root).as_posix()
         name = parse_name(path.name)
-        if isinstance(name, str):
+        if not _is_text(str(path)):
+            skipped.append((relative.encode("utf-8", "backslashreplace").decode(), "a name that is not UTF-8"))
+        elif isinstance(name, str):
             skipped.append((relative, name))
         elif extension is not None and name.extension != extension:
             skipped.append((relative, f"another extension than {extension}"))
@@ -180,6 +209,15 @@ def _sorted_listing(source: str, paths: Iterable[Path], root: Path, extension: s
     files.sort(key=lambda file: natural_path_key(file.path))
     skipped.sort(key=lambda item: natural_path_key(item[0]))
     return Listing(source, tuple(files), tuple(skipped))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written into a table: the system's may hold bytes that are no UTF-8."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -77,7 +77,7 @@ def inspect_folder(folder: str, recursive: bool = False, extension: str | None =
         >>> report.classes["ribosome"].files  # doctest: +SKIP
         312
     """
-    listing = list_folder(folder, recursive, extension)
+    listing = list_folder(folder, recursive, extension, tolerant=True)
     images: list[ClassImage] = []
     unusable: dict[str, str] = {}
     non_finite: dict[str, int] = {}

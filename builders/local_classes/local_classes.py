@@ -82,6 +82,9 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self._check_classes()
         self._check_quarantine()
         if self.data_dir is not None:
+            if not isinstance(self.data_dir, str | os.PathLike):
+                msg = f"data_dir is {self.data_dir!r}: expected the path of a folder"
+                raise OptionError(msg)
             self.data_dir = str(Path(os.path.abspath(Path(self.data_dir).expanduser())))  # noqa: PTH100
 
     def _check_classes(self) -> None:
@@ -119,7 +122,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
                 str(name): list_named(files, self.data_dir, self.extension) for name, files in self.data_files.items()
             }
         elif self.data_dir is not None:
-            named = {"train": list_folder(self.data_dir, self.recursive, self.extension)}
+            named = {"train": list_folder(self.data_dir, self.recursive, self.extension, self.on_error == "skip")}
         else:
             msg = "local_classes needs data_dir='FOLDER' or data_files={'train': 'FOLDER/*.mrc', ...}"
             raise OptionError(msg)
@@ -233,8 +236,13 @@ class LocalClasses(OptionedBuilder):
         return usable
 
 
+def _cell(text: str) -> str:
+    """Text without what ends a cell or a line of a table."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
 def _write_quarantine(path: str, left_out: list[Unusable]) -> None:
-    lines = [f"{item.file.location}\t{item.error}\n" for item in left_out]
+    lines = [f"{_cell(item.file.location)}\t{_cell(str(item.error))}\n" for item in left_out]
     temporary = Path(f"{path}.tmp")
     temporary.write_text("path\treason\n" + "".join(lines), encoding="utf-8", errors="surrogateescape")
     temporary.replace(path)

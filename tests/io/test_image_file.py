@@ -64,11 +64,13 @@ def test_a_bomb_is_read_no_further_than_its_header_says(tmp_path, suffix):
     assert peak < 32 * 2**20
 
 
-def test_a_header_that_promises_more_than_a_stream_holds_costs_no_memory(tmp_path):
-    path = tmp_path / "liar.mrc.gz"
-    path.write_bytes(gzip.compress(bytes(header(2**15, 2**15, 2**10, 2)) + bytes(1000)))
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_header_that_promises_more_than_a_stream_holds_costs_no_memory(tmp_path, suffix):
+    path = tmp_path / f"liar.mrc{suffix}"
+    path.write_bytes(COMPRESS[suffix](bytes(header(2**15, 2**15, 2**10, 2)) + bytes(1000)))
+    complaint = "cannot hold the 4398046511104" if suffix == ".gz" else "1000 bytes of pixels"
     tracemalloc.start()
-    with pytest.raises(TruncatedError, match="1000 bytes of pixels"):
+    with pytest.raises(TruncatedError, match=complaint):
         image_file.read(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -143,6 +145,25 @@ def test_bytes_read_as_files_do(tmp_path, volume):
             np.testing.assert_array_equal(image_file.read_bytes(form, 2), volume[2])
         with pytest.raises(TruncatedError):
             image_file.read_bytes(data[:-1])
+
+
+def test_a_zip_bomb_is_refused_by_its_size(tmp_path):
+    path = tmp_path / "bomb.mrc.gz"
+    path.write_bytes(gzip.compress(bytes(header(2**17, 2**17, 2**17, 2)) + bytes(2**26)))
+    tracemalloc.start()
+    with pytest.raises(TruncatedError, match="cannot hold"):
+        image_file.read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**22
+
+
+def test_one_section_is_one_section_in_any_order_of_bytes(tmp_path):
+    array = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
+    np.save(tmp_path / "f.npy", np.asfortranarray(array))
+    layout = image_file.describe(tmp_path / "f.npy").layout.squeezed()
+    assert layout.shape == (3, 4)
+    np.testing.assert_array_equal(image_file.read_layout(str(tmp_path / "f.npy"), layout), array[0])
 
 
 @pytest.mark.parametrize("encoding", ["<f4", ">f4", "<ci2", "4bit", "|i1", ">u2"])

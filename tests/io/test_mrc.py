@@ -211,6 +211,14 @@ def test_write_is_what_mrcfile_validates(tmp_path):
     np.testing.assert_array_equal(image_file.read(tmp_path / "d.mrc")[0], volume[0])
 
 
+def test_write_converts_what_mrc_has_no_mode_for_and_says_what_it_cannot_do(tmp_path):
+    pixels = np.array([[1 + 2j, 3]], np.complex128)
+    mrc.write(tmp_path / "c.mrc", pixels)
+    np.testing.assert_array_equal(image_file.read(tmp_path / "c.mrc")[0], pixels)
+    with pytest.raises(FormatError, match=r"cannot write compressed files: expected a name such as x\.mrc"):
+        mrc.write(tmp_path / "x.mrc.gz", np.ones((2, 2)))
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     mrc.write(tmp_path / "x.mrc", np.ones((2, 2), np.float32))
     with pytest.raises(FormatError, match="cannot write"):

@@ -20,6 +20,7 @@ import perc_transforms as T
 from builders import EMImage, load_dataset
 from builders.cli import main
 from builders.errors import (
+    AccessError,
     ChangedError,
     FormatError,
     NotFoundError,
@@ -225,6 +226,29 @@ def test_copies_are_known_by_their_pixels(tmp_path):
     assert not sides[0] & sides[1]
 
 
+def test_copies_are_known_in_any_type_and_byte_order(tmp_path):
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    kinds = {"le": "<f4", "be": ">f4", "wide": "<f8", "short": "<i2", "complex": "<f4"}
+    for number in range(8):
+        array = rng.integers(-999, 999, (1, 150, 150))
+        for kind, dtype in kinds.items():
+            np.save(folder / f"a_{number}{kind}.npy", array.astype(dtype))
+        np.save(folder / f"a_{number}fortran.npy", np.asfortranarray(array.astype(np.float32)))
+        np.save(folder / f"a_{number}small.npy", np.asfortranarray(array[:, :20, :20].astype(np.float32)))
+        np.save(folder / f"a_{number}smallbe.npy", array[0, :20, :20].astype(">i4"))
+    for seed in range(3):
+        ds = load(folder, None, validation_fraction=0.5, seed=seed)
+        for small in (False, True):
+            sides = [
+                {path.split("_")[1][0] for path in ds[name]["path"] if ("small" in path) is small}
+                for name in ("train", "validation")
+            ]
+            assert not sides[0] & sides[1]
+            assert sides[0] | sides[1] == set("01234567")
+
+
 def test_recursive(folder):
     write(folder / "deeper" / "still", "d_1.mrc", 77)
     (folder / "loop").symlink_to(folder)
@@ -305,6 +329,52 @@ def test_a_missing_folder_says_how_far_the_path_leads(tmp_path):
         load(tmp_path / "file")
 
 
+def close_folder(monkeypatch, closed):
+    scandir = os.scandir  # root, who runs these tests at times, may look into any folder
+
+    def guarded(path):
+        if os.fspath(path) == str(closed):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+
+
+def test_a_folder_that_may_not_be_looked_into(folder, monkeypatch, caplog, capsys):
+    write(folder / "closed", "d_1.mrc")
+    close_folder(monkeypatch, folder / "closed")
+    assert len(load(folder)) == 40
+    with pytest.raises(AccessError, match="closed: cannot be looked into: Permission denied"):
+        load(folder, recursive=True)
+    assert len(load(folder, recursive=True, on_error="skip")) == 40
+    assert "1 with cannot be looked into" in caplog.text
+    assert main(["local-classes", "inspect", str(folder), "--recursive"]) == 0
+    assert "cannot be looked into" in capsys.readouterr().out
+    close_folder(monkeypatch, folder)
+    with pytest.raises(PermissionError, match="cannot be looked into"):
+        load(folder, on_error="skip")
+    assert main(["local-classes", "inspect", str(folder)]) == 1
+
+
+@pytest.mark.parametrize("data_dir", ["x" * 5000, "nul\0byte"])
+def test_a_path_that_cannot_be_one(data_dir):
+    with pytest.raises(PercError, match="data_dir"):
+        load_dataset("local_classes", data_dir=data_dir)
+
+
+def test_a_data_dir_that_is_no_path(folder):
+    with pytest.raises(OptionError, match="expected the path of a folder"):
+        load_dataset("local_classes", data_dir=[str(folder)])
+
+
+def test_a_name_that_is_no_text_is_passed_over(folder, caplog, capsys):
+    (folder / os.fsdecode(b"a_\xff.mrc")).write_bytes((folder / "a_0.mrc").read_bytes())
+    assert len(load(folder)) == 40
+    assert "1 with a name that is not UTF-8 (such as a_" in caplog.text
+    assert main(["local-classes", "inspect", str(folder), "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["skipped"].values()) == ["a name that is not UTF-8"]
+
+
 @pytest.mark.parametrize("names", [[], ["README.md", "x.mrc", "y_1.tif", "_z.mrc", ".a_1.mrc"]])
 def test_a_folder_without_images_says_what_it_holds(tmp_path, names):
     folder = tmp_path / "images"
@@ -379,6 +449,15 @@ def test_the_quarantine_report_is_written_from_the_cache_too(folder, tmp_path):
     for report in (tmp_path / "first.tsv", tmp_path / "second.tsv"):
         load(folder, on_error="skip", quarantine=str(report))
         assert "b_text.mrc" in report.read_text()
+
+
+def test_the_quarantine_table_keeps_its_cells(folder, tmp_path):
+    (folder / "b_tab\tline\nend.mrc").write_bytes(b"no image")
+    load(folder, on_error="skip", quarantine=str(tmp_path / "report.tsv"))
+    lines = (tmp_path / "report.tsv").read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[1].split("\t")[0].endswith(r"b_tab\tline\nend.mrc")
+    assert lines[1].count("\t") == 1
 
 
 def test_nothing_usable_is_an_error_even_with_skip(tmp_path):

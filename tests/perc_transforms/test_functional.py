@@ -37,11 +37,21 @@ def test_normalize_gives_mean_0_and_deviation_1_whatever_scale_and_offset(shape,
     torch.testing.assert_close(y, F.normalize(x, spatial_dims=len(shape)), atol=1e-7, rtol=1e-6)
 
 
-@pytest.mark.parametrize("value", [0.0, 7.0, -1e6])
-def test_normalize_and_minmax_take_a_constant_image_to_0(value):
-    x = torch.full((3, 4, 5), value)
-    assert not F.normalize(x, spatial_dims=3).any()
-    assert not F.minmax(x, spatial_dims=3).any()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [0.0, 7.0, -1e6, 0.1, 123.456, 1000.1, -7.7, 1e-12, 3e20])
+@pytest.mark.parametrize("shape", [(3, 4, 5), (64, 64, 64), (1, 255, 257)])
+def test_normalize_and_minmax_take_a_constant_image_to_0(shape, value, dtype):
+    x = torch.full(shape, value, dtype=dtype)
+    for constant in (x, F.gaussian_blur(x, 1.3, spatial_dims=3), F.rescale(x, (3, 7, 9), spatial_dims=3, stretch=True)):
+        assert F.normalize(constant, spatial_dims=3).abs().max() <= 1e-5 * abs(value)
+        assert not F.minmax(constant, spatial_dims=3).any()
+    assert F.normalize(x, spatial_dims=3).abs().max() <= 1e-15 * abs(value)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e15, 1e25])
+def test_normalize_is_exact_for_small_and_large_numbers(scale):
+    x = noise(8, 8).float()
+    torch.testing.assert_close(F.normalize(x * scale, spatial_dims=2), F.normalize(x, spatial_dims=2))
 
 
 @given(shapes())
@@ -198,6 +208,22 @@ def test_gradients_flow(name, monkeypatch):
     constant = torch.ones(4, 4, dtype=torch.float64, requires_grad=True)
     function(constant).sum().backward()
     assert torch.isfinite(constant.grad).all()
+
+
+def test_what_was_first_used_without_gradients_has_them_later():
+    F._interpolation_matrix.cache_clear()
+    F._blur_matrix.cache_clear()
+    with torch.inference_mode():
+        F.rescale(F.gaussian_blur(noise(16, 16), 1.0, spatial_dims=2), (8, 8), spatial_dims=2)
+    x = noise(16, 16).requires_grad_()
+    F.rescale(F.gaussian_blur(x, 1.0, spatial_dims=2), (8, 8), spatial_dims=2).sum().backward()
+    assert x.grad is not None
+
+
+def test_rescaling_to_the_same_shape_gives_a_tensor_of_its_own():
+    x = noise(4, 4)
+    F.rescale(x, (4, 4), spatial_dims=2).mul_(0)
+    assert x.any()
 
 
 @pytest.mark.parametrize("name", ["normalize", "minmax", "gaussian_blur", "rescale"])

@@ -1,5 +1,7 @@
 import math
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,6 +108,40 @@ def test_a_stack_beside_columns_is_a_batch_and_a_volume_beside_values_is_a_row(c
     stack = torch.from_numpy(np.stack(images((8, 9), (8, 9), (8, 9))))
     out = T.Rescale(6)({"image": stack, **columns})
     assert out["image"].shape == ((rows, 6, 6) if rows else (6, 6, 6))
+
+
+def test_a_callable_that_works_in_place_does_so_on_a_copy():
+    array = images((4, 4))[0]
+    before = array.copy()
+    out = T.Compose([lambda image: image.mul_(5)])(array)
+    np.testing.assert_array_equal(array, before)
+    close(out, 5 * before)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch", "list"])
+def test_integer_pixel_sizes_become_what_is_true(kind):
+    sizes = {"numpy": np.array([1, 3]), "torch": torch.tensor([1, 3]), "list": [1, 3]}[kind]
+    out = T.Rescale(4)({"image": [np.ones((6, 6))] * 2, "pixel_size": sizes})
+    assert [float(s) for s in out["pixel_size"]] == [1.5, 4.5]
+    assert float(T.Rescale(4)({"image": np.ones((6, 6)), "pixel_size": sizes[1]})["pixel_size"]) == 4.5
+
+
+FORKED = """
+import numpy as np, torch, perc_transforms as T
+from datasets import Dataset, Features
+from builders import EMImage
+rows = {"image": [np.full((64, 64), i, np.float32) for i in range(8)]}
+ds = Dataset.from_dict(rows, features=Features({"image": EMImage()}))
+chain = T.Compose([T.Rescale(8), T.GaussianBlur(1.0), T.Normalize()])
+torch.rand(500, 500) @ torch.rand(500, 500)
+first = ds.map(chain, batched=True)
+print(len(ds.map(chain, batched=True, batch_size=2, num_proc=2)))
+"""
+
+
+def test_a_map_of_several_processes_after_use_in_the_parent_ends():
+    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "8", run.stderr[-2000:]
 
 
 def test_the_input_is_never_changed():
@@ -229,6 +265,8 @@ def test_errors_are_of_one_family():
         lambda: T.Rescale(0),
         lambda: T.Rescale(2.5),
         lambda: T.Rescale(()),
+        lambda: T.Rescale(True),
+        lambda: T.GaussianBlur("1"),
         lambda: T.GaussianBlur(),
         lambda: T.GaussianBlur(-1),
         lambda: T.GaussianBlur(1, sigma_angstrom=1),
@@ -347,6 +385,9 @@ def test_collate_takes_nulls_and_refuses_unequal_shapes(rows):
     mixed = [{"image": np.zeros((2, 2)), "n": 1, "extra": {"a": None}}, {"image": np.ones((2, 2)), "n": 2, "extra": 3}]
     assert T.collate(mixed)["n"].tolist() == [1, 2]
     assert T.collate(mixed)["extra"] == [{"a": None}, 3]
+    for wrong in ([], [{"image": np.zeros((2, 2))}, {"image": np.zeros((2, 2)), "more": 1}]):
+        with pytest.raises(T.TransformError, match="all with the same columns"):
+            T.collate(wrong)
     with pytest.raises(T.TransformError, match=r"shapes \(2, 2\), \(2, 3\) do not stack.*Rescale\(N\)"):
         T.collate([{"image": np.zeros((2, 2))}, {"image": np.zeros((2, 3))}])
 
