@@ -157,9 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self, body: bytes, drip: float) -> None:
         for piece in (body[i : i + 1] for i in range(len(body))) if drip else [body]:
-            self.wfile.write(piece)
-            with self.archive.lock:
+            with self.archive.lock:  # before the write: its last byte lets the client look
                 self.archive.bytes_sent += len(piece)
+            self.wfile.write(piece)
             time.sleep(drip)
 
     def _hang_up(self, reset: bool) -> None:
