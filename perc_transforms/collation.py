@@ -1,5 +1,6 @@
 """Rows -> batch for a DataLoader, where torch's own collate gives up."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -48,10 +49,20 @@ def _images(values: list[Any]) -> torch.Tensor:
 
 
 def _values(values: list[Any]) -> Any:
-    numbers = [float("nan") if value is None else value for value in values]
-    if all(value is None for value in values) or any(isinstance(value, float) for value in numbers):
-        values = numbers
+    if any(value is None for value in values):
+        filled = [math.nan if value is None else _number(value) for value in values]
+        values = filled if all(isinstance(value, int | float) for value in filled) else values
     try:
-        return default_collate(values)
+        return default_collate([float(value) for value in values] if _has_float(values) else values)
     except (TypeError, RuntimeError):
         return values
+
+
+def _number(value: Any) -> Any:
+    """A single value of a tensor or array as a Python number; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _has_float(values: list[Any]) -> bool:
+    """Whether there are floats among Python numbers, which would be cut to integers if an integer came first."""
+    return any(isinstance(value, float) for value in values) and all(isinstance(v, int | float) for v in values)

@@ -606,6 +606,18 @@ def test_an_unknown_pixel_size_does_not_stop_torchs_collate(tmp_path):
     assert torch.isnan(next(iter(DataLoader(stream, batch_size=4)))["pixel_size"]).all()
 
 
+def test_collate_takes_what_streams_leave_null(tmp_path):
+    write(tmp_path / "images", "a_0.npy", 0)
+    write(tmp_path / "images", "a_1.mrc", 1, pixel_size=2.5)
+    write(tmp_path / "images", "a_2.npy", 2)
+    for form in (None, "torch", "numpy"):
+        stream = load(tmp_path / "images", streaming=True).with_format(form)
+        batch = next(iter(DataLoader(stream, batch_size=3, collate_fn=T.collate)))
+        np.testing.assert_array_equal(batch["pixel_size"], [np.nan, 2.5, np.nan])
+        assert batch["image"].shape == (3, 6, 6)
+        assert batch["label"].tolist() == [0, 0, 0]
+
+
 # third-party files
 
 
