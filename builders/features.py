@@ -282,10 +282,9 @@ def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) ->
         raise FormatError(msg)
     if layout is not None:
         return image_file.read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
-    if value.get("etag") is not None:
-        file = image_file.describe(name)
-        return image_file.read_layout(name, file.layout.squeezed(), value["etag"])
-    return _as_image(image_file.read(name, index))
+    file = image_file.describe(name)
+    layout = (file.layout if index is None else file.layout.slice(index, name)).squeezed()
+    return image_file.read_layout(name, layout, value.get("etag") or file.etag)
 
 
 def _as_image(pixels: Array) -> Array:

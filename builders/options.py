@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
-from datasets import BuilderConfig, GeneratorBasedBuilder
+from datasets import GeneratorBasedBuilder
 
 from builders.errors import OptionError, UnknownOptionError
 
@@ -19,12 +19,9 @@ class OptionedBuilder(GeneratorBasedBuilder):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         inherited = inspect.signature(GeneratorBasedBuilder.__init__).parameters
-        options = [f.name for f in dataclasses.fields(self.BUILDER_CONFIG_CLASS) if f.name not in _INHERITED_FIELDS]
-        reject_unknown(set(kwargs) - set(inherited), [*options, *_INHERITED_FIELDS], type(self).__name__)
+        options = [f.name for f in dataclasses.fields(self.BUILDER_CONFIG_CLASS)]
+        reject_unknown(set(kwargs) - set(inherited), options, type(self).__name__)
         super().__init__(*args, **kwargs)
-
-
-_INHERITED_FIELDS = [f.name for f in dataclasses.fields(BuilderConfig)]
 
 
 def reject_unknown(given: Iterable[str], known: list[str], owner: str) -> None:

@@ -74,6 +74,13 @@ def test_files_go_in_by_path_bytes_and_reference(stack, tmp_path):
     np.testing.assert_array_equal(dataset([str(stack)])[0]["image"], np.stack(PIXELS))
 
 
+def test_a_slice_with_an_etag_is_that_slice_of_that_file(stack):
+    value = {"path": str(stack), "index": 3, "etag": image_file.describe(stack).etag}
+    np.testing.assert_array_equal(dataset([value])[0]["image"], PIXELS[3])
+    with pytest.raises(ChangedError):
+        dataset([value | {"etag": "0-0"}])[0]
+
+
 def test_a_reference_reads_its_slice_in_one_read(stack, monkeypatch):
     references = dataset([slice_reference(stack, i) for i in range(6)])
     monkeypatch.setattr(image_file, "describe", None)
@@ -145,6 +152,8 @@ LYING_REFERENCES = {
     "objects": {"dtype": "|O"},
     "records": {"dtype": "i4,f4"},
     "no type": {"dtype": "nonsense"},
+    "half a type": {"dtype": "(2,f4"},
+    "an array type": {"dtype": "(2,3)f4"},
     "negative side": {"shape": [-4, 5]},
     "negative offset": {"offset": -8},
     "more than there is": {"shape": [2**20, 2**20]},

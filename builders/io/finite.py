@@ -27,7 +27,7 @@ class FiniteWatch:
 
     def __call__(self, piece: NDArray[np.uint8]) -> None:
         """Look at some of the image's bytes."""
-        whole = piece[: piece.size - piece.size % 8].view(np.ndarray).view(self._dtype)
+        whole = piece[: piece.size - piece.size % self._dtype.itemsize].view(np.ndarray).view(self._dtype)
         with np.errstate(all="ignore"):
             self._sum += float(np.dot(whole, whole))
         self._seen += whole.nbytes

@@ -230,11 +230,16 @@ https://ftp.ebi.ac.uk:443
             raise UnsafeAddressError(msg)
 
     def _pieces(self, response: requests.Response, expected: int | None) -> Iterator[bytes]:
-        """The body as it comes, no more than `expected` bytes; raises when it ends early or drips."""
-        window_start, in_window, got = time.monotonic(), 0, 0
+        """The body as it comes, no more than `expected` bytes; raises when it ends early or drips.
+
+        Only the time spent waiting for the server counts, not that of whoever uses the pieces.
+        """
+        waited, in_window, got = 0.0, 0, 0
         while expected is None or got < expected:
             wanted = _PIECE if expected is None else min(_PIECE, expected - got)
+            start = time.monotonic()
             piece: bytes = response.raw.read1(wanted, decode_content=False)
+            waited += time.monotonic() - start
             if not piece:
                 if expected is None:
                     return
@@ -242,10 +247,10 @@ https://ftp.ebi.ac.uk:443
             got += len(piece)
             in_window += len(piece)
             yield piece
-            if time.monotonic() - window_start > self.patience.rate_window:
+            if waited > self.patience.rate_window:
                 if in_window < self.patience.least_bytes:
                     raise Dripping
-                window_start, in_window = time.monotonic(), 0
+                waited, in_window = 0.0, 0
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

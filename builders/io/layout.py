@@ -40,7 +40,7 @@ def native_dtype(encoding: str) -> np.dtype[np.generic]:
         return np.dtype(np.complex64)
     try:
         dtype = np.dtype(encoding)
-    except TypeError as err:
+    except (TypeError, ValueError, SyntaxError) as err:
         msg = f"unknown pixel encoding {encoding!r}: expected a NumPy type string, '<ci2', '>ci2' or {PACKED!r}"
         raise FormatError(msg) from err
     if dtype.kind not in "biufc" or dtype.itemsize == 0:

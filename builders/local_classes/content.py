@@ -154,7 +154,8 @@ def _digest(stretches: Iterable[Array]) -> str:
     """Digest of pixel values, in whichever type and byte order they are stored: 1 is 1.0, and -0.0 is 0.0."""
     digest = xxhash.xxh3_128()
     for pixels in stretches:
-        values = pixels.astype(np.complex64 if pixels.dtype.kind == "c" else np.float32) + 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = pixels.astype(np.complex64 if pixels.dtype.kind == "c" else np.float32) + 0
         digest.update(np.ascontiguousarray(values).data.cast("B"))
     return str(digest.hexdigest())
 

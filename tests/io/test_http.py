@@ -213,6 +213,16 @@ def test_a_slow_loris_is_dropped(archive, client):
     assert isinstance(StalledError(""), TimeoutError)
 
 
+def test_a_slow_consumer_is_not_taken_for_a_slow_server(archive):
+    hasty = Client([archive.base], patience=Patience(rate_window=0.05, least_bytes=10**9, backoff=0.001))
+    got = []
+    for piece in hasty.stream(archive.url("/x.mrcs")):
+        got.append(piece)
+        time.sleep(0.1)
+    assert b"".join(got) == DATA
+    assert len(archive.requests) == 1
+
+
 @pytest.mark.parametrize("form", ["seconds", "date"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_honoured_and_said(archive, client, caplog, monkeypatch, form, status):

@@ -249,6 +249,14 @@ def test_copies_are_known_in_any_type_and_byte_order(tmp_path):
             assert sides[0] | sides[1] == set("01234567")
 
 
+def test_numbers_too_large_for_float32_do_not_disturb_the_comparison(tmp_path):
+    for number in range(4):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        np.save(tmp_path / "images" / f"a_{number}.npy", np.array([[1e300, number], [np.nan, -1e300]]))
+    ds = load(tmp_path / "images", None, dtype="float64", validation_fraction=0.5)
+    assert (len(ds["train"]), len(ds["validation"])) == (2, 2)
+
+
 def test_recursive(folder):
     write(folder / "deeper" / "still", "d_1.mrc", 77)
     (folder / "loop").symlink_to(folder)
