@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -12,7 +14,7 @@ from datasets import Features
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, OptionError, TruncatedError
-from builders.io import image_file
+from builders.io import image_file, location, remote
 from builders.io.finite import FiniteWatch, count_non_finite
 from builders.io.layout import Array, Layout, decode, native_dtype
 from builders.io.layout import cast as cast_pixels
@@ -39,6 +41,12 @@ DTYPES = (
     *("uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128"),
 )
 _warned_non_finite = False
+
+
+class Fetched(dict[str, Any]):
+    """A stored value whose pixels have been asked for already: `pixels()` gives them, or raises what went wrong."""
+
+    pixels: Callable[[], Array]
 
 
 @dataclass
@@ -92,6 +100,8 @@ class EMImage:
         Raises:
             FormatError: nothing of these, or an array that is not a 2-D or 3-D one of numbers.
         """
+        if isinstance(value, Fetched):
+            return value
         if isinstance(value, str):
             return _stored(path=str(value))
         if isinstance(value, Path):
@@ -110,10 +120,11 @@ class EMImage:
 
         Args:
             value: a dict as `encode_example` gives it.
-            token_per_repo_id: not used: images lie in local files or inline.
+            token_per_repo_id: not used.
 
         Raises:
             NotFoundError: the file is gone.
+            UnsafeAddressError: it lies on a host that nobody named.
             ChangedError: it is not the file that the reference was made for.
             FormatError: it is damaged, or its pixels are complex or not finite where that is not allowed.
         """
@@ -121,13 +132,55 @@ class EMImage:
             return cast(Array, value)  # decoded already: datasets may ask twice
         name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() else None
-        pixels = _read(value, name, watch)
+        pixels = value.pixels() if isinstance(value, Fetched) else _read(value, name, watch)
         if pixels.ndim not in (2, 3):
             msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
             raise FormatError(msg)
         if watch is not None and not watch.vouches_for(pixels):
             self._report_non_finite(pixels, name)
         return cast_pixels(pixels, self.dtype, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The options, and the hosts that this process may contact: a loader's workers may, too."""
+        return self.__dict__ | {"hosts": remote.named()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for base in state.pop("hosts"):
+            remote.permit(base)
+        self.__dict__.update(state)
+
+    def start_reads(self, values: Sequence[Any]) -> list[Any]:
+        """Begin to read the remote ones of a batch's stored values, many at once.
+
+        Slices that lie side by side come by one request; nothing else is read than was asked for.
+
+        Returns:
+            The values, in their order, those that were begun as `Fetched`.
+        """
+        started = list(values)
+        wanted = sorted(
+            (value["path"], layout.offset, place, layout)
+            for place, value in enumerate(values)
+            if self.decode and (layout := _remote_layout(value)) is not None
+        )
+        if len(wanted) < 2:
+            return started
+        runs: list[list[tuple[int, Layout]]] = []
+        end: tuple[str, int] | None = None
+        for path, offset, place, layout in wanted:
+            fits = end == (path, offset) and offset + layout.nbytes - runs[-1][0][1].offset <= remote.PIECE
+            if not fits:
+                runs.append([])
+            runs[-1].append((place, layout))
+            end = path, offset + layout.nbytes
+        for run in runs:
+            value, first, last = values[run[0][0]], run[0][1], run[-1][1]
+            future = remote.submit(
+                location.read, value["path"], first.offset, last.offset + last.nbytes, value.get("etag")
+            )
+            for place, layout in run:
+                started[place] = _fetched(values[place], layout, future, layout.offset - first.offset, len(run) > 1)
+        return started
 
     def _needs_watch(self) -> bool:
         return self.non_finite == "raise" or not _warned_non_finite
@@ -179,17 +232,42 @@ class EMImage:
         Args:
             storage: array of this feature's storage type.
             token_per_repo_id: not used.
-            local_files: False leaves references as they are.
-            remote_files: not used: references are local.
+            local_files: False leaves references to files of this machine as they are.
+            remote_files: False leaves references to servers as they are.
         """
-        if not local_files:
-            return storage
-        rows = [row if row is None or row["bytes"] is not None else _embedded(row) for row in storage.to_pylist()]
+
+        def embedded(row: dict[str, Any] | None) -> dict[str, Any] | None:
+            if row is None or row["bytes"] is not None:
+                return row
+            wanted = remote_files if location.is_remote(row["path"]) else local_files
+            return _embedded(row) if wanted else row
+
+        rows = [embedded(row) for row in storage.to_pylist()]
         return pa.array(rows, STORAGE)
 
     def flatten(self) -> "EMImage | dict[str, Any]":
         """Itself while it decodes; the stored fields otherwise."""
         return self if self.decode else dict(Features.from_arrow_schema(pa.schema(list(STORAGE))))
+
+
+def _remote_layout(value: Any) -> Layout | None:
+    """Where the pixels of a remote value lie, if it says so."""
+    if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:
+        return None
+    path = value.get("path")
+    return _layout(value, path) if path is not None and location.is_remote(path) else None
+
+
+def _fetched(
+    value: dict[str, Any], layout: Layout, future: "Future[NDArray[np.uint8]]", start: int, shared: bool
+) -> Fetched:
+    def pixels() -> Array:
+        raw = future.result()[start : start + layout.nbytes]
+        return layout.decode(raw.copy() if shared else raw).view(np.ndarray)
+
+    fetched = Fetched(value)
+    fetched.pixels = pixels
+    return fetched
 
 
 def check_dtype(dtype: Any) -> str | None:
@@ -211,7 +289,7 @@ def check_dtype(dtype: Any) -> str | None:
 
 
 def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
-    """What an EMImage column stores to read `layout` of `file`, a described local file, in one read."""
+    """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
     if layout.fortran:
         return _stored(path=file.path, etag=file.etag)
     return _stored(
@@ -277,14 +355,25 @@ def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) ->
             raise TruncatedError(msg)
         raw = np.frombuffer(data, np.uint8, layout.nbytes, layout.offset).copy()
         return decode(raw, layout.encoding, layout.shape)
+    if location.is_remote(name):
+        return _read_remote(name, value, layout, index)
     if "://" in name:
-        msg = f"{name}: an EMImage reads local files: expected a path on this machine"
+        msg = f"{name}: an EMImage reads local files and http or https URLs"
         raise FormatError(msg)
     if layout is not None:
         return image_file.read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
     file = image_file.describe(name)
     layout = (file.layout if index is None else file.layout.slice(index, name)).squeezed()
     return image_file.read_layout(name, layout, value.get("etag") or file.etag)
+
+
+def _read_remote(name: str, value: dict[str, Any], layout: Layout | None, index: int | None) -> Array:
+    """The pixels of a value that lies on a server; a compressed file is known by its name."""
+    if layout is None:
+        file = location.describe(name)
+        layout = (file.layout if index is None else file.layout.slice(index, name)).squeezed()
+    read = location.read_compressed if name.lower().endswith((".gz", ".bz2")) else location.read_layout
+    return read(name, layout, value.get("etag"))
 
 
 def _as_image(pixels: Array) -> Array:

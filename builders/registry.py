@@ -23,7 +23,7 @@ import builders.features
 from builders.errors import NotFoundError
 from builders.io.layout import is_fresh
 
-MODULES = {"local_classes": "builders.local_classes.local_classes"}
+MODULES = {"empiar": "builders.empiar.empiar", "local_classes": "builders.local_classes.local_classes"}
 """Name for `load_dataset` -> module that holds the builder, imported when it is asked for."""
 
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
@@ -107,6 +107,26 @@ def register() -> None:
         datasets_features._FEATURE_TYPES["EMImage"] = builders.features.EMImage
         datasets_features.encode_nested_example = _listwise(datasets_features.encode_nested_example)
         datasets_features.decode_nested_example = _listwise(datasets_features.decode_nested_example)
+        datasets_features.Features.decode_batch = _decode_batch
+        datasets_features.Features.decode_column = _decode_column
+
+
+_stock_decode_batch: Any = datasets_features.Features.decode_batch
+_stock_decode_column: Any = datasets_features.Features.decode_column
+
+
+def _decode_batch(features: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+    """Decode a batch as before, but with all its remote images on their way before the first is waited for."""
+    started = {name: _started(features.get(name), column) for name, column in batch.items()}
+    return _stock_decode_batch(features, started, *args, **kwargs)
+
+
+def _decode_column(features: Any, column: Any, column_name: str, *args: Any, **kwargs: Any) -> Any:
+    return _stock_decode_column(features, _started(features.get(column_name), column), column_name, *args, **kwargs)
+
+
+def _started(feature: Any, column: Any) -> Any:
+    return feature.start_reads(column) if isinstance(feature, builders.features.EMImage) else column
 
 
 def _listwise(stock: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from datasets.table import embed_table_storage
 from torch.utils.data import DataLoader
 
 from builders import EMImage
-from builders.errors import ChangedError, FormatError, OptionError
+from builders.errors import ChangedError, FormatError, OptionError, UnsafeAddressError
 from builders.io import image_file, mrc
 from tests.mrc_encoder import header
 
@@ -169,9 +169,11 @@ def test_a_reference_that_lies_is_refused_before_anything_is_allocated(stack, li
         EMImage().decode_example(EMImage().encode_example(value))
 
 
-def test_a_remote_path_is_refused():
-    with pytest.raises(FormatError, match="reads local files"):
+def test_a_host_that_nobody_named_is_refused():
+    with pytest.raises(UnsafeAddressError, match="none of the hosts named"):
         dataset(["https://127.0.0.1:1/x.mrc"])[0]
+    with pytest.raises(FormatError, match="http or https"):
+        dataset(["s3://bucket/x.mrc"])[0]
 
 
 @pytest.mark.parametrize(("option", "value"), [("dtype", "float31"), ("dtype", str), ("non_finite", "ignore")])

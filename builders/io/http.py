@@ -63,9 +63,13 @@ https://ftp.ebi.ac.uk:443
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
-        self._addresses = frozenset(address_of(base) for base in self.allowed)
         self.allowed = tuple(self.allowed)
+        self._addresses = frozenset(address_of(base) for base in self.allowed)
         self._set_up()
+
+    def allow(self, base: str) -> None:
+        """Permit one more host, because the caller named it."""
+        self._addresses |= {address_of(base)}
 
     def _set_up(self) -> None:
         self._free = threading.BoundedSemaphore(self.connections)
@@ -110,7 +114,29 @@ https://ftp.ebi.ac.uk:443
             FormatError: something else is sent, such as a page that says what is wrong.
             HttpError: the server does not do ranges, or fails.
         """
-        buffer, done, version = buffers.take(stop - start), 0, known
+        return self._read(url, start, stop, known)[0]
+
+    def probe(self, url: str, count: int) -> tuple[bytes, RemoteFile]:
+        """The first `count` bytes of a file, or all of a shorter one, with its version; errors as for `read`."""
+        try:
+            head, found = self._read(url, 0, count, None)
+        except ChangedError:  # the file is shorter than `count`
+            found = self.head(url)
+            if found.size is None or found.size >= count:
+                raise
+            if not found.size:
+                return b"", found
+            head, found = self._read(url, 0, found.size, found)
+        return head.tobytes(), found
+
+    def read_into(self, url: str, buffer: NDArray[np.uint8], start: int, known: RemoteFile | None = None) -> None:
+        """Fill a buffer with the bytes of a file from `start` on; errors as for `read`."""
+        self._read(url, start, start + len(buffer), known, buffer)
+
+    def _read(
+        self, url: str, start: int, stop: int, known: RemoteFile | None, into: NDArray[np.uint8] | None = None
+    ) -> tuple[NDArray[np.uint8], RemoteFile]:
+        buffer, done, version = buffers.take(stop - start) if into is None else into, 0, known
         retry = Retry(f"GET {shown(url)} bytes {start}-{stop - 1}", self.patience)
         while done < stop - start:
             before = done
@@ -122,7 +148,7 @@ https://ftp.ebi.ac.uk:443
                         done += len(piece)
             except PASSING as err:
                 retry.pause_after(err, progressed=done > before)
-        return buffer
+        return buffer, version or RemoteFile(url, None, None)
 
     def stream(self, url: str, known: RemoteFile | None = None, start: int = 0) -> Iterator[bytes]:
         """A whole file, piece by piece, resumed where it breaks off; errors as for `read`.

@@ -10,7 +10,7 @@ import io
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
@@ -75,20 +75,26 @@ def describe(path: str | os.PathLike[str]) -> ImageFile:
         TruncatedError: shorter than its header says.
     """
     name = os.fspath(path)
-    with _open(name) as raw, _damage_named(name):
+    with opened(name) as raw:
         status = os.fstat(raw.fileno())
+        return describe_open(raw, name, status.st_size, etag_of(status))
+
+
+def describe_open(raw: BinaryIO, name: str, size: int | None, etag: str) -> ImageFile:
+    """What `describe` does, for a file object that can seek; `size` None leaves the size unchecked."""
+    with _damage_named(name):
         stream, compressed = _decompressed(raw)
         head = stream.read(mrc.HEADER_BYTES)
-        size = None if compressed else status.st_size
+        checked = None if compressed else size
         header = None
         if head.startswith(npy.MAGIC):
-            layout = npy.parse_header(head + stream.read(npy.HEADER_LIMIT - len(head)), size, name)
+            layout = npy.parse_header(head + stream.read(npy.HEADER_LIMIT - len(head)), checked, name)
             pixel_size = None
         else:
-            header = mrc.parse_header(head, size, name)
+            header = mrc.parse_header(head, checked, name)
             layout, pixel_size = header.layout, header.pixel_size
             _report(header.deviations, name)
-    return ImageFile(name, layout, pixel_size, _etag(status), compressed, header)
+    return ImageFile(name, layout, pixel_size, etag, compressed, header)
 
 
 def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
@@ -124,9 +130,9 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         ChangedError: the file is not the one that was described.
         TruncatedError: it ends before the last pixel.
     """
-    with _open(path) as raw, _damage_named(path):
+    with opened(path) as raw, _damage_named(path):
         status = os.fstat(raw.fileno())
-        if etag is not None and (now := _etag(status)) != etag:
+        if etag is not None and (now := etag_of(status)) != etag:
             msg = f"{path}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
             raise ChangedError(msg)
         stream, compressed = _decompressed(raw)
@@ -171,6 +177,32 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
     return layout.decode(pixels)
 
 
+def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[Array]:
+    """The pixels at some layouts of a compressed file, in rising order, as they come out of it.
+
+    Args:
+        raw: a file object that can seek, of a compressed file.
+        layouts: where the pixels lie in the decompressed file.
+        name: what errors call the file.
+
+    Raises:
+        TruncatedError: the stream ends before the last pixel.
+        FormatError: the stream is damaged.
+    """
+    with _damage_named(name):
+        stream, _ = _decompressed(raw)
+    for layout in layouts:
+        with _damage_named(name):
+            stream.seek(layout.offset)
+            pixels = _read_growing(stream, layout.nbytes)
+        if pixels.size < layout.nbytes:
+            msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
+            raise TruncatedError(msg)
+        yield layout.decode(pixels).view(np.ndarray)
+    with _damage_named(name):
+        stream.read(1)  # at the end of the stream this checks its checksum
+
+
 def memory_map(file: ImageFile) -> Array:
     """The pixels of a file without reading them: mapped, read-only, in stored byte order.
 
@@ -186,12 +218,13 @@ def memory_map(file: ImageFile) -> Array:
     return np.memmap(file.path, np.dtype(layout.encoding), "r", layout.offset, layout.shape, order)
 
 
-def _etag(status: os.stat_result) -> str:
+def etag_of(status: os.stat_result) -> str:
     """A local file's identity in the form the archives' servers use: size and time of change, hexadecimal."""
     return f"{status.st_size:x}-{status.st_mtime_ns:x}"
 
 
-def _open(path: str) -> io.FileIO:
+def opened(path: str) -> io.FileIO:
+    """A file of this machine, opened; what is wrong with it is one of our errors."""
     try:
         return io.FileIO(path)
     except FileNotFoundError as err:

@@ -112,7 +112,9 @@ def test_the_recorded_pages_are_read(shared):
     root = parse_listing((folder / "listing_10934_root.html").read_bytes())
     assert {"10934.xml", "data"} <= {child.name for child in root}
     assert {child.name: child.is_folder for child in root}["data"]
-    assert parse_listing((folder / "listing_10934_data.html").read_bytes()) == [Child("CL44-1_20201106_111915", True)]
+    assert parse_listing((folder / "listing_10934_data.html").read_bytes()) == [
+        Child("CL44-1_20201106_111915", True, stamp="2021-01-05 14:22 -")
+    ]
     by_name = parse_listing((folder / "listing_10511_data.html").read_bytes())
     by_size = parse_listing((folder / "listing_10511_data_sort_size_desc.html").read_bytes())
     assert by_name == by_size

@@ -1,0 +1,54 @@
+"""The first bytes of remote files, remembered beside the file cache, so that an entry is looked over only once."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from builders.io.cache import default_folder
+
+Head = tuple[bytes, int | None, str]
+"""First bytes, size and ETag of a file."""
+
+
+class HeaderStore:
+    """Heads of files by URL, valid while the listing says the same of the file.
+
+    A store that cannot be read or written is as good as an empty one.
+
+    Args:
+        folder: where it is kept; None: the cache's default.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self.path = Path(folder if folder is not None else default_folder()) / "headers.sqlite"
+
+    def get(self, stamps: dict[str, str]) -> dict[str, Head]:
+        """What is known of files, by URL, of those whose stamp is still the same."""
+        found: dict[str, Head] = {}
+        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
+            for url, stamp in stamps.items():
+                row = database.execute("SELECT stamp, head, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
+                if row is not None and stamp and row[0] == stamp:
+                    found[url] = row[1], row[2], row[3]
+        return found
+
+    def put(self, heads: dict[str, tuple[str, Head]]) -> None:
+        """Remember heads: URL -> stamp and head."""
+        rows = [(url, stamp, *head) for url, (stamp, head) in heads.items() if stamp]
+        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
+            database.executemany("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", rows)
+            database.commit()
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self.path, timeout=10)
+        try:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS heads (url TEXT PRIMARY KEY, stamp TEXT, head BLOB, size INTEGER, etag TEXT)"
+            )
+            yield database
+        finally:
+            database.close()

@@ -1,0 +1,126 @@
+"""A file by its location, a URL or a path of this machine: what it is, and its bytes, asked for in the same words."""
+
+import io
+import os
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import ChangedError, TruncatedError
+from builders.io import image_file, remote
+from builders.io.answers import RemoteFile
+from builders.io.image_file import ImageFile
+from builders.io.layout import Array, Layout
+from builders.io.ranged_file import RangedFile
+from perc_transforms import buffers
+
+HEAD = 1024
+
+
+def is_remote(location: str) -> bool:
+    """Whether a location is a URL."""
+    return location.startswith(("http://", "https://"))
+
+
+def size_and_etag(location: str) -> tuple[int | None, str | None]:
+    """A file's size and version.
+
+    Raises:
+        NotFoundError: there is none.
+        AccessError: it is not given to us.
+    """
+    if is_remote(location):
+        found = remote.client().head(location)
+        return found.size, found.etag
+    with image_file.opened(location) as raw:
+        status = os.fstat(raw.fileno())
+        return status.st_size, image_file.etag_of(status)
+
+
+def head(location: str, count: int = HEAD) -> tuple[bytes, int | None, str]:
+    """The first bytes of a file, its size and its version; all of it where it is shorter."""
+    if is_remote(location):
+        data, found = remote.client().probe(location, count)
+        return data, found.size, found.etag or ""
+    with image_file.opened(location) as raw:
+        status = os.fstat(raw.fileno())
+        return raw.read(count) or b"", status.st_size, image_file.etag_of(status)
+
+
+def read(location: str, start: int, stop: int, etag: str | None = None) -> NDArray[np.uint8]:
+    """Bytes `start` to `stop` of a file of the version `etag`.
+
+    Raises:
+        ChangedError: it is of another version.
+        TruncatedError: it ends before `stop`.
+    """
+    if is_remote(location):
+        return remote.read(location, start, stop, etag or None)
+    with image_file.opened(location) as raw:
+        status = os.fstat(raw.fileno())
+        if etag and (now := image_file.etag_of(status)) != etag:
+            msg = f"{location}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
+            raise ChangedError(msg)
+        if stop > status.st_size:
+            msg = f"{location}: {status.st_size} bytes, expected {stop}: the file is truncated"
+            raise TruncatedError(msg)
+        buffer = buffers.take(stop - start)
+        raw.seek(start)
+        view, done = buffer.data, 0
+        while done < len(view) and (got := raw.readinto(view[done:])):
+            done += got
+    return buffer
+
+
+def open_file(location: str) -> BinaryIO:
+    """A file object, seekable, that reads no more than is asked for until it is read on and on.
+
+    Raises:
+        NotFoundError: there is no such file.
+    """
+    if is_remote(location):
+        return cast(BinaryIO, io.BufferedReader(RangedFile(remote.client().head(location)), 64 * 1024))
+    return cast(BinaryIO, io.BufferedReader(image_file.opened(location)))
+
+
+def describe(location: str, known: tuple[bytes, int | None, str] | None = None) -> ImageFile:
+    """What an image file holds, from its first bytes.
+
+    Args:
+        location: the file.
+        known: what `head` gave for it, if that was asked before.
+
+    Raises:
+        FormatError: no image file that can be read, or one whose header lies.
+        TruncatedError: shorter than its header says.
+    """
+    if not is_remote(location):
+        return image_file.describe(location)
+    data, size, etag = known or head(location)
+    if data.startswith((b"\x1f\x8b\x08", b"BZh")):
+        with RangedFile(RemoteFile(location, size, etag or None), 64 * 1024) as raw:
+            return image_file.describe_open(cast(BinaryIO, raw), location, size, etag)
+    return image_file.describe_open(io.BytesIO(data), location, size, etag)
+
+
+def read_layout(location: str, layout: Layout, etag: str | None = None) -> Array:
+    """The pixels at a layout of a plain remote file, in one request (or several at once where they are many).
+
+    Raises:
+        ChangedError: the file is of another version.
+        FormatError: what came is no image data.
+    """
+    raw = read(location, layout.offset, layout.offset + layout.nbytes, etag)
+    return layout.decode(raw).view(np.ndarray)
+
+
+def read_compressed(location: str, layout: Layout, etag: str | None = None) -> Array:
+    """The pixels at a layout of a remote `.gz` or `.bz2` file, which is read from its start up to there."""
+    size, now = size_and_etag(location)
+    if etag and now and etag != now:
+        msg = f"{location}: ETag {etag} before, {now} now: it has changed: call load_dataset again"
+        raise ChangedError(msg)
+    with RangedFile(RemoteFile(location, size, now)) as raw:
+        return next(image_file.read_open(cast(BinaryIO, raw), [layout], location))
+

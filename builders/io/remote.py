@@ -1,0 +1,104 @@
+"""This process's one client: which hosts it may contact, and how many connections are its share.
+
+Hosts besides the archives' own are permitted when a caller names them (`archive=`, `api=`), and in no other way: not by
+a URL in a table, whoever wrote it. What a pickle brings is permitted, too: that is how a DataLoader's workers learn it.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.io.answers import RemoteFile
+from builders.io.http import Client
+from perc_transforms import buffers
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+BUILT_IN = ("https://ftp.ebi.ac.uk", "https://www.ebi.ac.uk")
+CONNECTIONS = 8
+"""Requests under way at once, in all processes of a loader."""
+PIECE = 8 * 1024 * 1024
+"""Bytes of one request of a long read, several of which are under way at once."""
+
+_named: list[str] = []
+_clients: dict[int, Client] = {}
+_pools: dict[tuple[int, str], ThreadPoolExecutor] = {}
+
+
+def permit(base: str) -> None:
+    """Permit the host of a URL that the caller named."""
+    client().allow(base)
+    if base not in _named:
+        _named.append(base)
+
+
+def named() -> tuple[str, ...]:
+    """The base URLs that were permitted besides those built in."""
+    return tuple(_named)
+
+
+def share() -> int:
+    """Connections for this process: a loader's workers, and a machine's ranks, divide them."""
+    data = sys.modules.get("torch.utils.data")
+    worker = data.get_worker_info() if data is not None else None
+    ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    others = (worker.num_workers if worker is not None else 1) * max(1, int(ranks) if ranks.isdigit() else 1)
+    return max(1, CONNECTIONS // others)
+
+
+def client() -> Client:
+    """The client of this process; a forked child makes its own."""
+    process = os.getpid()
+    if process not in _clients:
+        _clients.clear()
+        _clients[process] = Client((*BUILT_IN, *_named), connections=share())
+    return _clients[process]
+
+
+def submit(task: Callable[..., _R], *arguments: object, pool: str = "rows") -> "Future[_R]":
+    """Run a task in this process's threads. Tasks of one pool must not wait for others of the same."""
+    key = os.getpid(), pool
+    if key not in _pools:
+        for old in [k for k in _pools if k[0] != key[0]]:
+            del _pools[old]
+        _pools[key] = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix=f"perc-{pool}")
+    return _pools[key].submit(task, *arguments)
+
+
+def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> Iterator[_R]:
+    """Results of a task for each item, in order, several under way at once; none is begun after a failure."""
+    futures = [submit(task, item, pool=pool) for item in items]
+    try:
+        for future in futures:
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def read(url: str, start: int, stop: int, etag: str | None = None) -> NDArray[np.uint8]:
+    """Bytes `start` to `stop` of a file: long ones in pieces, several at once.
+
+    Raises:
+        ChangedError: the file is not of the version `etag`.
+        PercError: as `Client.read`.
+    """
+    known = RemoteFile(url, None, etag)
+    if stop - start <= PIECE:
+        return client().read(url, start, stop, known)
+    buffer = buffers.take(stop - start)
+    plain = buffer.view(np.ndarray)
+    reader = client()
+
+    def fill(place: int) -> None:
+        reader.read_into(url, plain[place : place + PIECE], start + place, known)
+
+    for _ in each(fill, range(0, stop - start, PIECE), pool="pieces"):
+        pass
+    return buffer
