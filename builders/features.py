@@ -133,6 +133,8 @@ class EMImage:
         name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() else None
         pixels = value.pixels() if isinstance(value, Fetched) else _read(value, name, watch)
+        if watch is not None and isinstance(value, Fetched):
+            watch.see(pixels)
         if pixels.ndim not in (2, 3):
             msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
             raise FormatError(msg)
@@ -255,7 +257,9 @@ def _remote_layout(value: Any) -> Layout | None:
     if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:
         return None
     path = value.get("path")
-    return _layout(value, path) if path is not None and location.is_remote(path) else None
+    if path is None or not location.is_remote(path) or location.is_compressed(path):
+        return None
+    return _layout(value, path)
 
 
 def _fetched(
@@ -372,7 +376,7 @@ def _read_remote(name: str, value: dict[str, Any], layout: Layout | None, index:
     if layout is None:
         file = location.describe(name)
         layout = (file.layout if index is None else file.layout.slice(index, name)).squeezed()
-    read = location.read_compressed if name.lower().endswith((".gz", ".bz2")) else location.read_layout
+    read = location.read_compressed if location.is_compressed(name) else location.read_layout
     return read(name, layout, value.get("etag"))
 
 

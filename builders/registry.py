@@ -15,7 +15,7 @@ import datasets.formatting as datasets_formatting
 import datasets.load as datasets_load
 import numpy as np
 from datasets.data_files import DataFilesDict, sanitize_patterns
-from datasets.features import LargeList, List
+from datasets.features import LargeList, List, Value
 from datasets.formatting.torch_formatter import TorchFormatter
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
@@ -73,7 +73,14 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
 
     That is a float image that was just read, whose copy costs three times as much as reading it, and a tensor that a
     transform made, which the stock formatter copies with a warning. Large images are stacked in memory from stock.
+    In rows with images, what is null becomes what torch can collate: NaN for a number, an empty string for a string.
     """
+
+    def recursive_tensorize(self, data_struct: Any) -> Any:
+        features = self.features
+        if isinstance(data_struct, dict) and features and any(map(_holds_image, features.values())):
+            data_struct = {name: _without_null(value, features.get(name)) for name, value in data_struct.items()}
+        return super().recursive_tensorize(data_struct)
 
     def _tensorize(self, value: Any) -> Any:
         if not self.torch_tensor_kwargs:
@@ -92,6 +99,14 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
 
         tensors = isinstance(column, list) and column and all(isinstance(x, torch.Tensor) for x in column)
         return stack(column) if tensors and alike(column) else super()._consolidate(column)
+
+
+def _without_null(value: Any, feature: Any) -> Any:
+    """A number's or string's value, or a list of them, without nulls."""
+    if not isinstance(feature, Value) or not (value is None or (isinstance(value, list) and None in value)):
+        return value
+    filler = "" if "string" in feature.dtype else float("nan")
+    return filler if value is None else [filler if item is None else item for item in value]
 
 
 def register() -> None:

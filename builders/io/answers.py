@@ -124,8 +124,13 @@ def described(response: requests.Response) -> RemoteFile:
     return RemoteFile(response.url, int(length) if length.isdigit() else None, etag, modified)
 
 
-def check_range(response: requests.Response, start: int, stop: int | None, known: RemoteFile | None) -> RemoteFile:
-    """The version that an answer to a range request is of, once it is sure to be just that range of it."""
+def check_range(
+    response: requests.Response, start: int, stop: int | None, known: RemoteFile | None, to_its_end: bool = False
+) -> RemoteFile:
+    """The version that an answer to a range request is of, once it is sure to be just that range of it.
+
+    With `to_its_end`, a file that ends before `stop` may be answered up to there.
+    """
     url = shown(response.url)
     if response.status_code == 200:
         found = check_whole(response, known)
@@ -138,6 +143,8 @@ def check_range(response: requests.Response, start: int, stop: int | None, known
     match = _CONTENT_RANGE.fullmatch(given)
     size = None if match is None or match[3] == "*" else int(match[3])
     last = (size - 1 if size is not None else None) if stop is None else stop - 1
+    if to_its_end and size is not None and last is not None:
+        last = min(last, size - 1)
     if match is None or int(match[1]) != start or (last is not None and int(match[2]) != last):
         if size is not None and last is not None and size <= last and match is not None:
             msg = f"{url}: {size} bytes, expected at least {last + 1}: it is shorter than it was"

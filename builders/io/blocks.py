@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 _T = TypeVar("_T")
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +39,51 @@ def cut(file: str, start: int, stop: int, most: int, unit: int = 1) -> list[Bloc
 
 
 def read_ahead(
-    blocks: Iterable[Block], read: Callable[[Block], _T], ahead: int = 4
-) -> Generator[tuple[Block, _T], None, None]:
+    items: Iterable[_Item],
+    read: Callable[[_Item], _T],
+    ahead: int = 4,
+    size: Callable[[_Item], int] = lambda item: 0,
+    most: int = 64 * 1024 * 1024,
+) -> Generator[tuple[_Item, _T], None, None]:
     """Read blocks by `ahead` threads while earlier ones are used, and give them in their order.
 
-    No more than `ahead` blocks are under way or waiting besides the one that was given out, so memory is bounded by
-    the size of the blocks. What fails is raised where its block would have come. When the generator is closed, what has
-    not begun is cancelled and what has is waited for.
+    No more than `ahead` of them, nor more than `most` bytes but for a single one, are under way or waiting besides the
+    one that was given out, so memory is bounded. What fails is raised where its block would have come. When the
+    generator is closed, what has not begun is cancelled and what has is waited for.
 
     Args:
-        blocks: which, in order; taken as they are needed.
+        items: which, in order; taken as they are needed.
         read: reads one; called in other threads.
         ahead: how many at once.
+        size: bytes that one will take.
+        most: bytes that are under way or waiting at most.
 
     Example:
         >>> [data for _, data in read_ahead(cut("x", 0, 6, most=2), lambda block: block.start)]
         [0, 2, 4]
     """
-    waiting: deque[tuple[Block, Future[_T]]] = deque()
-    remaining = iter(blocks)
+    waiting: deque[tuple[_Item, Future[_T]]] = deque()
+    next_one: deque[_Item] = deque()
+    remaining = iter(items)
+
+    def fill() -> None:
+        while len(waiting) < ahead:
+            next_one.extend(islice(remaining, 1 - len(next_one)))
+            held = sum(size(item) for item, _ in waiting)
+            if not next_one or (waiting and held + size(next_one[0]) > most):
+                return
+            item = next_one.popleft()
+            waiting.append((item, pool.submit(read, item)))
+
     with ThreadPoolExecutor(ahead, thread_name_prefix="read-ahead") as pool:
         try:
-            waiting.extend((block, pool.submit(read, block)) for block in islice(remaining, ahead))
+            fill()
             while waiting:
-                block, future = waiting.popleft()
+                item, future = waiting.popleft()
                 data = future.result()
                 del future
-                waiting.extend((block, pool.submit(read, block)) for block in islice(remaining, 1))
-                yield block, data
+                fill()
+                yield item, data
                 del data
         finally:
             for _, future in waiting:

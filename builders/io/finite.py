@@ -32,6 +32,12 @@ class FiniteWatch:
             self._sum += float(np.dot(whole, whole))
         self._seen += whole.nbytes
 
+    def see(self, pixels: Array) -> None:
+        """Look at pixels that are decoded already."""
+        if pixels.dtype in (np.float32, np.float64) and pixels.flags.c_contiguous:
+            self._dtype = pixels.dtype
+            self(pixels.reshape(-1).view(np.uint8))
+
     def vouches_for(self, pixels: Array) -> bool:
         """Whether all pixels have been seen and found finite, or are of a type that cannot be otherwise."""
         return pixels.dtype.kind not in "fc" or (self._seen == pixels.nbytes and bool(np.isfinite(self._sum)))

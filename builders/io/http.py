@@ -119,14 +119,12 @@ https://ftp.ebi.ac.uk:443
     def probe(self, url: str, count: int) -> tuple[bytes, RemoteFile]:
         """The first `count` bytes of a file, or all of a shorter one, with its version; errors as for `read`."""
         try:
-            head, found = self._read(url, 0, count, None)
-        except ChangedError:  # the file is shorter than `count`
+            head, found = self._read(url, 0, count, None, to_its_end=True)
+        except ChangedError:
             found = self.head(url)
-            if found.size is None or found.size >= count:
+            if found.size != 0:
                 raise
-            if not found.size:
-                return b"", found
-            head, found = self._read(url, 0, found.size, found)
+            return b"", found  # an empty file has no first byte to ask for
         return head.tobytes(), found
 
     def read_into(self, url: str, buffer: NDArray[np.uint8], start: int, known: RemoteFile | None = None) -> None:
@@ -134,7 +132,13 @@ https://ftp.ebi.ac.uk:443
         self._read(url, start, start + len(buffer), known, buffer)
 
     def _read(
-        self, url: str, start: int, stop: int, known: RemoteFile | None, into: NDArray[np.uint8] | None = None
+        self,
+        url: str,
+        start: int,
+        stop: int,
+        known: RemoteFile | None,
+        into: NDArray[np.uint8] | None = None,
+        to_its_end: bool = False,
     ) -> tuple[NDArray[np.uint8], RemoteFile]:
         buffer, done, version = buffers.take(stop - start) if into is None else into, 0, known
         retry = Retry(f"GET {shown(url)} bytes {start}-{stop - 1}", self.patience)
@@ -142,13 +146,15 @@ https://ftp.ebi.ac.uk:443
             before = done
             try:
                 with self._answer("GET", url, range_headers(start + done, stop, version)) as response:
-                    version = check_range(response, start + done, stop, version)
+                    version = check_range(response, start + done, stop, version, to_its_end)
+                    if to_its_end and version.size is not None:
+                        stop = min(stop, version.size)
                     for piece in self._pieces(response, stop - start - done):
                         buffer[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
                         done += len(piece)
             except PASSING as err:
                 retry.pause_after(err, progressed=done > before)
-        return buffer, version or RemoteFile(url, None, None)
+        return buffer[:done], version or RemoteFile(url, None, None)
 
     def stream(self, url: str, known: RemoteFile | None = None, start: int = 0) -> Iterator[bytes]:
         """A whole file, piece by piece, resumed where it breaks off; errors as for `read`.

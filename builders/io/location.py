@@ -1,5 +1,6 @@
 """A file by its location, a URL or a path of this machine: what it is, and its bytes, asked for in the same words."""
 
+import contextlib
 import io
 import os
 from typing import BinaryIO, cast
@@ -21,6 +22,11 @@ HEAD = 1024
 def is_remote(location: str) -> bool:
     """Whether a location is a URL."""
     return location.startswith(("http://", "https://"))
+
+
+def is_compressed(location: str) -> bool:
+    """Whether a file is compressed, by its name."""
+    return location.lower().endswith((".gz", ".bz2"))
 
 
 def size_and_etag(location: str) -> tuple[int | None, str | None]:
@@ -80,7 +86,7 @@ def open_file(location: str) -> BinaryIO:
         NotFoundError: there is no such file.
     """
     if is_remote(location):
-        return cast(BinaryIO, io.BufferedReader(RangedFile(remote.client().head(location)), 64 * 1024))
+        return open_version(location, *size_and_etag(location))
     return cast(BinaryIO, io.BufferedReader(image_file.opened(location)))
 
 
@@ -99,9 +105,16 @@ def describe(location: str, known: tuple[bytes, int | None, str] | None = None) 
         return image_file.describe(location)
     data, size, etag = known or head(location)
     if data.startswith((b"\x1f\x8b\x08", b"BZh")):
-        with RangedFile(RemoteFile(location, size, etag or None), 64 * 1024) as raw:
-            return image_file.describe_open(cast(BinaryIO, raw), location, size, etag)
+        with contextlib.suppress(TruncatedError):  # a header is squeezed to so little that it is there already
+            return image_file.describe_open(io.BytesIO(data), location, size, etag)
+        with open_version(location, size, etag) as raw:
+            return image_file.describe_open(raw, location, size, etag)
     return image_file.describe_open(io.BytesIO(data), location, size, etag)
+
+
+def open_version(location: str, size: int | None, etag: str | None) -> BinaryIO:
+    """A file object of one version of a remote file whose size is known."""
+    return cast(BinaryIO, io.BufferedReader(RangedFile(RemoteFile(location, size, etag or None)), 64 * 1024))
 
 
 def read_layout(location: str, layout: Layout, etag: str | None = None) -> Array:
@@ -121,6 +134,6 @@ def read_compressed(location: str, layout: Layout, etag: str | None = None) -> A
     if etag and now and etag != now:
         msg = f"{location}: ETag {etag} before, {now} now: it has changed: call load_dataset again"
         raise ChangedError(msg)
-    with RangedFile(RemoteFile(location, size, now)) as raw:
-        return next(image_file.read_open(cast(BinaryIO, raw), [layout], location))
+    with open_version(location, size, now) as raw:
+        return next(image_file.read_open(raw, [layout], location))
 

@@ -1,0 +1,196 @@
+"""`load_dataset("empiar", entry=...)`: the images of an EMPIAR entry, read where they lie or from a local mirror."""
+
+import functools
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+
+from builders.empiar.archive import Archive, Found, matcher, segments_of
+from builders.empiar.catalogue import ImageSet, entry_number
+from builders.empiar.download import fetch_all
+from builders.empiar.rows import ITEMS, Images, Reading, look_at_all
+from builders.empiar.shards import ShardReader, make_shards
+from builders.errors import NotFoundError, OptionError, PercError
+from builders.features import EMImage, check_dtype
+from builders.io.header_store import HeaderStore
+from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag
+from builders.streaming import ShardStream
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """Options of `empiar`.
+
+    Attributes:
+        entry: 10943, `"10943"` or `"EMPIAR-10943"`.
+        imageset: name or number (from 0) of an image set; not needed where there is one.
+        directory: a path inside the entry, instead of an image set's.
+        pattern: which files, by their path below the directory: a glob (`*` stays in a folder, `**` crosses folders);
+            default: every format that can be read.
+        regex: `pattern` is a regular expression, for the whole path.
+        recursive: look into the directory's folders; a `**` in the pattern does so, too.
+        item: `"slice"`, a row for each slice of a stack; `"file"`, a row for each file; `"auto"` decides by file.
+        dtype: type of the decoded images; None keeps each file's own.
+        download: bring the files into the cache first.
+        on_error: what a damaged file does: `"raise"`, or `"skip"` to leave it out, with a warning.
+        non_finite: what NaN and infinite pixels do when an image is read: `"pass"` (one warning) or `"raise"`.
+        archive: base URL of another server, or folder of a mirror, that holds `<entry>/data/...`.
+        api: base URL of another API for metadata.
+    """
+
+    entry: int | str | None = None
+    imageset: int | str | None = None
+    directory: str | None = None
+    pattern: str | None = None
+    regex: bool = False
+    recursive: bool = False
+    item: str = "auto"
+    dtype: str | None = "float32"
+    download: bool = False
+    on_error: str = "raise"
+    non_finite: str = "pass"
+    archive: str | None = None
+    api: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.entry is None:
+            msg = "empiar needs entry=NUMBER, such as entry=10943"
+            raise OptionError(msg)
+        self.entry = entry_number(self.entry)
+        self.dtype = check_dtype(self.dtype)
+        check_choice("item", self.item, ITEMS)
+        check_choice("on_error", self.on_error, ON_ERROR)
+        check_choice("non_finite", self.non_finite, ("pass", "raise"))
+        for flag in ("regex", "recursive", "download"):
+            check_flag(flag, getattr(self, flag))
+        if self.directory is not None:
+            self.directory = "/".join(segments_of(self.directory))
+        if self.regex and self.pattern is None:
+            msg = "regex=True needs a pattern: a regular expression for the path below the directory"
+            raise OptionError(msg)
+        self._matcher = matcher(self.pattern, self.regex, self.recursive)
+        self.archive = None if self.archive is None else os.fspath(self.archive)
+        self._archive = Archive(self.archive, self.api)
+
+    @functools.cached_property
+    def chosen(self) -> ImageSet | None:
+        """The image set; None where a directory was named that none covers.
+
+        Raises:
+            OptionError: no image set of that name, or several and none chosen.
+        """
+        if self.directory is None or self.imageset is not None:
+            return self._archive.info(str(self.entry)).imageset(self.imageset)
+        try:
+            sets = self._archive.info(str(self.entry)).imagesets
+        except PercError as err:
+            logger.info("EMPIAR-%s: no metadata (%s): going by the directory alone", self.entry, err)
+            return None
+        covering = [s for s in sets if s.directory and f"{self.directory}/".startswith(f"{s.directory}/")]
+        deepest = max((len(s.directory) for s in covering), default=0)
+        closest = [s for s in covering if len(s.directory) == deepest]
+        return closest[0] if len(closest) == 1 else None
+
+    @functools.cached_property
+    def found(self) -> Found:
+        """The files that were asked for.
+
+        Raises:
+            NotFoundError: the directory is not there, or nothing in it fits.
+        """
+        folder = self.directory
+        if folder is None:
+            assert self.chosen is not None
+            folder = self.chosen.directory or "data"
+        found = self._archive.find(str(self.entry), folder, *self._matcher)
+        if not found.files:
+            wanted = f"pattern {self.pattern!r}" if self.pattern is not None else "an image format that can be read"
+            msg = f"EMPIAR-{self.entry}: none of {found.seen} files in {folder or 'the entry'} is of {wanted}"
+            msg += f"; there are: {', '.join(found.samples)}" if found.samples else ""
+            msg += "" if self.recursive else "; recursive=True looks into its folders"
+            raise NotFoundError(msg)
+        return found
+
+    @property
+    def reading(self) -> Reading:
+        """How files become rows."""
+        chosen = self.chosen
+        name, category = (chosen.name or None, chosen.category) if chosen is not None else (None, "")
+        wants_complex = self.dtype is None or "complex" in self.dtype
+        return Reading(f"EMPIAR-{self.entry}", name, category, self.item, wants_complex, self.on_error)
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """Name the cache folder for the options and for what the listings say, so that it is never stale."""
+        options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api")}
+        options |= {"entry": self.entry, "archive": str(self._archive.base), "version": self.found.version}
+        options["imageset"] = self.reading.imageset
+        return str(super().create_config_id(options, custom_features=custom_features))
+
+
+class Empiar(OptionedBuilder):
+    """Images of an EMPIAR entry as rows `image`, `pixel_size`, `path`, `index`, `entry`, `imageset`."""
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = EmpiarConfig
+    config: EmpiarConfig
+
+    def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+        self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
+        super().__init__(cache_dir, *args, **kwargs)
+
+    def _info(self) -> datasets.DatasetInfo:
+        features = {
+            "image": EMImage(dtype=self.config.dtype, non_finite=self.config.non_finite),
+            "pixel_size": datasets.Value("float32"),
+            "path": datasets.Value("string"),
+            "index": datasets.Value("int64"),
+            "entry": datasets.Value("string"),
+            "imageset": datasets.Value("string"),
+        }
+        return datasets.DatasetInfo(features=datasets.Features(features))
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        files = list(self.config.found.files)
+        if self.config.download:
+            files = fetch_all(files, self._files_folder)
+        if dl_manager.is_streaming:
+            shards = make_shards(files, self.config.item)
+            return [datasets.SplitGenerator(name="train", gen_kwargs={"shards": shards})]
+        return [datasets.SplitGenerator(name="train", gen_kwargs={"images": self._usable(files)})]
+
+    def _usable(self, files: list[Any]) -> list[Images]:
+        """The files whose headers can be read, in order."""
+        usable: list[Images] = []
+        left_out = 0
+        first: PercError | None = None
+        for found in look_at_all(files, self.config.reading, HeaderStore(self._files_folder)):
+            if isinstance(found, Images):
+                usable.append(found)
+                continue
+            if self.config.on_error == "raise":
+                raise found
+            logger.warning("empiar: leaving out %s", found)
+            left_out, first = left_out + 1, first or found
+        if left_out:
+            logger.warning("empiar: left out %d of %d files of EMPIAR-%s", left_out, len(files), self.config.entry)
+        if not usable:
+            msg = f"EMPIAR-{self.config.entry}: none of {len(files)} files can be read; the first one: {first}"
+            raise NotFoundError(msg)
+        return usable
+
+    def _generate_examples(self, images: list[Images]) -> Iterator[tuple[str, dict[str, Any]]]:
+        reading = self.config.reading
+        for item in images:
+            for number in range(item.count):
+                yield f"{item.file.path}#{number}", item.row(number, reading)
+
+    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
+        reader = ShardReader(self.config.reading, self._files_folder)
+        return ShardStream(reader, split_generator.gen_kwargs["shards"])

@@ -1,0 +1,185 @@
+"""Which rows a file gives: one for each slice of a stack, or one for the whole file."""
+
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from builders.empiar.archive import ArchiveFile
+from builders.errors import FormatError, PercError, TruncatedError
+from builders.features import reference
+from builders.io import image_file, location, remote
+from builders.io.header_store import Head, HeaderStore
+from builders.io.image_file import ImageFile
+from builders.io.layout import Layout
+
+logger = logging.getLogger(__name__)
+
+ITEMS = ("auto", "slice", "file")
+_TILT_SUFFIXES = (".st", ".ali", ".rec", ".map")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files become rows.
+
+    Attributes:
+        entry: such as `"EMPIAR-10943"`.
+        imageset: name of the image set, or None.
+        category: of the image set, or empty.
+        item: `"slice"`, `"file"` or `"auto"`.
+        complex_pixels: whether complex pixels are wanted.
+        on_error: `"raise"` or `"skip"`.
+    """
+
+    entry: str
+    imageset: str | None
+    category: str
+    item: str
+    complex_pixels: bool
+    on_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """A file whose header was read, and the rows it gives.
+
+    Attributes:
+        file: the file.
+        image: what it holds, axes as stored.
+        by_slice: a row for each entry along the first axis, instead of one for all.
+    """
+
+    file: ArchiveFile
+    image: ImageFile
+    by_slice: bool
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return self.image.layout.shape[0] if self.by_slice else 1
+
+    def layout(self, row: int) -> Layout:
+        """Where the pixels of a row lie."""
+        if not self.by_slice:
+            return self.image.layout.squeezed()
+        layout = self.image.layout
+        return layout.slice(row, self.file.path).squeezed() if len(layout.shape) > 2 else layout
+
+    def row(self, number: int, reading: Reading) -> dict[str, Any]:
+        """A row of the dataset, its image by reference."""
+        return {
+            "image": reference(self.image, self.layout(number)),
+            "pixel_size": self.image.pixel_size,
+            "path": self.file.path,
+            "index": number if self.by_slice else None,
+            "entry": reading.entry,
+            "imageset": reading.imageset,
+        }
+
+
+def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Images:
+    """Read a file's header, unless `head` gives it, and see which rows it gives.
+
+    Raises:
+        FormatError: it cannot be read, or its pixels are complex where that is not wanted.
+        TruncatedError: it ends early, and not even one whole slice of it may be used.
+    """
+    try:
+        image = location.describe(file.location, head)
+        by_slice = is_by_slice(image, file.path, reading)
+    except TruncatedError as err:
+        image, by_slice = _whole_slices(file, reading, head, err)
+    images = Images(file, image, by_slice)
+    layout = images.layout(0)
+    if len(layout.shape) not in (2, 3) or not layout.nbytes:
+        msg = f"{file.location}: an array of shape {layout.shape}: expected images (2 axes) or volumes (3 axes)"
+        raise FormatError(msg)
+    if layout.dtype.kind == "c" and not reading.complex_pixels:
+        msg = f"{file.location}: complex pixels ({layout.dtype}): read them with dtype=None"
+        raise FormatError(msg)
+    return images
+
+
+def is_by_slice(image: ImageFile, path: str, reading: Reading) -> bool:
+    """Whether each slice is an image of its own: by what was asked for, else the header, the suffix, the category.
+
+    A stack of volumes gives a row for each volume. `.mrcs` files are stacks, but for cubes whose space group says
+    volume; a space group of a volume makes one; what both leave open, the category says, then MZ: a stack of images
+    has an MZ of 1.
+    """
+    shape, header = image.layout.shape, image.header
+    if reading.item != "auto":
+        return reading.item == "slice"
+    name = path.lower().removesuffix(".gz").removesuffix(".bz2")
+    if header is None:
+        return False
+    if header.is_volume_stack:
+        return True
+    if name.endswith(".mrcs"):
+        return not (header.is_volume and len(set(shape)) == 1)
+    if header.nz == 1 or header.is_volume:
+        return False
+    category = reading.category.lower()
+    if "particle" in category:
+        return True
+    if any(word in category for word in ("micrograph", "tilt", "tomogram", "volume", "diffraction", "subtomogram")):
+        return False
+    return header.sampling[2] == 1 and not name.endswith(_TILT_SUFFIXES)
+
+
+def _whole_slices(
+    file: ArchiveFile, reading: Reading, head: Head | None, cause: TruncatedError
+) -> tuple[ImageFile, bool]:
+    """What of a truncated stack can still be read, where damage is to be passed over."""
+    data, size, etag = head or location.head(file.location)
+    if reading.on_error != "skip" or size is None or data.startswith((b"\x1f\x8b\x08", b"BZh")):
+        raise cause
+    image = image_file.describe_open(io.BytesIO(data), file.location, None, etag)
+    layout = image.layout
+    whole = max(0, size - layout.offset) // max(1, layout.nbytes // max(1, layout.shape[0]))
+    if not is_by_slice(image, file.path, reading) or whole < 1 or len(layout.shape) < 3:
+        raise cause
+    logger.warning("empiar: keeping the first %d of %d slices of %s", whole, layout.shape[0], cause)
+    return replace(image, layout=replace(layout, shape=(whole, *layout.shape[1:]))), True
+
+
+def look_at_all(files: Sequence[ArchiveFile], reading: Reading, store: HeaderStore) -> Iterator[Images | PercError]:
+    """`look` at files, several at once, their headers remembered; what fails takes the place of its result."""
+    known = store.get({file.location: file.stamp for file in files if location.is_remote(file.location)})
+    fresh: dict[str, tuple[str, Head]] = {}
+
+    def one(file: ArchiveFile) -> Images | PercError:
+        try:
+            head = known.get(file.location)
+            if head is None and location.is_remote(file.location):
+                head = location.head(file.location)
+                fresh[file.location] = file.stamp, head
+            return look(file, reading, head)
+        except PercError as err:
+            return err
+
+    try:
+        found = remote.each(one, files)
+        yield from tqdm(found, "Reading headers", len(files), unit=" files", disable=None, delay=1, leave=False)
+    finally:
+        store.put(fresh)
+
+
+def bytes_of_rows(images: Images, first: int, stop: int) -> tuple[int, int]:
+    """The bytes of the file, from and to, that hold some rows."""
+    start, last = images.layout(first), images.layout(stop - 1)
+    return start.offset, last.offset + last.nbytes
+
+
+def rows_of_part(count: int, part: int, parts: int) -> range:
+    """The rows of one of several equal parts of a file.
+
+    Example:
+        >>> [list(rows_of_part(5, part, 3)) for part in range(3)]
+        [[0], [1, 2], [3, 4]]
+    """
+    return range(count * part // parts, count * (part + 1) // parts)

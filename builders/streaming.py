@@ -1,0 +1,74 @@
+"""The examples iterable of image streams: with `registry.py` the only user of datasets' private names.
+
+`datasets` calls a generator once a shard, which leaves a gap in which nothing is read, and resumes by reading the
+shard's rows once more. This one hands all its shards to one reader, which reads ahead across them, and tells it where
+to begin.
+"""
+
+from collections.abc import Generator, Iterable
+from copy import deepcopy
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+from datasets.iterable_dataset import ExamplesIterable
+
+Step = tuple[int, str, dict[str, Any]] | None
+"""A row with its place in its shard and its key; None: the shard has ended."""
+
+
+class Reader(Protocol):
+    """Reads shards, one after another; pickled, it goes to a loader's workers."""
+
+    def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
+        """The rows of shards, without the first `skip` of the first one, and None after each shard."""
+        ...
+
+
+class ShardStream(ExamplesIterable):  # type: ignore[misc]
+    """The rows of shards, which shuffle, divide among workers and nodes, and resume.
+
+    Args:
+        reader: reads them.
+        shards: what it reads, in order.
+    """
+
+    def __init__(self, reader: Reader, shards: list[Any]) -> None:
+        super().__init__(reader, {"shards": shards})
+        self.reader, self.shards = reader, shards
+
+    @property
+    def num_shards(self) -> int:
+        return len(self.shards)
+
+    def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
+        state = self._state_dict
+        first, skip = (state["shard_idx"], state["shard_example_idx"]) if state else (0, 0)
+        steps = self.reader(islice(self.shards, first, None), skip)
+        try:
+            for step in steps:
+                if step is None:
+                    if state:
+                        state["shard_idx"] += 1
+                        state["shard_example_idx"] = 0
+                    continue
+                place, key, row = step
+                if state:
+                    state["shard_example_idx"] = place + 1
+                yield key, row
+        finally:
+            steps.close()
+
+    def shuffle_data_sources(self, generator: np.random.Generator) -> "ShardStream":
+        """The same shards in another order."""
+        order = deepcopy(generator).permutation(len(self.shards))
+        return ShardStream(self.reader, [self.shards[place] for place in order])
+
+    def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "ShardStream":
+        """The shards that are a worker's or node's own."""
+        places = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
+        return ShardStream(self.reader, [self.shards[place] for place in places])
+
+    def reshard_data_sources(self) -> "ShardStream":
+        """Itself: the shards are small already."""
+        return ShardStream(self.reader, self.shards)
