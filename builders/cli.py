@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from builders.empiar import cli as empiar
 from builders.errors import PercError
 from builders.local_classes import cli as local_classes
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="perc", description="CryoEM data as Hugging Face datasets.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    empiar.add_commands(commands)
     local_classes.add_commands(commands)
     options = parser.parse_args(arguments)
     logging.basicConfig(format="perc: %(message)s", level=logging.WARNING)
@@ -30,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PercError as err:
         sys.stderr.write(f"perc: error: {err}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("perc: interrupted\n")
+    except KeyboardInterrupt as err:
+        sys.stderr.write(f"perc: interrupted{': ' if err.args else ''}{err}\n")
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; Python would complain once more at exit

@@ -39,6 +39,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
 
     @property
     def num_shards(self) -> int:
+        """How many there are to divide."""
         return len(self.shards)
 
     def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:

@@ -6,6 +6,7 @@ where it is defined. Latency and bandwidth are simulated for each connection.
 
 import contextlib
 import hashlib
+import html
 import re
 import socket
 import struct
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass
@@ -71,6 +74,16 @@ class Archive:
         """The address of a path."""
         return f"{self.base}{path}"
 
+    def publish(self, folder: Path) -> None:
+        """Serve a folder's files by their paths, and its folders as Apache's tables of links, with rounded sizes."""
+        for item in [folder, *sorted(folder.rglob("*"))]:
+            path = "/" + item.relative_to(folder).as_posix().removeprefix(".")
+            if item.is_file():
+                self.files[quote(path)] = item.read_bytes()
+            else:
+                self.files[f"{quote(path).rstrip('/')}/"] = _page(item)
+                self.types[f"{quote(path).rstrip('/')}/"] = "text/html;charset=UTF-8"
+
     def fail(self, path: str, *faults: Fault) -> None:
         """Queue faults for the next requests of a path."""
         self.faults[path].extend(faults)
@@ -79,6 +92,33 @@ class Archive:
         """Apache's form: quoted hexadecimal; here of the content."""
         data = self.files[path]
         return f'"{len(data):x}-{hashlib.sha256(data).hexdigest()[:12]}"'
+
+
+def _page(folder: Path) -> bytes:
+    """A folder's page in the form of the recorded ones."""
+    rows = ['<tr><td><a href="/above/">Parent Directory</a></td><td>&nbsp;</td><td align="right">  - </td></tr>']
+    for item in folder.iterdir():
+        slash = "/" if item.is_dir() else ""
+        size = "  - " if item.is_dir() else _rounded(item.stat().st_size)
+        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(item.stat().st_mtime))
+        link = f'<a href="{quote(item.name)}{slash}">{html.escape(item.name)}{slash}</a>'
+        rows.append(f'<tr><td>{link}</td><td align="right">{when}  </td><td align="right">{size}</td></tr>')
+    head = '<th><a href="?C=N;O=D">Name</a></th><th><a href="?C=S;O=A">Size</a></th>'
+    text = f"<!DOCTYPE HTML><html><body><table><tr>{head}</tr>{''.join(rows)}</table></body></html>"
+    return text.encode()
+
+
+def _rounded(size: float) -> str:
+    """A size as Apache writes it."""
+    if size < 973:
+        return f"{size} "
+    for unit in "KMGT":
+        size /= 1024
+        if size < 9.95:
+            return f"{size:.1f}{unit}"
+        if size < 973:
+            return f"{size:.0f}{unit}"
+    return f"{size:.0f}T"
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -20,8 +20,12 @@ ALLOWED = {
     "builders.local_classes": [
         *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
     ],
-    "builders.empiar": ["builders.empiar", "builders.io", "builders.errors"],
-    "builders.cli": ["builders.local_classes", "builders.errors"],
+    "builders.streaming": [],
+    "builders.empiar": [
+        *("builders.empiar", "builders.features", "builders.options", "builders.streaming", "builders.io"),
+        *("builders.errors", "perc_transforms.buffers"),
+    ],
+    "builders.cli": ["builders.empiar", "builders.local_classes", "builders.errors"],
     "builders.__main__": ["builders.cli"],
     "builders": ["builders.features", "builders.registry"],
 }
@@ -29,7 +33,7 @@ OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock"},
-    "builders": {"datasets", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
+    "builders": {"datasets", "fsspec", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
 }
 PRIVATE_USERS = {"builders.registry", "builders.streaming"}
 

@@ -7,6 +7,7 @@ import builders
 import builders.errors
 import perc_transforms
 from builders.io import image_file, mrc
+from builders.empiar.empiar import EmpiarConfig
 from builders.local_classes.inspect import inspect_folder
 from builders.local_classes.local_classes import LocalClassesConfig
 from builders.registry import MODULES
@@ -36,7 +37,7 @@ Normalize(*, spatial_dims = None)
 Rescale(shape, stretch = False, *, spatial_dims = None)
 ToTensor(channel = False, *, spatial_dims = None)
 collate(rows)
-builders that load_dataset knows: local_classes
+builders that load_dataset knows: empiar, local_classes
 """
 
 

@@ -1,1 +1,5 @@
-"""EMPIAR's archive: what its servers answer, read."""
+"""Entries of EMPIAR, the public archive of raw cryoEM images."""
+
+from builders.empiar.entry import Entry
+
+__all__ = ["Entry"]

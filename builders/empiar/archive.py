@@ -168,7 +168,12 @@ class Archive:
         return sorted(children, key=lambda child: natural_key(child.name)), ""
 
     def find(
-        self, entry: str | int, folder: str, fits: Callable[[str], bool], enters: Callable[[str], bool], bar: bool = True
+        self,
+        entry: str | int,
+        folder: str,
+        fits: Callable[[str], bool],
+        enters: Callable[[str], bool],
+        bar: bool = True,
     ) -> Found:
         """The files below a folder that fit, folders read concurrently.
 
@@ -343,14 +348,21 @@ def _fits_name(path: str, parts: list[str], recursive: bool) -> bool:
 
 def _glob(pattern: str) -> str:
     """A glob as a regular expression."""
-    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]/]*\]|.", pattern, re.DOTALL)
+    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[!?(?:\][^\]/]*|[^\]/]+)\]|.", pattern, re.DOTALL)
     meanings = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(meanings.get(t) or (_glob_set(t) if len(t) > 1 else re.escape(t)) for t in tokens)
 
 
 def _glob_set(token: str) -> str:
-    inside = token[1:-1].replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^")
-    return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+    """A glob's set of characters; one that makes no sense, such as `[z-a]`, stands for itself."""
+    inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", token[1:-1].removeprefix("!"))
+    inside = re.sub(r"(?<![0-9A-Za-z])-|-(?![0-9A-Za-z])", r"\-", inside)
+    meaning = f"[{'^/' * token.startswith('[!')}{inside}]"
+    try:
+        re.compile(meaning)
+    except re.error:
+        return re.escape(token)
+    return meaning
 
 
 _IMAGE = re.compile(r".*\.(mrcs?|map|rec|st|ali)(\.gz|\.bz2)?", re.IGNORECASE | re.DOTALL)

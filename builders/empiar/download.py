@@ -1,6 +1,7 @@
 """Whole files: into the cache, and into a folder of the user's. What has come is kept, and gone on from."""
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,12 +10,13 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from builders.empiar.archive import Archive, ArchiveFile, segments_of
-from builders.errors import AccessError, DiskFullError, HttpError, PercError, TruncatedError
+from builders.errors import AccessError, DiskFullError, HttpError, PercError, ReadError, TruncatedError
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
 from builders.io.cache import Cache
 
 _JOBS = 4
+_STOP_MESSAGE = "what has come is kept: do the same again, and it goes on where it stopped"
 _ENOSPC = 28
 _PIECE = 1024 * 1024
 
@@ -29,9 +31,8 @@ def fetch_all(files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | Non
     """
     cache = Cache(folder)
     total = sum(file.most for file in files)
-    progress = tqdm(
-        desc="Downloading", total=total, unit="B", unit_scale=True, disable=None, delay=1, leave=False
-    )
+    stopped = threading.Event()
+    progress = tqdm(desc="Downloading", total=total, unit="B", unit_scale=True, disable=None, delay=1, leave=False)
 
     def fetch(file: ArchiveFile) -> ArchiveFile:
         if not location.is_remote(file.location):
@@ -42,6 +43,7 @@ def fetch_all(files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | Non
         def pieces(offset: int) -> Iterator[bytes]:
             progress.update(offset)
             for piece in remote.client().stream(file.location, version, offset):
+                _go_on(stopped)
                 progress.update(len(piece))
                 yield piece
 
@@ -51,7 +53,10 @@ def fetch_all(files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | Non
     pool = ThreadPoolExecutor(_JOBS, thread_name_prefix="download")
     try:
         return list(pool.map(fetch, files))
+    except KeyboardInterrupt as err:
+        raise KeyboardInterrupt(_STOP_MESSAGE) from err
     finally:
+        stopped.set()
         progress.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -93,11 +98,12 @@ def save_all(wanted: Sequence[Wanted], jobs: int = _JOBS) -> list[tuple[Wanted, 
     Returns:
         Those that failed, and why. The others are there whole.
     """
+    stopped = threading.Event()
     progress = tqdm(desc="Downloading", unit="B", unit_scale=True, disable=None, leave=False)
 
     def one(item: Wanted) -> tuple[Wanted, PercError] | None:
         try:
-            _save(item, progress)
+            _save(item, progress, stopped)
         except PercError as err:
             return item, err
         except OSError as err:
@@ -108,12 +114,21 @@ def save_all(wanted: Sequence[Wanted], jobs: int = _JOBS) -> list[tuple[Wanted, 
     pool = ThreadPoolExecutor(max(1, jobs), thread_name_prefix="download")
     try:
         return [failed for failed in pool.map(one, wanted) if failed is not None]
+    except KeyboardInterrupt as err:
+        raise KeyboardInterrupt(_STOP_MESSAGE) from err
     finally:
+        stopped.set()
         progress.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _save(item: Wanted, progress: "tqdm[None]") -> None:
+def _go_on(stopped: threading.Event) -> None:
+    if stopped.is_set():
+        msg = "stopped"
+        raise ReadError(msg)
+
+
+def _save(item: Wanted, progress: "tqdm[None]", stopped: threading.Event) -> None:
     """One file: a part beside its place, named for its version, moved there when it is whole."""
     size, etag = location.size_and_etag(item.location)
     target = item.target
@@ -129,6 +144,7 @@ def _save(item: Wanted, progress: "tqdm[None]") -> None:
     progress.update(done)
     with part.open("ab") as file:
         for piece in _pieces(item.location, RemoteFile(item.location, size, etag), done):
+            _go_on(stopped)
             file.write(piece)
             progress.update(len(piece))
     if part.stat().st_size != size:

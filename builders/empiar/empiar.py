@@ -129,7 +129,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for what the listings say, so that it is never stale."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api")}
-        options |= {"entry": self.entry, "archive": str(self._archive.base), "version": self.found.version}
+        options |= {"entry": self.entry, "archive": str(self._archive.base), "listings": self.found.version}
         options["imageset"] = self.reading.imageset
         return str(super().create_config_id(options, custom_features=custom_features))
 

@@ -132,7 +132,7 @@ def _most(number: str | None, unit: str) -> int | None:
     if number is None:
         return None
     last_digit = 0.0 if not unit else 10.0 ** -len(number.partition(".")[2])
-    return math.ceil((float(number) + last_digit) * 1024 ** " KMGTP".index(unit or " "))
+    return math.ceil((float(number) + last_digit) * 1024.0 ** " KMGTP".index(unit or " "))
 
 
 def is_one_segment(name: str) -> bool:

@@ -111,7 +111,6 @@ class ShardReader:
     Args:
         reading: how files become rows.
         folder: of the cache, for headers.
-        hosts: what may be contacted travels with the features; this names nothing.
     """
 
     reading: Reading
@@ -131,11 +130,16 @@ class ShardReader:
                 if isinstance(error, PercError):
                     left_out += self._refuse(error)
                     continue
-                try:
-                    for place, row in self._rows(run, cast(NDArray[np.uint8] | None, raw)):
-                        yield place, f"{row['path']}#{row['index'] or 0}", row
-                except PercError as err:
-                    left_out += self._refuse(err)
+                rows = self._rows(run, cast(NDArray[np.uint8] | None, raw))
+                while True:
+                    try:  # not around the yield: errors of whoever uses the row are not the file's
+                        place, row = next(rows)
+                    except StopIteration:
+                        break
+                    except PercError as err:
+                        left_out += self._refuse(err)
+                        break
+                    yield place, f"{row['path']}#{row['index'] or 0}", row
         finally:
             runs.close()
             headers.close()

@@ -16,7 +16,7 @@ class FiniteWatch:
     def __init__(self) -> None:
         self._sum = 0.0
         self._seen = 0
-        self._dtype = np.dtype(np.float32)
+        self._dtype: np.dtype[np.generic] = np.dtype(np.float32)
 
     def expect(self, layout: Layout) -> "FiniteWatch | None":
         """Itself, ready for bytes of this layout; None where they are not plain floats and must be decoded first."""

@@ -47,7 +47,7 @@ class HeaderStore:
         database = sqlite3.connect(self.path, timeout=10)
         try:
             database.execute(
-                "CREATE TABLE IF NOT EXISTS heads (url TEXT PRIMARY KEY, stamp TEXT, head BLOB, size INTEGER, etag TEXT)"
+                "CREATE TABLE IF NOT EXISTS heads (url TEXT PRIMARY KEY, stamp, head BLOB, size INTEGER, etag)"
             )
             yield database
         finally:

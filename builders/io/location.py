@@ -136,4 +136,3 @@ def read_compressed(location: str, layout: Layout, etag: str | None = None) -> A
         raise ChangedError(msg)
     with open_version(location, size, now) as raw:
         return next(image_file.read_open(raw, [layout], location))
-

@@ -35,20 +35,25 @@ class RangedFile(io.RawIOBase):
         self._coming: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
 
     def readable(self) -> bool:
+        """True."""
         return True
 
     def seekable(self) -> bool:
+        """True."""
         return True
 
     def tell(self) -> int:
+        """Where the next read begins."""
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go somewhere, without asking for anything."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.size}[whence]
         self._place = max(0, base + offset)
         return self._place
 
     def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, or as much of it as there is left."""
         view = memoryview(buffer).cast("B")
         count = min(len(view), max(0, self.size - self._place))
         runs_on = self._place == self._last_end > 0
@@ -67,6 +72,7 @@ class RangedFile(io.RawIOBase):
         return done
 
     def close(self) -> None:
+        """Drop what is held and on its way."""
         self._forget()
         self._held = 0, np.empty(0, np.uint8)
         super().close()

@@ -1,0 +1,135 @@
+"""`perc empiar show | search | download`."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from builders.empiar.archive import ARCHIVE, entry_and_path
+from builders.empiar.catalogue import describe, entry_number
+from builders.empiar.download import Wanted, plan, save_all
+from builders.empiar.entry import Entry
+from builders.errors import NotFoundError, OptionError
+from builders.io import location
+
+logger = logging.getLogger(__name__)
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `empiar` and its commands."""
+    group = commands.add_parser("empiar", help="entries of EMPIAR, the archive of raw images").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")
+    where.add_argument("--api", help="base URL of another API for metadata")
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument("--dir", default="data", help="directory inside the entry (default: data)")
+    either = chosen.add_mutually_exclusive_group()
+    either.add_argument("--select", metavar="GLOB", help="* stays in a folder, ** crosses folders (default: all files)")
+    either.add_argument("--regex", help="regular expression for the path below the directory")
+    chosen.add_argument("--recursive", action="store_true", help="look into the directory's folders")
+
+    show = group.add_parser("show", parents=[where], help="title, size and image sets of an entry")
+    show.add_argument("entry", metavar="ENTRY")
+    show.set_defaults(run=_show)
+
+    search = group.add_parser("search", parents=[where, chosen], help="list files of an entry")
+    search.add_argument("entry", metavar="ENTRY")
+    search.add_argument("--save-search", metavar="F", type=Path, help="write the files' URLs here, one a line")
+    search.set_defaults(run=_search)
+
+    download = group.add_parser("download", parents=[where, chosen], help="save files; goes on where it stopped")
+    download.add_argument("source", metavar="F|ENTRY", help="a saved search, or an entry with --select or --regex")
+    download.add_argument("--save-dir", metavar="D", type=Path, required=True, help="folder to save into")
+    download.add_argument("--jobs", metavar="N", type=int, default=4, help="files at once (default: 4)")
+    download.set_defaults(run=_download)
+
+
+def _show(options: argparse.Namespace) -> int:
+    entry = Entry(options.entry, archive=options.archive, api=options.api)
+    info = entry.info
+    print(f"{info.entry}: {info.title}")
+    for name, value in (("size", info.size), ("doi", info.doi), ("citation", info.citation)):
+        if value:
+            print(f"{name}: {value}")
+    print("image sets:" if info.imagesets else "image sets: none")
+    for imageset in info.imagesets:
+        print(f"  {describe(imageset)}")
+    return 0
+
+
+def _found(options: argparse.Namespace, number: str) -> tuple[Entry, list[str]]:
+    """The files that a search finds, at least one."""
+    entry = Entry(number, archive=options.archive, api=options.api)
+    pattern = options.regex or options.select or "*"
+    found = entry.search(pattern, options.regex is not None, options.dir, options.recursive)
+    if not found.files:
+        shown = f"; there are: {', '.join(found.samples)}" if found.samples else ""
+        deeper = "" if options.recursive or "**" in pattern else "; --recursive looks into folders"
+        msg = f"EMPIAR-{entry.number}: none of {found.seen} files in {options.dir} fits {pattern!r}{shown}{deeper}"
+        raise NotFoundError(msg)
+    return entry, [file.path for file in found.files]
+
+
+def _search(options: argparse.Namespace) -> int:
+    entry, paths = _found(options, options.entry)
+    for path in paths:
+        print(_printable(path))
+    if options.save_search is not None:
+        text = "".join(f"{entry.url(path)}\n" for path in paths)
+        temporary = options.save_search.with_name(f".{options.save_search.name}.tmp")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+        temporary.replace(options.save_search)
+        print(f"{len(paths)} files; saved to {options.save_search}", file=sys.stderr)
+    return 0
+
+
+def _download(options: argparse.Namespace) -> int:
+    if not 1 <= options.jobs <= 16:
+        msg = f"--jobs is {options.jobs}: expected 1 to 16"
+        raise OptionError(msg)
+    wanted = _wanted(options)
+    options.save_dir.mkdir(parents=True, exist_ok=True)
+    failed = save_all(wanted, options.jobs)
+    for _, error in failed:
+        print(f"failed: {_printable(str(error))}", file=sys.stderr)
+    print(f"{len(wanted) - len(failed)} of {len(wanted)} files are in {options.save_dir}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _wanted(options: argparse.Namespace) -> list[Wanted]:
+    """What to save: the files of a list, or of an entry."""
+    if Path(options.source).is_file():
+        lines = Path(options.source).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        urls = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        if not urls:
+            msg = f"{options.source}: no URL in it: expected a list that --save-search wrote"
+            raise NotFoundError(msg)
+        base = str(options.archive or ARCHIVE)
+        files = [_listed(url, base) for url in urls]
+        archive = Entry(files[0][0], archive=options.archive, api=options.api).archive
+        return plan(archive, files, options.save_dir)
+    try:
+        number = entry_number(options.source)
+    except OptionError as err:
+        msg = f"{options.source}: neither a file nor an entry such as 10943"
+        raise NotFoundError(msg) from err
+    entry, paths = _found(options, number)
+    return plan(entry.archive, [(number, path) for path in paths], options.save_dir)
+
+
+def _listed(line: str, base: str) -> tuple[str, str]:
+    """Entry and path that a line of a list names: a URL of the archive, or a path in a mirror."""
+    if not location.is_remote(base):
+        root = str(Path(base).absolute())
+        parts = Path(line).relative_to(root).parts if Path(line).is_relative_to(root) else ()
+        if len(parts) < 2:
+            msg = f"{line}: expected a file in the mirror {root}"
+            raise OptionError(msg)
+        return entry_number(parts[0]), "/".join(parts[1:])
+    return entry_and_path(line, base)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -1,0 +1,289 @@
+"""What a user types: `Entry`, `empiar://`, the commands, the paper's examples; some from a real Apache."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import load_dataset
+from builders.cli import main
+from builders.empiar import Entry
+from builders.empiar.archive import entry_and_path, matcher
+from builders.empiar.download import plan, save_all
+from builders.errors import AccessError, NotFoundError, OptionError
+from tests.empiar import deposit
+from tests.server import Fault, serve
+
+STACK = "data/particles/stack.mrcs"
+MODULES = Path("/usr/lib/apache2/modules")
+
+
+@pytest.fixture
+def held(tmp_path):
+    return deposit.make(tmp_path / "mirror")
+
+
+@pytest.fixture
+def archive(tmp_path, held):
+    with serve() as server:
+        server.publish(tmp_path / "mirror")
+        yield server
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def apache(tmp_path, held, shared):
+    """A real Apache with the recorded configuration, on a free port of loopback."""
+    program = shutil.which("apache2") or shutil.which("httpd")
+    if program is None or not MODULES.is_dir():
+        pytest.skip("no Apache is installed: apt-get install apache2")
+    root, port = tmp_path / "apache", free_port()
+    (root / "run").mkdir(parents=True)
+    (root / "docroot").symlink_to(tmp_path / "mirror")
+    text = (shared / "wire" / "empiar_ftp" / "apache_emulated" / "httpd.conf.used.txt").read_text()
+    text = re.sub(r"Listen .*", f"Listen 127.0.0.1:{port}", text)
+    text = text.replace("SERVER_ROOT", str(root)).replace(" modules/", f" {MODULES}/")
+    (root / "httpd.conf").write_text(text)
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen([program, "-D", "FOREGROUND", "-f", str(root / "httpd.conf")], stderr=log)
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None, (root / "log").read_text()
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(params=["http", "mirror", "apache"])
+def place(request, tmp_path):
+    if request.param == "mirror":
+        request.getfixturevalue("held")
+        return str(tmp_path / "mirror")
+    if request.param == "apache":
+        return request.getfixturevalue("apache")
+    return request.getfixturevalue("archive").base
+
+
+def test_an_entry_tells_what_it_is(place):
+    entry = Entry("EMPIAR-10943", archive=place)
+    assert entry.title == "A made deposit"
+    assert entry.size == "7 MB"
+    assert [imageset.name for imageset in entry.imagesets] == ["Particles", "Micrographs"]
+    assert entry.ls() == ["micrographs/", "particles/"]
+    assert entry.ls("data/micrographs") == ["deep/", "m_1.mrc", "m_2.mrc", "m_10.mrc", "notes & params 1.txt"]
+    assert entry.find("**/m_*.mrc") == [f"data/micrographs/m_{n}.mrc" for n in (1, 2, 10)]
+    assert entry.find(r".*/m .*", regex=True, recursive=True) == ["data/micrographs/deep/m #3.mrc"]
+
+
+def test_an_open_file_seeks(place, held):
+    with Entry(10943, archive=place).open(STACK) as file:
+        for index in (250, 3, 4, 5, 299):
+            file.seek(1024 + index * 16384)
+            assert file.read(16384) == held[STACK][index].tobytes()
+        file.seek(-4, 2)
+        assert file.read() == held[STACK].tobytes()[-4:]
+        assert file.read() == b""
+
+
+def test_reading_on_gives_the_whole_file(archive, held, monkeypatch):
+    monkeypatch.setattr("builders.io.remote.PIECE", 100_000)
+    with Entry(10943, archive=archive.base).open(STACK) as file:
+        assert file.read()[1024:] == held[STACK].tobytes()
+
+
+def test_one_particle_of_a_stack_costs_one_particle(archive, held):
+    entry = Entry(10943, archive=archive.base)
+    with entry.open(STACK) as file:
+        archive.bytes_sent = 0
+        file.seek(1024 + 100 * 16384)
+        assert file.read(16384) == held[STACK][100].tobytes()
+    assert archive.bytes_sent <= 16384 + 64 * 1024
+
+
+def test_the_filesystem(place, held):
+    fs = fsspec.filesystem("empiar", archive=place, skip_instance_cache=True)
+    assert fs.ls("empiar://10943/data", detail=False) == ["10943/data/micrographs", "10943/data/particles"]
+    assert fs.info(f"empiar://10943/{STACK}")["size"] == 1024 + held[STACK].nbytes
+    assert fs.isdir("10943/data")
+    assert not fs.exists("10943/data/nothing")
+    assert fs.glob("empiar://10943/data/*/m_?.mrc") == [f"10943/data/micrographs/m_{n}.mrc" for n in (1, 2)]
+    assert f"10943/{STACK}" in fs.find("empiar://10943")
+    whole = held[STACK].tobytes()
+    assert fs.cat_file(f"10943/{STACK}", start=1024, end=1124) == whole[:100]
+    assert fs.cat_file(f"10943/{STACK}", start=-10) == whole[-10:]
+    starts, ends = [1024, 5024, 2024], [1034, 5044, 2025]
+    ranges = fs.cat_ranges([f"10943/{STACK}"] * 3, starts, ends)
+    assert ranges == [whole[a - 1024 : b - 1024] for a, b in zip(starts, ends, strict=True)]
+    assert isinstance(fs.cat_ranges(["10943/data/none"], 0, 1)[0], FileNotFoundError)
+    with fs.open(f"10943/{STACK}") as file:
+        file.seek(1024)
+        assert file.read(8) == whole[:8]
+    with pytest.raises(PermissionError):
+        fs.open(f"10943/{STACK}", "wb")
+
+
+def test_the_papers_examples(place, held, tmp_path, capsys):
+    first = load_dataset("empiar", entry=10943, imageset=0, archive=place, streaming=True, split="train")
+    np.testing.assert_array_equal(next(iter(first))["image"], held[STACK][0])
+
+    chosen = load_dataset(
+        *("empiar",),
+        **{"entry": 10943, "directory": "data/particles", "pattern": r".*\.mrcs", "regex": True},
+        **{"archive": place, "split": "train", "cache_dir": str(tmp_path / "cache")},
+    )
+    np.testing.assert_array_equal(chosen[10]["image"], held[STACK][10])
+
+    saved, out = tmp_path / "search.txt", tmp_path / "out"
+    search = ["empiar", "search", "10943", "--dir", "data/micrographs", "--select", "m_*.mrc", "--archive", place]
+    assert main([*search, "--save-search", str(saved)]) == 0
+    assert capsys.readouterr().out.split() == [f"data/micrographs/m_{n}.mrc" for n in (1, 2, 10)]
+    assert len(saved.read_text().splitlines()) == 3
+    assert main(["empiar", "download", str(saved), "--archive", place, "--save-dir", str(out)]) == 0
+    for number in (1, 2, 10):
+        path = f"data/micrographs/m_{number}.mrc"
+        assert (out / path).read_bytes()[1024:] == held[path].tobytes()
+    assert len([p for p in out.rglob("*") if p.is_file()]) == 3
+
+
+def test_show(place, capsys):
+    assert main(["empiar", "show", "10943", "--archive", place]) == 0
+    out = capsys.readouterr().out
+    assert "A made deposit" in out
+    assert "1: 'Micrographs' (micrographs - single frame, MRC, 99 images) in data/micrographs" in out
+
+
+def test_real_apache_streams_like_the_others(apache, held):
+    stream = load_dataset("empiar", entry=10943, imageset=0, archive=apache, streaming=True, split="train")
+    images = np.stack([row["image"] for row in stream])
+    np.testing.assert_array_equal(images, held[STACK])
+
+
+def test_a_download_that_fails_says_which_and_goes_on_later(archive, tmp_path, capsys, held):
+    out = tmp_path / "out"
+    command = ["empiar", "download", "10943", "--dir", "data/micrographs", "--select", "m_*.mrc"]
+    command += ["--archive", archive.base, "--save-dir", str(out), "--jobs", "1"]
+    path = "/10943/data/micrographs/m_2.mrc"
+    archive.fail(path, Fault(), Fault(status=403))
+    assert main(command) == 1
+    err = capsys.readouterr().err
+    assert "m_2.mrc" in err
+    assert "2 of 3 files" in err
+    archive.requests.clear()
+    assert main(command) == 0
+    assert [r.path for r in archive.requests if r.method == "GET" and r.path.endswith(".mrc")] == [path]
+
+
+def test_a_download_goes_on_at_the_byte_it_stopped_at(archive, tmp_path, held):
+    entry = Entry(10943, archive=archive.base)
+    wanted = plan(entry.archive, [("10943", STACK)], tmp_path / "out")
+    version = archive.etag(f"/10943/{STACK}")
+    size = len(archive.files[f"/10943/{STACK}"])
+    part = wanted[0].target.with_name(f".stack.mrcs.{size:x}-{''.join(c for c in version if c.isalnum())}.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(archive.files[f"/10943/{STACK}"][: size // 2])
+    archive.bytes_sent = 0
+    assert save_all(wanted) == []
+    assert wanted[0].target.read_bytes() == archive.files[f"/10943/{STACK}"]
+    assert archive.bytes_sent == size - size // 2
+    assert not part.exists()
+
+
+def test_ctrl_c_leaves_what_has_come(archive, tmp_path, capsys, monkeypatch):
+    def interrupted(wanted, jobs):
+        raise KeyboardInterrupt("what has come is kept")
+
+    monkeypatch.setattr("builders.empiar.cli.save_all", interrupted)
+    command = ["empiar", "download", "10943", "--dir", "data/particles", "--archive", archive.base]
+    assert main([*command, "--save-dir", str(tmp_path / "out")]) == 130
+    assert "interrupted: what has come is kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", ["http://127.0.0.1:9/10943/data/x", "{base}/10943/../../etc/passwd", "{base}/10943/%2e%2e/x", "{base}/x/y"]
+)
+def test_a_list_names_only_files_of_the_archive(archive, tmp_path, line, capsys):
+    saved = tmp_path / "list.txt"
+    saved.write_text(line.format(base=archive.base) + "\n")
+    command = ["empiar", "download", str(saved), "--archive", archive.base, "--save-dir", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "perc: error" in capsys.readouterr().err
+    assert not archive.requests
+
+
+def test_recorded_lists_are_read(shared):
+    from builders.empiar.archive import ARCHIVE
+
+    line = (shared / "wire" / "empiar_ftp" / "saved_search.txt").read_text().strip()
+    entry, path = entry_and_path(line, ARCHIVE)
+    assert entry == "10934"
+    assert path.startswith("data/CL44-1_20201106_111915/")
+
+
+def test_a_link_in_the_target_does_not_lead_out(tmp_path, archive):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "data").symlink_to(tmp_path)
+    with pytest.raises(AccessError, match="leads out"):
+        plan(Entry(10943, archive=archive.base).archive, [("10943", "data/../x".replace("../", "a/"))], out)
+
+
+def test_hostile_names_are_passed_over(archive):
+    links = ["../x", "%2e%2e/y", "a%2f..", "//host/x", "javascript:x", "?C=N;O=D", "x" * 4000, "b%00", "ok.mrc"]
+    page = "<html><pre>" + "".join(f'<a href="{link}">x</a>\n' for link in links)
+    archive.files["/10943/data/"] = page.encode()
+    assert Entry(10943, archive=archive.base).ls() == ["ok.mrc"]
+
+
+def test_folders_are_listed_concurrently(archive, tmp_path):
+    for number in range(24):
+        archive.files[f"/10943/data/d{number}/"] = b'<html><pre><a href="x.mrc">x</a> 2021-01-05 14:22  5K</pre>'
+    links = "".join(f'<a href="d{number}/">d</a>\n' for number in range(24))
+    archive.files["/10943/data/"] = f"<html><pre>{links}</pre>".encode()
+    archive.latency = 0.05
+    found = Entry(10943, archive=archive.base).find(recursive=True)
+    assert found == [f"data/d{number}/x.mrc" for number in range(24)]
+    assert 2 < archive.most_under_way <= 8
+
+
+def test_an_archive_that_is_no_address_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="http or https"):
+        Entry(10943, archive="ftp://ftp.ebi.ac.uk/empiar")
+    with pytest.raises(NotFoundError, match="no such folder"):
+        Entry(10943, archive=tmp_path / "none")
+
+
+@given(st.lists(st.text("ab.*?[]\\/-^!", min_size=1, max_size=6), min_size=1, max_size=4).map("/".join))
+def test_any_glob_is_a_pattern(pattern):
+    fits, enters = matcher(pattern, regex=False, recursive=False)
+    assert fits("a/b.mrc") in (True, False)
+    assert enters("a") in (True, False)
+
+
+@given(st.text("abc.", min_size=1, max_size=5), st.text("abc.", min_size=1, max_size=5))
+def test_a_star_stays_in_its_folder(folder, name):
+    fits, enters = matcher("*", regex=False, recursive=False)
+    assert fits(name)
+    assert not fits(f"{folder}/{name}")
+    assert not enters(folder)
+    fits, enters = matcher("**/*", regex=False, recursive=False)
+    assert fits(name)
+    assert fits(f"{folder}/{name}")
+    assert enters(folder)

@@ -1,0 +1,413 @@
+"""`load_dataset("empiar")` against a deposit on a loopback server and as a local mirror: the same rows from both."""
+
+import logging
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from datasets.distributed import split_dataset_by_node
+from torch.utils.data import DataLoader
+
+import perc_transforms as T
+from builders import load_dataset
+from builders.errors import (
+    AccessError,
+    ChangedError,
+    FormatError,
+    NotFoundError,
+    OptionError,
+    TruncatedError,
+    UnsafeAddressError,
+)
+from builders.io import mrc
+from tests.empiar import deposit
+from tests.server import Fault, serve
+
+PARTICLES = "data/particles/stack.mrcs"
+
+
+@pytest.fixture
+def held(tmp_path):
+    return deposit.make(tmp_path / "mirror")
+
+
+@pytest.fixture
+def mirror(tmp_path, held):
+    return tmp_path / "mirror"
+
+
+@pytest.fixture
+def archive(mirror):
+    with serve() as server:
+        server.publish(mirror)
+        yield server
+
+
+@pytest.fixture(params=["http", "mirror"])
+def place(request, mirror, archive):
+    return archive.base if request.param == "http" else str(mirror)
+
+
+def load(place, tmp_path, **options):
+    options = {"entry": deposit.ENTRY, "split": "train", "cache_dir": str(tmp_path / "cache")} | options
+    return load_dataset("empiar", archive=place, **options)
+
+
+def expected_rows(held, folder="data/particles"):
+    for path, pixels in held.items():
+        if path.startswith(f"{folder}/") and "deep" not in path:
+            for index in range(len(pixels)) if pixels.ndim == 3 else [None]:
+                yield path, index, pixels if index is None else pixels[index]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("imageset", [0, "Micrographs"])
+def test_rows_are_the_files_slices_in_natural_order(place, held, tmp_path, streaming, imageset):
+    ds = load(place, tmp_path, imageset=imageset, streaming=streaming)
+    folder = "data/particles" if imageset == 0 else "data/micrographs"
+    expected = list(expected_rows(held, folder))
+    rows = list(ds)
+    assert [(r["path"], r["index"]) for r in rows] == [(path, index) for path, index, _ in expected]
+    for row, (_, _, pixels) in zip(rows, expected, strict=True):
+        assert isinstance(row["image"], np.ndarray)
+        assert row["image"].dtype == np.float32
+        np.testing.assert_array_equal(row["image"], pixels)
+    assert {r["entry"] for r in rows} == {"EMPIAR-10943"}
+    assert {r["imageset"] for r in rows} == {"Particles" if imageset == 0 else "Micrographs"}
+    assert {r["pixel_size"] for r in rows} == {1.5 if imageset == 0 else 2.0}
+
+
+def test_streams_and_map_style_agree_on_types(place, tmp_path):
+    stream = load(place, tmp_path, imageset=0, streaming=True)
+    ds = load(place, tmp_path, imageset=0)
+    assert stream.features == ds.features
+    assert isinstance(ds, Dataset)
+
+
+def test_an_index_is_made_of_listings_and_headers_alone(archive, tmp_path, held):
+    size = held[PARTICLES].nbytes
+    ds = load(archive.base, tmp_path, imageset=0)
+    assert len(ds) == 300
+    assert archive.bytes_sent < 16 * 1024 < size
+    archive.bytes_sent = 0
+    archive.requests.clear()
+    np.testing.assert_array_equal(ds[77]["image"], held[PARTICLES][77])
+    assert archive.bytes_sent == 64 * 64 * 4
+    assert len(archive.requests) == 1
+
+
+def test_nothing_is_asked_of_the_files_before_a_stream_is_read(archive, tmp_path):
+    load(archive.base, tmp_path, imageset=0, streaming=True)
+    assert not [r for r in archive.requests if r.path.endswith(".mrcs")]
+
+
+@pytest.mark.parametrize("formatted", [None, "numpy", "torch"])
+def test_a_batch_is_fetched_at_once_and_neighbours_by_one_request(archive, tmp_path, held, formatted):
+    ds = load(archive.base, tmp_path, imageset=0).with_format(formatted)
+    archive.requests.clear()
+    archive.latency = 0.2
+    indices = [200, 3, 5, 4, 100, 3, 250, 150, 50]
+    images = np.stack([np.asarray(image) for image in ds[indices]["image"]])
+    np.testing.assert_array_equal(images, held[PARTICLES][indices])
+    assert len(archive.requests) < len(indices)
+    assert 2 < archive.most_under_way <= 8
+
+
+def test_a_transform_sees_what_the_file_holds(archive, tmp_path, held):
+    ds = load(archive.base, tmp_path, imageset=0).with_transform(T.Compose([T.Rescale(32), T.Normalize()]))
+    batch = ds[[1, 2]]
+    assert [image.shape for image in batch["image"]] == [(32, 32)] * 2
+    stream = load(archive.base, tmp_path, imageset=0, streaming=True)
+    stream = stream.map(T.Compose([T.Rescale(32), T.Normalize()]), batched=True, batch_size=16)
+    row = list(stream.take(3))[2]
+    torch.testing.assert_close(torch.as_tensor(row["image"]), batch["image"][1])
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_see_every_row_once(archive, tmp_path, held, workers, method):
+    if not workers and method == "spawn":
+        pytest.skip("no worker is started")
+    stream = load(archive.base, tmp_path, imageset=0, streaming=True).with_format("torch")
+    context = multiprocessing.get_context(method) if workers else None
+    loader = DataLoader(stream, batch_size=16, num_workers=workers, multiprocessing_context=context)
+    seen = {}
+    for batch in loader:
+        for index, image in zip(batch["index"].tolist(), batch["image"], strict=True):
+            assert index not in seen
+            seen[index] = image
+    assert sorted(seen) == list(range(300))
+    assert all(np.array_equal(seen[i], held[PARTICLES][i]) for i in seen)
+    assert archive.most_under_way <= 8
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_map_style_rows(archive, tmp_path, held, method):
+    ds = load(archive.base, tmp_path, imageset=0).with_format("torch")
+    assert torch.equal(ds[0]["image"], torch.tensor(held[PARTICLES][0]))
+    context = multiprocessing.get_context(method)
+    loader = DataLoader(ds.select(range(40)), batch_size=8, num_workers=2, multiprocessing_context=context)
+    images = torch.cat([batch["image"] for batch in loader])
+    np.testing.assert_array_equal(images, held[PARTICLES][:40])
+
+
+@pytest.mark.parametrize("imageset", [0, 1])
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_nodes_see_every_row_once(place, tmp_path, held, imageset, nodes):
+    stream = load(place, tmp_path, imageset=imageset, streaming=True)
+    seen = []
+    for rank in range(nodes):
+        part = split_dataset_by_node(stream, rank=rank, world_size=nodes)
+        seen += [(r["path"], r["index"]) for r in part]
+    folder = "data/particles" if imageset == 0 else "data/micrographs"
+    assert sorted(seen, key=str) == sorted(((p, i) for p, i, _ in expected_rows(held, folder)), key=str)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 57, 60, 61, 299, 300])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_stream_resumes_without_loss_or_doubling(archive, tmp_path, stop, shuffled):
+    def stream():
+        found = load(archive.base, tmp_path, imageset=0, streaming=True)
+        return found.shuffle(seed=3, buffer_size=1) if shuffled else found
+
+    first = stream()
+    rows = iter(first)
+    before = [next(rows)["index"] for _ in range(stop)]
+    state = first.state_dict()
+    rows.close()
+    again = stream()
+    again.load_state_dict(state)
+    archive.bytes_sent = 0
+    after = [row["index"] for row in again]
+    assert before + after == [row["index"] for row in stream()]
+    assert sorted(before + after) == list(range(300))
+
+
+def test_a_resumed_stream_does_not_read_again_what_it_gave(archive, tmp_path, held):
+    first = load(archive.base, tmp_path, imageset=0, streaming=True)
+    rows = iter(first)
+    for _ in range(290):
+        next(rows)
+    state = first.state_dict()
+    rows.close()
+    again = load(archive.base, tmp_path, imageset=0, streaming=True)
+    again.load_state_dict(state)
+    archive.bytes_sent = 0
+    assert len(list(again)) == 10
+    assert archive.bytes_sent < 10 * 64 * 64 * 4 + 4096
+
+
+def test_a_stream_reads_no_more_than_the_files(archive, tmp_path, held):
+    stream = load(archive.base, tmp_path, imageset=0, streaming=True)
+    archive.bytes_sent = 0
+    assert len(list(stream)) == 300
+    assert archive.bytes_sent <= held[PARTICLES].nbytes + 4096
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2"])
+@pytest.mark.parametrize("streaming", [True, False])
+def test_compressed_files_are_read(mirror, tmp_path, held, kind, streaming):
+    deposit.compress(mirror / deposit.ENTRY / PARTICLES, kind)
+    with serve() as server:
+        server.publish(mirror)
+        for place in (server.base, str(mirror)):
+            rows = load(place, tmp_path, imageset=0, streaming=streaming)
+            rows = list(rows) if streaming else [rows[i] for i in (0, 5)]
+            for row in rows:
+                np.testing.assert_array_equal(row["image"], held[PARTICLES][row["index"]])
+            assert len(rows) == (300 if streaming else 2)
+
+
+def test_downloaded_files_are_read_without_the_server(archive, tmp_path, held):
+    ds = load(archive.base, tmp_path, imageset=0, download=True)
+    archive.requests.clear()
+    np.testing.assert_array_equal(ds[9]["image"], held[PARTICLES][9])
+    assert not archive.requests
+    archive.bytes_sent = 0
+    stream = load(archive.base, tmp_path, imageset=0, download=True, streaming=True)
+    assert len(list(stream)) == 300
+    assert archive.bytes_sent < 64 * 1024
+
+
+def test_a_file_that_changes_is_noticed_and_the_index_made_anew(archive, mirror, tmp_path, held):
+    ds = load(archive.base, tmp_path, imageset=0)
+    stack = mirror / deposit.ENTRY / PARTICLES
+    mrc.write(stack, -held[PARTICLES][:200], 1.5, stack=True)
+    archive.publish(mirror)
+    with pytest.raises(ChangedError, match=r"stack\.mrcs"):
+        ds[0]
+    again = load(archive.base, tmp_path, imageset=0)
+    assert len(again) == 200
+    np.testing.assert_array_equal(again[0]["image"], -held[PARTICLES][0])
+
+
+def test_an_unchanged_entry_reuses_its_index(archive, tmp_path):
+    load(archive.base, tmp_path, imageset=1)
+    archive.requests.clear()
+    load(archive.base, tmp_path, imageset=1)
+    assert not [r for r in archive.requests if r.path.endswith(".mrc")]
+
+
+def test_headers_are_remembered(archive, tmp_path):
+    load(archive.base, tmp_path, imageset=1)
+    archive.requests.clear()
+    load(archive.base, tmp_path, imageset=1, download_mode="force_redownload")
+    assert not [r for r in archive.requests if r.path.endswith(".mrc")]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_damage_raises_or_is_left_out_and_counted(place, mirror, archive, tmp_path, held, streaming, caplog):
+    folder = mirror / deposit.ENTRY / "data" / "micrographs"
+    (folder / "m_2.mrc").write_bytes(b"not an image")
+    (folder / "m_3.mrc").write_bytes(b"")
+    stack = folder / "stack.mrcs"
+    mrc.write(stack, np.stack([held["data/micrographs/m_1.mrc"]] * 5), 2.0, stack=True)
+    stack.write_bytes(stack.read_bytes()[: 1024 + 2 * 96 * 128 * 4 + 17])
+    archive.publish(mirror)
+    with pytest.raises(FormatError, match=r"m_2\.mrc"):
+        list(load(place, tmp_path, imageset=1, streaming=streaming))
+    caplog.set_level(logging.WARNING)
+    rows = list(load(place, tmp_path, imageset=1, streaming=streaming, on_error="skip"))
+    names = [(r["path"].rpartition("/")[2], r["index"]) for r in rows]
+    assert names == [("m_1.mrc", None), ("m_10.mrc", None), ("stack.mrcs", 0), ("stack.mrcs", 1)]
+    assert "2 of 5 files" in caplog.text or "2 files or stretches" in caplog.text
+
+
+def test_a_truncated_stack_names_both_sizes(place, mirror, archive, tmp_path):
+    stack = mirror / deposit.ENTRY / PARTICLES
+    stack.write_bytes(stack.read_bytes()[:5000])
+    archive.publish(mirror)
+    with pytest.raises(TruncatedError, match="5000 bytes, but its header says 4916224"):
+        load(place, tmp_path, imageset=0)
+
+
+def test_an_html_page_in_place_of_a_file_is_no_image(archive, tmp_path):
+    path = f"/{deposit.ENTRY}/{PARTICLES}"
+    ds = load(archive.base, tmp_path, imageset=0)
+    page = Fault(status=200, headers={"Content-Type": "text/html"}, body=b"<html>maintenance</html>")
+    archive.fail(path, page)
+    with pytest.raises(FormatError, match="HTML page"):
+        ds[0]
+
+
+def test_a_passing_fault_is_survived(archive, tmp_path, held, monkeypatch):
+    ds = load(archive.base, tmp_path, imageset=0)
+    archive.fail(f"/{deposit.ENTRY}/{PARTICLES}", Fault(status=503), Fault(cut=100), Fault(cut=1000, reset=True))
+    np.testing.assert_array_equal(ds[0]["image"], held[PARTICLES][0])
+
+
+def test_several_image_sets_ask_for_a_choice(place, tmp_path):
+    with pytest.raises(OptionError, match=r"(?s)which image set.*0: 'Particles'.*1: 'Micrographs'.*data/micrographs"):
+        load(place, tmp_path)
+    with pytest.raises(OptionError, match=r"(?s)no image set 'Movies'.*0: 'Particles'"):
+        load(place, tmp_path, imageset="Movies")
+
+
+def test_an_absent_directory_shows_what_there_is(place, tmp_path):
+    with pytest.raises(NotFoundError, match=r"no folder 'data/Tiff'; in data there is: micrographs/, particles/"):
+        load(place, tmp_path, directory="data/Tiff")
+
+
+@pytest.mark.parametrize("directory", ["../10944/data", "data/../../x", "data\\x", "data/\n"])
+def test_a_directory_outside_the_entry_is_refused(mirror, tmp_path, directory):
+    with pytest.raises(OptionError, match="inside the entry"):
+        load(str(mirror), tmp_path, directory=directory)
+
+
+def test_a_pattern_that_fits_nothing_says_what_was_looked_at(place, tmp_path):
+    with pytest.raises(NotFoundError, match=r"none of 4 files .* 'x_\*'; there are: m_1\.mrc, m_2\.mrc"):
+        load(place, tmp_path, directory="data/micrographs", pattern="x_*")
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"pattern": "m_*.mrc"}, ["m_1.mrc", "m_2.mrc", "m_10.mrc"]),
+        ({"pattern": "m_?.mrc"}, ["m_1.mrc", "m_2.mrc"]),
+        ({"pattern": "**/*.mrc"}, ["deep/m #3.mrc", "m_1.mrc", "m_2.mrc", "m_10.mrc"]),
+        ({"pattern": "deep/*"}, ["deep/m #3.mrc"]),
+        ({"pattern": r"m_\d+\.mrc", "regex": True}, ["m_1.mrc", "m_2.mrc", "m_10.mrc"]),
+        ({"pattern": r"deep/.*", "regex": True, "recursive": True}, ["deep/m #3.mrc"]),
+        ({"recursive": True}, ["deep/m #3.mrc", "m_1.mrc", "m_2.mrc", "m_10.mrc"]),
+    ],
+)
+def test_patterns(place, tmp_path, options, names):
+    stream = load(place, tmp_path, directory="data/micrographs", streaming=True, **options)
+    assert [row["path"] for row in stream] == [f"data/micrographs/{name}" for name in names]
+
+
+def test_a_directory_may_be_a_single_file(place, tmp_path):
+    ds = load(place, tmp_path, directory=PARTICLES)
+    assert len(ds) == 300
+
+
+def test_metadata_is_not_needed_beside_a_directory(archive, tmp_path):
+    del archive.files[f"/{deposit.ENTRY}/{deposit.ENTRY}.xml"]
+    stream = load(archive.base, tmp_path, directory="data/particles", streaming=True)
+    row = next(iter(stream))
+    assert row["imageset"] is None
+    loader = DataLoader(stream.with_format("torch"), batch_size=4)
+    assert next(iter(loader))["imageset"] == [""] * 4
+
+
+def test_unknown_and_embargoed_entries(archive, tmp_path):
+    with pytest.raises(NotFoundError, match="EMPIAR-99999: no such entry"):
+        load(archive.base, tmp_path, entry=99999, api=f"{archive.base}/api")
+    archive.fail("/10999/10999.xml", Fault(status=403))
+    with pytest.raises(AccessError, match="EMPIAR-10999: access is refused"):
+        load(archive.base, tmp_path, entry=10999)
+
+
+def test_the_api_is_asked_first_and_the_xml_serves_when_it_fails(archive, tmp_path):
+    archive.files["/api/entry/10943"] = (
+        b'{"EMPIAR-10943": {"title": "By API", "imagesets": [{"name": "P", "directory": "data/particles", '
+        b'"category": "picked particles"}]}}'
+    )
+    row = next(iter(load(archive.base, tmp_path, api=f"{archive.base}/api", streaming=True)))
+    assert row["imageset"] == "P"
+    archive.fail("/api/entry/10943", Fault(status=404))
+    row = next(iter(load(archive.base, tmp_path, api=f"{archive.base}/api", imageset=0, streaming=True)))
+    assert row["imageset"] == "Particles"
+
+
+def test_a_mirror_that_is_not_there(tmp_path):
+    with pytest.raises(NotFoundError, match="no such folder"):
+        load(str(tmp_path / "nowhere"), tmp_path)
+
+
+def test_a_redirect_to_a_host_that_nobody_named_is_refused(archive, tmp_path):
+    ds = load(archive.base, tmp_path, imageset=0)
+    archive.fail(f"/{deposit.ENTRY}/{PARTICLES}", Fault(status=302, headers={"Location": "http://127.0.0.2:9/x"}))
+    with pytest.raises(UnsafeAddressError, match=r"127\.0\.0\.2:9"):
+        ds[0]
+
+
+def test_options_are_checked(mirror, tmp_path):
+    for option, value in [("item", "frame"), ("on_error", "ignore"), ("regex", "yes"), ("dtype", "float31")]:
+        with pytest.raises(OptionError, match=option):
+            load(str(mirror), tmp_path, **{option: value})
+    with pytest.raises(OptionError, match="did you mean 'imageset'"):
+        load(str(mirror), tmp_path, image_set=0)
+    with pytest.raises(OptionError, match=r"entry is '10943/\.\./x'"):
+        load(str(mirror), tmp_path, entry="10943/../x")
+
+
+@pytest.mark.parametrize(("item", "count", "ndim"), [("slice", 300, 2), ("file", 1, 3), ("auto", 300, 2)])
+@pytest.mark.parametrize("streaming", [True, False])
+def test_items(place, tmp_path, item, count, ndim, streaming):
+    rows = list(load(place, tmp_path, imageset=0, item=item, streaming=streaming))
+    assert len(rows) == count
+    assert rows[0]["image"].ndim == ndim
+
+
+def test_header_and_suffix_win_over_a_category(mirror, tmp_path):
+    folder = mirror / deposit.ENTRY / "data" / "particles"
+    mrc.write(folder / "volume.mrc", np.zeros((8, 8, 8), np.float32))
+    mrc.write(folder / "stack.mrc", np.zeros((8, 16, 16), np.float32), stack=True)
+    rows = list(load(str(mirror), tmp_path, imageset=0, streaming=True, pattern="*.mrc"))
+    assert [r["image"].shape for r in rows] == [(16, 16)] * 8 + [(8, 8, 8)]
+    mrc.write(mirror / deposit.ENTRY / "data" / "micrographs" / "p.mrcs", np.zeros((3, 9, 9), np.float32), stack=True)
+    rows = list(load(str(mirror), tmp_path, imageset=1, streaming=True, pattern="*.mrcs"))
+    assert [r["index"] for r in rows] == [0, 1, 2]
