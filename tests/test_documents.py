@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import perc_transforms
 from builders.cli import main
 from builders.io import mrc
 from examples import demo
+from tests.empiar import deposit
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,6 +36,13 @@ def test_docstring_examples_run(name, tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    deposit.make(tmp_path / "mirror")
+    deposit.write_xml(tmp_path / "mirror", deposit.SETS[:1])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def subtomograms(tmp_path, monkeypatch):
     folder = tmp_path / "subtomograms"
     folder.mkdir()
@@ -46,7 +55,7 @@ def subtomograms(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_readmes_code_runs_in_order(subtomograms):
+def test_the_readmes_code_runs_in_order(subtomograms, mirror):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(blocks) >= 5
     names = {"__name__": "readme"}
@@ -58,20 +67,26 @@ def test_the_readmes_code_runs_in_order(subtomograms):
     assert names["image"].shape == (40, 40)
 
 
-def test_the_readmes_commands_run(subtomograms, capsys):
+def test_the_readmes_commands_run(subtomograms, mirror, capsys):
     commands = re.findall(r"\$ \.venv/bin/perc (.*)", (ROOT / "README.md").read_text())
-    assert commands
+    assert len(commands) >= 4
     for command in commands:
-        assert main(command.split()) == 0
-        assert "ribosome" in capsys.readouterr().out
+        assert main(shlex.split(command, comments=True)) == 0
+    out = capsys.readouterr().out
+    assert "ribosome" in out
+    assert "data/particles/stack.mrcs" in out
+    assert Path("saved/data/particles/stack.mrcs").is_file()
 
 
 def test_the_readmes_options_are_the_options():
+    from builders.empiar.empiar import EmpiarConfig
     from builders.local_classes.local_classes import LocalClassesConfig
 
-    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.M)
-    fields = set(LocalClassesConfig.__dataclass_fields__) - {"name", "version", "data_files", "description"}
-    assert fields <= set(table)
+    own, empiar = (ROOT / "README.md").read_text().split("## EMPIAR entries")
+    for text, config in ((own, LocalClassesConfig), (empiar, EmpiarConfig)):
+        table = re.findall(r"^\| `(\w+)` \|", text, re.M)
+        fields = set(config.__dataclass_fields__) - {"name", "version", "data_files", "data_dir", "description"}
+        assert fields <= set(table)
 
 
 def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):

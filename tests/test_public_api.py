@@ -6,8 +6,9 @@ import inspect
 import builders
 import builders.errors
 import perc_transforms
-from builders.io import image_file, mrc
+from builders.empiar import Entry
 from builders.empiar.empiar import EmpiarConfig
+from builders.io import image_file, mrc
 from builders.local_classes.inspect import inspect_folder
 from builders.local_classes.local_classes import LocalClassesConfig
 from builders.registry import MODULES
@@ -21,6 +22,13 @@ StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptio
 UnsafeAddressError < PermissionError
 local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
 seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
+empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
+item = 'auto', dtype = 'float32', download = False, on_error = 'raise', non_finite = 'pass', archive = None, api = None
+Entry(entry, *, archive = None, api = None)
+Entry.find(self, pattern = None, regex = False, *, directory = 'data', recursive = False)
+Entry.ls(self, path = 'data')
+Entry.open(self, path)
+Entry.url(self, path)
 builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None)
 builders.io.image_file.describe(path: str | os.PathLike[str])
 builders.io.image_file.read(path: str | os.PathLike[str], index: int | None = None)
@@ -60,8 +68,13 @@ def test_the_public_api_is_what_it_was():
     errors = [getattr(builders.errors, name) for name in builders.errors.__all__ if name != "PercError"]
     lines.append("errors: " + ", ".join(f"{e.__name__} < {builtins_of(e)}" for e in errors))
     inherited = {"name", "version", "data_files", "description"}
-    options = [f for f in dataclasses.fields(LocalClassesConfig) if f.name not in inherited]
-    lines.append("local_classes: " + ", ".join(f"{f.name} = {f.default!r}" for f in options))
+    for name, config in (("local_classes", LocalClassesConfig), ("empiar", EmpiarConfig)):
+        options = [f for f in dataclasses.fields(config) if f.name not in inherited]
+        options = [f for f in options if name == "local_classes" or f.name != "data_dir"]
+        lines.append(f"{name}: " + ", ".join(f"{f.name} = {f.default!r}" for f in options))
+    lines.append(f"Entry{signature(Entry, annotated=False)}")
+    for name in ("find", "ls", "open", "url"):
+        lines.append(f"Entry.{name}{signature(getattr(Entry, name), annotated=False)}")
     for function in (inspect_folder, image_file.describe, image_file.read, image_file.read_bytes):
         lines.append(f"{function.__module__}.{function.__name__}{signature(function)}")
     for function in (image_file.memory_map, mrc.parse_header, mrc.write):
