@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
@@ -21,30 +20,13 @@ from torch.utils.data import Dataset as TorchDataset
 import perc_transforms as T
 import perc_transforms.functional as F
 from benchmarks.peers import Caked
+from benchmarks.remote import remote_rows, stack_rows
+from benchmarks.row import Row, per_item
 from benchmarks.timing import medians
 from builders import load_dataset
 from builders.io import mrc
 
 BATCH = 32
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: ours is `ratio` times as fast as the reference, or takes `ratio` seconds more."""
-
-    what: str
-    ours: str
-    reference: str
-    ratio: float
-    bound: float
-    at_least: bool = True
-
-    def __str__(self) -> str:
-        columns = f"{self.what:<66} {self.ours:>9} {self.reference:>9} {self.ratio:>6.2f}"
-        if not self.bound:
-            return columns
-        met = self.ratio >= self.bound if self.at_least else self.ratio <= self.bound
-        return f"{columns} {'>=' if self.at_least else '<=':>4} {self.bound:<4g} {'met' if met else 'MISSED'}"
 
 
 class Maps(TorchDataset[tuple[np.ndarray, int]]):
@@ -69,11 +51,6 @@ def make_files(folder: Path, count: int, shape: tuple[int, ...]) -> list[Path]:
         mrc.write(path, rng.standard_normal(shape, np.float32), pixel_size=1.5)
         path.read_bytes()
     return paths
-
-
-def per_item(seconds: float, count: int) -> str:
-    """Milliseconds an item."""
-    return f"{seconds / count * 1e3:.2f} ms"
 
 
 def imports(rounds: int) -> Iterator[Row]:
@@ -200,6 +177,8 @@ def main() -> None:
             micrographs(folder / "micrographs", cache, options.rounds),
             volumes(folder / "volumes", cache, options.rounds, options.caked_python),
             rescaling(options.rounds),
+            stack_rows(folder / "stack", cache, options.rounds),
+            remote_rows(folder / "remote", cache, min(3, options.rounds)),
         ):
             for row in rows:
                 print(row, flush=True)

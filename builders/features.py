@@ -44,9 +44,15 @@ _warned_non_finite = False
 
 
 class Fetched(dict[str, Any]):
-    """A stored value whose pixels have been asked for already: `pixels()` gives them, or raises what went wrong."""
+    """A stored value whose pixels have been asked for already.
+
+    Attributes:
+        pixels: gives them, or raises what went wrong.
+        finite: they are known to be finite.
+    """
 
     pixels: Callable[[], Array]
+    finite: bool = False
 
 
 @dataclass
@@ -131,10 +137,10 @@ class EMImage:
         if not isinstance(value, dict):
             return cast(Array, value)  # decoded already: datasets may ask twice
         name = value.get("path") or "inline image"
-        watch = FiniteWatch() if self._needs_watch() else None
-        pixels = value.pixels() if isinstance(value, Fetched) else _read(value, name, watch)
-        if watch is not None and isinstance(value, Fetched):
-            watch.see(pixels)
+        fetched = value if isinstance(value, Fetched) else None
+        is_finite = fetched is not None and fetched.finite
+        watch = FiniteWatch() if self._needs_watch() and not is_finite else None
+        pixels = _read(value, name, watch) if fetched is None else fetched.pixels()
         if pixels.ndim not in (2, 3):
             msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
             raise FormatError(msg)

@@ -69,10 +69,10 @@ class Images:
         layout = self.image.layout
         return layout.slice(row, self.file.path).squeezed() if len(layout.shape) > 2 else layout
 
-    def row(self, number: int, reading: Reading) -> dict[str, Any]:
-        """A row of the dataset, its image by reference."""
+    def row(self, number: int, reading: Reading, layout: Layout | None = None) -> dict[str, Any]:
+        """A row of the dataset, its image by reference; `layout` is where it lies, if that is known already."""
         return {
-            "image": reference(self.image, self.layout(number)),
+            "image": reference(self.image, layout or self.layout(number)),
             "pixel_size": self.image.pixel_size,
             "path": self.file.path,
             "index": number if self.by_slice else None,

@@ -18,6 +18,7 @@ from builders.errors import PercError
 from builders.features import Fetched
 from builders.io import image_file, location
 from builders.io.blocks import read_ahead
+from builders.io.finite import are_finite
 from builders.io.header_store import Head, HeaderStore
 from builders.io.layout import Array, Layout
 from builders.streaming import Step
@@ -46,6 +47,8 @@ class Part:
 
 
 Shard = tuple[Part, ...]
+_Bytes = tuple[NDArray[np.uint8], bool]
+"""Bytes of rows, and whether all of their pixels are known to be finite."""
 
 
 def make_shards(files: Sequence[ArchiveFile], item: str) -> list[Shard]:
@@ -130,7 +133,7 @@ class ShardReader:
                 if isinstance(error, PercError):
                     left_out += self._refuse(error)
                     continue
-                rows = self._rows(run, cast(NDArray[np.uint8] | None, raw))
+                rows = self._rows(run, cast(_Bytes | None, raw))
                 while True:
                     try:  # not around the yield: errors of whoever uses the row are not the file's
                         place, row = next(rows)
@@ -152,30 +155,33 @@ class ShardReader:
         logger.warning("empiar: leaving out %s", error)
         return 1
 
-    def _read(self, run: _Run) -> "NDArray[np.uint8] | PercError | None":
+    def _read(self, run: _Run) -> "_Bytes | PercError | None":
         """The bytes of a run's rows, in another thread; what fails is said where the run is used."""
         images = run.images
         if not isinstance(images, Images) or images.image.compressed:
             return None
         start, stop = bytes_of_rows(images, run.rows.start, run.rows.stop)
         if run.data is not None:
-            return np.frombuffer(run.data, np.uint8)[start:stop]
-        try:
-            return location.read(images.file.location, start, stop, images.image.etag)
-        except PercError as err:
-            return err
+            raw = np.frombuffer(run.data, np.uint8)[start:stop]
+        else:
+            try:
+                raw = location.read(images.file.location, start, stop, images.image.etag)
+            except PercError as err:
+                return err
+        return raw, are_finite(raw, images.layout(run.rows.start))
 
-    def _rows(self, run: _Run, raw: NDArray[np.uint8] | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _rows(self, run: _Run, data_and_finite: "_Bytes | None") -> Iterator[tuple[int, dict[str, Any]]]:
         images = cast(Images, run.images)
-        if raw is None:
+        if data_and_finite is None:
             yield from self._decompressed(images, run)
             return
+        raw, finite = data_and_finite
         base = images.layout(run.rows.start).offset if run.rows else 0
         for place, number in enumerate(run.rows, run.place):
             layout = images.layout(number)
             data = raw[layout.offset - base : layout.offset - base + layout.nbytes]
             pixels = _decoded(data, layout, shared=len(run.rows) > 1 or run.data is not None)
-            yield place, _with_pixels(images.row(number, self.reading), pixels)
+            yield place, _with_pixels(images.row(number, self.reading, layout), pixels, finite)
 
     def _decompressed(self, images: Images, run: _Run) -> Iterator[tuple[int, dict[str, Any]]]:
         """Rows of a compressed file, as they come out of it."""
@@ -285,8 +291,8 @@ def _decoded(data: NDArray[np.uint8], layout: Layout, shared: bool) -> Array:
     return layout.decode(data).view(np.ndarray)
 
 
-def _with_pixels(row: dict[str, Any], pixels: Array) -> dict[str, Any]:
+def _with_pixels(row: dict[str, Any], pixels: Array, finite: bool = False) -> dict[str, Any]:
     image = Fetched(row["image"])
-    image.pixels = lambda: pixels
+    image.pixels, image.finite = lambda: pixels, finite
     row["image"] = image
     return row

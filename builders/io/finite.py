@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from builders.io.layout import Array, Layout
 
+_PIECE = 256 * 1024
+
 
 class FiniteWatch:
     """Looks for NaN and infinite pixels while an image is read.
@@ -32,15 +34,24 @@ class FiniteWatch:
             self._sum += float(np.dot(whole, whole))
         self._seen += whole.nbytes
 
-    def see(self, pixels: Array) -> None:
-        """Look at pixels that are decoded already."""
-        if pixels.dtype in (np.float32, np.float64) and pixels.flags.c_contiguous:
-            self._dtype = pixels.dtype
-            self(pixels.reshape(-1).view(np.uint8))
+    @property
+    def is_finite(self) -> bool:
+        """Whether all that was seen is finite."""
+        return bool(np.isfinite(self._sum))
 
     def vouches_for(self, pixels: Array) -> bool:
         """Whether all pixels have been seen and found finite, or are of a type that cannot be otherwise."""
         return pixels.dtype.kind not in "fc" or (self._seen == pixels.nbytes and bool(np.isfinite(self._sum)))
+
+
+def are_finite(raw: NDArray[np.uint8], layout: Layout) -> bool:
+    """Whether all of some bytes, of images of this layout, are surely finite pixels; False says nothing."""
+    watch = FiniteWatch().expect(layout)
+    if watch is None:
+        return layout.dtype.kind not in "fc"
+    for start in range(0, raw.size, _PIECE):
+        watch(raw[start : start + _PIECE])
+    return watch.is_finite
 
 
 def count_non_finite(pixels: Array) -> int:

@@ -150,7 +150,7 @@ class Layout:
             msg = f"{name}: slices of a Fortran-ordered array do not lie in one piece: expected C order"
             raise FormatError(msg)
         size = encoded_size(self.encoding, self.shape[1:])
-        return replace(self, shape=self.shape[1:], offset=self.offset + index * size)
+        return Layout(self.shape[1:], self.encoding, self.offset + index * size)
 
     def squeezed(self) -> "Layout":
         """The same image without a leading axis of length one: a file of one section is a 2-D image."""
