@@ -258,6 +258,11 @@ class EMImage:
         return self if self.decode else dict(Features.from_arrow_schema(pa.schema(list(STORAGE))))
 
 
+def inlined(value: Fetched) -> dict[str, Any]:
+    """A fetched value with its pixels inside, for where only plain dicts get through."""
+    return _encode_array(value.pixels()) | {"path": value["path"], "index": value["index"]}
+
+
 def _remote_layout(value: Any) -> Layout | None:
     """Where the pixels of a remote value lie, if it says so."""
     if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:

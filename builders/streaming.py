@@ -10,11 +10,22 @@ from copy import deepcopy
 from itertools import islice
 from typing import Any, Protocol
 
+import datasets
 import numpy as np
 from datasets.iterable_dataset import ExamplesIterable
 
+from builders.features import Fetched, inlined
+
 Step = tuple[int, str, dict[str, Any]] | None
 """A row with its place in its shard and its key; None: the shard has ended."""
+
+
+_THROUGH_ARROW = int(datasets.__version__.partition(".")[0]) < 5
+"""Before 5, `datasets` sends the rows of every stream through Arrow tables, in which no array on its way survives."""
+
+
+def _inlined(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: inlined(value) if isinstance(value, Fetched) else value for name, value in row.items()}
 
 
 class Reader(Protocol):
@@ -56,7 +67,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
                 place, key, row = step
                 if state:
                     state["shard_example_idx"] = place + 1
-                yield key, row
+                yield key, _inlined(row) if _THROUGH_ARROW else row
         finally:
             steps.close()
 

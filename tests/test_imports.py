@@ -20,7 +20,7 @@ ALLOWED = {
     "builders.local_classes": [
         *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
     ],
-    "builders.streaming": [],
+    "builders.streaming": ["builders.features"],
     "builders.empiar": [
         *("builders.empiar", "builders.features", "builders.options", "builders.streaming", "builders.io"),
         *("builders.errors", "perc_transforms.buffers"),

@@ -33,7 +33,9 @@ _AIM = 16
 _EVEN = 8
 _BLOCK = 8 * 1024 * 1024
 _WHOLE = 1024 * 1024
-_AHEAD = 4
+_AHEAD = 8
+_MOST_AHEAD = 4 * _BLOCK
+"""Bytes under way at once: four large blocks, or eight small ones."""
 _REMEMBERED = 32
 
 
@@ -123,7 +125,7 @@ class ShardReader:
         """See `builders.streaming.Reader`."""
         left_out = 0
         headers = read_ahead(_flattened(shards), _Headers(self.reading, self.folder), _AHEAD)
-        runs = read_ahead(_runs(headers, skip), self._read, _AHEAD, lambda run: run.size, _AHEAD * _BLOCK)
+        runs = read_ahead(_runs(headers, skip), self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD)
         try:
             for run, raw in runs:
                 if run.images is None:
