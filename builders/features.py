@@ -40,19 +40,36 @@ DTYPES = (
     *("float16", "float32", "float64", "int8", "int16", "int32", "int64"),
     *("uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128"),
 )
+_NUMPY_TYPES = {name: np.dtype(name) for name in DTYPES}
 _warned_non_finite = False
 
 
 class Fetched(dict[str, Any]):
-    """A stored value whose pixels have been asked for already.
+    """A stored value whose pixels have been asked for already, or are here.
 
     Attributes:
-        pixels: gives them, or raises what went wrong.
-        finite: they are known to be finite.
+        held: the array, or what gives it or raises what went wrong.
+        finite: its pixels are known to be finite.
     """
 
-    pixels: Callable[[], Array]
-    finite: bool = False
+    __slots__ = ("finite", "held")
+    held: Array | Callable[[], Array]
+    finite: bool
+
+    def pixels(self) -> Array:
+        """The array."""
+        return self.held() if callable(self.held) else self.held
+
+
+class Row(dict[str, Any]):
+    """A row of a stream whose values are stored as its features want them, its images as `Fetched`.
+
+    Attributes:
+        features: these; the stream says so.
+    """
+
+    __slots__ = ("features",)
+    features: Features
 
 
 @dataclass
@@ -136,9 +153,11 @@ class EMImage:
         """
         if not isinstance(value, dict):
             return cast(Array, value)  # decoded already: datasets may ask twice
-        name = value.get("path") or "inline image"
         fetched = value if isinstance(value, Fetched) else None
         is_finite = fetched is not None and fetched.finite
+        if is_finite and type(held := fetched.held) is np.ndarray and held.dtype is _NUMPY_TYPES.get(self.dtype):
+            return held  # nothing is left to do, and a stream has many
+        name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() and not is_finite else None
         pixels = _read(value, name, watch) if fetched is None else fetched.pixels()
         if pixels.ndim not in (2, 3):
@@ -278,10 +297,10 @@ def _fetched(
 ) -> Fetched:
     def pixels() -> Array:
         raw = future.result()[start : start + layout.nbytes]
-        return layout.decode(raw.copy() if shared else raw).view(np.ndarray)
+        return layout.decode(raw.copy() if shared else raw)
 
     fetched = Fetched(value)
-    fetched.pixels = pixels
+    fetched.held, fetched.finite = pixels, False
     return fetched
 
 
@@ -307,9 +326,10 @@ def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
     if layout.fortran:
         return _stored(path=file.path, etag=file.etag)
-    return _stored(
-        path=file.path, offset=layout.offset, shape=list(layout.shape), dtype=layout.encoding, etag=file.etag
-    )
+    return {
+        **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
+        **{"shape": list(layout.shape), "dtype": layout.encoding, "etag": file.etag},
+    }
 
 
 def _stored(**fields: Any) -> dict[str, Any]:

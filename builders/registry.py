@@ -5,6 +5,7 @@ working directory when the caller names none, guessing splits from file names. F
 below answers without looking at any file that the caller did not name, and without counting the load remotely.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import datasets.features.features as datasets_features
 import datasets.formatting as datasets_formatting
+import datasets.iterable_dataset as datasets_iterable
 import datasets.load as datasets_load
 import numpy as np
 from datasets.data_files import DataFilesDict, sanitize_patterns
@@ -77,21 +79,43 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
     In rows with images, what is null becomes what torch can collate: NaN for a number, an empty string for a string.
     """
 
+    @functools.cached_property
+    def _fillers(self) -> dict[str, Any]:
+        """What stands for null in the columns of rows with images."""
+        features = self.features or {}
+        values = {name: feature for name, feature in features.items() if isinstance(feature, Value)}
+        has_images = any(map(_holds_image, features.values()))
+        return {n: "" if "string" in v.dtype else float("nan") for n, v in values.items()} if has_images else {}
+
     def recursive_tensorize(self, data_struct: Any) -> Any:
-        features = self.features
-        if isinstance(data_struct, dict) and features and any(map(_holds_image, features.values())):
-            data_struct = {name: _without_null(value, features.get(name)) for name, value in data_struct.items()}
-        return _flat(self, data_struct, super().recursive_tensorize)
+        if isinstance(data_struct, dict) and self._fillers:
+            data_struct = dict(data_struct)
+            for name, filler in self._fillers.items():
+                value = data_struct.get(name, filler)
+                if value is None:
+                    data_struct[name] = filler
+                elif isinstance(value, list) and None in value:
+                    data_struct[name] = [filler if item is None else item for item in value]
+        return _flat(self, data_struct) if _is_flat(data_struct) else super().recursive_tensorize(data_struct)
+
+    def _recursive_tensorize(self, data_struct: Any) -> Any:
+        import torch
+
+        if not self.torch_tensor_kwargs:
+            kind = type(data_struct)
+            if kind is np.ndarray and data_struct.dtype == _FLOAT32 and is_fresh(data_struct):
+                return torch.from_numpy(data_struct)
+            if kind is int and abs(data_struct) < _LARGE:
+                return torch.from_numpy(np.array(data_struct))
+            if kind is float and torch.get_default_dtype() is torch.float32:
+                return torch.from_numpy(np.array(data_struct, np.float32))
+        return super()._recursive_tensorize(data_struct)
 
     def _tensorize(self, value: Any) -> Any:
-        if not self.torch_tensor_kwargs:
-            import torch
+        import torch
 
-            if isinstance(value, torch.Tensor):
-                return value.detach()
-            if isinstance(value, np.ndarray) and value.dtype == np.float32 and is_fresh(value):
-                return torch.from_numpy(value)
-        return super()._tensorize(value)
+        is_tensor = isinstance(value, torch.Tensor) and not self.torch_tensor_kwargs
+        return value.detach() if is_tensor else super()._tensorize(value)
 
     def _consolidate(self, column: Any) -> Any:
         import torch
@@ -106,22 +130,33 @@ class _NumpyFormatter(NumpyFormatter):  # type: ignore[misc]
     """`with_format("numpy")` as before, faster for rows of streams."""
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
-        return _flat(self, data_struct, super().recursive_tensorize)
+        return _flat(self, data_struct) if _is_flat(data_struct) else super().recursive_tensorize(data_struct)
+
+    def _recursive_tensorize(self, data_struct: Any) -> Any:
+        kind = type(data_struct)
+        is_ready = kind is float or kind is int or (kind is np.ndarray and data_struct.dtype == _FLOAT32)
+        if is_ready and not self.np_array_kwargs:
+            return np.asarray(data_struct)
+        return super()._recursive_tensorize(data_struct)
 
 
-def _flat(formatter: Any, row: Any, stock: Callable[[Any], Any]) -> Any:
-    """What the stock method gives for a row, without the progress bar that it makes for each one."""
-    if not isinstance(row, dict) or any(isinstance(value, dict | list | tuple) for value in row.values()):
-        return stock(row)
-    return {name: formatter._recursive_tensorize(value) for name, value in row.items()}
+_LARGE = 2**63
+_FLOAT32 = np.dtype(np.float32)
+_FLAT = frozenset((str, int, float, bool, bytes, type(None), np.ndarray))
 
 
-def _without_null(value: Any, feature: Any) -> Any:
-    """A number's or string's value, or a list of them, without nulls."""
-    if not isinstance(feature, Value) or not (value is None or (isinstance(value, list) and None in value)):
-        return value
-    filler = "" if "string" in feature.dtype else float("nan")
-    return filler if value is None else [filler if item is None else item for item in value]
+def _is_flat(row: Any) -> bool:
+    """Whether a row holds nothing nested."""
+    if not isinstance(row, dict):
+        return False
+    values = row.values()
+    return _FLAT.issuperset(map(type, values)) or not any(isinstance(v, dict | list | tuple) for v in values)
+
+
+def _flat(formatter: Any, row: dict[str, Any]) -> Any:
+    """What the stock method gives for such a row, without the progress bar that it makes for each one."""
+    convert = formatter._recursive_tensorize
+    return {name: v if v is None or type(v) is str else convert(v) for name, v in row.items()}
 
 
 _FORMATTERS = {TorchFormatter: _TorchFormatter, NumpyFormatter: _NumpyFormatter}
@@ -140,8 +175,7 @@ def register() -> None:
         datasets_features._FEATURE_TYPES["EMImage"] = builders.features.EMImage
         datasets_features.encode_nested_example = _listwise(datasets_features.encode_nested_example)
         datasets_features.decode_nested_example = _listwise(datasets_features.decode_nested_example)
-        datasets_features.Features.encode_example = _encode_example
-        datasets_features.Features.decode_example = _decode_example
+        datasets_iterable._apply_feature_types_on_example = _apply_features
         datasets_features.Features.decode_batch = _decode_batch
         datasets_features.Features.decode_column = _decode_column
 
@@ -150,32 +184,33 @@ _stock_decode_batch: Any = datasets_features.Features.decode_batch
 _stock_decode_column: Any = datasets_features.Features.decode_column
 
 
-_stock_encode_example: Any = datasets_features.Features.encode_example
-_stock_decode_example: Any = datasets_features.Features.decode_example
-_PLAIN = {("string", str), ("int64", int), ("float32", float)}
-"""Types of values that are stored as they are."""
+_stock_apply_features: Any = datasets_iterable._apply_feature_types_on_example
+_agreed: tuple[Any, Any, tuple[str, ...] | None] = (None, None, None)
 
 
-def _encode_example(features: Any, example: Any) -> Any:
-    """Encode a row as before; one of our streams, whose values are encoded already, is only looked over."""
-    if not any(type(value) is builders.features.Fetched for value in example.values()):
-        return _stock_encode_example(features, example)
-    for name, value in example.items():
-        feature = features.get(name)
-        is_image = type(value) is builders.features.Fetched and isinstance(feature, builders.features.EMImage)
-        is_plain = type(feature) is Value and (value is None or (feature.dtype, type(value)) in _PLAIN)
-        if not is_image and not is_plain:
-            return _stock_encode_example(features, example)
-    return example
+def _apply_features(example: Any, features: Any, *args: Any, **kwargs: Any) -> Any:
+    """Encode and decode a row as before; of one that our streams made for these features, only the images."""
+    images = _images_of(features, example.features) if type(example) is builders.features.Row else None
+    if images is None:
+        return _stock_apply_features(example, features, *args, **kwargs)
+    row = dict(example)
+    for name in images:
+        row[name] = features[name].decode_example(row[name])
+    return row
 
 
-def _decode_example(features: Any, example: Any, *args: Any, **kwargs: Any) -> Any:
-    images = {n: v for n, v in example.items() if type(v) is builders.features.Fetched}
-    if not images or any(type(features.get(n)) is not Value for n in example if n not in images):
-        return _stock_decode_example(features, example, *args, **kwargs)
-    if not all(isinstance(features.get(n), builders.features.EMImage) and features[n].decode for n in images):
-        return _stock_decode_example(features, example, *args, **kwargs)
-    return example | {name: features[name].decode_example(value) for name, value in images.items()}
+def _images_of(features: Any, declared: Any) -> tuple[str, ...] | None:
+    """The columns with images to decode, of features that differ in nothing else from those a row was made for."""
+    global _agreed
+    if _agreed[0] is not features or _agreed[1] is not declared:
+        kind = builders.features.EMImage
+        images = tuple(name for name, feature in declared.items() if isinstance(feature, kind))
+        same = features.keys() == declared.keys() and all(
+            isinstance(theirs, kind) and theirs.decode if name in images else theirs == declared[name]
+            for name, theirs in features.items()
+        )
+        _agreed = features, declared, images if same else None
+    return _agreed[2]
 
 
 def _decode_batch(features: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:

@@ -14,9 +14,9 @@ import datasets
 import numpy as np
 from datasets.iterable_dataset import ExamplesIterable
 
-from builders.features import Fetched, inlined
+from builders.features import Fetched, Row, inlined
 
-Step = tuple[int, str, dict[str, Any]] | None
+Step = tuple[int, str, Row] | None
 """A row with its place in its shard and its key; None: the shard has ended."""
 
 
@@ -24,7 +24,7 @@ _THROUGH_ARROW = int(datasets.__version__.partition(".")[0]) < 5
 """Before 5, `datasets` sends the rows of every stream through Arrow tables, in which no array on its way survives."""
 
 
-def _inlined(row: dict[str, Any]) -> dict[str, Any]:
+def _inlined(row: Row) -> dict[str, Any]:
     return {name: inlined(value) if isinstance(value, Fetched) else value for name, value in row.items()}
 
 
@@ -42,11 +42,12 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     Args:
         reader: reads them.
         shards: what it reads, in order.
+        declared: the features that its rows are stored as.
     """
 
-    def __init__(self, reader: Reader, shards: list[Any]) -> None:
+    def __init__(self, reader: Reader, shards: list[Any], declared: datasets.Features) -> None:
         super().__init__(reader, {"shards": shards})
-        self.reader, self.shards = reader, shards
+        self.reader, self.shards, self.declared = reader, shards, declared
 
     @property
     def num_shards(self) -> int:
@@ -54,7 +55,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
         return len(self.shards)
 
     def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
-        state = self._state_dict
+        state, declared = self._state_dict, self.declared
         first, skip = (state["shard_idx"], state["shard_example_idx"]) if state else (0, 0)
         steps = self.reader(islice(self.shards, first, None), skip)
         try:
@@ -67,6 +68,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
                 place, key, row = step
                 if state:
                     state["shard_example_idx"] = place + 1
+                row.features = declared
                 yield key, _inlined(row) if _THROUGH_ARROW else row
         finally:
             steps.close()
@@ -74,13 +76,13 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     def shuffle_data_sources(self, generator: np.random.Generator) -> "ShardStream":
         """The same shards in another order."""
         order = deepcopy(generator).permutation(len(self.shards))
-        return ShardStream(self.reader, [self.shards[place] for place in order])
+        return ShardStream(self.reader, [self.shards[place] for place in order], self.declared)
 
     def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "ShardStream":
         """The shards that are a worker's or node's own."""
         places = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
-        return ShardStream(self.reader, [self.shards[place] for place in places])
+        return ShardStream(self.reader, [self.shards[place] for place in places], self.declared)
 
     def reshard_data_sources(self) -> "ShardStream":
         """Itself: the shards are small already."""
-        return ShardStream(self.reader, self.shards)
+        return ShardStream(self.reader, self.shards, self.declared)

@@ -22,8 +22,16 @@ _stock: deque[mmap.mmap] = deque()
 class PixelBuffer(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
     """Memory that pixels were read into and that nothing else refers to: a tensor may share it.
 
-    Arrays made of it keep it alive. Once the last of them is gone, its memory goes back to stock: the memory itself is
-    no array, so NumPy cannot make a view of it that would pass this object by.
+    Arrays made of it keep it alive.
+    """
+
+    __slots__ = ()
+
+
+class _StockBuffer(PixelBuffer):
+    """One whose memory goes back to stock once the last array made of it is gone.
+
+    The memory itself is no array, so NumPy cannot make a view of it that would pass this object by.
     """
 
     _memory: mmap.mmap
@@ -44,7 +52,7 @@ def take(count: int) -> PixelBuffer:
     if count < SMALLEST or not hasattr(mmap, "MAP_PRIVATE"):
         return PixelBuffer((count,), np.uint8)
     memory = _from_stock(count) or _fresh(count)
-    buffer = PixelBuffer((count,), np.uint8, buffer=memory)
+    buffer = _StockBuffer((count,), np.uint8, buffer=memory)
     buffer._memory = memory
     return buffer
 

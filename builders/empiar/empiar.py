@@ -193,4 +193,4 @@ class Empiar(OptionedBuilder):
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
         reader = ShardReader(self.config.reading, self._files_folder)
-        return ShardStream(reader, split_generator.gen_kwargs["shards"])
+        return ShardStream(reader, split_generator.gen_kwargs["shards"], self.info.features)

@@ -60,7 +60,8 @@ class Images:
     @property
     def count(self) -> int:
         """Number of rows."""
-        return self.image.layout.shape[0] if self.by_slice else 1
+        shape = self.image.layout.shape
+        return shape[0] if self.by_slice and len(shape) > 2 else 1
 
     def layout(self, row: int) -> Layout:
         """Where the pixels of a row lie."""
@@ -70,7 +71,7 @@ class Images:
         return layout.slice(row, self.file.path).squeezed() if len(layout.shape) > 2 else layout
 
     def row(self, number: int, reading: Reading, layout: Layout | None = None) -> dict[str, Any]:
-        """A row of the dataset, its image by reference; `layout` is where it lies, if that is known already."""
+        """A row of the dataset, its image by reference; `layout` is where it lies, where that is known already."""
         return {
             "image": reference(self.image, layout or self.layout(number)),
             "pixel_size": self.image.pixel_size,

@@ -2,8 +2,7 @@
 
 import io
 import logging
-import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 from builders.empiar.archive import ArchiveFile
 from builders.empiar.rows import Images, Reading, bytes_of_rows, look, rows_of_part
 from builders.errors import PercError
-from builders.features import Fetched
-from builders.io import image_file, location
+from builders.features import Fetched, Row
+from builders.io import image_file, location, remote
 from builders.io.blocks import read_ahead
 from builders.io.finite import are_finite
 from builders.io.header_store import Head, HeaderStore
@@ -49,6 +48,8 @@ class Part:
 
 
 Shard = tuple[Part, ...]
+_Header = tuple[Images | PercError | None, bytes | None]
+"""A file as its header says, and all of its bytes where they came along."""
 _Bytes = tuple[NDArray[np.uint8], bool]
 """Bytes of rows, and whether all of their pixels are known to be finite."""
 
@@ -83,30 +84,34 @@ def make_shards(files: Sequence[ArchiveFile], item: str) -> list[Shard]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A part whose file's header was read: its place in the shard, and the file's bytes where they came along."""
-
-    images: Images | PercError
-    rows: range
-    first_place: int
-    data: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Run:
-    """Rows that are read by one request; without images, the end of a shard."""
+    """Rows that are read by one request; without images, the end of a shard.
+
+    Attributes:
+        images: the file, or what is wrong with it.
+        rows: of the file.
+        place: of the first row in its shard.
+        data: the file's bytes, where they came along with its header.
+        start: first byte of the rows in a plain file.
+        stop: the byte after their last.
+    """
 
     images: Images | PercError | None = None
     rows: range = range(0)
     place: int = 0
     data: bytes | None = None
+    start: int = 0
+    stop: int = 0
 
     @property
     def size(self) -> int:
-        if not isinstance(self.images, Images) or self.images.image.compressed:
-            return 0
-        start, stop = bytes_of_rows(self.images, self.rows.start, self.rows.stop)
-        return stop - start
+        return self.stop - self.start
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether its bytes come from a server, by a request of their own."""
+        plain = isinstance(self.images, Images) and self.size and self.data is None
+        return bool(plain) and location.is_remote(cast(Images, self.images).file.location)
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,12 @@ class ShardReader:
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
         """See `builders.streaming.Reader`."""
         left_out = 0
-        headers = read_ahead(_flattened(shards), _Headers(self.reading, self.folder), _AHEAD)
-        runs = read_ahead(_runs(headers, skip), self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD)
+        headers = _Headers(self.reading, self.folder).read_ahead(_flattened(shards))
+        runs = read_ahead(
+            _runs(headers, skip),
+            *(self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD),
+            is_slow=lambda run: run.is_fetched,
+        )
         try:
             for run, raw in runs:
                 if run.images is None:
@@ -135,16 +144,10 @@ class ShardReader:
                 if isinstance(error, PercError):
                     left_out += self._refuse(error)
                     continue
-                rows = self._rows(run, cast(_Bytes | None, raw))
-                while True:
-                    try:  # not around the yield: errors of whoever uses the row are not the file's
-                        place, row = next(rows)
-                    except StopIteration:
-                        break
-                    except PercError as err:
-                        left_out += self._refuse(err)
-                        break
-                    yield place, f"{row['path']}#{row['index'] or 0}", row
+                try:
+                    yield from self._rows(run, cast(_Bytes | None, raw))
+                except PercError as err:
+                    left_out += self._refuse(err)
         finally:
             runs.close()
             headers.close()
@@ -158,37 +161,48 @@ class ShardReader:
         return 1
 
     def _read(self, run: _Run) -> "_Bytes | PercError | None":
-        """The bytes of a run's rows, in another thread; what fails is said where the run is used."""
+        """The bytes of a remote run's rows, in another thread; what fails is said where the run is used."""
         images = run.images
-        if not isinstance(images, Images) or images.image.compressed:
+        if not isinstance(images, Images) or not run.size:
             return None
-        start, stop = bytes_of_rows(images, run.rows.start, run.rows.stop)
+        where = images.file.location
         if run.data is not None:
-            raw = np.frombuffer(run.data, np.uint8)[start:stop]
+            raw = np.frombuffer(run.data, np.uint8)[run.start : run.stop]
+        elif not location.is_remote(where):
+            image_file.will_read(where, run.start, run.stop)
+            return None
         else:
             try:
-                raw = location.read(images.file.location, start, stop, images.image.etag)
+                raw = location.read(where, run.start, run.stop, images.image.etag)
             except PercError as err:
                 return err
-        return raw, are_finite(raw, images.layout(run.rows.start))
+        return raw, are_finite(raw, images.image.layout)
 
-    def _rows(self, run: _Run, data_and_finite: "_Bytes | None") -> Iterator[tuple[int, dict[str, Any]]]:
-        images = cast(Images, run.images)
-        if data_and_finite is None:
-            yield from self._decompressed(images, run)
-            return
-        raw, finite = data_and_finite
-        base = images.layout(run.rows.start).offset if run.rows else 0
-        for place, number in enumerate(run.rows, run.place):
-            layout = images.layout(number)
-            data = raw[layout.offset - base : layout.offset - base + layout.nbytes]
-            pixels = _decoded(data, layout, shared=len(run.rows) > 1 or run.data is not None)
-            yield place, _with_pixels(images.row(number, self.reading, layout), pixels, finite)
+    def _rows(self, run: _Run, fetched: "_Bytes | None") -> Iterator[Step]:
+        images, count = cast(Images, run.images), len(run.rows)
+        first = images.layout(run.rows.start)
+        size = first.nbytes
+        if images.image.compressed:
+            pixels = self._decompressed(images, run)
+        elif fetched is None:
+            pixels = image_file.read_slices(images.file.location, first, count, images.image.etag)
+        else:
+            pixels = _cut(*fetched, first, count, shared=count > 1 or run.data is not None)
+        values = images.row(run.rows.start, self.reading, first)
+        stored, path = values["image"], images.file.path
+        for number, (array, finite) in enumerate(pixels):
+            image = Fetched(stored)
+            image.held, image.finite = array, finite
+            row = Row(values)
+            row["image"] = image
+            if number:
+                row["index"] = run.rows[number]
+                image["offset"], image["shape"] = first.offset + number * size, list(first.shape)
+            yield run.place + number, f"{path}#{run.rows[number]}", row
 
-    def _decompressed(self, images: Images, run: _Run) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _decompressed(self, images: Images, run: _Run) -> Iterator[tuple[Array, bool]]:
         """Rows of a compressed file, as they come out of it."""
         where = images.file.location
-        layouts = [images.layout(number) for number in run.rows]
         file: BinaryIO
         if run.data is not None:
             file = io.BytesIO(run.data)
@@ -198,10 +212,20 @@ class ShardReader:
         else:
             file = location.open_file(where)
         with file:
-            for place, (number, pixels) in enumerate(
-                zip(run.rows, image_file.read_open(file, layouts, where), strict=True), run.place
-            ):
-                yield place, _with_pixels(images.row(number, self.reading), pixels)
+            for pixels in image_file.read_open(file, map(images.layout, run.rows), where):
+                yield pixels, False
+
+
+def _cut(raw: NDArray[np.uint8], finite: bool, first: Layout, count: int, shared: bool) -> Iterator[tuple[Array, bool]]:
+    """Images out of the bytes of several, each in memory of its own: one that is kept does not keep its neighbours."""
+    size = first.nbytes
+    for start in range(0, count * size, size):
+        data = raw[start : start + size]
+        if shared:
+            own = buffers.take(size)
+            own[:] = data
+            data = own
+        yield first.decode(data), finite
 
 
 class _Headers:
@@ -209,28 +233,32 @@ class _Headers:
 
     def __init__(self, reading: Reading, folder: str | None) -> None:
         self._reading, self._store = reading, HeaderStore(folder)
-        self._lock = threading.Lock()
-        self._found: OrderedDict[str, Future[tuple[Images | PercError, bytes | None]]] = OrderedDict()
+        self._asked: OrderedDict[str, Future[_Header]] = OrderedDict()
 
-    def __call__(self, part: Part | None) -> tuple[Images | PercError, bytes | None] | None:
-        if part is None:
-            return None
-        key = part.file.location
-        with self._lock:
-            future = self._found.get(key)
-            is_first = future is None
-            if future is None:
-                future = self._found[key] = Future()
-                while len(self._found) > _REMEMBERED:
-                    self._found.popitem(last=False)
-        if is_first:
-            try:
-                future.set_result(self._look(part.file))
-            except BaseException as err:
-                future.set_exception(err)
-        return future.result()
+    def read_ahead(self, parts: Iterable[Part | None]) -> Generator[tuple[Part | None, "_Header"], None, None]:
+        """Parts with their files' headers, in order; those of the next parts are under way."""
+        waiting: deque[tuple[Part | None, Future[_Header] | None]] = deque()
+        try:
+            for part in parts:
+                waiting.append((part, None if part is None else self._ask(part.file)))
+                if len(waiting) > _AHEAD:
+                    yield _waited_for(waiting.popleft())
+            while waiting:
+                yield _waited_for(waiting.popleft())
+        finally:
+            for _, future in waiting:
+                if future is not None:
+                    future.cancel()
 
-    def _look(self, file: ArchiveFile) -> tuple[Images | PercError, bytes | None]:
+    def _ask(self, file: ArchiveFile) -> "Future[_Header]":
+        future = self._asked.get(file.location)
+        if future is None:
+            future = self._asked[file.location] = remote.submit(self._look, file, pool="headers")
+            while len(self._asked) > _REMEMBERED:
+                self._asked.popitem(last=False)
+        return future
+
+    def _look(self, file: ArchiveFile) -> "_Header":
         try:
             if not location.is_remote(file.location):
                 return look(file, self._reading), None
@@ -245,22 +273,26 @@ class _Headers:
             return err, None
 
 
+def _waited_for(asked: "tuple[Part | None, Future[_Header] | None]") -> "tuple[Part | None, _Header]":
+    part, future = asked
+    return part, (None, None) if future is None else future.result()
+
+
 def _flattened(shards: Iterable[Shard]) -> Iterator[Part | None]:
     for shard in shards:
         yield from shard
         yield None
 
 
-def _runs(headers: Iterable[tuple[Part | None, Any]], skip: int) -> Iterator[_Run]:
+def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator[_Run]:
     """The runs of rows to read, without the first `skip` rows of the first shard, and the ends of shards."""
     place = 0
-    for part, found in headers:
+    for part, (images, data) in headers:
         if part is None:
             yield _Run()
             place = skip = 0
             continue
-        images, data = found
-        if isinstance(images, PercError):
+        if not isinstance(images, Images):
             if part.part == 0:
                 yield _Run(images)
             continue
@@ -270,10 +302,12 @@ def _runs(headers: Iterable[tuple[Part | None, Any]], skip: int) -> Iterator[_Ru
         if images.image.compressed:
             if wanted:
                 yield _Run(images, wanted, place, data)
-        else:
-            step = max(1, _BLOCK // max(1, images.layout(0).nbytes))
+        elif wanted:
+            block = _BLOCK if location.is_remote(images.file.location) else LARGEST
+            step = max(1, block // images.layout(0).nbytes)
             for first in range(0, len(wanted), step):
-                yield _Run(images, wanted[first : first + step], place + first, data)
+                some = wanted[first : first + step]
+                yield _Run(images, some, place + first, data, *bytes_of_rows(images, some.start, some.stop))
         place += len(wanted)
 
 
@@ -282,19 +316,3 @@ def _rows_of(images: Images, part: Part) -> range:
     if images.by_slice:
         return rows_of_part(images.count, part.part, part.parts)
     return range(1 if part.part == 0 else 0)
-
-
-def _decoded(data: NDArray[np.uint8], layout: Layout, shared: bool) -> Array:
-    """Pixels in memory of their own, so that one that is kept does not keep its neighbours."""
-    if shared:
-        own = buffers.take(data.size)
-        own[:] = data
-        data = own
-    return layout.decode(data).view(np.ndarray)
-
-
-def _with_pixels(row: dict[str, Any], pixels: Array, finite: bool = False) -> dict[str, Any]:
-    image = Fetched(row["image"])
-    image.pixels, image.finite = lambda: pixels, finite
-    row["image"] = image
-    return row

@@ -44,6 +44,7 @@ def read_ahead(
     ahead: int = 4,
     size: Callable[[_Item], int] = lambda item: 0,
     most: int = 64 * 1024 * 1024,
+    is_slow: Callable[[_Item], bool] = lambda item: True,
 ) -> Generator[tuple[_Item, _T], None, None]:
     """Read blocks by `ahead` threads while earlier ones are used, and give them in their order.
 
@@ -57,6 +58,7 @@ def read_ahead(
         ahead: how many at once.
         size: bytes that one will take.
         most: bytes that are under way or waiting at most.
+        is_slow: whether one is worth a thread; others are read in the caller's, ahead of their use all the same.
 
     Example:
         >>> [data for _, data in read_ahead(cut("x", 0, 6, most=2), lambda block: block.start)]
@@ -73,7 +75,7 @@ def read_ahead(
             if not next_one or (waiting and held + size(next_one[0]) > most):
                 return
             item = next_one.popleft()
-            waiting.append((item, pool.submit(read, item)))
+            waiting.append((item, pool.submit(read, item) if is_slow(item) else _done(read, item)))
 
     with ThreadPoolExecutor(ahead, thread_name_prefix="read-ahead") as pool:
         try:
@@ -88,3 +90,12 @@ def read_ahead(
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def _done(read: Callable[[_Item], _T], item: _Item) -> "Future[_T]":
+    future: Future[_T] = Future()
+    try:
+        future.set_result(read(item))
+    except Exception as err:  # raised where its block would have come
+        future.set_exception(err)
+    return future

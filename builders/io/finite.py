@@ -1,11 +1,16 @@
 """NaN and infinite pixels: found while an image is read, and counted."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from builders.io.layout import Array, Layout
 
-_PIECE = 256 * 1024
+_PIECE = 64 * 1024
+"""Pixels that are looked at in one go."""
+_FLOATS = {np.dtype(kind).str: np.dtype(kind) for kind in (np.float32, np.float64)}
+"""Encodings of plain floats in this machine's byte order."""
 
 
 class FiniteWatch:
@@ -22,36 +27,42 @@ class FiniteWatch:
 
     def expect(self, layout: Layout) -> "FiniteWatch | None":
         """Itself, ready for bytes of this layout; None where they are not plain floats and must be decoded first."""
-        if layout.encoding not in (np.dtype(np.float32).str, np.dtype(np.float64).str):
+        if layout.encoding not in _FLOATS:
             return None
-        self._dtype = np.dtype(layout.encoding)
+        self._dtype = _FLOATS[layout.encoding]
         return self
 
     def __call__(self, piece: NDArray[np.uint8]) -> None:
         """Look at some of the image's bytes."""
-        whole = piece[: piece.size - piece.size % self._dtype.itemsize].view(np.ndarray).view(self._dtype)
-        with np.errstate(all="ignore"):
-            self._sum += float(np.dot(whole, whole))
-        self._seen += whole.nbytes
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether all that was seen is finite."""
-        return bool(np.isfinite(self._sum))
+        self._sum += _sum_of_squares(np.ndarray(piece.size // self._dtype.itemsize, self._dtype, piece))
+        self._seen += piece.size - piece.size % self._dtype.itemsize
 
     def vouches_for(self, pixels: Array) -> bool:
         """Whether all pixels have been seen and found finite, or are of a type that cannot be otherwise."""
-        return pixels.dtype.kind not in "fc" or (self._seen == pixels.nbytes and bool(np.isfinite(self._sum)))
+        return pixels.dtype.kind not in "fc" or (self._seen == pixels.nbytes and math.isfinite(self._sum))
 
 
 def are_finite(raw: NDArray[np.uint8], layout: Layout) -> bool:
     """Whether all of some bytes, of images of this layout, are surely finite pixels; False says nothing."""
-    watch = FiniteWatch().expect(layout)
-    if watch is None:
+    dtype = _FLOATS.get(layout.encoding)
+    if dtype is None:
         return layout.dtype.kind not in "fc"
-    for start in range(0, raw.size, _PIECE):
-        watch(raw[start : start + _PIECE])
-    return watch.is_finite
+    return is_finite(np.ndarray(raw.size // dtype.itemsize, dtype, raw))
+
+
+def is_finite(pixels: Array) -> bool:
+    """Whether all of some pixels, in C order, are surely finite; False says nothing."""
+    if pixels.dtype.char not in "fd":
+        return pixels.dtype.kind not in "fc"
+    if pixels.size <= _PIECE:
+        return math.isfinite(_sum_of_squares(pixels))
+    flat = pixels.reshape(-1)
+    return all(math.isfinite(_sum_of_squares(flat[i : i + _PIECE])) for i in range(0, flat.size, _PIECE))
+
+
+def _sum_of_squares(numbers: Array) -> float:
+    """Finite only where all of the numbers are. `vdot` does not warn where the sum overflows."""
+    return float(np.vdot(numbers, numbers))
 
 
 def count_non_finite(pixels: Array) -> int:

@@ -27,6 +27,7 @@ from builders.errors import (
     TruncatedError,
 )
 from builders.io import mrc, npy
+from builders.io.finite import is_finite
 from builders.io.layout import Array, Layout
 from perc_transforms import buffers
 
@@ -131,16 +132,13 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         TruncatedError: it ends before the last pixel.
     """
     with opened(path) as raw, _damage_named(path):
-        status = os.fstat(raw.fileno())
-        if etag is not None and (now := etag_of(status)) != etag:
-            msg = f"{path}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
-            raise ChangedError(msg)
+        size = check_version(raw, path, etag)
         stream, compressed = _decompressed(raw)
-        if not compressed and layout.offset + layout.nbytes > status.st_size:
-            msg = f"{path}: {status.st_size} bytes, expected {layout.offset + layout.nbytes}: the file is truncated"
+        if not compressed and layout.offset + layout.nbytes > size:
+            msg = f"{path}: {size} bytes, expected {layout.offset + layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
-        if isinstance(stream, gzip.GzipFile) and layout.nbytes > _DEFLATE_MOST * status.st_size:
-            msg = f"{path}: {status.st_size} bytes compressed cannot hold the {layout.nbytes} that its header says"
+        if isinstance(stream, gzip.GzipFile) and layout.nbytes > _DEFLATE_MOST * size:
+            msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
         stream.seek(layout.offset)
         pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
@@ -149,7 +147,72 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
             raise TruncatedError(msg)
         if compressed:
             stream.read(1)  # at the end of the stream this checks its checksum
-    return layout.decode(pixels).view(np.ndarray)
+    return layout.decode(pixels)
+
+
+def read_slices(path: str, first: Layout, count: int, etag: str | None = None) -> Iterator[tuple[Array, bool]]:
+    """Images of one layout that lie one after another in a plain file, each read straight into memory of its own.
+
+    Args:
+        path: the file.
+        first: where the pixels of the first one lie.
+        count: how many.
+        etag: what `describe` said; None skips the check that the file is still the same.
+
+    Returns:
+        Each array, and whether all of its pixels are known to be finite.
+
+    Raises:
+        ChangedError: the file is not the one that was described.
+        TruncatedError: it ends before the last pixel.
+    """
+    size = first.nbytes
+    with opened(path) as raw:
+        check_version(raw, path, etag)
+        raw.seek(first.offset)
+        for number in range(count):
+            data = buffers.take(size)
+            done = raw.readinto(data)
+            while done < size and (got := raw.readinto(data.data[done:])):
+                done += got
+            if done < size:
+                end = first.offset + number * size
+                msg = f"{path}: {end + done} bytes, expected {end + size}: the file is truncated"
+                raise TruncatedError(msg)
+            pixels = first.decode(data)
+            yield pixels, is_finite(pixels)
+
+
+def will_read(path: str, start: int, stop: int) -> None:
+    """Tell the system that these bytes will be read soon, unless their last one is in memory already.
+
+    Where it listens, it has them by then. What is wrong with the file is said when it is read.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    with contextlib.suppress(PercError, OSError), opened(path) as raw:
+        if not _is_in_memory(raw.fileno(), stop - 1):
+            os.posix_fadvise(raw.fileno(), start, stop - start, os.POSIX_FADV_WILLNEED)
+
+
+def _is_in_memory(file: int, place: int) -> bool:
+    try:
+        return os.preadv(file, [bytearray(1)], place, os.RWF_NOWAIT) == 1
+    except (OSError, AttributeError):  # it is not; or the file system, or Python here, cannot tell
+        return False
+
+
+def check_version(raw: io.FileIO, path: str, etag: str | None) -> int:
+    """The size of an open file of the version `etag`, any if that is None or empty.
+
+    Raises:
+        ChangedError: it is of another version.
+    """
+    status = os.fstat(raw.fileno())
+    if etag and (now := etag_of(status)) != etag:
+        msg = f"{path}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
+        raise ChangedError(msg)
+    return status.st_size
 
 
 def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes") -> Array:
@@ -198,7 +261,7 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
         if pixels.size < layout.nbytes:
             msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
-        yield layout.decode(pixels).view(np.ndarray)
+        yield layout.decode(pixels)
     with _damage_named(name):
         stream.read(1)  # at the end of the stream this checks its checksum
 
@@ -269,7 +332,7 @@ def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np
         done += filled
         if filled < len(piece):
             break
-    return pixels[:done]
+    return pixels if done == count else pixels[:done]
 
 
 def _read_growing(stream: Stream, count: int) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ Array = NDArray[np.generic]
 
 PACKED = "4bit"
 _COMPLEX_INT16 = {"<ci2": np.dtype("<i2"), ">ci2": np.dtype(">i2")}
+_SPECIAL = frozenset((PACKED, *_COMPLEX_INT16))
 
 
 def is_fresh(array: Array) -> bool:
@@ -66,26 +67,27 @@ def decode(raw: NDArray[np.uint8], encoding: str, shape: tuple[int, ...]) -> Arr
         shape: axes as stored, `(..., ny, nx)`.
 
     Returns:
-        Array of `shape`; it shares memory with `raw` when no conversion is needed.
+        Array of `shape`, of no subclass; it shares memory with `raw` when no conversion is needed.
 
     Example:
         >>> decode(np.array([0x21, 0x03], np.uint8), "4bit", (1, 3))
         array([[1, 2, 3]], dtype=uint8)
     """
+    if encoding not in _SPECIAL:
+        stored = np.dtype(encoding)
+        if stored.isnative:
+            return np.ndarray(shape, stored, buffer=raw)
+        return raw.view(stored).astype(stored.newbyteorder("=")).reshape(shape).view(np.ndarray)
+    plain = raw.view(np.ndarray)
     if encoding == PACKED:
         columns = shape[-1]
-        packed = raw.reshape(*shape[:-1], (columns + 1) // 2)
+        packed = plain.reshape(*shape[:-1], (columns + 1) // 2)
         pixels = np.empty((*shape[:-1], packed.shape[-1] * 2), np.uint8)
         np.bitwise_and(packed, 0x0F, out=pixels[..., 0::2])
         np.right_shift(packed, 4, out=pixels[..., 1::2])
         return np.ascontiguousarray(pixels[..., :columns])
-    if encoding in _COMPLEX_INT16:
-        pairs = raw.view(_COMPLEX_INT16[encoding]).astype(np.float32)
-        return pairs.view(np.complex64).reshape(shape)
-    stored = np.dtype(encoding)
-    if not stored.isnative:
-        return raw.view(stored).astype(stored.newbyteorder("=")).reshape(shape)
-    return raw.view(stored).reshape(shape)
+    pairs = plain.view(_COMPLEX_INT16[encoding]).astype(np.float32)
+    return pairs.view(np.complex64).reshape(shape)
 
 
 def cast(array: Array, dtype: DTypeLike | None, name: str) -> Array:
@@ -97,6 +99,8 @@ def cast(array: Array, dtype: DTypeLike | None, name: str) -> Array:
     if dtype is None:
         return array
     wanted = np.dtype(dtype)
+    if array.dtype == wanted:
+        return array
     if array.dtype.kind == "c" and wanted.kind != "c":
         msg = f"{name}: complex pixels ({array.dtype}) do not fit dtype={wanted.name!r}: read them with dtype=None"
         raise FormatError(msg)

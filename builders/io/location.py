@@ -64,12 +64,9 @@ def read(location: str, start: int, stop: int, etag: str | None = None) -> NDArr
     if is_remote(location):
         return remote.read(location, start, stop, etag or None)
     with image_file.opened(location) as raw:
-        status = os.fstat(raw.fileno())
-        if etag and (now := image_file.etag_of(status)) != etag:
-            msg = f"{location}: changed since the dataset was loaded ({etag} then, {now} now): call load_dataset again"
-            raise ChangedError(msg)
-        if stop > status.st_size:
-            msg = f"{location}: {status.st_size} bytes, expected {stop}: the file is truncated"
+        size = image_file.check_version(raw, location, etag)
+        if stop > size:
+            msg = f"{location}: {size} bytes, expected {stop}: the file is truncated"
             raise TruncatedError(msg)
         buffer = buffers.take(stop - start)
         raw.seek(start)
@@ -125,7 +122,7 @@ def read_layout(location: str, layout: Layout, etag: str | None = None) -> Array
         FormatError: what came is no image data.
     """
     raw = read(location, layout.offset, layout.offset + layout.nbytes, etag)
-    return layout.decode(raw).view(np.ndarray)
+    return layout.decode(raw)
 
 
 def read_compressed(location: str, layout: Layout, etag: str | None = None) -> Array:

@@ -22,6 +22,7 @@ from builders.errors import (
     TruncatedError,
     UnsafeAddressError,
 )
+from builders.features import EMImage
 from builders.io import mrc
 from tests.empiar import deposit
 from tests.server import Fault, serve
@@ -418,3 +419,39 @@ def test_header_and_suffix_win_over_a_category(mirror, tmp_path):
     mrc.write(mirror / deposit.ENTRY / "data" / "micrographs" / "p.mrcs", np.zeros((3, 9, 9), np.float32), stack=True)
     rows = list(load(str(mirror), tmp_path, imageset=1, streaming=True, pattern="*.mrcs"))
     assert [r["index"] for r in rows] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_image_in_a_numpy_file_is_one_slice(mirror, tmp_path, streaming):
+    image = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.save(mirror / deposit.ENTRY / "data" / "micrographs" / "one.npy", image)
+    ds = load(str(mirror), tmp_path, directory="data/micrographs", pattern="*.npy", item="slice", streaming=streaming)
+    rows = list(ds)
+    assert len(rows) == 1
+    np.testing.assert_array_equal(rows[0]["image"], image)
+
+
+def test_stream_rows_take_other_features_as_other_rows_do(place, tmp_path, held):
+    stream = load(place, tmp_path, imageset="Particles", streaming=True)
+    first = held[PARTICLES][0]
+    renamed = next(iter(stream.rename_column("image", "x").with_format("numpy")))
+    np.testing.assert_array_equal(renamed["x"], first)
+    text = next(iter(stream.cast_column("index", datasets.Value("string"))))
+    assert text["index"] == "0"
+    half = next(iter(stream.cast_column("image", EMImage(dtype="float16"))))
+    np.testing.assert_array_equal(half["image"], first.astype(np.float16))
+    fewer = next(iter(stream.select_columns(["image", "index"])))
+    assert set(fewer) == {"image", "index"}
+    np.testing.assert_array_equal(fewer["image"], first)
+    mapped = next(iter(stream.map(lambda row: {"mean": float(row["image"].mean())}).with_format("torch")))
+    assert mapped["mean"] == pytest.approx(float(first.mean()), rel=1e-5, abs=1e-7)
+    stored = next(iter(stream.cast_column("image", EMImage(decode=False))))["image"]
+    assert stored["path"].endswith(PARTICLES)
+    if not BEFORE_5:
+        assert (stored["offset"], stored["shape"]) == (1024, [64, 64])
+
+
+def test_kept_rows_keep_their_pixels(place, tmp_path, held):
+    rows = list(load(place, tmp_path, imageset="Particles", streaming=True))
+    for row, pixels in zip(rows, held[PARTICLES], strict=True):
+        np.testing.assert_array_equal(row["image"], pixels)

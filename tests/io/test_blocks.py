@@ -108,3 +108,22 @@ def test_memory_is_bounded_by_the_blocks_under_way():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6.5 * size
+
+
+def test_what_is_quick_is_read_by_the_caller_ahead_of_its_use_and_in_order():
+    threads = {}
+
+    def read(block):
+        threads[block] = threading.current_thread()
+        if block.start == 60:
+            msg = "damaged"
+            raise OSError(msg)
+        return block.start
+
+    stream = read_ahead(BLOCKS, read, ahead=3, is_slow=lambda block: block.start % 20 == 0)
+    assert next(stream)[1] == 0
+    assert set(threads) >= {BLOCKS[1], BLOCKS[3]}
+    assert [next(stream)[1] for _ in range(5)] == [10, 20, 30, 40, 50]
+    with pytest.raises(OSError, match="damaged"):
+        next(stream)
+    assert all((threads[b] is threading.current_thread()) == (b.start % 20 != 0) for b in BLOCKS[:6])

@@ -171,3 +171,52 @@ def test_a_squeezed_layout_is_the_same_bytes(encoding):
     layout = Layout((1, 1, 3, 5), encoding, 99)
     assert layout.squeezed() == Layout((3, 5), encoding, 99)
     assert layout.squeezed().nbytes == layout.nbytes
+
+
+@pytest.mark.parametrize("encoding", ["<f4", ">f4", "<i2", "4bit"])
+def test_slices_one_after_another_are_those_read_singly(tmp_path, encoding):
+    whole = Layout((7, 5, 6), encoding, 1024)
+    path = tmp_path / "raw"
+    path.write_bytes(bytes(1024) + np.random.default_rng(0).bytes(whole.nbytes))
+    singly = [image_file.read_layout(str(path), whole.slice(i, "raw")) for i in range(7)]
+    many = list(image_file.read_slices(str(path), whole.slice(2, "raw"), 5))
+    assert len(many) == 5
+    for (pixels, finite), alone in zip(many, singly[2:], strict=True):
+        np.testing.assert_array_equal(pixels, alone)
+        assert pixels is many[0][0] or not np.shares_memory(pixels, many[0][0])
+        assert not finite or np.isfinite(pixels).all()
+
+
+def test_slices_of_a_file_that_ends_early_come_up_to_its_end(tmp_path):
+    layout = Layout((4, 4), "<f4", 0)
+    path = tmp_path / "raw"
+    path.write_bytes(bytes(64 * 3 - 1))
+    slices = image_file.read_slices(str(path), layout, 3)
+    assert [next(slices)[0].shape, next(slices)[0].shape] == [(4, 4), (4, 4)]
+    with pytest.raises(TruncatedError, match="191 bytes, expected 192"):
+        next(slices)
+
+
+def test_slices_know_the_version_they_were_described_as(tmp_path):
+    path = tmp_path / "raw"
+    path.write_bytes(bytes(64))
+    with pytest.raises(ChangedError, match="load_dataset again"):
+        next(image_file.read_slices(str(path), Layout((4, 4), "<f4", 0), 1, "40-1"))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_slices_that_are_called_finite_are(tmp_path, bad):
+    stack = np.zeros((3, 300, 300), np.float32)
+    stack[1, 299, 299] = bad
+    path = tmp_path / "raw"
+    path.write_bytes(stack.tobytes())
+    slices = image_file.read_slices(str(path), Layout((300, 300), stack.dtype.str, 0), 3)
+    assert [finite for _, finite in slices] == [True, False, True]
+
+
+def test_a_word_ahead_about_a_file_changes_nothing_and_fails_nowhere(tmp_path):
+    path = tmp_path / "raw"
+    path.write_bytes(bytes(100))
+    for name, start, stop in ((path, 0, 100), (path, 50, 10**6), (tmp_path / "absent", 0, 1), (tmp_path, 0, 1)):
+        image_file.will_read(str(name), start, stop)
+    assert path.read_bytes() == bytes(100)
