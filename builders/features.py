@@ -154,9 +154,11 @@ class EMImage:
         if not isinstance(value, dict):
             return cast(Array, value)  # decoded already: datasets may ask twice
         fetched = value if isinstance(value, Fetched) else None
-        is_finite = fetched is not None and fetched.finite
-        if is_finite and type(held := fetched.held) is np.ndarray and held.dtype is _NUMPY_TYPES.get(self.dtype):
-            return held  # nothing is left to do, and a stream has many
+        is_finite = False
+        if fetched is not None:
+            held, is_finite = fetched.held, fetched.finite
+            if is_finite and isinstance(held, np.ndarray) and held.dtype is _NUMPY_TYPES.get(self.dtype or ""):
+                return held  # nothing is left to do, and a stream has many
         name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() and not is_finite else None
         pixels = _read(value, name, watch) if fetched is None else fetched.pixels()

@@ -1,6 +1,7 @@
 """NaN and infinite pixels: found while an image is read, and counted."""
 
 import math
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,8 @@ def is_finite(pixels: Array) -> bool:
 
 def _sum_of_squares(numbers: Array) -> float:
     """Finite only where all of the numbers are. `vdot` does not warn where the sum overflows."""
-    return float(np.vdot(numbers, numbers))
+    real = cast(NDArray[np.float64], numbers)  # or float32
+    return float(np.vdot(real, real))
 
 
 def count_non_finite(pixels: Array) -> int:

@@ -172,8 +172,9 @@ def read_slices(path: str, first: Layout, count: int, etag: str | None = None) -
         raw.seek(first.offset)
         for number in range(count):
             data = buffers.take(size)
-            done = raw.readinto(data)
-            while done < size and (got := raw.readinto(data.data[done:])):
+            view = data.data
+            done = raw.readinto(view)
+            while done < size and (got := raw.readinto(view[done:])):
                 done += got
             if done < size:
                 end = first.offset + number * size
