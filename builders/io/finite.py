@@ -1,7 +1,7 @@
 """NaN and infinite pixels: found while an image is read, and counted."""
 
 import math
-from typing import cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +61,9 @@ def is_finite(pixels: Array) -> bool:
     return all(math.isfinite(_sum_of_squares(flat[i : i + _PIECE])) for i in range(0, flat.size, _PIECE))
 
 
-def _sum_of_squares(numbers: Array) -> float:
+def _sum_of_squares(numbers: NDArray[Any]) -> float:
     """Finite only where all of the numbers are. `vdot` does not warn where the sum overflows."""
-    real = cast(NDArray[np.float64], numbers)  # or float32
-    return float(np.vdot(real, real))
+    return float(np.vdot(numbers, numbers))
 
 
 def count_non_finite(pixels: Array) -> int:
