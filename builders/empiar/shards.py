@@ -30,11 +30,13 @@ LARGEST = 32 * 1024 * 1024
 SMALLEST = 1024 * 1024
 _AIM = 16
 _EVEN = 8
-_BLOCK = 8 * 1024 * 1024
+_BLOCK = 4 * 1024 * 1024
+_FIRST_BLOCK = 1024 * 1024
+"""The first request of a stream is small, so that its rows are there soon; the next ones double up to a block."""
 _WHOLE = 1024 * 1024
 _AHEAD = 8
-_MOST_AHEAD = 4 * _BLOCK
-"""Bytes under way at once: four large blocks, or eight small ones."""
+_MOST_AHEAD = _AHEAD * _BLOCK
+"""Bytes under way at once, or waiting to be used."""
 _REMEMBERED = 32
 
 
@@ -286,7 +288,7 @@ def _flattened(shards: Iterable[Shard]) -> Iterator[Part | None]:
 
 def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator[_Run]:
     """The runs of rows to read, without the first `skip` rows of the first shard, and the ends of shards."""
-    place = 0
+    place, block = 0, _FIRST_BLOCK
     for part, (images, data) in headers:
         if part is None:
             yield _Run()
@@ -303,11 +305,12 @@ def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator
             if wanted:
                 yield _Run(images, wanted, place, data)
         elif wanted:
-            block = _BLOCK if location.is_remote(images.file.location) else LARGEST
-            step = max(1, block // images.layout(0).nbytes)
-            for first in range(0, len(wanted), step):
-                some = wanted[first : first + step]
+            size, first = images.layout(0).nbytes, 0
+            is_remote = location.is_remote(images.file.location)
+            while first < len(wanted):
+                some = wanted[first : first + max(1, (block if is_remote else LARGEST) // size)]
                 yield _Run(images, some, place + first, data, *bytes_of_rows(images, some.start, some.stop))
+                first, block = first + len(some), min(2 * block, _BLOCK)
         place += len(wanted)
 
 
