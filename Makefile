@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CAKED_PYTHON ?=
+EMPIARREADER_PYTHON ?=
 
 .PHONY: demo test lint bench versions clean
 
@@ -20,7 +21,8 @@ lint: $(READY)
 	$(BIN)/python -m pytest -n 0 tests/test_imports.py
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks $(if $(CAKED_PYTHON),--caked-python $(CAKED_PYTHON))
+	$(BIN)/python -m benchmarks $(if $(CAKED_PYTHON),--caked-python $(CAKED_PYTHON)) \
+		$(if $(EMPIARREADER_PYTHON),--empiarreader-python $(EMPIARREADER_PYTHON))
 
 versions:
 	.ci/datasets-versions

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 import perc_transforms as T
 import perc_transforms.functional as F
+from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.peers import Caked
 from benchmarks.remote import remote_rows, stack_rows
 from benchmarks.row import Row, per_item
@@ -163,6 +164,7 @@ def main() -> None:
     """Make the data, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--caked-python", help="a Python that has CAKED, to compare with")
+    parser.add_argument("--empiarreader-python", help="a Python that has EMPIARreader, to compare with")
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -179,6 +181,8 @@ def main() -> None:
             rescaling(options.rounds),
             stack_rows(folder / "stack", cache, options.rounds),
             remote_rows(folder / "remote", cache, min(3, options.rounds)),
+            particle_rows(folder / "particle", options.empiarreader_python),
+            stream_rows(folder / "streams"),
         ):
             for row in rows:
                 print(row, flush=True)

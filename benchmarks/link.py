@@ -78,6 +78,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(piece)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_args: object) -> None:
+        """Clients that are at their end, or that want no more, hang up."""
+
+
 def _page(folder: Path) -> bytes:
     links = [
         f'<a href="{p.name}{"/" * p.is_dir()}">x</a> 2026-01-01 00:00 {p.stat().st_size}' for p in folder.iterdir()
@@ -88,8 +95,7 @@ def _page(folder: Path) -> bytes:
 def _run(root: Path, pipe: Connection) -> None:
     pace = _Pace()
     handler = type("Handler", (_Handler,), {"root": root, "pace": pace})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     pipe.send(server.server_address[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
     while pipe.recv():

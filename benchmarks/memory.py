@@ -1,0 +1,118 @@
+"""What is moved and what is held: one particle of a large remote stack, and streams of any length."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import link
+from benchmarks.row import Row
+from builders.io import mrc
+
+SIDE = 256
+SLICE = SIDE * SIDE * 4
+MIB = 2**20
+
+_MEASURED = """
+import resource, sys, time
+base, stack = sys.argv[1:]
+{prepare}
+held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start = time.perf_counter()
+{read}
+took = time.perf_counter() - start
+print(took, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held) / 1024)
+"""
+
+_OUR_PARTICLE = _MEASURED.format(
+    prepare="""
+from builders.empiar import Entry
+import builders.io.location
+image = builders.io.location.describe(Entry(10943, archive=base).url(f"data/{stack}"))
+layout = image.layout.slice(1000, stack)
+""",
+    read="assert builders.io.location.read_layout(image.path, layout, image.etag).shape == (256, 256)",
+)
+_OUR_STREAM = _MEASURED.format(
+    prepare="""
+import torch
+from builders import load_dataset
+torch.set_num_threads(1)
+options = dict(entry=10943, directory="data", archive=base, split="train", streaming=True)
+warm = load_dataset("empiar", pattern="small.mrcs", **options)
+assert sum(1 for _ in warm) == 64
+stream = load_dataset("empiar", pattern=stack, **options).with_format("numpy")
+""",
+    read="assert sum(row['image'].shape == (256, 256) for row in stream) > 0",
+)
+_EMPIARREADER_PARTICLE = _MEASURED.format(
+    prepare="""
+from empiarreader import EmpiarSource
+EmpiarSource._empiar_url_ftp_over_https_base = base
+counts = dict(num_images_or_tilt_series=1, frames_per_image=1, image_height=256, image_width=256, data_format="MRCS")
+source = EmpiarSource(10943, "data", filename=f".*{stack}", regexp=True, imageset_metadata=counts)
+""",
+    read="assert source.read_partition(0)[1000].to_numpy().shape == (256, 256)",
+)
+
+
+def _make_stack(folder: Path, name: str, count: int) -> Path:
+    """A stack whose pixels, after its first image, are a hole in the file: its size is all that counts."""
+    path = folder / "10943" / "data" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mrc.write(path, np.zeros((1, SIDE, SIDE), np.float32), 1.5, stack=True)
+    with path.open("r+b") as file:
+        file.seek(8)  # the number of sections, then that of intervals along z
+        file.write(np.array(count, "<i4").tobytes())
+        file.truncate(mrc.HEADER_BYTES + count * SLICE)
+    return path
+
+
+def _run(python: str, program: str, base: str, stack: str) -> tuple[float, float]:
+    """Seconds that a program took to read, in a process of its own, and MiB of memory that this added to its peak."""
+    run = subprocess.run([python, "-c", program, base, stack], capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(run.stderr)
+    seconds, mib = run.stdout.split()[-2:]
+    return float(seconds), float(mib)
+
+
+def particle_rows(folder: Path, empiarreader: str | None, count: int = 2048) -> Iterator[Row]:
+    """One particle of a stack of half a GiB at the end of the link, beside EMPIARreader."""
+    path = _make_stack(folder, "stack.mrcs", count)
+    with link.serve(folder) as server:
+        pythons = {"ours": (sys.executable, _OUR_PARTICLE)}
+        if empiarreader is not None:
+            pythons["theirs"] = empiarreader, _EMPIARREADER_PARTICLE
+        seconds, memory, moved = {}, {}, {}
+        for name, (python, program) in pythons.items():
+            before = server.bytes_sent()
+            seconds[name], memory[name] = _run(python, program, server.base, path.name)
+            moved[name] = (server.bytes_sent() - before) / MIB
+    theirs = {
+        what: f"{values['theirs']:.1f}" if "theirs" in values else ""
+        for what, values in {"moved": moved, "memory": memory}.items()
+    }
+    extra = (moved["ours"] - SLICE / MIB) * 1024
+    what = f"one particle of a remote {count * SLICE // MIB} MiB stack"
+    yield Row(f"{what}: KiB moved beyond it (MiB moved)", f"{moved['ours']:.1f}", theirs["moved"], extra, 64, False)
+    yield Row(f"{what}: MiB of memory", f"{memory['ours']:.1f}", theirs["memory"], memory["ours"], 1, False)
+    if "theirs" in seconds:
+        columns = f"{seconds['ours']:.2f} s", f"{seconds['theirs']:.2f} s"
+        yield Row(f"{what}: rate / EMPIARreader", *columns, seconds["theirs"] / seconds["ours"], 0)
+
+
+def stream_rows(folder: Path) -> Iterator[Row]:
+    """How much more memory a stream takes whose stack is four times as large."""
+    _make_stack(folder, "small.mrcs", 64)
+    for place, counts in (("remote", (1024, 4096)), ("local", (2048, 8192))):
+        for count in counts:
+            _make_stack(folder, f"{place}_{count}.mrcs", count)
+        with link.serve(folder) as server:
+            base = server.base if place == "remote" else str(folder)
+            short, long = (_run(sys.executable, _OUR_STREAM, base, f"{place}_{n}.mrcs")[1] for n in counts)
+        sizes = " and ".join(f"{n * SLICE / 2**30:g}" for n in counts)
+        what = f"{place} streams of {sizes} GiB: memory, MiB more of the longer"
+        yield Row(what, f"{long:.0f} MiB", f"{short:.0f} MiB", long - short, 64, False)
