@@ -30,12 +30,15 @@ LARGEST = 32 * 1024 * 1024
 SMALLEST = 1024 * 1024
 _AIM = 16
 _EVEN = 8
-_BLOCK = 4 * 1024 * 1024
+_BLOCK = 16 * 1024 * 1024
+"""Bytes of a request of a long stream: the archive limits how many it takes in an hour."""
 _FIRST_BLOCK = 1024 * 1024
-"""The first request of a stream is small, so that its rows are there soon; the next ones double up to a block."""
+"""The first request of a stream is small, so that its rows are there soon."""
+_GROWTH = 32
+"""Later ones are of this fraction of what the stream has asked for so far, up to a block."""
 _WHOLE = 1024 * 1024
 _AHEAD = 8
-_MOST_AHEAD = _AHEAD * _BLOCK
+_MOST_AHEAD = 4 * _BLOCK
 """Bytes under way at once, or waiting to be used."""
 _REMEMBERED = 32
 
@@ -175,7 +178,7 @@ class ShardReader:
             return None
         else:
             try:
-                raw = location.read(where, run.start, run.stop, images.image.etag)
+                raw = location.read(where, run.start, run.stop, images.image.etag, _BLOCK)
             except PercError as err:
                 return err
         return raw, are_finite(raw, images.image.layout)
@@ -288,7 +291,7 @@ def _flattened(shards: Iterable[Shard]) -> Iterator[Part | None]:
 
 def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator[_Run]:
     """The runs of rows to read, without the first `skip` rows of the first shard, and the ends of shards."""
-    place, block = 0, _FIRST_BLOCK
+    place = asked = 0
     for part, (images, data) in headers:
         if part is None:
             yield _Run()
@@ -308,9 +311,11 @@ def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator
             size, first = images.layout(0).nbytes, 0
             is_remote = location.is_remote(images.file.location)
             while first < len(wanted):
-                some = wanted[first : first + max(1, (block if is_remote else LARGEST) // size)]
+                block = min(_BLOCK, max(_FIRST_BLOCK, asked // _GROWTH)) if is_remote else LARGEST
+                some = wanted[first : first + max(1, block // size)]
                 yield _Run(images, some, place + first, data, *bytes_of_rows(images, some.start, some.stop))
-                first, block = first + len(some), min(2 * block, _BLOCK)
+                first += len(some)
+                asked += len(some) * size
         place += len(wanted)
 
 

@@ -5,6 +5,7 @@ that breaks off is resumed at the byte it broke at; an answer that does not fit 
 Only hosts that the caller named are contacted, also after a redirect.
 """
 
+import logging
 import os
 import threading
 import time
@@ -30,8 +31,11 @@ from builders.io.answers import (
     shown,
     spelled,
 )
+from builders.io.pace import Limit, Pace
 from builders.io.retrying import PASSING, BrokenOff, Dripping, Patience, Retry
 from perc_transforms import buffers
+
+logger = logging.getLogger(__name__)
 
 SMALL_ANSWER = 64 * 1024 * 1024
 _PIECE = 256 * 1024
@@ -49,6 +53,8 @@ class Client:
         allowed: base URLs whose scheme, host and port may be contacted.
         connections: requests under way at once, in this process.
         patience: time-outs and tries.
+        limited: base URLs of hosts that limit how many requests they take.
+        limit: what these allow, in all, to this process; None: anything.
 
     Example:
         >>> Client(["https://ftp.ebi.ac.uk"]).read("https://localhost/x", 0, 10)
@@ -61,9 +67,11 @@ https://ftp.ebi.ac.uk:443
     allowed: Iterable[str]
     connections: int = 8
     patience: Patience = field(default_factory=Patience)
+    limited: Iterable[str] = ()
+    limit: Limit | None = None
 
     def __post_init__(self) -> None:
-        self.allowed = tuple(self.allowed)
+        self.allowed, self.limited = tuple(self.allowed), tuple(self.limited)
         self._addresses = frozenset(address_of(base) for base in self.allowed)
         self._set_up()
 
@@ -74,9 +82,12 @@ https://ftp.ebi.ac.uk:443
     def _set_up(self) -> None:
         self._free = threading.BoundedSemaphore(self.connections)
         self._local = threading.local()
+        self._pace = None if self.limit is None else Pace(self.limit)
+        self._limited_hosts = frozenset(address_of(base)[1] for base in self.limited)
+        self._said_slow = False
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_free", "_local")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_free", "_local", "_pace")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
@@ -229,6 +240,7 @@ https://ftp.ebi.ac.uk:443
     def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         for _ in range(_MOST_REDIRECTS + 1):
             self._check_address(url)
+            self._keep_pace(url)
             response = self._session().request(
                 method,
                 url,
@@ -260,6 +272,17 @@ https://ftp.ebi.ac.uk:443
             named = ", ".join(sorted(map(spelled, self._addresses)))
             msg = f"{shown(url)}: {spelled(address)} is none of the hosts named: {named}"
             raise UnsafeAddressError(msg)
+
+    def _keep_pace(self, url: str) -> None:
+        """Wait where the host has had as many requests from us as it takes."""
+        if self._pace is None or address_of(url)[1] not in self._limited_hosts:
+            return
+        pause = self._pace.reserve(time.monotonic())
+        if pause and not self._said_slow:
+            self._said_slow = True
+            rate, host = self._pace.limit.a_second, address_of(url)[1]
+            logger.warning("%s limits requests: going on with %.1f a second from this process (said once)", host, rate)
+        time.sleep(pause)
 
     def _pieces(self, response: requests.Response, expected: int | None) -> Iterator[bytes]:
         """The body as it comes, no more than `expected` bytes; raises when it ends early or drips.

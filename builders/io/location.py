@@ -54,15 +54,17 @@ def head(location: str, count: int = HEAD) -> tuple[bytes, int | None, str]:
         return raw.read(count) or b"", status.st_size, image_file.etag_of(status)
 
 
-def read(location: str, start: int, stop: int, etag: str | None = None) -> NDArray[np.uint8]:
-    """Bytes `start` to `stop` of a file of the version `etag`.
+def read(
+    location: str, start: int, stop: int, etag: str | None = None, piece: int = remote.PIECE
+) -> NDArray[np.uint8]:
+    """Bytes `start` to `stop` of a file of the version `etag`; `piece` is for remote ones the most of one request.
 
     Raises:
         ChangedError: it is of another version.
         TruncatedError: it ends before `stop`.
     """
     if is_remote(location):
-        return remote.read(location, start, stop, etag or None)
+        return remote.read(location, start, stop, etag or None, piece)
     with image_file.opened(location) as raw:
         size = image_file.check_version(raw, location, etag)
         if stop > size:

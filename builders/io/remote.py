@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from builders.io.answers import RemoteFile
 from builders.io.http import Client
+from builders.io.pace import Limit
 from perc_transforms import buffers
 
 _T = TypeVar("_T")
@@ -23,8 +24,10 @@ _R = TypeVar("_R")
 BUILT_IN = ("https://ftp.ebi.ac.uk", "https://www.ebi.ac.uk")
 CONNECTIONS = 8
 """Requests under way at once, in all processes of a loader."""
+LIMIT = Limit(at_once=4000, a_second=5.5)
+"""EMPIAR allows an address 5,000 requests a minute and 24,000 an hour; this keeps below both."""
 PIECE = 8 * 1024 * 1024
-"""Bytes of one request of a long read, several of which are under way at once."""
+"""Bytes of one request of a read for which somebody waits, several of which are under way at once."""
 
 _named: list[str] = []
 _clients: dict[int, Client] = {}
@@ -43,13 +46,12 @@ def named() -> tuple[str, ...]:
     return tuple(_named)
 
 
-def share() -> int:
-    """Connections for this process: a loader's workers, and a machine's ranks, divide them."""
+def sharers() -> int:
+    """How many processes divide connections and requests: a loader's workers, of each of a machine's ranks."""
     data = sys.modules.get("torch.utils.data")
     worker = data.get_worker_info() if data is not None else None
     ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    others = (worker.num_workers if worker is not None else 1) * max(1, int(ranks) if ranks.isdigit() else 1)
-    return max(1, CONNECTIONS // others)
+    return (worker.num_workers if worker is not None else 1) * max(1, int(ranks) if ranks.isdigit() else 1)
 
 
 def client() -> Client:
@@ -57,7 +59,10 @@ def client() -> Client:
     process = os.getpid()
     if process not in _clients:
         _clients.clear()
-        _clients[process] = Client((*BUILT_IN, *_named), connections=share())
+        others = sharers()
+        _clients[process] = Client(
+            (*BUILT_IN, *_named), max(1, CONNECTIONS // others), limited=BUILT_IN, limit=LIMIT.divided(others)
+        )
     return _clients[process]
 
 
@@ -82,23 +87,23 @@ def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> I
             future.cancel()
 
 
-def read(url: str, start: int, stop: int, etag: str | None = None) -> NDArray[np.uint8]:
-    """Bytes `start` to `stop` of a file: long ones in pieces, several at once.
+def read(url: str, start: int, stop: int, etag: str | None = None, piece: int = PIECE) -> NDArray[np.uint8]:
+    """Bytes `start` to `stop` of a file: more than `piece` of them in pieces, several at once.
 
     Raises:
         ChangedError: the file is not of the version `etag`.
         PercError: as `Client.read`.
     """
     known = RemoteFile(url, None, etag)
-    if stop - start <= PIECE:
+    if stop - start <= piece:
         return client().read(url, start, stop, known)
     buffer = buffers.take(stop - start)
     plain = buffer.view(np.ndarray)
     reader = client()
 
     def fill(place: int) -> None:
-        reader.read_into(url, plain[place : place + PIECE], start + place, known)
+        reader.read_into(url, plain[place : place + piece], start + place, known)
 
-    for _ in each(fill, range(0, stop - start, PIECE), pool="pieces"):
+    for _ in each(fill, range(0, stop - start, piece), pool="pieces"):
         pass
     return buffer

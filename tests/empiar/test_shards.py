@@ -1,0 +1,71 @@
+"""How an entry is cut: into shards by sizes alone, into requests by what the headers say. No file is read here."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.empiar.archive import ArchiveFile
+from builders.empiar.rows import Images
+from builders.empiar.shards import LARGEST, _rows_of, _runs, make_shards
+from builders.io import remote
+from builders.io.image_file import ImageFile
+from builders.io.layout import Layout
+
+MIB = 2**20
+LINK = 80e6
+"""Bytes a second of the link that the requirements speak of."""
+
+
+def stack(number, count, side=256):
+    """A remote stack of float32 slices, as its header and its listing tell of it."""
+    url = f"http://127.0.0.1:9/10943/data/s_{number}.mrcs"
+    layout = Layout((count, side, side), "<f4", 1024)
+    file = ArchiveFile(f"data/s_{number}.mrcs", url, 1024 + layout.nbytes, "stamp")
+    return Images(file, ImageFile(url, layout, 1.0, "", False), by_slice=True)
+
+
+def requests_of(stacks, item="slice", skip=0):
+    by_path = {images.file.path: images for images in stacks}
+    shards = make_shards([images.file for images in stacks], item)
+    parts = [part for shard in shards for part in [*shard, None]]
+    headers = [(part, (part and by_path[part.file.path], None)) for part in parts]
+    return [run for run in _runs(headers, skip) if run.images is not None]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4000), st.sampled_from([16, 64, 256, 1024])), min_size=1, max_size=12))
+def test_every_row_stands_in_one_shard_and_shards_are_small(sizes):
+    stacks = [stack(number, count, side) for number, (count, side) in enumerate(sizes)]
+    by_path = {images.file.path: images for images in stacks}
+    shards = make_shards([images.file for images in stacks], "slice")
+    rows = [(p.file.path, r) for shard in shards for p in shard for r in _rows_of(by_path[p.file.path], p)]
+    assert rows == [(images.file.path, row) for images in stacks for row in range(images.count)]
+    assert len(shards) <= 8 or len(shards) % 8 == 0
+    for shard in shards:
+        held = sum(len(_rows_of(by_path[p.file.path], p)) * by_path[p.file.path].layout(0).nbytes for p in shard)
+        assert held <= 2 * LARGEST <= 64 * MIB
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3000), st.sampled_from([16, 64, 256, 3000])), min_size=1, max_size=6),
+    st.integers(0, 100),
+)
+def test_requests_ask_for_each_row_once_in_order(sizes, skip):
+    stacks = [stack(number, count, side) for number, (count, side) in enumerate(sizes)]
+    runs = requests_of(stacks, skip=skip)
+    asked = [(run.images.file.path, row) for run in runs for row in run.rows]
+    rows = [(images.file.path, row) for images in stacks for row in range(images.count)]
+    first_shard = make_shards([images.file for images in stacks], "slice")[0]
+    in_first = sum(len(_rows_of(next(s for s in stacks if s.file == p.file), p)) for p in first_shard)
+    assert asked == rows[min(skip, in_first) :]
+    for run in runs:
+        size = run.images.layout(0).nbytes
+        assert run.size == len(run.rows) * size
+        assert run.start == 1024 + run.rows[0] * size
+        assert run.size <= max(16 * MIB, size)
+
+
+def test_a_stream_begins_small_and_goes_on_with_few_requests():
+    runs = requests_of([stack(0, 40_000)])
+    assert runs[0].size <= MIB
+    steady = runs[len(runs) // 2 :]
+    an_hour_of = LINK * 3600 / (sum(run.size for run in steady) / len(steady))
+    assert an_hour_of < remote.LIMIT.a_second * 3600
