@@ -23,7 +23,8 @@ UnsafeAddressError < PermissionError
 local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
 seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
-item = 'auto', dtype = 'float32', download = False, on_error = 'raise', non_finite = 'pass', archive = None, api = None
+item = 'auto', dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
+non_finite = 'pass', archive = None, api = None
 Entry(entry, *, archive = None, api = None)
 Entry.find(self, pattern = None, regex = False, *, directory = 'data', recursive = False)
 Entry.ls(self, path = 'data')

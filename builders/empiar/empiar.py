@@ -9,7 +9,7 @@ from typing import Any
 
 import datasets
 
-from builders.empiar.archive import Archive, Found, matcher, segments_of
+from builders.empiar.archive import Archive, ArchiveFile, Found, matcher, segments_of
 from builders.empiar.catalogue import ImageSet, entry_number
 from builders.empiar.download import fetch_all
 from builders.empiar.rows import ITEMS, Images, Reading, look_at_all
@@ -18,6 +18,7 @@ from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
 from builders.io.header_store import HeaderStore
 from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag
+from builders.quarantine import Quarantine, check_quarantine
 from builders.streaming import ShardStream
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         dtype: type of the decoded images; None keeps each file's own.
         download: bring the files into the cache first.
         on_error: what a damaged file does: `"raise"`, or `"skip"` to leave it out, with a warning.
+        quarantine: write a table of what was left out (path, tab, reason) here; goes with `on_error="skip"`. A stream
+            adds to it while it is read.
         non_finite: what NaN and infinite pixels do when an image is read: `"pass"` (one warning) or `"raise"`.
         archive: base URL of another server, or folder of a mirror, that holds `<entry>/data/...`.
         api: base URL of another API for metadata.
@@ -54,6 +57,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
     dtype: str | None = "float32"
     download: bool = False
     on_error: str = "raise"
+    quarantine: str | None = None
     non_finite: str = "pass"
     archive: str | None = None
     api: str | None = None
@@ -67,6 +71,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.dtype = check_dtype(self.dtype)
         check_choice("item", self.item, ITEMS)
         check_choice("on_error", self.on_error, ON_ERROR)
+        self.quarantine = check_quarantine(self.quarantine, self.on_error)
         check_choice("non_finite", self.non_finite, ("pass", "raise"))
         for flag in ("regex", "recursive", "download"):
             check_flag(flag, getattr(self, flag))
@@ -128,7 +133,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for what the listings say, so that it is never stale."""
-        options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api")}
+        options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api", "quarantine")}
         options |= {"entry": self.entry, "archive": str(self._archive.base), "listings": self.found.version}
         options["imageset"] = self.reading.imageset
         return str(super().create_config_id(options, custom_features=custom_features))
@@ -161,21 +166,37 @@ class Empiar(OptionedBuilder):
         if self.config.download:
             files = fetch_all(files, self._files_folder)
         if dl_manager.is_streaming:
+            Quarantine(self.config.quarantine).begin()
             shards = make_shards(files, self.config.item)
             return [datasets.SplitGenerator(name="train", gen_kwargs={"shards": shards})]
         return [datasets.SplitGenerator(name="train", gen_kwargs={"images": self._usable(files)})]
 
-    def _usable(self, files: list[Any]) -> list[Images]:
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Build the index; a quarantine table is written also when the index is taken from the cache."""
+        self._table_written = self.config.quarantine is None
+        super().download_and_prepare(*args, **kwargs)
+        if not self._table_written:
+            self._usable(list(self.config.found.files))
+
+    def _usable(self, files: list[ArchiveFile]) -> list[Images]:
         """The files whose headers can be read, in order."""
         usable: list[Images] = []
         left_out = 0
         first: PercError | None = None
-        for found in look_at_all(files, self.config.reading, HeaderStore(self._files_folder)):
+        table = Quarantine(self.config.quarantine)
+        table.begin()
+        self._table_written = True
+        looked_at = look_at_all(files, self.config.reading, HeaderStore(self._files_folder))
+        for file, found in zip(files, looked_at, strict=True):
             if isinstance(found, Images):
                 usable.append(found)
+                if found.lost:
+                    table.add(file.path, found.lost)
+                    logger.warning("empiar: %s: %s", file.path, found.lost)
                 continue
             if self.config.on_error == "raise":
                 raise found
+            table.add(file.path, found)
             logger.warning("empiar: leaving out %s", found)
             left_out, first = left_out + 1, first or found
         if left_out:
@@ -192,5 +213,5 @@ class Empiar(OptionedBuilder):
                 yield f"{item.file.path}#{number}", item.row(number, reading)
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
-        reader = ShardReader(self.config.reading, self._files_folder)
+        reader = ShardReader(self.config.reading, self._files_folder, self.config.quarantine)
         return ShardStream(reader, split_generator.gen_kwargs["shards"], self.info.features)

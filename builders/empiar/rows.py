@@ -1,7 +1,6 @@
 """Which rows a file gives: one for each slice of a stack, or one for the whole file."""
 
 import io
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,8 +14,6 @@ from builders.io import image_file, location, remote
 from builders.io.header_store import Head, HeaderStore
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
-
-logger = logging.getLogger(__name__)
 
 ITEMS = ("auto", "slice", "file")
 _TILT_SUFFIXES = (".st", ".ali", ".rec", ".map")
@@ -51,11 +48,13 @@ class Images:
         file: the file.
         image: what it holds, axes as stored.
         by_slice: a row for each entry along the first axis, instead of one for all.
+        lost: what of the file was left out, in words; empty when nothing was.
     """
 
     file: ArchiveFile
     image: ImageFile
     by_slice: bool
+    lost: str = ""
 
     @property
     def count(self) -> int:
@@ -89,12 +88,13 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
         FormatError: it cannot be read, or its pixels are complex where that is not wanted.
         TruncatedError: it ends early, and not even one whole slice of it may be used.
     """
+    lost = ""
     try:
         image = location.describe(file.location, head)
         by_slice = is_by_slice(image, file.path, reading)
     except TruncatedError as err:
-        image, by_slice = _whole_slices(file, reading, head, err)
-    images = Images(file, image, by_slice)
+        image, by_slice, lost = _whole_slices(file, reading, head, err)
+    images = Images(file, image, by_slice, lost)
     layout = images.layout(0)
     if len(layout.shape) not in (2, 3) or not layout.nbytes:
         msg = f"{file.location}: an array of shape {layout.shape}: expected images (2 axes) or volumes (3 axes)"
@@ -134,8 +134,8 @@ def is_by_slice(image: ImageFile, path: str, reading: Reading) -> bool:
 
 def _whole_slices(
     file: ArchiveFile, reading: Reading, head: Head | None, cause: TruncatedError
-) -> tuple[ImageFile, bool]:
-    """What of a truncated stack can still be read, where damage is to be passed over."""
+) -> tuple[ImageFile, bool, str]:
+    """What of a truncated stack can still be read, where damage is to be passed over, and what cannot."""
     data, size, etag = head or location.head(file.location)
     if reading.on_error != "skip" or size is None or data.startswith((b"\x1f\x8b\x08", b"BZh")):
         raise cause
@@ -144,8 +144,8 @@ def _whole_slices(
     whole = max(0, size - layout.offset) // max(1, layout.nbytes // max(1, layout.shape[0]))
     if not is_by_slice(image, file.path, reading) or whole < 1 or len(layout.shape) < 3:
         raise cause
-    logger.warning("empiar: keeping the first %d of %d slices of %s", whole, layout.shape[0], cause)
-    return replace(image, layout=replace(layout, shape=(whole, *layout.shape[1:]))), True
+    lost = f"only the first {whole} of {layout.shape[0]} slices are kept: {cause}"
+    return replace(image, layout=replace(layout, shape=(whole, *layout.shape[1:]))), True, lost
 
 
 def look_at_all(files: Sequence[ArchiveFile], reading: Reading, store: HeaderStore) -> Iterator[Images | PercError]:

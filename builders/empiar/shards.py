@@ -20,6 +20,7 @@ from builders.io.blocks import read_ahead
 from builders.io.finite import are_finite
 from builders.io.header_store import Head, HeaderStore
 from builders.io.layout import Array, Layout
+from builders.quarantine import Quarantine
 from builders.streaming import Step
 from perc_transforms import buffers
 
@@ -94,6 +95,7 @@ class _Run:
 
     Attributes:
         images: the file, or what is wrong with it.
+        path: the file's, inside the entry.
         rows: of the file.
         place: of the first row in its shard.
         data: the file's bytes, where they came along with its header.
@@ -102,6 +104,7 @@ class _Run:
     """
 
     images: Images | PercError | None = None
+    path: str = ""
     rows: range = range(0)
     place: int = 0
     data: bytes | None = None
@@ -126,14 +129,17 @@ class ShardReader:
     Args:
         reading: how files become rows.
         folder: of the cache, for headers.
+        quarantine: file of a table of what is left out.
     """
 
     reading: Reading
     folder: str | None = None
+    quarantine: str | None = None
 
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
         """See `builders.streaming.Reader`."""
         left_out = 0
+        lossy: set[str] = set()
         headers = _Headers(self.reading, self.folder).read_ahead(_flattened(shards))
         runs = read_ahead(
             _runs(headers, skip),
@@ -147,23 +153,31 @@ class ShardReader:
                     continue
                 error = run.images if isinstance(run.images, PercError) else raw
                 if isinstance(error, PercError):
-                    left_out += self._refuse(error)
+                    left_out += self._refuse(run, error)
                     continue
+                lost = cast(Images, run.images).lost
+                if lost and run.path not in lossy:
+                    lossy.add(run.path)
+                    self._report(run, lost)
                 try:
                     yield from self._rows(run, cast(_Bytes | None, raw))
                 except PercError as err:
-                    left_out += self._refuse(err)
+                    left_out += self._refuse(run, err)
         finally:
             runs.close()
             headers.close()
             if left_out:
                 logger.warning("empiar: %d files or stretches of %s were left out", left_out, self.reading.entry)
 
-    def _refuse(self, error: PercError) -> int:
+    def _refuse(self, run: _Run, error: PercError) -> int:
         if self.reading.on_error == "raise":
             raise error
-        logger.warning("empiar: leaving out %s", error)
+        self._report(run, error)
         return 1
+
+    def _report(self, run: _Run, reason: object) -> None:
+        logger.warning("empiar: leaving out of %s: %s", run.path, reason)
+        Quarantine(self.quarantine).add(run.path, reason)
 
     def _read(self, run: _Run) -> "_Bytes | PercError | None":
         """The bytes of a remote run's rows, in another thread; what fails is said where the run is used."""
@@ -299,21 +313,22 @@ def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator
             continue
         if not isinstance(images, Images):
             if part.part == 0:
-                yield _Run(images)
+                yield _Run(images, part.file.path)
             continue
         rows = _rows_of(images, part)
         wanted = rows[max(0, skip - place) :]
         place += len(rows) - len(wanted)
         if images.image.compressed:
             if wanted:
-                yield _Run(images, wanted, place, data)
+                yield _Run(images, part.file.path, wanted, place, data)
         elif wanted:
             size, first = images.layout(0).nbytes, 0
             is_remote = location.is_remote(images.file.location)
             while first < len(wanted):
                 block = min(_BLOCK, max(_FIRST_BLOCK, asked // _GROWTH)) if is_remote else LARGEST
                 some = wanted[first : first + max(1, block // size)]
-                yield _Run(images, some, place + first, data, *bytes_of_rows(images, some.start, some.stop))
+                stretch = bytes_of_rows(images, some.start, some.stop)
+                yield _Run(images, part.file.path, some, place + first, data, *stretch)
                 first += len(some)
                 asked += len(some) * size
         place += len(wanted)

@@ -54,9 +54,7 @@ def head(location: str, count: int = HEAD) -> tuple[bytes, int | None, str]:
         return raw.read(count) or b"", status.st_size, image_file.etag_of(status)
 
 
-def read(
-    location: str, start: int, stop: int, etag: str | None = None, piece: int = remote.PIECE
-) -> NDArray[np.uint8]:
+def read(location: str, start: int, stop: int, etag: str | None = None, piece: int = remote.PIECE) -> NDArray[np.uint8]:
     """Bytes `start` to `stop` of a file of the version `etag`; `piece` is for remote ones the most of one request.
 
     Raises:

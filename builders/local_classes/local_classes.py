@@ -32,6 +32,7 @@ from builders.options import (
     check_fraction,
     check_integer,
 )
+from builders.quarantine import Quarantine, check_quarantine
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         if self.validation_fraction is not None:
             check_fraction("validation_fraction", self.validation_fraction)
         self._check_classes()
-        self._check_quarantine()
+        self.quarantine = check_quarantine(self.quarantine, self.on_error)
         if self.data_dir is not None:
             if not isinstance(self.data_dir, str | os.PathLike):
                 msg = f"data_dir is {self.data_dir!r}: expected the path of a folder"
@@ -97,17 +98,6 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         if not self.classes or len(set(self.classes)) != len(self.classes):
             msg = f"classes is {self.classes}: expected at least one name, and none twice"
             raise OptionError(msg)
-
-    def _check_quarantine(self) -> None:
-        if self.quarantine is None:
-            return
-        self.quarantine = str(Path(self.quarantine).expanduser())
-        if self.on_error != "skip":
-            msg = f"quarantine={self.quarantine!r} lists files left out: it needs on_error='skip'"
-            raise OptionError(msg)
-        if not Path(self.quarantine).absolute().parent.is_dir():
-            msg = f"quarantine={self.quarantine!r}: its folder does not exist"
-            raise NotFoundError(msg)
 
     @functools.cached_property
     def listings(self) -> dict[str, Listing]:
@@ -201,8 +191,10 @@ class LocalClasses(OptionedBuilder):
         config = self.config
         left_out: list[Unusable] = []
         chosen = {name: self._usable(listing, left_out) for name, listing in config.listings.items()}
-        if config.quarantine is not None:
-            _write_quarantine(config.quarantine, left_out)
+        table = Quarantine(config.quarantine)
+        table.begin()
+        for item in left_out:
+            table.add(item.file.location, item.error)
         if config.num_examples is not None:
             chosen["train"] = take(chosen["train"], config.num_examples, config.seed)
         if config.validation_fraction is not None:
@@ -234,15 +226,3 @@ class LocalClasses(OptionedBuilder):
             msg += f"; the first one: {unusable[0].error}" if unusable else f": none is of class {', '.join(wanted)}"
             raise NotFoundError(msg)
         return usable
-
-
-def _cell(text: str) -> str:
-    """Text without what ends a cell or a line of a table."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-
-
-def _write_quarantine(path: str, left_out: list[Unusable]) -> None:
-    lines = [f"{_cell(item.file.location)}\t{_cell(str(item.error))}\n" for item in left_out]
-    temporary = Path(f"{path}.tmp")
-    temporary.write_text("path\treason\n" + "".join(lines), encoding="utf-8", errors="surrogateescape")
-    temporary.replace(path)

@@ -276,7 +276,20 @@ def test_damage_raises_or_is_left_out_and_counted(place, mirror, archive, tmp_pa
     with pytest.raises(FormatError, match=r"m_2\.mrc"):
         list(load(place, tmp_path, imageset=1, streaming=streaming))
     caplog.set_level(logging.WARNING)
-    rows = list(load(place, tmp_path, imageset=1, streaming=streaming, on_error="skip"))
+    table = tmp_path / "left_out.tsv"
+    table.write_text("an older one")
+    for _ in range(2):  # the second time from the cache
+        skipping = {"on_error": "skip", "quarantine": str(table)}
+        ds = load(place, tmp_path, imageset=1, streaming=streaming, **skipping)
+        rows = list(ds)
+        assert len(list(ds)) == len(rows)
+        lines = table.read_text().splitlines()
+        assert lines[0] == "path\treason"
+        reasons = dict(line.split("\t") for line in lines[1:])
+        assert [path.rpartition("/")[2] for path in reasons] == ["m_2.mrc", "m_3.mrc", "stack.mrcs"]
+        assert "m_2.mrc" in reasons["data/micrographs/m_2.mrc"]
+        assert "only the first 2 of 5 slices are kept" in reasons["data/micrographs/stack.mrcs"]
+        assert len(lines) == 4
     names = [(r["path"].rpartition("/")[2], r["index"]) for r in rows]
     assert names == [("m_1.mrc", None), ("m_10.mrc", None), ("stack.mrcs", 0), ("stack.mrcs", 1)]
     assert "2 of 5 files" in caplog.text or "2 files or stretches" in caplog.text
