@@ -1,42 +1,62 @@
-"""Images in a grid, each with its label and what a model took it for."""
+"""Images in rows, each with a few words below it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-_TILE = 128
-_CAPTION = 36
+_WIDTH = 1088
+_CAPTION = 18
 _GAP = 8
 _RIGHT, _WRONG, _INK = (0, 120, 60), (190, 30, 30), (30, 30, 30)
 
+Line = tuple[str, tuple[int, int, int]]
 
-def write_contact_sheet(
-    path: Path,
-    images: Sequence[NDArray[np.float32]],
-    labels: Sequence[str],
-    predictions: Sequence[str],
-    columns: int = 8,
-) -> None:
-    """Draw `(ny, nx)` images, contrast from 1st to 99th percentile, as a PNG; wrong predictions stand in red."""
-    rows = -(-len(images) // columns)
-    width, height = columns * (_TILE + _GAP) + _GAP, rows * (_TILE + _CAPTION + _GAP) + _GAP
-    sheet = Image.new("RGB", (width, height), "white")
+
+@dataclass(frozen=True)
+class Tile:
+    """An image `(ny, nx)` and the lines below it, each with its colour."""
+
+    image: NDArray[np.float32]
+    lines: tuple[Line, ...]
+
+
+def verdict(label: str, prediction: str) -> tuple[Line, ...]:
+    """What an image is and what it was taken for; wrong answers stand in red."""
+    return (f"is {label}", _INK), (f"taken for {prediction}", _RIGHT if label == prediction else _WRONG)
+
+
+def note(text: str) -> tuple[Line, ...]:
+    """A plain line."""
+    return ((text, _INK),)
+
+
+def write_contact_sheet(path: Path, *groups: tuple[Sequence[Tile], int]) -> None:
+    """Draw groups of tiles below each other, each with so many to a row, contrast from 1st to 99th percentile."""
+    rows = [
+        (tiles[first : first + columns], (_WIDTH - _GAP) // columns - _GAP)
+        for tiles, columns in groups
+        for first in range(0, len(tiles), columns)
+    ]
+    heights = [side + _CAPTION * max(len(tile.lines) for tile in row) + _GAP for row, side in rows]
+    sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)
-    for place, (image, label, prediction) in enumerate(zip(images, labels, predictions, strict=True)):
-        row, column = divmod(place, columns)
-        x, y = _GAP + column * (_TILE + _GAP), _GAP + row * (_TILE + _CAPTION + _GAP)
-        sheet.paste(_tile(image), (x, y))
-        draw.text((x, y + _TILE + 2), f"is {label}", fill=_INK, font=font)
-        colour = _RIGHT if label == prediction else _WRONG
-        draw.text((x, y + _TILE + 18), f"taken for {prediction}", fill=colour, font=font)
+    y = _GAP
+    for (row, side), height in zip(rows, heights, strict=True):
+        for column, tile in enumerate(row):
+            x = _GAP + column * (side + _GAP)
+            sheet.paste(_grey(tile.image, side), (x, y))
+            for number, (text, colour) in enumerate(tile.lines):
+                draw.text((x, y + side + 2 + number * _CAPTION), text, fill=colour, font=font)
+        y += height
     sheet.save(path)
 
 
-def _tile(image: NDArray[np.float32]) -> Image.Image:
+def _grey(image: NDArray[np.float32], side: int) -> Image.Image:
     low, high = np.percentile(image, [1, 99])
     grey = np.clip((image - low) / max(high - low, 1e-12), 0, 1) * 255
-    return Image.fromarray(grey.astype(np.uint8)).resize((_TILE, _TILE), Image.Resampling.BICUBIC)
+    return Image.fromarray(grey.astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)

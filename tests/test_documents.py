@@ -14,7 +14,7 @@ import builders
 import perc_transforms
 from builders.cli import main
 from builders.io import mrc
-from examples import demo
+from examples import demo, folder
 from tests.empiar import deposit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,13 +91,18 @@ def test_the_readmes_options_are_the_options():
 
 def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo, "CLEARLY_ABOVE_CHANCE", 1.2)
-    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "40"]) == 0
+    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "40", "--micrographs", "5"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"accuracy on validation [\d.]+%, by chance 20.0%", out)
-    sheet = Path(re.search(r"contact sheet: (.*)", out)[1])
-    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert "1: 'Picked particles' (picked particles - single frame - unprocessed, MRCS, 320 images)" in out
+    assert "streamed by 2 workers: 320 particles" in out
+    moved, size = map(float, re.search(r"moved ([\d.]+) MB of the entry's ([\d.]+) MB", out).groups())
+    assert 5.0 < moved < size
+    sheets = re.findall(r"contact sheet: (.*)", out)
+    assert len(sheets) == 2
+    assert all(Path(sheet).read_bytes().startswith(b"\x89PNG") for sheet in sheets)
 
 
 def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "train", lambda model, dataset: None)
-    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10"]) == 1
+    monkeypatch.setattr(folder, "train", lambda model, dataset: None)
+    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1
