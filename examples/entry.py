@@ -47,9 +47,9 @@ def run(out: Path, trained: Trained, micrographs: int) -> float:
         right = sum(trained.names[answer] == shown[place] for place, answer in answers.items()) / len(shown)
         print(f"streamed by 2 workers: {len(answers)} particles, {right:.1%} of them named right")
 
-        views = load_dataset("empiar", imageset="Micrographs", streaming=True, **where).take(MICROGRAPHS_SHOWN)
         smooth = T.Compose([T.GaussianBlur(sigma_angstrom=12.0), T.Rescale(256)])
-        overview = [Tile(row["image"].numpy(), note(row["path"])) for row in map(smooth, views)]
+        views = load_dataset("empiar", imageset="Micrographs", **where).with_transform(smooth)[:MICROGRAPHS_SHOWN]
+        overview = [Tile(image.numpy(), note(path)) for image, path in zip(views["image"], views["path"], strict=True)]
         moved = server.bytes_sent
     print(f"moved {moved / 1e6:.1f} MB of the entry's {size / 1e6:.1f} MB in {time.perf_counter() - start:.1f} s")
     tiles = [
