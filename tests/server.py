@@ -30,6 +30,7 @@ class Fault:
         headers: added to the answer, or put in place of what it has (None: left out).
         cut: close the connection after so many bytes of body, though more were promised.
         reset: close it with a reset instead of an orderly end.
+        silence: seconds before the answer.
         stall: seconds of silence after `cut` bytes, the connection open.
         drip: seconds between single bytes.
         body: send this body instead.
@@ -40,6 +41,7 @@ class Fault:
     headers: dict[str, str | None] = field(default_factory=dict)
     cut: int | None = None
     reset: bool = False
+    silence: float = 0.0
     stall: float = 0.0
     drip: float = 0.0
     body: bytes | None = None
@@ -150,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         archive, path = self.archive, self.path
         fault = archive.faults[path].popleft() if archive.faults[path] else Fault()
+        time.sleep(fault.silence)
         if fault.status is not None:
             self._send(fault.status, {"Content-Type": "text/html"}, fault.body or b"<html>fault</html>", fault)
             return

@@ -1,24 +1,29 @@
 """Whole files: into the cache, and into a folder of the user's. What has come is kept, and gone on from."""
 
 import os
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm.auto import tqdm
 
 from builders.empiar.archive import Archive, ArchiveFile, segments_of
-from builders.errors import AccessError, DiskFullError, HttpError, PercError, ReadError, TruncatedError
+from builders.errors import AccessError, DiskFullError, HttpError, PercError, TruncatedError
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
 from builders.io.cache import Cache
+from builders.io.threads import Pool, Stop, check
 
 _JOBS = 4
 _STOP_MESSAGE = "what has come is kept: do the same again, and it goes on where it stopped"
 _ENOSPC = 28
 _PIECE = 1024 * 1024
+_LAST_WRITES = 2.0
+"""Seconds for what has come to be written; a thread that hangs in a connection is left behind."""
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def fetch_all(files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | None) -> list[ArchiveFile]:
@@ -31,7 +36,6 @@ def fetch_all(files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | Non
     """
     cache = Cache(folder)
     total = sum(file.most for file in files)
-    stopped = threading.Event()
     progress = tqdm(desc="Downloading", total=total, unit="B", unit_scale=True, disable=None, delay=1, leave=False)
 
     def fetch(file: ArchiveFile) -> ArchiveFile:
@@ -43,22 +47,14 @@ def fetch_all(files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | Non
         def pieces(offset: int) -> Iterator[bytes]:
             progress.update(offset)
             for piece in remote.client().stream(file.location, version, offset):
-                _go_on(stopped)
                 progress.update(len(piece))
                 yield piece
 
         path = cache.fetch(file.location, label, version.size, pieces)
         return replace(file, location=str(path))
 
-    pool = ThreadPoolExecutor(_JOBS, thread_name_prefix="download")
-    try:
-        return list(pool.map(fetch, files))
-    except KeyboardInterrupt as err:
-        raise KeyboardInterrupt(_STOP_MESSAGE) from err
-    finally:
-        stopped.set()
-        progress.close()
-        pool.shutdown(wait=True, cancel_futures=True)
+    with progress:
+        return _each(fetch, files, _JOBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +94,11 @@ def save_all(wanted: Sequence[Wanted], jobs: int = _JOBS) -> list[tuple[Wanted, 
     Returns:
         Those that failed, and why. The others are there whole.
     """
-    stopped = threading.Event()
     progress = tqdm(desc="Downloading", unit="B", unit_scale=True, disable=None, leave=False)
 
     def one(item: Wanted) -> tuple[Wanted, PercError] | None:
         try:
-            _save(item, progress, stopped)
+            _save(item, progress)
         except PercError as err:
             return item, err
         except OSError as err:
@@ -111,24 +106,27 @@ def save_all(wanted: Sequence[Wanted], jobs: int = _JOBS) -> list[tuple[Wanted, 
             return item, kind(f"{item.target}: cannot be written: {err.strerror}")
         return None
 
-    pool = ThreadPoolExecutor(max(1, jobs), thread_name_prefix="download")
+    with progress:
+        return [failed for failed in _each(one, wanted, max(1, jobs)) if failed is not None]
+
+
+def _each(task: Callable[[_T], _R], items: Sequence[_T], jobs: int) -> list[_R]:
+    """Results of a task for each item, several at once; what is under way when one fails is broken off.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C; says what to do next.
+    """
+    pool, stop = Pool(jobs, "download"), Stop()
     try:
-        return [failed for failed in pool.map(one, wanted) if failed is not None]
+        return [future.result() for future in [pool.submit(task, item, stop=stop) for item in items]]
     except KeyboardInterrupt as err:
         raise KeyboardInterrupt(_STOP_MESSAGE) from err
     finally:
-        stopped.set()
-        progress.close()
-        pool.shutdown(wait=True, cancel_futures=True)
+        stop.set()
+        pool.close(wait=_LAST_WRITES)
 
 
-def _go_on(stopped: threading.Event) -> None:
-    if stopped.is_set():
-        msg = "stopped"
-        raise ReadError(msg)
-
-
-def _save(item: Wanted, progress: "tqdm[None]", stopped: threading.Event) -> None:
+def _save(item: Wanted, progress: "tqdm[None]") -> None:
     """One file: a part beside its place, named for its version, moved there when it is whole."""
     size, etag = location.size_and_etag(item.location)
     target = item.target
@@ -144,7 +142,6 @@ def _save(item: Wanted, progress: "tqdm[None]", stopped: threading.Event) -> Non
     progress.update(done)
     with part.open("ab") as file:
         for piece in _pieces(item.location, RemoteFile(item.location, size, etag), done):
-            _go_on(stopped)
             file.write(piece)
             progress.update(len(piece))
     if part.stat().st_size != size:
@@ -162,4 +159,5 @@ def _pieces(place: str, version: RemoteFile, offset: int) -> Iterator[bytes]:
     with location.open_file(place) as file:
         file.seek(offset)
         while piece := file.read(_PIECE):
+            check()
             yield piece

@@ -20,6 +20,7 @@ from builders.io.blocks import read_ahead
 from builders.io.finite import are_finite
 from builders.io.header_store import Head, HeaderStore
 from builders.io.layout import Array, Layout
+from builders.io.threads import Stop
 from builders.quarantine import Quarantine
 from builders.streaming import Step
 from perc_transforms import buffers
@@ -253,6 +254,7 @@ class _Headers:
     def __init__(self, reading: Reading, folder: str | None) -> None:
         self._reading, self._store = reading, HeaderStore(folder)
         self._asked: OrderedDict[str, Future[_Header]] = OrderedDict()
+        self._stop = Stop()
 
     def read_ahead(self, parts: Iterable[Part | None]) -> Generator[tuple[Part | None, "_Header"], None, None]:
         """Parts with their files' headers, in order; those of the next parts are under way."""
@@ -268,11 +270,12 @@ class _Headers:
             for _, future in waiting:
                 if future is not None:
                     future.cancel()
+            self._stop.set()
 
     def _ask(self, file: ArchiveFile) -> "Future[_Header]":
         future = self._asked.get(file.location)
         if future is None:
-            future = self._asked[file.location] = remote.submit(self._look, file, pool="headers")
+            future = self._asked[file.location] = remote.submit(self._look, file, pool="headers", stop=self._stop)
             while len(self._asked) > _REMEMBERED:
                 self._asked.popitem(last=False)
         return future

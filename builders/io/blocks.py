@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
+
+from builders.io.threads import Pool, Stop
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
@@ -75,21 +77,21 @@ def read_ahead(
             if not next_one or (waiting and held + size(next_one[0]) > most):
                 return
             item = next_one.popleft()
-            waiting.append((item, pool.submit(read, item) if is_slow(item) else _done(read, item)))
+            waiting.append((item, pool.submit(read, item, stop=stop) if is_slow(item) else _done(read, item)))
 
-    with ThreadPoolExecutor(ahead, thread_name_prefix="read-ahead") as pool:
-        try:
+    pool, stop = Pool(ahead, "read-ahead"), Stop()
+    try:
+        fill()
+        while waiting:
+            item, future = waiting.popleft()
+            data = future.result()
+            del future
             fill()
-            while waiting:
-                item, future = waiting.popleft()
-                data = future.result()
-                del future
-                fill()
-                yield item, data
-                del data
-        finally:
-            for _, future in waiting:
-                future.cancel()
+            yield item, data
+            del data
+    finally:
+        stop.set()
+        pool.close()
 
 
 def _done(read: Callable[[_Item], _T], item: _Item) -> "Future[_T]":

@@ -33,6 +33,7 @@ from builders.io.answers import (
 )
 from builders.io.pace import Limit, Pace
 from builders.io.retrying import PASSING, BrokenOff, Dripping, Patience, Retry
+from builders.io.threads import check, hung_up_by_stop, pause
 from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)
@@ -230,10 +231,12 @@ https://ftp.ebi.ac.uk:443
     def _answer(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
         """The answer to one request, redirects followed, its status a good one; closed afterwards."""
         with self._free:
+            check()
             response = self._ask(method, url, headers or {})
             try:
                 raise_for_status(response, self.patience.longest_wait)
-                yield response
+                with hung_up_by_stop(response.raw.shutdown):
+                    yield response
             finally:
                 response.close()
 
@@ -277,12 +280,12 @@ https://ftp.ebi.ac.uk:443
         """Wait where the host has had as many requests from us as it takes."""
         if self._pace is None or address_of(url)[1] not in self._limited_hosts:
             return
-        pause = self._pace.reserve(time.monotonic())
-        if pause and not self._said_slow:
+        seconds = self._pace.reserve(time.monotonic())
+        if seconds and not self._said_slow:
             self._said_slow = True
             rate, host = self._pace.limit.a_second, address_of(url)[1]
             logger.warning("%s limits requests: going on with %.1f a second from this process (said once)", host, rate)
-        time.sleep(pause)
+        pause(seconds)
 
     def _pieces(self, response: requests.Response, expected: int | None) -> Iterator[bytes]:
         """The body as it comes, no more than `expected` bytes; raises when it ends early or drips.
@@ -299,6 +302,7 @@ https://ftp.ebi.ac.uk:443
                 if expected is None:
                     return
                 raise BrokenOff
+            check()
             got += len(piece)
             in_window += len(piece)
             yield piece

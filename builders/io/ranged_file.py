@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from builders.io import remote
 from builders.io.answers import RemoteFile
+from builders.io.threads import Stop
 
 _AHEAD = 4
 
@@ -33,6 +34,7 @@ class RangedFile(io.RawIOBase):
         self._place = self._last_end = 0
         self._held: tuple[int, NDArray[np.uint8]] = 0, np.empty(0, np.uint8)
         self._coming: deque[tuple[int, Future[NDArray[np.uint8]]]] = deque()
+        self._stop = Stop()
 
     def readable(self) -> bool:
         """True."""
@@ -95,8 +97,12 @@ class RangedFile(io.RawIOBase):
 
     def _ask(self, start: int) -> "Future[NDArray[np.uint8]]":
         stop = min(self.size, start + self._piece)
-        return remote.submit(remote.read, self.file.url, start, stop, self.file.etag, pool="ahead")
+        return remote.submit(
+            remote.read, self.file.url, start, stop, self.file.etag, self._piece, pool="ahead", stop=self._stop
+        )
 
     def _forget(self) -> None:
         while self._coming:
             self._coming.popleft()[1].cancel()
+        self._stop.set()
+        self._stop = Stop()

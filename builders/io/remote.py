@@ -6,8 +6,9 @@ a URL in a table, whoever wrote it. What a pickle brings is permitted, too: that
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from builders.io.answers import RemoteFile
 from builders.io.http import Client
 from builders.io.pace import Limit
+from builders.io.threads import Pool, Stop, current
 from perc_transforms import buffers
 
 _T = TypeVar("_T")
@@ -31,7 +33,7 @@ PIECE = 8 * 1024 * 1024
 
 _named: list[str] = []
 _clients: dict[int, Client] = {}
-_pools: dict[tuple[int, str], ThreadPoolExecutor] = {}
+_pools: dict[tuple[int, str], Pool] = {}
 
 
 def permit(base: str) -> None:
@@ -66,25 +68,29 @@ def client() -> Client:
     return _clients[process]
 
 
-def submit(task: Callable[..., _R], *arguments: object, pool: str = "rows") -> "Future[_R]":
+def submit(task: Callable[..., _R], *arguments: object, pool: str = "rows", stop: Stop | None = None) -> "Future[_R]":
     """Run a task in this process's threads. Tasks of one pool must not wait for others of the same."""
     key = os.getpid(), pool
     if key not in _pools:
         for old in [k for k in _pools if k[0] != key[0]]:
             del _pools[old]
-        _pools[key] = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix=f"perc-{pool}")
-    return _pools[key].submit(task, *arguments)
+        _pools[key] = Pool(CONNECTIONS, f"perc-{pool}")
+    return _pools[key].submit(task, *arguments, stop=stop)
 
 
 def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> Iterator[_R]:
-    """Results of a task for each item, in order, several under way at once; none is begun after a failure."""
-    futures = [submit(task, item, pool=pool) for item in items]
+    """Results of a task for each item, in order, several under way at once; after a failure, the rest is broken off."""
+    outer = current()
+    stop = outer or Stop()
+    futures = deque(submit(task, item, pool=pool, stop=stop) for item in items)
     try:
-        for future in futures:
-            yield future.result()
+        while futures:
+            yield futures.popleft().result()
     finally:
         for future in futures:
             future.cancel()
+        if outer is None:
+            stop.set()
 
 
 def read(url: str, start: int, stop: int, etag: str | None = None, piece: int = PIECE) -> NDArray[np.uint8]:

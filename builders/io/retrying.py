@@ -2,13 +2,13 @@
 
 import logging
 import random
-import time
 from dataclasses import dataclass
 
 import requests
 import urllib3
 
 from builders.errors import HttpError, PercError, StalledError, TruncatedError
+from builders.io import threads
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,9 @@ class Retry:
 
         Raises:
             PercError: there have been enough; or the error is one of ours, which no other try will mend.
+            StoppedError: nobody waits for it any more.
         """
+        threads.check()
         if isinstance(error, PercError):
             raise error
         self._count += 1
@@ -87,7 +89,7 @@ class Retry:
         if isinstance(error, Busy) and error.wait is not None:
             pause = error.wait
             logger.warning("%s: %s, asked to wait %.0f s: waiting", self._what, error, pause)
-        time.sleep(pause)
+        threads.pause(pause)
 
     def _final(self, error: Exception) -> PercError:
         tries = f"{self._count} tries"

@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -206,14 +208,30 @@ def test_a_download_goes_on_at_the_byte_it_stopped_at(archive, tmp_path, held):
     assert not part.exists()
 
 
-def test_ctrl_c_leaves_what_has_come(archive, tmp_path, capsys, monkeypatch):
-    def interrupted(wanted, jobs):
-        raise KeyboardInterrupt("what has come is kept")
-
-    monkeypatch.setattr("builders.empiar.cli.save_all", interrupted)
+@pytest.mark.parametrize("hangs", ["in the body", "before the answer"])
+def test_ctrl_c_ends_a_download_at_once_and_the_next_run_goes_on(archive, tmp_path, held, hangs):
+    url, out = f"/10943/{STACK}", tmp_path / "out"
     command = ["empiar", "download", "10943", "--dir", "data/particles", "--archive", archive.base]
-    assert main([*command, "--save-dir", str(tmp_path / "out")]) == 130
-    assert "interrupted: what has come is kept" in capsys.readouterr().err
+    command += ["--save-dir", str(out)]
+    if hangs == "in the body":
+        archive.fail(url, Fault(), Fault(cut=2_000_000, stall=100))
+    else:
+        archive.fail(url, Fault(), Fault(cut=2_000_000), Fault(silence=100))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "builders", *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    while archive.bytes_sent < 2_000_000 or archive.faults[url]:
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == ("perc: interrupted: what has come is kept: do the same again, and it goes on where it stopped\n")
+    archive.bytes_sent = 0
+    assert main(command) == 0
+    assert archive.bytes_sent == len(archive.files[url]) - 2_000_000 + len(archive.files["/10943/data/particles/"])
+    assert (out / STACK).read_bytes()[1024:] == held[STACK].tobytes()
 
 
 @pytest.mark.parametrize(

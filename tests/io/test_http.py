@@ -7,7 +7,6 @@ import pickle
 import random
 import threading
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ from builders.errors import (
     TruncatedError,
     UnsafeAddressError,
 )
-from builders.io import retrying
+from builders.io import threads
 from builders.io.http import Client, Patience
 from tests.server import Fault, serve
 
@@ -228,7 +227,7 @@ def test_a_slow_consumer_is_not_taken_for_a_slow_server(archive):
 def test_retry_after_is_honoured_and_said(archive, client, caplog, monkeypatch, form, status):
     caplog.set_level(logging.WARNING)
     pauses = []
-    monkeypatch.setattr(retrying, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(threads, "pause", pauses.append)
     wait = "100" if form == "seconds" else email.utils.formatdate(time.time() + 100, usegmt=True)
     archive.fail("/x.mrcs", Fault(status=status, headers={"Retry-After": wait}))
     assert read(client, archive) == DATA[1000:201_000]
@@ -239,7 +238,7 @@ def test_retry_after_is_honoured_and_said(archive, client, caplog, monkeypatch, 
 
 def test_pauses_grow_and_are_not_the_same_for_everyone(archive, monkeypatch):
     pauses = []
-    monkeypatch.setattr(retrying, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(threads, "pause", pauses.append)
     patient = Client([archive.base], patience=Patience(backoff=1.0))
     for _ in range(2):
         archive.fail("/x.mrcs", *[Fault(status=503)] * 4)

@@ -49,7 +49,7 @@ class Clock:
     def monotonic(self):
         return self.now
 
-    def sleep(self, seconds):
+    def pause(self, seconds):
         self.pauses.append(seconds)
         self.now += seconds
 
@@ -58,6 +58,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(http, "time", clock)
+    monkeypatch.setattr(http, "pause", clock.pause)
     return clock
 
 
