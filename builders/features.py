@@ -188,20 +188,20 @@ class EMImage:
         """
         started = list(values)
         wanted = sorted(
-            (value["path"], layout.offset, place, layout)
+            (value["path"], value.get("etag") or "", layout.offset, place, layout)
             for place, value in enumerate(values)
             if self.decode and (layout := _remote_layout(value)) is not None
         )
         if len(wanted) < 2:
             return started
         runs: list[list[tuple[int, Layout]]] = []
-        end: tuple[str, int] | None = None
-        for path, offset, place, layout in wanted:
-            fits = end == (path, offset) and offset + layout.nbytes - runs[-1][0][1].offset <= remote.PIECE
+        end: tuple[str, str, int] | None = None
+        for path, etag, offset, place, layout in wanted:
+            fits = end == (path, etag, offset) and offset + layout.nbytes - runs[-1][0][1].offset <= remote.PIECE
             if not fits:
                 runs.append([])
             runs[-1].append((place, layout))
-            end = path, offset + layout.nbytes
+            end = path, etag, offset + layout.nbytes
         for run in runs:
             value, first, last = values[run[0][0]], run[0][1], run[-1][1]
             future = remote.submit(
@@ -406,11 +406,13 @@ def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) ->
 
 def _read_remote(name: str, value: dict[str, Any], layout: Layout | None, index: int | None) -> Array:
     """The pixels of a value that lies on a server; a compressed file is known by its name."""
+    etag = value.get("etag")
     if layout is None:
         file = location.describe(name)
         layout = (file.layout if index is None else file.layout.slice(index, name)).squeezed()
+        etag = etag or file.etag
     read = location.read_compressed if location.is_compressed(name) else location.read_layout
-    return read(name, layout, value.get("etag"))
+    return read(name, layout, etag)
 
 
 def _as_image(pixels: Array) -> Array:

@@ -202,15 +202,16 @@ def _apply_features(example: Any, features: Any, *args: Any, **kwargs: Any) -> A
 def _images_of(features: Any, declared: Any) -> tuple[str, ...] | None:
     """The columns with images to decode, of features that differ in nothing else from those a row was made for."""
     global _agreed
-    if _agreed[0] is not features or _agreed[1] is not declared:
+    agreed = _agreed  # another thread may put another one in its place
+    if agreed[0] is not features or agreed[1] is not declared:
         kind = builders.features.EMImage
         images = tuple(name for name, feature in declared.items() if isinstance(feature, kind))
         same = features.keys() == declared.keys() and all(
             isinstance(theirs, kind) and theirs.decode if name in images else theirs == declared[name]
             for name, theirs in features.items()
         )
-        _agreed = features, declared, images if same else None
-    return _agreed[2]
+        agreed = _agreed = features, declared, images if same else None
+    return agreed[2]
 
 
 def _decode_batch(features: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:

@@ -9,6 +9,7 @@ import hashlib
 import html
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -167,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Content-Type": archive.types.get(path, "application/octet-stream"),
         }
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        unchanged = self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]
+        unchanged = self.headers.get("If-Range", headers["ETag"]) in (headers["ETag"], headers["Last-Modified"])
         if wanted is None or fault.whole or not unchanged:
             self._send(200, headers, data, fault)
             return
@@ -199,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up(fault.reset)
 
     def _write(self, body: bytes, drip: float) -> None:
-        for piece in (body[i : i + 1] for i in range(len(body))) if drip else [body]:
+        step = 1 if drip else _PIECE
+        for piece in (body[i : i + step] for i in range(0, len(body), step)):
             with self.archive.lock:  # before the write: its last byte lets the client look
                 self.archive.bytes_sent += len(piece)
             self.wfile.write(piece)
@@ -217,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
 
 
+_PIECE = 256 * 1024
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -225,12 +230,14 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve() -> Iterator[Archive]:
-    """A running server on a free port of 127.0.0.1; it ends with the block."""
+def serve(context: ssl.SSLContext | None = None) -> Iterator[Archive]:
+    """A running server on a free port of 127.0.0.1, with TLS where a context is given; it ends with the block."""
     archive = Archive()
     handler = type("Handler", (_Handler,), {"archive": archive})
     server = _Server(("127.0.0.1", 0), handler)
-    archive.base = f"http://127.0.0.1:{server.server_address[1]}"
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    archive.base = f"http{'s' * (context is not None)}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -1,7 +1,11 @@
 """Streams of an entry: its files cut or grouped into shards by their sizes alone, and the reader of such shards."""
 
+import atexit
+import contextlib
+import inspect
 import io
 import logging
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -13,7 +17,7 @@ from numpy.typing import NDArray
 
 from builders.empiar.archive import ArchiveFile
 from builders.empiar.rows import Images, Reading, bytes_of_rows, look, rows_of_part
-from builders.errors import PercError
+from builders.errors import ChangedError, PercError
 from builders.features import Fetched, Row
 from builders.io import image_file, location, remote
 from builders.io.blocks import read_ahead
@@ -139,12 +143,17 @@ class ShardReader:
 
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
         """See `builders.streaming.Reader`."""
+        steps = self._steps(shards, skip)
+        _live.add(steps)
+        return steps
+
+    def _steps(self, shards: Iterable[Shard], skip: int) -> Generator[Step, None, None]:
         left_out = 0
         lossy: set[str] = set()
-        headers = _Headers(self.reading, self.folder).read_ahead(_flattened(shards))
+        headers = _Headers(self.reading, self.folder).read_ahead(shards)
         runs = read_ahead(
             _runs(headers, skip),
-            *(self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD),
+            *(self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD, _sharers),
             is_slow=lambda run: run.is_fetched,
         )
         try:
@@ -171,6 +180,8 @@ class ShardReader:
                 logger.warning("empiar: %d files or stretches of %s were left out", left_out, self.reading.entry)
 
     def _refuse(self, run: _Run, error: PercError) -> int:
+        if isinstance(error, ChangedError) and isinstance(run.images, Images):
+            HeaderStore(self.folder).forget([run.images.file.location])
         if self.reading.on_error == "raise":
             raise error
         self._report(run, error)
@@ -236,6 +247,23 @@ class ShardReader:
                 yield pixels, False
 
 
+_live: "weakref.WeakSet[Generator[Step, None, None]]" = weakref.WeakSet()
+"""Readers that somebody holds: a shuffled stream has ten at once."""
+
+
+def _sharers() -> int:
+    """How many readers, in all processes of a loader, divide what one alone may have under way."""
+    return sum(inspect.getgeneratorstate(steps) != inspect.GEN_CLOSED for steps in list(_live)) * remote.sharers()
+
+
+@atexit.register
+def _close_readers() -> None:
+    """End them while the modules that they need are still there."""
+    for steps in list(_live):
+        with contextlib.suppress(ValueError):  # one that is running, in another thread
+            steps.close()
+
+
 def _cut(raw: NDArray[np.uint8], finite: bool, first: Layout, count: int, shared: bool) -> Iterator[tuple[Array, bool]]:
     """Images out of the bytes of several, each in memory of its own: one that is kept does not keep its neighbours."""
     size = first.nbytes
@@ -254,16 +282,24 @@ class _Headers:
     def __init__(self, reading: Reading, folder: str | None) -> None:
         self._reading, self._store = reading, HeaderStore(folder)
         self._asked: OrderedDict[str, Future[_Header]] = OrderedDict()
+        self._fresh: dict[str, tuple[str, Head]] = {}
         self._stop = Stop()
 
-    def read_ahead(self, parts: Iterable[Part | None]) -> Generator[tuple[Part | None, "_Header"], None, None]:
+    def read_ahead(self, shards: Iterable[Shard]) -> Generator[tuple[Part | None, "_Header"], None, None]:
         """Parts with their files' headers, in order; those of the next parts are under way."""
         waiting: deque[tuple[Part | None, Future[_Header] | None]] = deque()
         try:
-            for part in parts:
-                waiting.append((part, None if part is None else self._ask(part.file)))
-                if len(waiting) > _AHEAD:
-                    yield _waited_for(waiting.popleft())
+            for shard in shards:
+                new = [
+                    p.file for p in shard if location.is_remote(p.file.location) and p.file.location not in self._asked
+                ]
+                known = self._store.get({file.location: file.stamp for file in new}) if new else {}
+                for part in [*shard, None]:
+                    waiting.append((part, None if part is None else self._ask(part.file, known)))
+                    if len(waiting) > _AHEAD:
+                        yield _waited_for(waiting.popleft())
+                if len(self._fresh) >= _REMEMBERED:
+                    self._remember()
             while waiting:
                 yield _waited_for(waiting.popleft())
         finally:
@@ -271,24 +307,29 @@ class _Headers:
                 if future is not None:
                     future.cancel()
             self._stop.set()
+            self._remember()
 
-    def _ask(self, file: ArchiveFile) -> "Future[_Header]":
+    def _remember(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        self._store.put(fresh)
+
+    def _ask(self, file: ArchiveFile, known: dict[str, Head]) -> "Future[_Header]":
         future = self._asked.get(file.location)
         if future is None:
-            future = self._asked[file.location] = remote.submit(self._look, file, pool="headers", stop=self._stop)
+            task = self._look, file, known.get(file.location)
+            future = self._asked[file.location] = remote.submit(*task, pool="headers", stop=self._stop)
             while len(self._asked) > _REMEMBERED:
                 self._asked.popitem(last=False)
         return future
 
-    def _look(self, file: ArchiveFile) -> "_Header":
+    def _look(self, file: ArchiveFile, known: Head | None) -> "_Header":
         try:
             if not location.is_remote(file.location):
                 return look(file, self._reading), None
-            known = self._store.get({file.location: file.stamp}).get(file.location)
             if known is None or file.most <= _WHOLE:
                 known = location.head(file.location, max(file.most if file.most <= _WHOLE else 0, location.HEAD))
                 head: Head = known[0][: location.HEAD], known[1], known[2]
-                self._store.put({file.location: (file.stamp, head)})
+                self._fresh[file.location] = file.stamp, head
             data = known[0] if len(known[0]) == known[1] else None
             return look(file, self._reading, known), data
         except PercError as err:
@@ -298,12 +339,6 @@ class _Headers:
 def _waited_for(asked: "tuple[Part | None, Future[_Header] | None]") -> "tuple[Part | None, _Header]":
     part, future = asked
     return part, (None, None) if future is None else future.result()
-
-
-def _flattened(shards: Iterable[Shard]) -> Iterator[Part | None]:
-    for shard in shards:
-        yield from shard
-        yield None
 
 
 def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator[_Run]:

@@ -12,7 +12,10 @@ from builders.errors import AccessError, ChangedError, FormatError, HttpError, N
 from builders.io.retrying import Busy
 
 _BUSY = (408, 500, 502, 503, 504)
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_WEAK = "W/"
+"""Begins the ETag of a file that changed so lately that it may change again under the same one."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Address = tuple[str, str, int]
@@ -67,8 +70,11 @@ def shown(text: str) -> str:
 def range_headers(start: int, stop: int | None, version: RemoteFile | None) -> dict[str, str]:
     """Ask for a range (to the end when `stop` is None), but for the whole file should it be another version."""
     headers = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"}
-    if version is not None and version.etag is not None and not version.etag.startswith("W/"):
-        headers["If-Range"] = version.etag
+    if version is not None and version.etag is not None:
+        if not version.etag.startswith(_WEAK):
+            headers["If-Range"] = version.etag
+    elif version is not None and version.modified is not None:
+        headers["If-Range"] = version.modified
     return headers
 
 
@@ -109,11 +115,11 @@ def _retry_after(response: requests.Response) -> float | None:
     given = response.headers.get("Retry-After")
     if given is None:
         return None
-    if given.strip().isdigit():
+    if _DIGITS.fullmatch(given.strip()):
         return float(given)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(given).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
@@ -121,7 +127,7 @@ def described(response: requests.Response) -> RemoteFile:
     """What an answer's headers say of the whole file that it sends."""
     length = response.headers.get("Content-Length", "")
     etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-    return RemoteFile(response.url, int(length) if length.isdigit() else None, etag, modified)
+    return RemoteFile(response.url, int(length) if _DIGITS.fullmatch(length) else None, etag, modified)
 
 
 def check_range(
@@ -129,11 +135,16 @@ def check_range(
 ) -> RemoteFile:
     """The version that an answer to a range request is of, once it is sure to be just that range of it.
 
-    With `to_its_end`, a file that ends before `stop` may be answered up to there.
+    With `to_its_end`, a file that ends before `stop` may be answered up to there, and an empty one whole.
     """
     url = shown(response.url)
     if response.status_code == 200:
         found = check_whole(response, known)
+        if found.size == 0:
+            if to_its_end:
+                return found
+            msg = f"{url}: 0 bytes, expected at least {stop or start}: it is shorter than it was"
+            raise ChangedError(msg)
         msg = (
             f"{url}: sent whole ({found.size} bytes) instead of bytes {start} to {stop}: the server does not do ranges"
         )
@@ -152,8 +163,7 @@ def check_range(
         msg = f"{url}: Content-Range {shown(given)!r}: expected bytes {start} to {last}"
         raise ChangedError(msg)
     found = RemoteFile(response.url, size, response.headers.get("ETag"), response.headers.get("Last-Modified"))
-    _compare(found, known)
-    return found
+    return known_of(found, known)
 
 
 def check_whole(response: requests.Response, known: RemoteFile | None) -> RemoteFile:
@@ -163,19 +173,30 @@ def check_whole(response: requests.Response, known: RemoteFile | None) -> Remote
     if kind in ("text/html", "application/xhtml+xml"):
         msg = f"{shown(response.url)}: an HTML page in place of data"
         raise FormatError(msg)
-    found = described(response)
-    _compare(found, known)
-    return found
+    return known_of(described(response), known)
 
 
-def _compare(found: RemoteFile, known: RemoteFile | None) -> None:
-    """Refuse another version than the one known."""
+def known_of(found: RemoteFile, known: RemoteFile | None) -> RemoteFile:
+    """All that is known of a file whose version was told twice; what one answer leaves out, the other one says.
+
+    Raises:
+        ChangedError: these are two versions.
+    """
     if known is None:
-        return
-    for what, old, new in (("size", known.size, found.size), ("ETag", known.etag, found.etag)):
+        return found
+    both_tagged = found.etag is not None and known.etag is not None
+    times = (None, None) if both_tagged else (known.modified, found.modified)
+    tags = tuple(None if tag is None else tag.removeprefix(_WEAK) for tag in (known.etag, found.etag))
+    for what, old, new in (("size", known.size, found.size), ("ETag", *tags), ("Last-Modified", *times)):
         if old is not None and new is not None and old != new:
             msg = f"{shown(found.url)}: {what} {shown(str(old))} before, {shown(str(new))} now: it has changed"
             raise ChangedError(msg)
+    return RemoteFile(
+        found.url,
+        known.size if found.size is None else found.size,
+        found.etag or known.etag,
+        found.modified or known.modified,
+    )
 
 
 def refuse_encoding(response: requests.Response) -> None:

@@ -46,6 +46,7 @@ def read_ahead(
     ahead: int = 4,
     size: Callable[[_Item], int] = lambda item: 0,
     most: int = 64 * 1024 * 1024,
+    sharers: Callable[[], int] = lambda: 1,
     is_slow: Callable[[_Item], bool] = lambda item: True,
 ) -> Generator[tuple[_Item, _T], None, None]:
     """Read blocks by `ahead` threads while earlier ones are used, and give them in their order.
@@ -60,6 +61,7 @@ def read_ahead(
         ahead: how many at once.
         size: bytes that one will take.
         most: bytes that are under way or waiting at most.
+        sharers: among how many readers `ahead` and `most` are divided; each has two blocks on their way at least.
         is_slow: whether one is worth a thread; others are read in the caller's, ahead of their use all the same.
 
     Example:
@@ -71,10 +73,11 @@ def read_ahead(
     remaining = iter(items)
 
     def fill() -> None:
-        while len(waiting) < ahead:
+        share = max(1, sharers())
+        while len(waiting) < max(min(ahead, 2), ahead // share):
             next_one.extend(islice(remaining, 1 - len(next_one)))
             held = sum(size(item) for item, _ in waiting)
-            if not next_one or (waiting and held + size(next_one[0]) > most):
+            if not next_one or (waiting and held + size(next_one[0]) > most // share):
                 return
             item = next_one.popleft()
             waiting.append((item, pool.submit(read, item, stop=stop) if is_slow(item) else _done(read, item)))

@@ -3,13 +3,19 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from builders.io.cache import default_folder
 
 Head = tuple[bytes, int | None, str]
 """First bytes, size and ETag of a file."""
+
+_alone = threading.Lock()
+"""Held while the database is open: a child that is forked then would wait for a lock of SQLite's that nobody holds."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_alone.acquire, after_in_parent=_alone.release, after_in_child=_alone.release)
 
 
 class HeaderStore:
@@ -27,7 +33,7 @@ class HeaderStore:
     def get(self, stamps: dict[str, str]) -> dict[str, Head]:
         """What is known of files, by URL, of those whose stamp is still the same."""
         found: dict[str, Head] = {}
-        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
             for url, stamp in stamps.items():
                 row = database.execute("SELECT stamp, head, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
                 if row is not None and stamp and row[0] == stamp:
@@ -37,8 +43,16 @@ class HeaderStore:
     def put(self, heads: dict[str, tuple[str, Head]]) -> None:
         """Remember heads: URL -> stamp and head."""
         rows = [(url, stamp, *head) for url, (stamp, head) in heads.items() if stamp]
-        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
+        if not rows:
+            return
+        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
             database.executemany("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", rows)
+            database.commit()
+
+    def forget(self, urls: Iterable[str]) -> None:
+        """Drop what is known of files that turned out to have changed, though their listing says the same."""
+        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+            database.executemany("DELETE FROM heads WHERE url = ?", [(url,) for url in urls])
             database.commit()
 
     @contextlib.contextmanager

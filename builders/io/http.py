@@ -11,20 +11,21 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
 import numpy as np
 import requests
 from numpy.typing import NDArray
 
-from builders.errors import ChangedError, FormatError, HttpError, UnsafeAddressError
+from builders.errors import ChangedError, FormatError, HttpError, ReadError, UnsafeAddressError
 from builders.io.answers import (
     RemoteFile,
     address_of,
     check_range,
     check_whole,
     described,
+    known_of,
     raise_for_status,
     range_headers,
     refuse_encoding,
@@ -32,7 +33,7 @@ from builders.io.answers import (
     spelled,
 )
 from builders.io.pace import Limit, Pace
-from builders.io.retrying import PASSING, BrokenOff, Dripping, Patience, Retry
+from builders.io.retrying import FAULTS, BrokenOff, Dripping, Patience, Retry
 from builders.io.threads import check, hung_up_by_stop, pause
 from perc_transforms import buffers
 
@@ -48,7 +49,7 @@ _MOST_REDIRECTS = 5
 class Client:
     """Reads from the hosts it was told of.
 
-    It pickles, and works after a fork: connections belong to one thread of one process.
+    It pickles, and works after a fork: a connection belongs to one process, and to one request at a time.
 
     Args:
         allowed: base URLs whose scheme, host and port may be contacted.
@@ -62,7 +63,7 @@ class Client:
         Traceback (most recent call last):
         ...
         builders.errors.UnsafeAddressError: https://localhost/x: https://localhost:443 is none of the hosts named: \
-https://ftp.ebi.ac.uk:443
+https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
     """
 
     allowed: Iterable[str]
@@ -82,32 +83,42 @@ https://ftp.ebi.ac.uk:443
 
     def _set_up(self) -> None:
         self._free = threading.BoundedSemaphore(self.connections)
-        self._local = threading.local()
+        self._owner = os.getpid()
+        self._idle: list[requests.Session] = []
         self._pace = None if self.limit is None else Pace(self.limit)
         self._limited_hosts = frozenset(address_of(base)[1] for base in self.limited)
         self._said_slow = False
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_free", "_local", "_pace")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_free", "_idle", "_pace")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self._set_up()
 
     def head(self, url: str) -> RemoteFile:
-        """What the server says of a file without sending it.
+        """What the server says of a file without sending it; of one byte of it where it does not say the size so.
 
         Raises:
             NotFoundError: there is none.
             AccessError: it is not given to us.
             HttpError: the server fails.
         """
-        retry = Retry(f"HEAD {shown(url)}", self.patience)
+        found = self._head(url)
+        if found.size is not None:
+            return found
+        try:
+            return known_of(self.probe(url, 1)[1], found)
+        except HttpError:
+            return found  # the server does no ranges
+
+    def _head(self, url: str) -> RemoteFile:
+        retry = Retry(shown(url), "HEAD", self.patience)
         while True:
             try:
                 with self._answer("HEAD", url) as response:
                     return described(response)
-            except PASSING as err:
+            except FAULTS as err:
                 retry.pause_after(err)
 
     def read(self, url: str, start: int, stop: int, known: RemoteFile | None = None) -> NDArray[np.uint8]:
@@ -133,15 +144,15 @@ https://ftp.ebi.ac.uk:443
         try:
             head, found = self._read(url, 0, count, None, to_its_end=True)
         except ChangedError:
-            found = self.head(url)
-            if found.size != 0:
+            found = self._head(url)
+            if found.size:
                 raise
-            return b"", found  # an empty file has no first byte to ask for
+            return b"", replace(found, size=0)  # an empty file has no first byte to ask for
         return head.tobytes(), found
 
-    def read_into(self, url: str, buffer: NDArray[np.uint8], start: int, known: RemoteFile | None = None) -> None:
-        """Fill a buffer with the bytes of a file from `start` on; errors as for `read`."""
-        self._read(url, start, start + len(buffer), known, buffer)
+    def read_into(self, url: str, buffer: NDArray[np.uint8], start: int, known: RemoteFile | None = None) -> RemoteFile:
+        """Fill a buffer with the bytes of a file from `start` on, and say of which version; errors as for `read`."""
+        return self._read(url, start, start + len(buffer), known, buffer)[1]
 
     def _read(
         self,
@@ -152,8 +163,8 @@ https://ftp.ebi.ac.uk:443
         into: NDArray[np.uint8] | None = None,
         to_its_end: bool = False,
     ) -> tuple[NDArray[np.uint8], RemoteFile]:
-        buffer, done, version = buffers.take(stop - start) if into is None else into, 0, known
-        retry = Retry(f"GET {shown(url)} bytes {start}-{stop - 1}", self.patience)
+        buffer, done, version = memory(stop - start, url) if into is None else into, 0, known
+        retry = Retry(shown(url), f"GET bytes {start}-{stop - 1}", self.patience)
         while done < stop - start:
             before = done
             try:
@@ -164,7 +175,7 @@ https://ftp.ebi.ac.uk:443
                     for piece in self._pieces(response, stop - start - done):
                         buffer[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
                         done += len(piece)
-            except PASSING as err:
+            except FAULTS as err:
                 retry.pause_after(err, progressed=done > before)
         return buffer[:done], version or RemoteFile(url, None, None)
 
@@ -180,7 +191,7 @@ https://ftp.ebi.ac.uk:443
             start: the first byte that is wanted, to go on from an earlier read.
         """
         done, version = start, known
-        retry = Retry(f"GET {shown(url)}", self.patience)
+        retry = Retry(shown(url), "GET", self.patience)
         if known is not None and known.size == done:
             return
         while True:
@@ -200,10 +211,10 @@ https://ftp.ebi.ac.uk:443
                             yield fresh
                 return
             except ChangedError:
-                if done == 0 and known is None and self.head(url).size == 0:
+                if done == 0 and known is None and not self._head(url).size:
                     return  # an empty file has no first byte to ask for
                 raise
-            except PASSING as err:
+            except FAULTS as err:
                 retry.pause_after(err, progressed=done > before)
 
     def small(self, url: str, limit: int = SMALL_ANSWER) -> tuple[bytes, RemoteFile]:
@@ -212,10 +223,13 @@ https://ftp.ebi.ac.uk:443
         Raises:
             FormatError: it is longer than `limit`.
         """
-        retry = Retry(f"GET {shown(url)}", self.patience)
+        retry = Retry(shown(url), "GET", self.patience)
         while True:
             try:
                 with self._answer("GET", url) as response:
+                    if response.status_code != 200:
+                        msg = f"{shown(url)}: HTTP {response.status_code}: expected all of it"
+                        raise HttpError(msg)
                     refuse_encoding(response)
                     found, body = described(response), bytearray()
                     for piece in self._pieces(response, found.size):
@@ -224,15 +238,14 @@ https://ftp.ebi.ac.uk:443
                             msg = f"{shown(url)}: more than {limit} bytes: expected a small answer"
                             raise FormatError(msg)
                     return bytes(body), found
-            except PASSING as err:
+            except FAULTS as err:
                 retry.pause_after(err)
 
     @contextmanager
     def _answer(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
         """The answer to one request, redirects followed, its status a good one; closed afterwards."""
-        with self._free:
-            check()
-            response = self._ask(method, url, headers or {})
+        with self._lent_session() as session:
+            response = self._ask(session, method, url, headers or {})
             try:
                 raise_for_status(response, self.patience.longest_wait)
                 with hung_up_by_stop(response.raw.shutdown):
@@ -240,11 +253,26 @@ https://ftp.ebi.ac.uk:443
             finally:
                 response.close()
 
-    def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+    @contextmanager
+    def _lent_session(self) -> Iterator[requests.Session]:
+        """One of this process's sessions, for one thread at a time: one in use across a fork mixes up answers."""
+        if self._owner != os.getpid():
+            self._set_up()
+        with self._free:
+            check()
+            session = self._idle.pop() if self._idle else _Session()
+            owner = self._owner
+            try:
+                yield session
+            finally:
+                if owner == self._owner:
+                    self._idle.append(session)
+
+    def _ask(self, session: requests.Session, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         for _ in range(_MOST_REDIRECTS + 1):
             self._check_address(url)
             self._keep_pace(url)
-            response = self._session().request(
+            response = session.request(
                 method,
                 url,
                 headers={"Accept-Encoding": "identity", **headers},
@@ -256,18 +284,9 @@ https://ftp.ebi.ac.uk:443
             if response.status_code not in _MOVED or target is None:
                 return response
             response.close()
-            url = urljoin(url, target)
+            url = _followed(url, target)
         msg = f"{shown(url)}: more than {_MOST_REDIRECTS} redirects"
         raise HttpError(msg)
-
-    def _session(self) -> requests.Session:
-        """This thread's own session, of this process: one that is shared across a fork mixes up answers."""
-        owner, session = getattr(self._local, "session", (None, None))
-        if session is None or owner != os.getpid():
-            session = requests.Session()
-            session.auth = _no_credentials
-            self._local.session = os.getpid(), session
-        return session
 
     def _check_address(self, url: str) -> None:
         address = address_of(url)
@@ -310,6 +329,43 @@ https://ftp.ebi.ac.uk:443
                 if in_window < self.patience.least_bytes:
                     raise Dripping
                 waited, in_window = 0.0, 0
+
+
+def memory(count: int, url: str) -> NDArray[np.uint8]:
+    """Memory for so many bytes of a file, if there is that much.
+
+    Raises:
+        ReadError: there is not: whoever said so many may have lied.
+    """
+    try:
+        return buffers.take(count)
+    except (OSError, OverflowError, ValueError, MemoryError) as err:
+        msg = f"{shown(url)}: there is no memory for {count} bytes of it"
+        raise ReadError(msg) from err
+
+
+def _followed(url: str, target: str) -> str:
+    """Where a redirect leads.
+
+    Raises:
+        UnsafeAddressError: to what is no URL.
+    """
+    try:
+        return urljoin(url, target.encode("latin-1").decode())
+    except ValueError as err:
+        msg = f"{shown(url)}: redirects to {shown(target)!r}, which is no URL"
+        raise UnsafeAddressError(msg) from err
+
+
+class _Session(requests.Session):
+    """Sends no credentials that were not given to it, and leaves redirects to us."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = _no_credentials
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: whoever looks at where an answer leads may stumble over it."""
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

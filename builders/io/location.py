@@ -8,9 +8,9 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import ChangedError, TruncatedError
+from builders.errors import FormatError, TruncatedError
 from builders.io import image_file, remote
-from builders.io.answers import RemoteFile
+from builders.io.answers import RemoteFile, known_of
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array, Layout
 from builders.io.ranged_file import RangedFile
@@ -62,7 +62,7 @@ def read(location: str, start: int, stop: int, etag: str | None = None, piece: i
         TruncatedError: it ends before `stop`.
     """
     if is_remote(location):
-        return remote.read(location, start, stop, etag or None, piece)
+        return remote.read(RemoteFile(location, None, etag or None), start, stop, piece)
     with image_file.opened(location) as raw:
         size = image_file.check_version(raw, location, etag)
         if stop > size:
@@ -83,7 +83,7 @@ def open_file(location: str) -> BinaryIO:
         NotFoundError: there is no such file.
     """
     if is_remote(location):
-        return open_version(location, *size_and_etag(location))
+        return _buffered(remote.client().head(location))
     return cast(BinaryIO, io.BufferedReader(image_file.opened(location)))
 
 
@@ -102,6 +102,9 @@ def describe(location: str, known: tuple[bytes, int | None, str] | None = None) 
         return image_file.describe(location)
     data, size, etag = known or head(location)
     if data.startswith((b"\x1f\x8b\x08", b"BZh")):
+        if not is_compressed(location):
+            msg = f"{location}: compressed, which its name does not say: expected a name that ends in .gz or .bz2"
+            raise FormatError(msg)
         with contextlib.suppress(TruncatedError):  # a header is squeezed to so little that it is there already
             return image_file.describe_open(io.BytesIO(data), location, size, etag)
         with open_version(location, size, etag) as raw:
@@ -111,7 +114,11 @@ def describe(location: str, known: tuple[bytes, int | None, str] | None = None) 
 
 def open_version(location: str, size: int | None, etag: str | None) -> BinaryIO:
     """A file object of one version of a remote file whose size is known."""
-    return cast(BinaryIO, io.BufferedReader(RangedFile(RemoteFile(location, size, etag or None)), 64 * 1024))
+    return _buffered(RemoteFile(location, size, etag or None))
+
+
+def _buffered(file: RemoteFile) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(RangedFile(file), 64 * 1024))
 
 
 def read_layout(location: str, layout: Layout, etag: str | None = None) -> Array:
@@ -127,9 +134,6 @@ def read_layout(location: str, layout: Layout, etag: str | None = None) -> Array
 
 def read_compressed(location: str, layout: Layout, etag: str | None = None) -> Array:
     """The pixels at a layout of a remote `.gz` or `.bz2` file, which is read from its start up to there."""
-    size, now = size_and_etag(location)
-    if etag and now and etag != now:
-        msg = f"{location}: ETag {etag} before, {now} now: it has changed: call load_dataset again"
-        raise ChangedError(msg)
-    with open_version(location, size, now) as raw:
+    found = known_of(remote.client().head(location), RemoteFile(location, None, etag or None))
+    with _buffered(found) as raw:
         return next(image_file.read_open(raw, [layout], location))

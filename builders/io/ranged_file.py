@@ -1,5 +1,6 @@
 """A remote file as a file object: seekable, and read ahead where it is read on and on."""
 
+import errno
 import io
 from collections import deque
 from concurrent.futures import Future
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from builders.errors import HttpError
 from builders.io import remote
 from builders.io.answers import RemoteFile
 from builders.io.threads import Stop
@@ -28,8 +30,8 @@ class RangedFile(io.RawIOBase):
 
     def __init__(self, file: RemoteFile, piece: int = remote.PIECE) -> None:
         if file.size is None:
-            msg = f"{file.url}: the server does not tell its size: it cannot be opened"
-            raise io.UnsupportedOperation(msg)
+            msg = f"{file.url}: the server neither tells its size nor sends parts of it: it cannot be opened"
+            raise HttpError(msg)
         self.file, self.size, self._piece = file, file.size, piece
         self._place = self._last_end = 0
         self._held: tuple[int, NDArray[np.uint8]] = 0, np.empty(0, np.uint8)
@@ -51,7 +53,10 @@ class RangedFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go somewhere, without asking for anything."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.size}[whence]
-        self._place = max(0, base + offset)
+        if base + offset < 0:
+            msg = f"{self.file.url}: seek to byte {base + offset}: expected 0 or more"
+            raise OSError(errno.EINVAL, msg)
+        self._place = base + offset
         return self._place
 
     def readinto(self, buffer: Any) -> int:
@@ -84,7 +89,7 @@ class RangedFile(io.RawIOBase):
         if not runs_on:
             self._forget()
             stop = min(self.size, self._place + count)
-            self._held = self._place, remote.read(self.file.url, self._place, stop, self.file.etag)
+            self._held = self._place, remote.read(self.file, self._place, stop)
             return
         while self._coming and self._coming[0][0] != self._place:
             self._coming.popleft()[1].cancel()
@@ -97,9 +102,7 @@ class RangedFile(io.RawIOBase):
 
     def _ask(self, start: int) -> "Future[NDArray[np.uint8]]":
         stop = min(self.size, start + self._piece)
-        return remote.submit(
-            remote.read, self.file.url, start, stop, self.file.etag, self._piece, pool="ahead", stop=self._stop
-        )
+        return remote.submit(remote.read, self.file, start, stop, self._piece, pool="ahead", stop=self._stop)
 
     def _forget(self) -> None:
         while self._coming:

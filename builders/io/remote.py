@@ -6,6 +6,7 @@ a URL in a table, whoever wrote it. What a pickle brings is permitted, too: that
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -14,11 +15,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.io.answers import RemoteFile
-from builders.io.http import Client
+from builders.io.answers import RemoteFile, address_of, known_of
+from builders.io.http import Client, memory
 from builders.io.pace import Limit
 from builders.io.threads import Pool, Stop, current
-from perc_transforms import buffers
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -34,13 +34,22 @@ PIECE = 8 * 1024 * 1024
 _named: list[str] = []
 _clients: dict[int, Client] = {}
 _pools: dict[tuple[int, str], Pool] = {}
+_alone = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_alone.acquire, after_in_parent=_alone.release, after_in_child=_alone.release)
 
 
 def permit(base: str) -> None:
-    """Permit the host of a URL that the caller named."""
-    client().allow(base)
-    if base not in _named:
-        _named.append(base)
+    """Permit the host of a URL that the caller named.
+
+    It makes no client: what a spawned worker unpickles comes before torch says which worker it is.
+    """
+    address_of(base)
+    with _alone:
+        if base not in _named:
+            _named.append(base)
+        if os.getpid() in _clients:
+            client().allow(base)
 
 
 def named() -> tuple[str, ...]:
@@ -59,23 +68,26 @@ def sharers() -> int:
 def client() -> Client:
     """The client of this process; a forked child makes its own."""
     process = os.getpid()
-    if process not in _clients:
-        _clients.clear()
-        others = sharers()
-        _clients[process] = Client(
-            (*BUILT_IN, *_named), max(1, CONNECTIONS // others), limited=BUILT_IN, limit=LIMIT.divided(others)
-        )
-    return _clients[process]
+    with _alone:
+        if process not in _clients:
+            _clients.clear()
+            others = sharers()
+            _clients[process] = Client(
+                (*BUILT_IN, *_named), max(1, CONNECTIONS // others), limited=BUILT_IN, limit=LIMIT.divided(others)
+            )
+        return _clients[process]
 
 
 def submit(task: Callable[..., _R], *arguments: object, pool: str = "rows", stop: Stop | None = None) -> "Future[_R]":
     """Run a task in this process's threads. Tasks of one pool must not wait for others of the same."""
     key = os.getpid(), pool
-    if key not in _pools:
-        for old in [k for k in _pools if k[0] != key[0]]:
-            del _pools[old]
-        _pools[key] = Pool(CONNECTIONS, f"perc-{pool}")
-    return _pools[key].submit(task, *arguments, stop=stop)
+    with _alone:
+        if key not in _pools:
+            for old in [k for k in _pools if k[0] != key[0]]:
+                del _pools[old]
+            _pools[key] = Pool(CONNECTIONS, f"perc-{pool}")
+        threads = _pools[key]
+    return threads.submit(task, *arguments, stop=stop)
 
 
 def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> Iterator[_R]:
@@ -93,23 +105,23 @@ def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> I
             stop.set()
 
 
-def read(url: str, start: int, stop: int, etag: str | None = None, piece: int = PIECE) -> NDArray[np.uint8]:
-    """Bytes `start` to `stop` of a file: more than `piece` of them in pieces, several at once.
+def read(file: RemoteFile, start: int, stop: int, piece: int = PIECE) -> NDArray[np.uint8]:
+    """Bytes `start` to `stop` of one version of a file: more than `piece` of them in pieces, several at once.
 
     Raises:
-        ChangedError: the file is not of the version `etag`.
+        ChangedError: the file is of another version, or changed between two pieces.
         PercError: as `Client.read`.
     """
-    known = RemoteFile(url, None, etag)
-    if stop - start <= piece:
-        return client().read(url, start, stop, known)
-    buffer = buffers.take(stop - start)
-    plain = buffer.view(np.ndarray)
     reader = client()
+    if stop - start <= piece:
+        return reader.read(file.url, start, stop, file)
+    buffer = memory(stop - start, file.url)
+    plain = buffer.view(np.ndarray)
 
-    def fill(place: int) -> None:
-        reader.read_into(url, plain[place : place + piece], start + place, known)
+    def fill(place: int) -> RemoteFile:
+        return reader.read_into(file.url, plain[place : place + piece], start + place, file)
 
-    for _ in each(fill, range(0, stop - start, piece), pool="pieces"):
-        pass
+    version = file
+    for found in each(fill, range(0, stop - start, piece), pool="pieces"):
+        version = known_of(found, version)
     return buffer

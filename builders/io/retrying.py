@@ -59,15 +59,18 @@ class Busy(PassingError):
         self.wait = wait
 
 
-PASSING = (PassingError, requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
+_PASSING = (PassingError, requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
+FAULTS = (PercError, *_PASSING)
+"""What a `Retry` is to be told of."""
 _TIMEOUTS = (Dripping, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 
 
 class Retry:
     """Counts the tries of one read, and waits between them or gives up."""
 
-    def __init__(self, what: str, patience: Patience) -> None:
-        self._what = what
+    def __init__(self, url: str, what: str, patience: Patience) -> None:
+        self._url, self._asked = url, what
+        self._what = f"{url}: {what}"
         self._patience = patience
         self._count = self._fruitless = 0
 
@@ -80,7 +83,11 @@ class Retry:
         """
         threads.check()
         if isinstance(error, PercError):
-            raise error
+            msg = f"{error} ({self._asked}, try {self._count + 1})"
+            raise type(error)(msg) from error
+        if isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower():
+            msg = f"{self._what}: its certificate is not to be trusted: {error}"
+            raise HttpError(msg) from error
         self._count += 1
         self._fruitless = 0 if progressed else self._fruitless + 1
         if self._fruitless >= self._patience.tries or self._count >= self._patience.most_tries:

@@ -1,15 +1,20 @@
 """Every row of the fault table, against a server that fails on demand; never a wrong byte."""
 
+import dataclasses
 import email.utils
 import logging
 import multiprocessing
 import pickle
 import random
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 
 import numpy as np
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,11 +25,13 @@ from builders.errors import (
     HttpError,
     NotFoundError,
     PercError,
+    ReadError,
     StalledError,
     TruncatedError,
     UnsafeAddressError,
 )
-from builders.io import threads
+from builders.io import http, remote, threads
+from builders.io.answers import RemoteFile
 from builders.io.http import Client, Patience
 from tests.server import Fault, serve
 
@@ -125,6 +132,30 @@ def test_children_read_their_own_bytes(archive, client, start):
         assert found == [DATA[i : i + 50] for i in range(20)]
     for child in children:
         child.join()
+
+
+def test_a_session_serves_one_request_at_a_time(archive, monkeypatch):
+    archive.latency = 0.01
+    busy, twice, asked = set(), [], requests.Session.request
+
+    def watched(self, *args, **kwargs):
+        twice.append(id(self) in busy)
+        busy.add(id(self))
+        try:
+            return asked(self, *args, **kwargs)
+        finally:
+            busy.remove(id(self))
+
+    monkeypatch.setattr(requests.Session, "request", watched)
+    client = Client([archive.base], connections=4, patience=QUICK)
+    threads = [threading.Thread(target=read, args=(client, archive, i, i + 10)) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(twice) == 20
+    assert not any(twice)
+    assert len({*client._idle}) <= 4
 
 
 def test_a_client_pickles(archive, client):
@@ -271,6 +302,10 @@ def test_too_long_a_wait_is_an_error_at_once_that_states_it(archive, client, for
         (Fault(whole=True), HttpError, "does not do ranges"),
         (Fault(headers={"Content-Range": "bytes 0-199999/300000"}), ChangedError, "expected bytes 1000"),
         (Fault(headers={"Content-Range": "bytes 1000-5000/300000"}), ChangedError, "expected bytes 1000"),
+        (Fault(headers={"Content-Range": "bytes 0-200999/300000"}), ChangedError, "expected bytes 1000"),
+        (Fault(headers={"Content-Range": f"bytes 1000-200999/{'9' * 5000}"}), ChangedError, "expected bytes 1000"),
+        (Fault(status=302, headers={"Location": "http://[bad"}), UnsafeAddressError, "no URL"),
+        (Fault(status=302, headers={"Location": "/\xe9"}), UnsafeAddressError, "no URL"),
         (Fault(headers={"Content-Range": "nonsense"}), ChangedError, "Content-Range 'nonsense'"),
         (Fault(headers={"Content-Range": None}), ChangedError, "Content-Range ''"),
         (Fault(headers={"Content-Encoding": "gzip"}), FormatError, "Content-Encoding 'gzip'"),
@@ -283,8 +318,33 @@ def test_what_does_not_pass_is_an_error_at_once(archive, client, fault, error, c
         read(client, archive)
     assert len(archive.requests) == 1
     assert archive.base in str(caught.value)
-    if fault.whole:
-        assert archive.bytes_sent <= len(DATA)
+    assert "GET bytes 1000-200999, try 1" in str(caught.value)
+
+
+def test_the_try_that_failed_for_good_is_told(archive, client):
+    archive.fail("/x.mrcs", Fault(status=503), Fault(cut=100), Fault(status=404))
+    with pytest.raises(NotFoundError, match=r"not there \(HTTP 404\) \(GET bytes 1000-200999, try 3\)"):
+        read(client, archive)
+
+
+def test_a_whole_file_is_not_read_to_serve_a_slice(archive, client):
+    archive.files["/large"] = bytes(64 * 2**20)
+    archive.fail("/large", Fault(whole=True))
+    with pytest.raises(HttpError, match="does not do ranges"):
+        client.read(archive.url("/large"), 5000, 6000)
+    assert archive.bytes_sent < 16 * 2**20
+
+
+@pytest.mark.parametrize("value", ["\xb2", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "soon", "9" * 5000, "-1"])
+def test_a_wait_that_is_no_time_is_passed_over(archive, client, value):
+    archive.fail("/x.mrcs", Fault(status=503, headers={"Retry-After": value}))
+    assert read(client, archive) == DATA[1000:201_000]
+
+
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000, "-5", "many"])
+def test_a_length_that_is_none_is_settled_by_a_byte(archive, client, length):
+    archive.fail("/x.mrcs", Fault(headers={"Content-Length": length}))
+    assert client.head(archive.url("/x.mrcs")).size == len(DATA)
 
 
 def test_builtin_exceptions_catch_them():
@@ -303,6 +363,97 @@ def test_a_file_that_changes_between_ranges_is_never_spliced(archive, client, wa
         archive.files["/x.mrcs"] = DATA[::-1] if way == "other content" else DATA + b"more"
     with pytest.raises((ChangedError, HttpError)):
         client.read(known.url, 0, 100, known)
+
+
+OTHER = {"ETag": '"other"'}
+UNTAGGED = {"ETag": None}
+LATER = {"ETag": None, "Last-Modified": "Fri, 02 Jan 2026 00:00:00 GMT"}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [Fault(cut=70_000, headers=UNTAGGED), Fault(headers=LATER)],
+        [Fault(cut=70_000, headers=UNTAGGED), Fault(headers=LATER | {"ETag": '"new"'})],
+        [Fault(cut=50_000), Fault(cut=50_000, headers=UNTAGGED), Fault(headers=OTHER)],
+        [Fault(cut=70_000), Fault(headers={"Content-Range": "bytes {place}-{last}/300001"})],
+    ],
+)
+@pytest.mark.parametrize("way", [read, stream])
+def test_what_any_answer_told_of_the_version_holds_for_all(archive, client, answers, way):
+    place, last = (71_000, 200_999) if way is read else (70_000, 299_999)
+    for fault in answers:
+        given = fault.headers.get("Content-Range")
+        headers = fault.headers | ({"Content-Range": given.format(place=place, last=last)} if given else {})
+        archive.fail("/x.mrcs", dataclasses.replace(fault, headers=headers))
+    with pytest.raises(ChangedError):
+        way(client, archive)
+
+
+def test_without_a_tag_the_time_of_change_stands_for_it(archive, client):
+    archive.fail("/x.mrcs", Fault(cut=70_000, headers=UNTAGGED))
+    assert read(client, archive) == DATA[1000:201_000]
+    assert archive.requests[1].headers["If-Range"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+def test_a_weak_tag_is_of_the_same_file_as_the_strong_one_that_follows(archive, client):
+    found = client.head(archive.url("/x.mrcs"))
+    weak = dataclasses.replace(found, etag=f"W/{found.etag}")
+    assert bytes(client.read(found.url, 0, 10, weak)) == DATA[:10]
+    assert "If-Range" not in archive.requests[-1].headers
+    with pytest.raises(ChangedError):
+        client.read(found.url, 0, 10, dataclasses.replace(found, etag='W/"other"'))
+
+
+def test_another_size_under_the_same_tag_is_another_file(archive, client):
+    found = client.head(archive.url("/x.mrcs"))
+    with pytest.raises(ChangedError, match="size 300005 before, 300000 now"):
+        client.read(found.url, 0, 10, dataclasses.replace(found, size=300_005))
+
+
+def test_pieces_of_one_read_are_of_one_version(archive):
+    remote.permit(archive.base)
+    archive.files["/y"] = DATA
+    archive.fail("/y", Fault(), Fault(), Fault(headers=OTHER))
+    with pytest.raises(ChangedError, match="it has changed"):
+        remote.read(RemoteFile(archive.url("/y"), None, None), 0, 50_000, piece=10_000)
+    assert remote.read(RemoteFile(archive.url("/y"), None, None), 5, 50_000, 10_000).tobytes() == DATA[5:50_000]
+
+
+def test_a_body_without_a_length_is_as_long_as_the_file_is_known_to_be(archive, client):
+    known = client.head(archive.url("/x.mrcs"))
+    archive.fail("/x.mrcs", Fault(whole=True, headers={"Content-Length": None}, cut=50_000))
+    assert b"".join(client.stream(known.url, known)) == DATA
+
+
+def test_what_an_apache_says_of_an_empty_file(archive, client):
+    archive.files["/empty"] = b""
+    for _ in range(2):
+        archive.fail(
+            "/empty",
+            Fault(headers={"Content-Length": None}),
+            Fault(status=200, body=b"", headers={"Content-Type": None}),
+        )
+    assert client.head(archive.url("/empty")).size == 0
+    archive.faults.clear()
+    archive.fail("/empty", Fault(status=200, body=b"", headers={"Content-Type": None}))
+    assert client.probe(archive.url("/empty"), 100)[0] == b""
+    archive.fail("/empty", Fault(status=200, body=b"", headers={"Content-Type": None}))
+    with pytest.raises(ChangedError, match="0 bytes"):
+        client.read(archive.url("/empty"), 0, 10)
+
+
+def test_a_part_is_no_small_answer(archive, client):
+    archive.fail("/x.mrcs", Fault(status=206))
+    with pytest.raises(HttpError, match="HTTP 206"):
+        client.small(archive.url("/x.mrcs"))
+
+
+def test_more_than_there_is_memory_for_is_an_error_of_ours(archive, client):
+    with pytest.raises(ReadError, match="no memory for"):
+        client.read(archive.url("/x.mrcs"), 0, 2**62)
+    with pytest.raises(ReadError, match="no memory for"):
+        client.read(archive.url("/x.mrcs"), 0, 2**80)
 
 
 def test_a_file_that_changes_in_the_middle_of_a_read_is_never_spliced(archive, client):
@@ -391,6 +542,39 @@ def test_control_characters_of_remote_text_are_not_printed(archive, client):
     with pytest.raises(ChangedError) as caught:
         read(client, archive)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["ETag", "Content-Range", "Content-Encoding"])
+def test_no_header_reaches_a_terminal_as_it_came(archive, client, where):
+    known = client.head(archive.url("/x.mrcs"))
+    archive.fail("/x.mrcs", Fault(headers={where: "\x1b[31m\x9b31mred"}))
+    with pytest.raises(PercError) as caught:
+        client.read(known.url, 0, 10, known)
+    assert "red" in str(caught.value)
+    assert not any(c in str(caught.value) for c in "\x1b\x9b")
+
+
+def test_the_limits_are_those_of_the_contract():
+    assert (Patience().connect, Patience().read, Patience().tries, Patience().longest_wait) == (10, 30, 5, 120)
+    assert (Patience().least_bytes, Patience().rate_window) == (64 * 1024, 30)
+    assert http.SMALL_ANSWER == 64 * 2**20
+    assert remote.CONNECTIONS == 8
+    assert all(base.startswith("https://") for base in remote.BUILT_IN)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: it makes the certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serve(context) as archive:
+        archive.files["/x"] = DATA
+        with pytest.raises(HttpError, match="certificate"):
+            Client([archive.base], patience=QUICK).read(archive.url("/x"), 0, 10)
+        assert not archive.requests
 
 
 def test_nobody_there():

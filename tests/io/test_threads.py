@@ -133,7 +133,7 @@ def test_a_process_ends_though_a_read_hangs(archive):
     archive.latency = LONG
     program = (
         "import sys; from builders.io import remote; remote.permit(sys.argv[1]);"
-        "remote.submit(remote.read, sys.argv[1] + '/x', 0, 10); import time; time.sleep(0.3)"
+        "remote.submit(remote.client().read, sys.argv[1] + '/x', 0, 10); import time; time.sleep(0.3)"
     )
     run = subprocess.run([sys.executable, "-c", program, archive.base], capture_output=True, timeout=LONG / 2)
     assert (run.returncode, run.stderr) == (0, b"")
