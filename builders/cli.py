@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from builders.empiar import cli as empiar
+from builders.empiar.listing import printable
 from builders.errors import PercError
 from builders.local_classes import cli as local_classes
 
@@ -26,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     empiar.add_commands(commands)
     local_classes.add_commands(commands)
     options = parser.parse_args(arguments)
-    logging.basicConfig(format="perc: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable("perc: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         return int(options.run(options))
     except PercError as err:
-        sys.stderr.write(f"perc: error: {err}\n")
+        sys.stderr.write(f"perc: error: {printable(str(err))}\n")
         return 1
     except KeyboardInterrupt as err:
         sys.stderr.write(f"perc: interrupted{': ' if err.args else ''}{err}\n")
@@ -38,3 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; Python would complain once more at exit
         return 1
+    except OSError as err:  # of this machine's: what servers and files do wrong is a PercError
+        sys.stderr.write(f"perc: error: {printable(str(err))}\n")
+        return 1
+
+
+class _Printable(logging.Formatter):
+    """Keeps what a server's text could do to a terminal out of the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))

@@ -18,6 +18,7 @@ __all__ = [
     "StalledError",
     "TruncatedError",
     "UnknownOptionError",
+    "UnreachableError",
     "UnsafeAddressError",
 ]
 
@@ -48,6 +49,10 @@ class DiskFullError(PercError, OSError):
 
 class HttpError(PercError, OSError):
     """A server answers, but not with what was asked for."""
+
+
+class UnreachableError(HttpError, ConnectionError):
+    """No connection to a server: it is down, or this machine is offline."""
 
 
 class StalledError(PercError, TimeoutError):

@@ -13,7 +13,7 @@ import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
-from builders.errors import FormatError, OptionError, TruncatedError
+from builders.errors import ChangedError, FormatError, OptionError, TruncatedError
 from builders.io import image_file, location, remote
 from builders.io.finite import FiniteWatch, count_non_finite
 from builders.io.layout import Array, Layout, decode, native_dtype
@@ -161,7 +161,11 @@ class EMImage:
                 return held  # nothing is left to do, and a stream has many
         name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() and not is_finite else None
-        pixels = _read(value, name, watch) if fetched is None else fetched.pixels()
+        try:
+            pixels = _read(value, name, watch) if fetched is None else fetched.pixels()
+        except ChangedError as err:
+            msg = f"{err}. A dataset that refers to it is made anew by load_dataset(download_mode='force_redownload')"
+            raise ChangedError(msg) from err
         if pixels.ndim not in (2, 3):
             msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
             raise FormatError(msg)

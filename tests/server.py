@@ -34,6 +34,7 @@ class Fault:
         silence: seconds before the answer.
         stall: seconds of silence after `cut` bytes, the connection open.
         drip: seconds between single bytes.
+        drip_head: the same for an answer's head, which has no end then.
         body: send this body instead.
         whole: ignore a Range and send the whole file with status 200.
     """
@@ -45,6 +46,7 @@ class Fault:
     silence: float = 0.0
     stall: float = 0.0
     drip: float = 0.0
+    drip_head: float = 0.0
     body: bytes | None = None
     whole: bool = False
 
@@ -154,6 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         archive, path = self.archive, self.path
         fault = archive.faults[path].popleft() if archive.faults[path] else Fault()
         time.sleep(fault.silence)
+        if fault.drip_head:
+            self._drip_head(fault.drip_head)
+            return
         if fault.status is not None:
             self._send(fault.status, {"Content-Type": "text/html"}, fault.body or b"<html>fault</html>", fault)
             return
@@ -206,6 +211,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.archive.bytes_sent += len(piece)
             self.wfile.write(piece)
             time.sleep(drip)
+
+    def _drip_head(self, pause: float) -> None:
+        """An answer whose head goes on and on, until the client hangs up."""
+        self.close_connection = True
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(int(300 / pause)):
+            self.wfile.write(b"x")
+            time.sleep(pause)
 
     def _hang_up(self, reset: bool) -> None:
         self.close_connection = True

@@ -19,7 +19,7 @@ builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite:
 errors: AccessError < PermissionError, ChangedError < OSError, DiskFullError < OSError, FormatError < ValueError, \
 HttpError < OSError, NotFoundError < FileNotFoundError, OptionError < ValueError, ReadError < OSError, \
 StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError, \
-UnsafeAddressError < PermissionError
+UnreachableError < ConnectionError, UnsafeAddressError < PermissionError
 local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
 seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \

@@ -1,29 +1,41 @@
 """The archive's files: folders listed, over HTTP or in a local mirror laid out as the archive is."""
 
 import hashlib
+import io
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import NoReturn
+from pathlib import Path, PurePath
+from typing import BinaryIO, NoReturn, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from tqdm.auto import tqdm
 
 from builders.empiar.catalogue import EntryInfo, entry_number, parse_api, parse_xml
 from builders.empiar.listing import Child, is_one_segment, parse_listing
-from builders.errors import AccessError, FormatError, NotFoundError, OptionError, PercError, ReadError
+from builders.errors import AccessError, FormatError, HttpError, NotFoundError, OptionError, PercError, ReadError
 from builders.io import location, remote
+from builders.io.answers import RemoteFile
 from builders.io.order import natural_key, natural_path_key
+from builders.io.ranged_file import RangedFile
 
 logger = logging.getLogger(__name__)
 
 ARCHIVE = "https://ftp.ebi.ac.uk/empiar/world_availability"
 API = "https://www.ebi.ac.uk/empiar/api"
 _ENTRIES_SHOWN = 10
+_DEEPEST = 64
+"""Folders inside one another: no deposit has as many, but a server that lists a folder in itself has them endlessly."""
+_MOST_FOLDERS = 100_000
+"""Listings that one search reads: hours of the archive's limit, and far more than any deposit has."""
+
+
+class FolderError(FormatError, IsADirectoryError):
+    """A path leads to a folder, where a file is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +64,14 @@ class Found:
         seen: how many files were looked at.
         samples: paths of a few of these.
         version: changes when any listing that was read does.
+        folders: how many folders were seen and not looked into.
     """
 
     files: tuple[ArchiveFile, ...]
     seen: int
     samples: tuple[str, ...]
     version: str
+    folders: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,22 +94,17 @@ class Archive:
     api: str | None = None
 
     def __post_init__(self) -> None:
-        base = ARCHIVE if self.base is None else os.fspath(self.base)
-        api = self.api or (API if base == ARCHIVE else None)
-        for name, url in (("archive", base), ("api", api)):
-            if url is not None and "://" in url:
-                if not location.is_remote(url):
-                    msg = f"{name} is {url!r}: expected an http or https URL{' or a folder' * (name == 'archive')}"
-                    raise OptionError(msg)
-                if url not in (ARCHIVE, API):
-                    remote.permit(url)
-        if "://" not in base:
-            base = os.path.abspath(Path(base).expanduser())  # noqa: PTH100 - resolving links would rename the files
-            if not Path(base).is_dir():
-                parent = next(p for p in Path(base).parents if p.is_dir())
-                msg = f"archive {base}: no such folder ({parent} is there): expected a mirror with ENTRY/data in it"
-                raise NotFoundError(msg)
-        object.__setattr__(self, "base", base.rstrip("/"))
+        base = ARCHIVE if self.base is None else _named("archive", self.base, "an http or https URL or a folder")
+        api = API if base == ARCHIVE else None
+        if self.api is not None:
+            api = _named("api", self.api, "an http or https URL")
+            _check_url("api", api, "an http or https URL")
+        if "://" in base:
+            _check_url("archive", base, "an http or https URL or a folder")
+        for url in (base, api):
+            if url is not None and location.is_remote(url) and url not in (ARCHIVE, API):
+                remote.permit(url)
+        object.__setattr__(self, "base", (base if "://" in base else _mirror(base)).rstrip("/"))
         object.__setattr__(self, "api", api.rstrip("/") if api else None)
 
     def locate(self, entry: str | int, path: str = "", is_folder: bool = False) -> str:
@@ -104,7 +113,7 @@ class Archive:
         Raises:
             OptionError: the path leads out of the entry.
         """
-        segments = [entry_number(entry), *segments_of(path)]
+        segments = [entry_number(entry), *segments_of(path, "path")]
         base = str(self.base)
         if not location.is_remote(base):
             return str(Path(base, *segments))
@@ -150,22 +159,67 @@ class Archive:
 
         Raises:
             NotFoundError: there is no such folder.
+            FormatError: what comes is no listing, or it is deeper inside the entry than any deposit is.
         """
         place = self.locate(entry, path, is_folder=True)
+        if len(segments_of(path)) > _DEEPEST:
+            msg = f"{place}: more than {_DEEPEST} folders inside one another: does one of them hold itself?"
+            raise FormatError(msg)
         if location.is_remote(place):
             page, file = remote.client().small(place)
             children = parse_listing(page, place)
             return children, f"{file.etag or ''} {file.modified or ''}"
         try:
             with os.scandir(place) as items:
-                children = [_local_child(item) for item in items if is_one_segment(item.name)]
+                children = _local_children(place, list(items))
         except (FileNotFoundError, NotADirectoryError) as err:
             msg = f"{place}: no such folder"
             raise NotFoundError(msg) from err
         except PermissionError as err:
             msg = f"{place}: no permission to look into it"
             raise AccessError(msg) from err
+        except OSError as err:
+            msg = f"{place}: cannot be looked into: {err.strerror}"
+            raise ReadError(msg) from err
         return sorted(children, key=lambda child: natural_key(child.name)), ""
+
+    def listing(self, entry: str | int, path: str = "") -> list[Child]:
+        """What a folder of an entry holds, in natural order.
+
+        Raises:
+            NotFoundError: there is no such folder; the message shows what is there.
+        """
+        try:
+            return self.children(entry, path)[0]
+        except NotFoundError as err:
+            self._raise_absent(entry, "/".join(segments_of(path, "path")), err)
+
+    @contextmanager
+    def file(self, entry: str | int, path: str) -> Iterator[str]:
+        """Where a file is, for reading it: should that fail because there is a folder, the error says so.
+
+        Raises:
+            FolderError: it is a folder.
+        """
+        try:
+            yield self.locate(entry, path)
+        except (FormatError, NotFoundError, HttpError) as err:
+            if not self._is_folder(entry, path):
+                raise
+            msg = f"{self.locate(entry, path)}: a folder, expected a file"
+            raise FolderError(msg) from err
+
+    def open(self, entry: str | int, path: str) -> BinaryIO:
+        """A file as a file object: seekable, and only what is read is fetched.
+
+        Raises:
+            NotFoundError: there is no such file.
+            FolderError: it is a folder.
+        """
+        with self.file(entry, path) as place:
+            if not location.is_remote(place):
+                return location.open_file(place)
+            return cast(BinaryIO, io.BufferedReader(RangedFile(version_of(place)), 64 * 1024))
 
     def find(
         self,
@@ -186,6 +240,7 @@ class Archive:
 
         Raises:
             NotFoundError: the folder does not exist; the message shows what is there.
+            FormatError: the folders do not end.
         """
         root = "/".join(segments_of(folder))
         try:
@@ -197,6 +252,7 @@ class Archive:
             listings, root = {root.rpartition("/")[0]: ([single], "")}, root.rpartition("/")[0]
         files: list[ArchiveFile] = []
         seen: list[str] = []
+        folders = 0
         digest = hashlib.sha256()
         for path in sorted(listings, key=natural_path_key):
             children, version = listings[path]
@@ -205,6 +261,7 @@ class Archive:
                 inside = f"{path}/{child.name}".lstrip("/")
                 below = inside[len(root) :].lstrip("/")
                 if child.is_folder:
+                    folders += inside not in listings
                     continue
                 seen.append(below)
                 if fits(below):
@@ -212,7 +269,7 @@ class Archive:
         files.sort(key=lambda file: natural_path_key(file.path))
         sized = _sized(files)
         digest.update(repr([(file.most, file.stamp) for file in sized]).encode("utf-8", "surrogateescape"))
-        return Found(sized, len(seen), tuple(seen[:5]), digest.hexdigest())
+        return Found(sized, len(seen), tuple(seen[:5]), digest.hexdigest(), folders)
 
     def _walk(
         self, entry: str | int, root: str, enters: Callable[[str], bool], bar: bool
@@ -230,6 +287,9 @@ class Archive:
                     path = waiting.pop(future)
                     found[path] = future.result()
                     progress.update()
+                    if len(found) > _MOST_FOLDERS:
+                        msg = f"EMPIAR-{entry_number(entry)}: more than {_MOST_FOLDERS} folders in {root!r}: choose one"
+                        raise FormatError(msg)
                     for child in found[path][0]:
                         inside = f"{path}/{child.name}".lstrip("/")
                         if child.is_folder and enters(inside[len(root) :].lstrip("/")):
@@ -239,6 +299,14 @@ class Archive:
             for future in waiting:
                 future.cancel()
         return found
+
+    def _is_folder(self, entry: str | int, path: str) -> bool:
+        """Whether a path is known to name a folder."""
+        try:
+            self.children(entry, path)
+        except PercError:
+            return False
+        return True
 
     def _single(self, entry: str | int, path: str) -> Child | None:
         """The file that a path names, when it names one instead of a folder."""
@@ -267,8 +335,31 @@ class Archive:
         raise NotFoundError(msg) from cause
 
 
-def segments_of(path: str) -> list[str]:
-    """The segments of a path inside an entry.
+def version_of(url: str) -> RemoteFile:
+    """A remote file's size and version.
+
+    Raises:
+        NotFoundError: there is none.
+        FormatError: a folder's page is sent for it.
+    """
+    file = remote.client().head(url)
+    refuse_page(file)
+    return file
+
+
+def refuse_page(file: RemoteFile) -> None:
+    """Refuse what came after a server sent us on to a folder's page: Apache gives ranges of that as of any file.
+
+    Raises:
+        FormatError: this is such a page.
+    """
+    if urlsplit(file.url).path.endswith("/"):
+        msg = f"{file.url}: a folder's page, expected a file"
+        raise FormatError(msg)
+
+
+def segments_of(path: str, name: str = "directory") -> list[str]:
+    """The segments of a path inside an entry, which messages call `name`.
 
     Raises:
         OptionError: one of them leads out of it.
@@ -279,7 +370,7 @@ def segments_of(path: str) -> list[str]:
     """
     segments = [segment for segment in str(path).split("/") if segment not in ("", ".")]
     if not all(map(is_one_segment, segments)):
-        msg = f"directory is {path!r}: expected a path inside the entry, such as 'data/particles'"
+        msg = f"{name} is {path!r}: expected a path inside the entry, such as 'data/particles'"
         raise OptionError(msg)
     return segments
 
@@ -295,14 +386,17 @@ def entry_and_path(url: str, base: str) -> tuple[str, str]:
         ('10934', 'data/a b.mrc')
     """
     prefix = f"{base.rstrip('/')}/"
-    segments = [unquote(part) for part in urlsplit(url[len(prefix) :]).path.split("/") if part]
+    below = re.split("[?#]", url.removeprefix(prefix), maxsplit=1)[0].split("/")
+    segments = [unquote(part, errors="surrogateescape") for part in below if part]
     if not url.startswith(prefix) or len(segments) < 2 or not all(map(is_one_segment, segments)):
         msg = f"{url!r}: expected the URL of a file below {base}"
         raise OptionError(msg)
     return entry_number(segments[0]), "/".join(segments[1:])
 
 
-def matcher(pattern: str | None, regex: bool, recursive: bool) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+def matcher(
+    pattern: str | PurePath | None, regex: bool, recursive: bool
+) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
     """What a pattern says: whether a file fits, and whether a folder has to be looked into, by paths below the start.
 
     Args:
@@ -312,7 +406,7 @@ def matcher(pattern: str | None, regex: bool, recursive: bool) -> tuple[Callable
         recursive: look into all folders.
 
     Raises:
-        OptionError: not a valid regular expression.
+        OptionError: not a valid regular expression, none with `regex`, or no text at all.
 
     Example:
         >>> fits, enters = matcher("**/x_?.mrc", regex=False, recursive=False)
@@ -320,13 +414,16 @@ def matcher(pattern: str | None, regex: bool, recursive: bool) -> tuple[Callable
         (True, False, True)
     """
     if pattern is None:
+        if regex:
+            msg = "regex=True needs a pattern: a regular expression for the path below the directory"
+            raise OptionError(msg)
         return _is_image, lambda folder: recursive
+    pattern = pattern.as_posix() if isinstance(pattern, PurePath) else pattern
+    if not isinstance(pattern, str):
+        msg = f"pattern is {pattern!r}: expected text, a glob or a regular expression"
+        raise OptionError(msg)
     if regex:
-        try:
-            whole = re.compile(pattern)
-        except re.error as err:
-            msg = f"pattern is {pattern!r}: not a regular expression: {err}"
-            raise OptionError(msg) from err
+        whole = _expression(pattern)
         return lambda path: whole.fullmatch(path) is not None, lambda folder: recursive
     parts = pattern.strip("/").split("/")
     whole = re.compile(_glob(pattern.strip("/")))
@@ -339,6 +436,14 @@ def matcher(pattern: str | None, regex: bool, recursive: bool) -> tuple[Callable
         return len(names) <= len(levels) and all(level.fullmatch(n) for level, n in zip(levels, names, strict=False))
 
     return lambda path: whole.fullmatch(path) is not None or _fits_name(path, parts, recursive), enters
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as err:
+        msg = f"pattern is {pattern!r}: not a regular expression: {err}"
+        raise OptionError(msg) from err
 
 
 def _fits_name(path: str, parts: list[str], recursive: bool) -> bool:
@@ -370,6 +475,72 @@ _IMAGE = re.compile(r".*\.(mrcs?|map|rec|st|ali)(\.gz|\.bz2)?", re.IGNORECASE | 
 
 def _is_image(path: str) -> bool:
     return _IMAGE.fullmatch(path) is not None
+
+
+def _named(name: str, value: object, expected: str) -> str:
+    """What an option names, as text.
+
+    Raises:
+        OptionError: nothing, or it is of a type that names nothing.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not text or not isinstance(text, str):
+        msg = f"{name} is {value!r}: expected {expected}"
+        raise OptionError(msg)
+    return text
+
+
+def _check_url(name: str, url: str, expected: str) -> None:
+    if not location.is_remote(url):
+        msg = f"{name} is {url!r}: expected {expected}"
+        raise OptionError(msg)
+
+
+def _mirror(folder: str) -> str:
+    """The absolute path of a mirror's folder.
+
+    Raises:
+        NotFoundError: it is not there.
+        OptionError: it is in the home of somebody unknown.
+    """
+    try:
+        path = os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 - resolving links would rename the files
+    except RuntimeError as err:
+        msg = f"archive is {folder!r}: {err}"
+        raise OptionError(msg) from err
+    if not _is_folder(Path(path)):
+        parent = next(p for p in Path(path).parents if _is_folder(p))
+        msg = f"archive {path}: no such folder ({parent} is there): expected a mirror with ENTRY/data in it"
+        raise NotFoundError(msg)
+    return path
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, or in a folder that nobody may look into
+        return False
+
+
+def _local_children(folder: str, items: "list[os.DirEntry[str]]") -> list[Child]:
+    """What a mirror's folder holds, but for what a server's page could not name, and links back to a folder above."""
+    named = [item for item in items if is_one_segment(item.name)]
+    children = [_local_child(item) for item in named if not _leads_back(item)]
+    if len(named) < len(items):
+        logger.warning("%s: passing over %d names that no path can hold", folder, len(items) - len(named))
+    if len(children) < len(named):
+        logger.warning("%s: passing over %d links to folders that hold it", folder, len(named) - len(children))
+    return children
+
+
+def _leads_back(item: "os.DirEntry[str]") -> bool:
+    """Whether this is a link to a folder that it is in, by whichever way: who follows it goes round in circles."""
+    try:
+        if not (item.is_symlink() and item.is_dir()):
+            return False
+        return any(os.path.samestat(item.stat(), parent.stat()) for parent in Path(item.path).parents)
+    except OSError:  # reading it will say so
+        return False
 
 
 def _local_child(item: "os.DirEntry[str]") -> Child:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 from xml.etree import ElementTree
 
@@ -70,9 +71,12 @@ class EntryInfo:
         """The image set of a name or number; None: the only one there is.
 
         Raises:
-            OptionError: there is none, or several; the message lists them.
+            OptionError: there is none, or several; the message lists them. Or `wanted` is neither.
         """
         sets = self.imagesets
+        if isinstance(wanted, bool) or not isinstance(wanted, str | Integral | None):
+            msg = f"{self.entry}: imageset is {wanted!r}: expected a name or a number, from 0"
+            raise OptionError(msg)
         if wanted is None and len(sets) == 1:
             return sets[0]
         found = [s for s in sets if wanted is not None and wanted in (s.number, str(s.number), s.name)]
@@ -154,7 +158,9 @@ def parse_xml(body: bytes, entry: str | int) -> EntryInfo:
     name = f"EMPIAR-{entry_number(entry)}"
     try:
         root = ElementTree.fromstring(body, ElementTree.XMLParser(target=_NoDocumentType()))
-    except ElementTree.ParseError as err:
+    except FormatError:
+        raise
+    except (ElementTree.ParseError, LookupError, ValueError) as err:  # the latter two: an encoding that is none
         msg = f"{name}: its XML cannot be read: {err}"
         raise FormatError(msg) from err
     if root.get("accessionCode") != name:
@@ -252,7 +258,7 @@ def _number(value: Any) -> float | None:
     """A finite number, whether it came as one or as text."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if abs(number) < float("inf") else None
 

@@ -1,15 +1,18 @@
 """`perc empiar show | search | download`."""
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
 from pathlib import Path
 
-from builders.empiar.archive import ARCHIVE, entry_and_path
+from builders.empiar.archive import Archive, entry_and_path
 from builders.empiar.catalogue import describe, entry_number
 from builders.empiar.download import Wanted, plan, save_all
 from builders.empiar.entry import Entry
-from builders.errors import NotFoundError, OptionError
+from builders.empiar.listing import printable
+from builders.errors import AccessError, NotFoundError, OptionError, PercError
 from builders.io import location
 
 logger = logging.getLogger(__name__)
@@ -49,24 +52,24 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _show(options: argparse.Namespace) -> int:
     entry = Entry(options.entry, archive=options.archive, api=options.api)
     info = entry.info
-    print(f"{info.entry}: {info.title}")
+    print(printable(f"{info.entry}: {info.title}"))
     for name, value in (("size", info.size), ("doi", info.doi), ("citation", info.citation)):
         if value:
-            print(f"{name}: {value}")
+            print(printable(f"{name}: {value}"))
     print("image sets:" if info.imagesets else "image sets: none")
     for imageset in info.imagesets:
-        print(f"  {describe(imageset)}")
+        print(printable(f"  {describe(imageset)}"))
     return 0
 
 
 def _found(options: argparse.Namespace, number: str) -> tuple[Entry, list[str]]:
     """The files that a search finds, at least one."""
     entry = Entry(number, archive=options.archive, api=options.api)
-    pattern = options.regex or options.select or "*"
+    pattern = next((given for given in (options.regex, options.select) if given is not None), "*")
     found = entry.search(pattern, options.regex is not None, options.dir, options.recursive)
     if not found.files:
         shown = f"; there are: {', '.join(found.samples)}" if found.samples else ""
-        deeper = "" if options.recursive or "**" in pattern else "; --recursive looks into folders"
+        deeper = "; --recursive looks into its folders" if found.folders else ""
         msg = f"EMPIAR-{entry.number}: none of {found.seen} files in {options.dir} fits {pattern!r}{shown}{deeper}"
         raise NotFoundError(msg)
     return entry, [file.path for file in found.files]
@@ -75,12 +78,10 @@ def _found(options: argparse.Namespace, number: str) -> tuple[Entry, list[str]]:
 def _search(options: argparse.Namespace) -> int:
     entry, paths = _found(options, options.entry)
     for path in paths:
-        print(_printable(path))
+        print(printable(path))
     if options.save_search is not None:
         text = "".join(f"{entry.url(path)}\n" for path in paths)
-        temporary = options.save_search.with_name(f".{options.save_search.name}.tmp")
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
-        temporary.replace(options.save_search)
+        _write(options.save_search, text.encode("utf-8", "surrogateescape"))
         print(f"{len(paths)} files; saved to {options.save_search}", file=sys.stderr)
     return 0
 
@@ -90,26 +91,26 @@ def _download(options: argparse.Namespace) -> int:
         msg = f"--jobs is {options.jobs}: expected 1 to 16"
         raise OptionError(msg)
     wanted = _wanted(options)
-    options.save_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        options.save_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise _refused(options.save_dir, "cannot be made a folder to save into", err) from err
     failed = save_all(wanted, options.jobs)
     for _, error in failed:
-        print(f"failed: {_printable(str(error))}", file=sys.stderr)
+        print(f"failed: {printable(str(error))}", file=sys.stderr)
     print(f"{len(wanted) - len(failed)} of {len(wanted)} files are in {options.save_dir}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def _wanted(options: argparse.Namespace) -> list[Wanted]:
     """What to save: the files of a list, or of an entry."""
-    if Path(options.source).is_file():
-        lines = Path(options.source).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-        urls = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        if not urls:
+    lines = _lines(options.source)
+    if lines is not None:
+        if not lines:
             msg = f"{options.source}: no URL in it: expected a list that --save-search wrote"
             raise NotFoundError(msg)
-        base = str(options.archive or ARCHIVE)
-        files = [_listed(url, base) for url in urls]
-        archive = Entry(files[0][0], archive=options.archive, api=options.api).archive
-        return plan(archive, files, options.save_dir)
+        archive = Archive(options.archive, options.api)
+        return plan(archive, [_listed(line, str(archive.base)) for line in lines], options.save_dir)
     try:
         number = entry_number(options.source)
     except OptionError as err:
@@ -119,17 +120,52 @@ def _wanted(options: argparse.Namespace) -> list[Wanted]:
     return plan(entry.archive, [(number, path) for path in paths], options.save_dir)
 
 
+def _lines(source: str) -> list[str] | None:
+    """The lines of a list that say something; None where there is no such file.
+
+    Only a line feed ends one: names may hold whatever else ends a line elsewhere, and spaces at their end.
+    """
+    try:
+        if not Path(source).is_file():
+            return None
+        text = Path(source).read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    except OSError as err:
+        raise _refused(Path(source), "cannot be read", err) from err
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
 def _listed(line: str, base: str) -> tuple[str, str]:
     """Entry and path that a line of a list names: a URL of the archive, or a path in a mirror."""
     if not location.is_remote(base):
-        root = str(Path(base).absolute())
-        parts = Path(line).relative_to(root).parts if Path(line).is_relative_to(root) else ()
+        parts = Path(line).relative_to(base).parts if Path(line).is_relative_to(base) else ()
         if len(parts) < 2:
-            msg = f"{line}: expected a file in the mirror {root}"
+            msg = f"{line}: expected a file in the mirror {base}"
             raise OptionError(msg)
         return entry_number(parts[0]), "/".join(parts[1:])
-    return entry_and_path(line, base)
+    return entry_and_path(line.strip(), base)
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all.
+
+    Raises:
+        AccessError: it cannot be written.
+    """
+    temporary = path.parent / f".perc-{os.getpid()}.tmp"
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(data)  # a device, such as /dev/stdout: nothing that could be replaced
+            return
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as err:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise _refused(path, "cannot be written", err) from err
+
+
+def _refused(path: Path, what: str, err: OSError) -> PercError:
+    """The error for what the system does not let us do."""
+    kind = NotFoundError if isinstance(err, FileNotFoundError) else AccessError
+    return kind(f"{path}: {what}: {err.strerror or err}")

@@ -1,23 +1,25 @@
 """Whole files: into the cache, and into a folder of the user's. What has come is kept, and gone on from."""
 
+import email.utils
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from tqdm.auto import tqdm
 
 from builders.empiar.archive import Archive, ArchiveFile, segments_of
-from builders.errors import AccessError, DiskFullError, HttpError, PercError, TruncatedError
+from builders.errors import AccessError, HttpError, PercError, TruncatedError
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
-from builders.io.cache import Cache
+from builders.io.cache import Cache, disk_error, require_room, waited_for
+from builders.io.header_store import HeaderStore
 from builders.io.threads import Pool, Stop, check
 
 _JOBS = 4
 _STOP_MESSAGE = "what has come is kept: do the same again, and it goes on where it stopped"
-_ENOSPC = 28
 _PIECE = 1024 * 1024
 _LAST_WRITES = 2.0
 """Seconds for what has come to be written; a thread that hangs in a connection is left behind."""
@@ -26,35 +28,57 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def fetch_all(files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | None) -> list[ArchiveFile]:
-    """Bring remote files into the cache, several at once, and say where they are now; local ones stay.
+def fetch_all(
+    files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | None, anew: bool = False
+) -> tuple[list[ArchiveFile], bool]:
+    """Bring remote files into the cache, several at once; local ones stay where they are.
 
-    What was there before is not asked for again, beyond its version.
+    Of what was there before, not even the version is asked for again while the listing says the same.
+
+    Args:
+        files: which.
+        folder: of the cache.
+        anew: fetch them again in any case.
+
+    Returns:
+        The files where they are now, and whether any was fetched.
 
     Raises:
         PercError: one of them fails; those that have come stay.
     """
-    cache = Cache(folder)
+    cache, store = Cache(folder), HeaderStore(folder)
     total = sum(file.most for file in files)
     progress = tqdm(desc="Downloading", total=total, unit="B", unit_scale=True, disable=None, delay=1, leave=False)
 
-    def fetch(file: ArchiveFile) -> ArchiveFile:
-        if not location.is_remote(file.location):
-            return file
-        version = remote.client().head(file.location)
-        label = version.etag or f"{version.modified} {version.size}"
+    def fetch(file: ArchiveFile) -> tuple[ArchiveFile, bool]:
+        url = file.location
+        if not location.is_remote(url):
+            return file, False
+        known = None if anew else store.version(url, file.stamp)
+        path = known and cache.find(url, _label(known))
+        if path is not None:
+            return replace(file, location=str(path)), False
+        version = remote.client().head(url)
+        before = None if anew else cache.find(url, _label(version))
 
         def pieces(offset: int) -> Iterator[bytes]:
             progress.update(offset)
-            for piece in remote.client().stream(file.location, version, offset):
+            for piece in remote.client().stream(url, version, offset):
                 progress.update(len(piece))
                 yield piece
 
-        path = cache.fetch(file.location, label, version.size, pieces)
-        return replace(file, location=str(path))
+        path = before or cache.fetch(url, _label(version), version.size, pieces, anew)
+        store.put_version(replace(version, url=url), file.stamp)
+        return replace(file, location=str(path)), before is None
 
     with progress:
-        return _each(fetch, files, _JOBS)
+        fetched = _each(fetch, files, _JOBS)
+    return [file for file, _ in fetched], any(is_new for _, is_new in fetched)
+
+
+def _label(file: RemoteFile) -> str:
+    """What tells one version of a file from others."""
+    return file.etag or f"{file.modified} {file.size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +126,7 @@ def save_all(wanted: Sequence[Wanted], jobs: int = _JOBS) -> list[tuple[Wanted, 
         except PercError as err:
             return item, err
         except OSError as err:
-            kind = DiskFullError if err.errno == _ENOSPC else AccessError
-            return item, kind(f"{item.target}: cannot be written: {err.strerror}")
+            return item, disk_error(err, item.target.parent, item.target.name)
         return None
 
     with progress:
@@ -128,28 +151,72 @@ def _each(task: Callable[[_T], _R], items: Sequence[_T], jobs: int) -> list[_R]:
 
 def _save(item: Wanted, progress: "tqdm[None]") -> None:
     """One file: a part beside its place, named for its version, moved there when it is whole."""
-    size, etag = location.size_and_etag(item.location)
+    version = _version(item.location)
     target = item.target
-    if size is None:
-        msg = f"{item.location}: the server does not tell its size"
+    if version.size is None:
+        msg = f"{item.location}: the server neither tells its size nor sends parts of it"
         raise HttpError(msg)
-    if target.is_file() and target.stat().st_size == size:
+    if _is_there(target, version):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    version = "".join(c for c in (etag or "") if c.isalnum())[:32]
-    part = target.with_name(f".{target.name[:150]}.{size:x}-{version}.part")
+    part = part_of(target, version)
+    lock = Path(f"{part}.lock")
+    with waited_for(lock, str(target)):
+        if not _is_there(target, version):
+            _write(item, version, part, progress)
+        lock.unlink(missing_ok=True)
+
+
+def _write(item: Wanted, version: RemoteFile, part: Path, progress: "tqdm[None]") -> None:
+    size = cast(int, version.size)
     done = part.stat().st_size if part.exists() else 0
+    if done > size or not (version.etag or version.modified):
+        part.unlink(missing_ok=True)
+        done = 0
+    require_room(part.parent, size - done, item.target.name)
     progress.update(done)
     with part.open("ab") as file:
-        for piece in _pieces(item.location, RemoteFile(item.location, size, etag), done):
+        for piece in _pieces(item.location, version, done):
             file.write(piece)
             progress.update(len(piece))
-    if part.stat().st_size != size:
-        came = part.stat().st_size
+        came = file.tell()
+    if came != size:
         part.unlink()
         msg = f"{item.location}: {came} bytes came, expected {size}"
         raise TruncatedError(msg)
-    part.replace(target)
+    changed = _time_of(version)
+    if changed is not None:
+        os.utime(part, (changed, changed))
+    part.replace(item.target)
+
+
+def part_of(target: Path, version: RemoteFile) -> Path:
+    """Where a version of a file is written before it is whole: a name that no other file or version has."""
+    label = f"{target.name}\0{version.size}\0{version.etag or version.modified}".encode("utf-8", "surrogateescape")
+    return target.with_name(f".{target.name[:30]}.{hashlib.sha256(label).hexdigest()[:16]}.part")
+
+
+def _version(place: str) -> RemoteFile:
+    if location.is_remote(place):
+        return remote.client().head(place)
+    size, etag = location.size_and_etag(place)
+    return RemoteFile(place, size, etag, email.utils.formatdate(Path(place).stat().st_mtime, usegmt=True))
+
+
+def _is_there(target: Path, version: RemoteFile) -> bool:
+    """Whether a file was saved before: it has the size, and is no older than what the archive holds."""
+    if not target.is_file() or target.stat().st_size != version.size:
+        return False
+    changed = _time_of(version)
+    return changed is None or int(target.stat().st_mtime) >= changed
+
+
+def _time_of(version: RemoteFile) -> int | None:
+    """Seconds of the last change, as far as the server tells it."""
+    try:
+        return int(email.utils.parsedate_to_datetime(version.modified or "").timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _pieces(place: str, version: RemoteFile, offset: int) -> Iterator[bytes]:

@@ -10,8 +10,9 @@ from typing import Any
 import datasets
 
 from builders.empiar.archive import Archive, ArchiveFile, Found, matcher, segments_of
-from builders.empiar.catalogue import ImageSet, entry_number
+from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
 from builders.empiar.download import fetch_all
+from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import ITEMS, Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader, make_shards
 from builders.errors import NotFoundError, OptionError, PercError
@@ -67,6 +68,11 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         if self.entry is None:
             msg = "empiar needs entry=NUMBER, such as entry=10943"
             raise OptionError(msg)
+        if self.data_dir is not None or self.data_files:
+            msg = (
+                f"empiar reads an entry, not data_dir={self.data_dir!r} or data_files: archive='FOLDER' names a mirror"
+            )
+            raise OptionError(msg)
         self.entry = entry_number(self.entry)
         self.dtype = check_dtype(self.dtype)
         check_choice("item", self.item, ITEMS)
@@ -76,6 +82,9 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         for flag in ("regex", "recursive", "download"):
             check_flag(flag, getattr(self, flag))
         if self.directory is not None:
+            if not isinstance(self.directory, str):
+                msg = f"directory is {self.directory!r}: expected a path inside the entry, such as 'data/particles'"
+                raise OptionError(msg)
             self.directory = "/".join(segments_of(self.directory))
         if self.regex and self.pattern is None:
             msg = "regex=True needs a pattern: a regular expression for the path below the directory"
@@ -92,9 +101,9 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             OptionError: no image set of that name, or several and none chosen.
         """
         if self.directory is None or self.imageset is not None:
-            return self._archive.info(str(self.entry)).imageset(self.imageset)
+            return self._entry_info().imageset(self.imageset)
         try:
-            sets = self._archive.info(str(self.entry)).imagesets
+            sets = self._entry_info().imagesets
         except PercError as err:
             logger.info("EMPIAR-%s: no metadata (%s): going by the directory alone", self.entry, err)
             return None
@@ -102,6 +111,10 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         deepest = max((len(s.directory) for s in covering), default=0)
         closest = [s for s in covering if len(s.directory) == deepest]
         return closest[0] if len(closest) == 1 else None
+
+    def _entry_info(self) -> EntryInfo:
+        entry, archive = str(self.entry), self._archive
+        return asked((archive.base, archive.api, entry), lambda: archive.info(entry), revived_info)
 
     @functools.cached_property
     def found(self) -> Found:
@@ -114,7 +127,8 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         if folder is None:
             assert self.chosen is not None
             folder = self.chosen.directory or "data"
-        found = self._archive.find(str(self.entry), folder, *self._matcher)
+        question = (self._archive.base, self.entry, folder, self.pattern, self.regex, self.recursive)
+        found = asked(question, lambda: self._archive.find(str(self.entry), folder, *self._matcher), revived_found)
         if not found.files:
             wanted = f"pattern {self.pattern!r}" if self.pattern is not None else "an image format that can be read"
             msg = f"EMPIAR-{self.entry}: none of {found.seen} files in {folder or 'the entry'} is of {wanted}"
@@ -147,6 +161,7 @@ class Empiar(OptionedBuilder):
     config: EmpiarConfig
 
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+        self._brought: list[ArchiveFile] | None = None
         self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
         super().__init__(cache_dir, *args, **kwargs)
 
@@ -162,31 +177,41 @@ class Empiar(OptionedBuilder):
         return datasets.DatasetInfo(features=datasets.Features(features))
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        files = list(self.config.found.files)
-        if self.config.download:
-            files = fetch_all(files, self._files_folder)
+        anew = bool(dl_manager.download_config.force_download)
+        files = list(self.config.found.files) if self._brought is None else self._brought
+        if self.config.download and self._brought is None:
+            files, _ = fetch_all(files, self._files_folder, anew)
         if dl_manager.is_streaming:
             Quarantine(self.config.quarantine).begin()
             shards = make_shards(files, self.config.item)
             return [datasets.SplitGenerator(name="train", gen_kwargs={"shards": shards})]
-        return [datasets.SplitGenerator(name="train", gen_kwargs={"images": self._usable(files)})]
+        return [datasets.SplitGenerator(name="train", gen_kwargs={"images": self._usable(files, anew)})]
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Build the index; a quarantine table is written also when the index is taken from the cache."""
+        """Build the index, or take it from the cache; its files and its table are made where they are missing."""
+        mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
+        anew = mode == datasets.DownloadMode.FORCE_REDOWNLOAD
+        if self.config.download:
+            self._brought, any_new = fetch_all(self.config.found.files, self._files_folder, anew)
+            if any_new:  # the index in the cache, if there is one, is of other files
+                kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
         self._table_written = self.config.quarantine is None
         super().download_and_prepare(*args, **kwargs)
         if not self._table_written:
-            self._usable(list(self.config.found.files))
+            self._usable(self._brought or list(self.config.found.files))
 
-    def _usable(self, files: list[ArchiveFile]) -> list[Images]:
-        """The files whose headers can be read, in order."""
+    def _usable(self, files: list[ArchiveFile], anew: bool = False) -> list[Images]:
+        """The files whose headers can be read, in order; with `anew`, none of them by what is remembered."""
         usable: list[Images] = []
         left_out = 0
         first: PercError | None = None
         table = Quarantine(self.config.quarantine)
         table.begin()
         self._table_written = True
-        looked_at = look_at_all(files, self.config.reading, HeaderStore(self._files_folder))
+        store = HeaderStore(self._files_folder)
+        if anew:
+            store.forget(file.location for file in files)
+        looked_at = look_at_all(files, self.config.reading, store)
         for file, found in zip(files, looked_at, strict=True):
             if isinstance(found, Images):
                 usable.append(found)

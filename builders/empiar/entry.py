@@ -5,7 +5,6 @@ from typing import BinaryIO
 
 from builders.empiar.archive import Archive, Found, matcher, segments_of
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
-from builders.io import location
 
 
 class Entry:
@@ -17,7 +16,7 @@ class Entry:
         api: base URL of another API for metadata.
 
     Raises:
-        OptionError: `entry` is none.
+        OptionError: `entry` is none, or `archive` or `api` names nothing.
         NotFoundError: `archive` is a folder that does not exist.
 
     Example:
@@ -68,10 +67,9 @@ class Entry:
         """Names in a folder, in natural order; those of folders end in `/`.
 
         Raises:
-            NotFoundError: there is no such folder.
+            NotFoundError: there is no such folder; the message shows what is there.
         """
-        children, _ = self.archive.children(self.number, path)
-        return [child.name + "/" * child.is_folder for child in children]
+        return [child.name + "/" * child.is_folder for child in self.archive.listing(self.number, path)]
 
     def find(
         self, pattern: str | None = None, regex: bool = False, *, directory: str = "data", recursive: bool = False
@@ -86,7 +84,7 @@ class Entry:
 
         Raises:
             NotFoundError: there is no such directory.
-            OptionError: `pattern` is no regular expression.
+            OptionError: `pattern` is no regular expression, or none is given with `regex`.
         """
         return [file.path for file in self.search(pattern, regex, directory, recursive).files]
 
@@ -106,8 +104,9 @@ class Entry:
 
         Raises:
             NotFoundError: there is no such file.
+            FolderError: it is a folder.
         """
-        return location.open_file(self.url(path))
+        return self.archive.open(self.number, path)
 
     def __repr__(self) -> str:
         return f"Entry('EMPIAR-{self.number}')"

@@ -4,11 +4,13 @@ Servers write these pages as tables or as preformatted text, and anyone can depo
 to direct children count: each is decoded once, and refused when it could lead anywhere else.
 """
 
+import html
 import logging
 import math
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from builders.errors import FormatError
@@ -18,12 +20,29 @@ logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 255
 """Bytes of a file name, as on the file systems that hold the archive."""
+_LONGEST_LINK = 2048
+"""Characters of a link to a name of that length, each of its bytes escaped, and entities besides."""
 _LONGEST_FACTS = 200
 _FACTS = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d|\d\d-[A-Z][a-z]{2}-\d{4}) \d\d:\d\d(?::\d\d)?"
     r" (?:-|(?P<number>\d{1,15}(?:\.\d{1,3})?)(?P<unit>[KMGTP]?))(?= |$)"
 )
 _MARKS = ("<html", "<!doctype html", "<table", "<pre")
+# Quotation marks hide `<` and `>`. Nothing is given back once it has matched (`*+`), and a stretch without an end is
+# taken whole or not at all: so no page, however it is made, is read more than a few times over.
+_QUOTED = r""" "[^"]*" | '[^']*' """
+_MARKUP = re.compile(
+    rf"""
+      <!--(?: -?> | .*?--!?> | .* )
+    | <(?:script|style)\b(?: .*?</(?:script|style)\s*+>? | .* )
+    | <[!?][^<>]*>
+    | <(?P<ends>/?)(?P<tag>[a-z][^\s/<>"']*+)(?P<attributes>(?: [^<>"'] | {_QUOTED} )*+)>
+    """,
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+_ATTRIBUTE = re.compile(
+    rf"""{_QUOTED} | (?P<name>[^\s/="']++)(?: \s*+=\s*+(?P<value>{_QUOTED} | [^\s"']++) )?""", re.VERBOSE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +81,10 @@ def parse_listing(page: bytes, url: str = "listing") -> list[Child]:
     if not any(mark in text[:2000].lower() for mark in _MARKS):
         msg = f"{url}: expected a directory page, got {page[:60]!r}"
         raise FormatError(msg)
-    links = _Links()
-    links.feed(text)
-    links.close()
     children: dict[str, Child] = {}
     refused = 0
-    for link, facts in links.found:
-        child = _child(link, " ".join(facts.split()))
+    for link, facts in _links(text):
+        child = _child(link, facts)
         if child is None:
             refused += not _is_expected(link)
         elif child.name not in children or child.is_folder:
@@ -78,26 +94,36 @@ def parse_listing(page: bytes, url: str = "listing") -> list[Child]:
     return sorted(children.values(), key=lambda child: natural_key(child.name))
 
 
-class _Links(HTMLParser):
-    """Collects where anchors point, and the text that stands between each one and the next."""
+def _links(page: str) -> Iterator[tuple[str, str]]:
+    """Where anchors point, and the text that stands between each one and the next, whatever the page holds."""
+    link, facts, inside, place = "", "", False, 0
+    for markup in _MARKUP.finditer(page):
+        if link and not inside and len(facts) < _LONGEST_FACTS:
+            facts += f" {_text(page[place : markup.start()])}"
+        place = markup.end()
+        if (markup["tag"] or "").lower() != "a":
+            continue
+        inside = not markup["ends"]
+        for target in _targets(markup["attributes"]) if inside else ():
+            if link:
+                yield link, " ".join(facts.split())
+            link, facts = target, ""
+    if link:
+        yield link, " ".join((facts if inside else f"{facts} {_text(page[place:])}").split())
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[tuple[str, str]] = []
-        self._inside = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self.found.extend((value, "") for name, value in attrs if name == "href" and value is not None)
-            self._inside = True
+def _targets(attributes: str) -> Iterator[str]:
+    """What an anchor's `href` says, decoded."""
+    for attribute in _ATTRIBUTE.finditer(attributes):
+        value = attribute["value"]
+        if value is not None and attribute["name"].lower() == "href":
+            value = value[1:-1] if value[0] in "\"'" else value
+            yield value if len(value) > _LONGEST_LINK else html.unescape(value)
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a":
-            self._inside = False
 
-    def handle_data(self, data: str) -> None:
-        if self.found and not self._inside and len(self.found[-1][1]) < _LONGEST_FACTS:
-            self.found[-1] = self.found[-1][0], f"{self.found[-1][1]} {data[:_LONGEST_FACTS]}"
+def _text(text: str) -> str:
+    """The first words of a text, decoded."""
+    return html.unescape(text.strip()[:_LONGEST_FACTS])
 
 
 def _is_expected(link: str) -> bool:
@@ -111,6 +137,8 @@ def _is_above(link: str) -> bool:
 
 def _child(link: str, facts: str = "") -> Child | None:
     """The direct child that a link names; None when it names anything else."""
+    if len(link) > _LONGEST_LINK:
+        return None
     try:
         parts = urlsplit(link)
     except ValueError:
@@ -118,7 +146,8 @@ def _child(link: str, facts: str = "") -> Child | None:
     if parts.scheme or parts.netloc or parts.query or parts.fragment or link.startswith(("/", "?", "#")):
         return None
     path = parts.path.removeprefix("./")  # so Apache writes a name with a colon in it
-    name = unquote_to_bytes(path.removesuffix("/")).decode("utf-8", "surrogateescape")
+    escaped = path.removesuffix("/").encode("utf-8", "surrogateescape")
+    name = unquote_to_bytes(escaped).decode("utf-8", "surrogateescape")
     if not is_one_segment(name):
         return None
     match = _FACTS.search(facts)
@@ -136,14 +165,51 @@ def _most(number: str | None, unit: str) -> int | None:
 
 
 def is_one_segment(name: str) -> bool:
-    r"""Whether a name is just one segment of a path.
+    r"""Whether a name is just one segment of a path, and what it is shown as: no control or format characters in it.
+
+    Bytes that are no text, in a name as `surrogateescape` spells them, are as good as others.
 
     Example:
         >>> is_one_segment("x_1.mrc"), is_one_segment(".."), is_one_segment("a/b"), is_one_segment("a\nb")
         (True, False, False, False)
     """
+    try:
+        length = len(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # half a character, which no file system can hold
+        return False
     return (
         name not in ("", ".", "..")
-        and len(name.encode("utf-8", "surrogateescape")) <= LONGEST_NAME
-        and not any(c in "/\\" or ord(c) < 32 or ord(c) == 127 for c in name)
+        and length <= LONGEST_NAME
+        and not any(c in "/\\" for c in name)
+        and (name.isprintable() or not any(unicodedata.category(c) in ("Cc", "Cf") for c in name))
     )
+
+
+_DEVICES = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.I | re.S
+)
+
+
+def is_portable(name: str) -> bool:
+    """Whether a file of this name can be made on Windows, too, which takes some for devices and cuts or refuses others.
+
+    Example:
+        >>> is_portable("x_1.mrc"), is_portable("nul.txt"), is_portable("a:b"), is_portable("x.")
+        (True, False, False, False)
+    """
+    return (
+        is_one_segment(name)
+        and not any(c in '<>:"|?*' for c in name)
+        and not name.endswith((".", " "))
+        and _DEVICES.fullmatch(name) is None
+    )
+
+
+def printable(text: str) -> str:
+    r"""Text as a terminal may get it: what would move its cursor, colour it or turn it around is a `?`; lines stay.
+
+    Example:
+        >>> printable("a\x1b[31m\u202eb\nc")
+        'a?[31m?b\nc'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from builders.io.answers import RemoteFile
 from builders.io.cache import default_folder
 
 Head = tuple[bytes, int | None, str]
@@ -36,9 +37,28 @@ class HeaderStore:
         with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
             for url, stamp in stamps.items():
                 row = database.execute("SELECT stamp, head, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
-                if row is not None and stamp and row[0] == stamp:
+                if row is not None and stamp and row[0] == stamp and row[1] is not None:
                     found[url] = row[1], row[2], row[3]
         return found
+
+    def version(self, url: str, stamp: str) -> RemoteFile | None:
+        """Size and ETag of a file, if they are known and its stamp is still the same."""
+        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+            row = database.execute("SELECT stamp, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
+            if row is not None and stamp and row[0] == stamp and row[1] is not None and row[2]:
+                return RemoteFile(url, row[1], row[2])
+        return None
+
+    def put_version(self, file: RemoteFile, stamp: str) -> None:
+        """Remember size and ETag of a file; its first bytes, where they are known, if they are of the same version."""
+        if not (stamp and file.etag and file.size is not None):
+            return
+        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+            row = database.execute("SELECT head, etag FROM heads WHERE url = ?", (file.url,)).fetchone()
+            head = row[0] if row is not None and row[1] == file.etag else None
+            values = file.url, stamp, head, file.size, file.etag
+            database.execute("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", values)
+            database.commit()
 
     def put(self, heads: dict[str, tuple[str, Head]]) -> None:
         """Remember heads: URL -> stamp and head."""

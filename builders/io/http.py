@@ -32,6 +32,8 @@ from builders.io.answers import (
     shown,
     spelled,
 )
+from builders.io.connections import Session
+from builders.io.deadline import deadline
 from builders.io.pace import Limit, Pace
 from builders.io.retrying import FAULTS, BrokenOff, Dripping, Patience, Retry
 from builders.io.threads import check, hung_up_by_stop, pause
@@ -81,10 +83,15 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         """Permit one more host, because the caller named it."""
         self._addresses |= {address_of(base)}
 
+    @property
+    def _longest(self) -> float:
+        """Seconds for what has to come whole: the head of an answer, or one piece of its body."""
+        return self.patience.read + self.patience.rate_window
+
     def _set_up(self) -> None:
         self._free = threading.BoundedSemaphore(self.connections)
         self._owner = os.getpid()
-        self._idle: list[requests.Session] = []
+        self._idle: list[Session] = []
         self._pace = None if self.limit is None else Pace(self.limit)
         self._limited_hosts = frozenset(address_of(base)[1] for base in self.limited)
         self._said_slow = False
@@ -254,13 +261,13 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                 response.close()
 
     @contextmanager
-    def _lent_session(self) -> Iterator[requests.Session]:
+    def _lent_session(self) -> Iterator[Session]:
         """One of this process's sessions, for one thread at a time: one in use across a fork mixes up answers."""
         if self._owner != os.getpid():
             self._set_up()
         with self._free:
             check()
-            session = self._idle.pop() if self._idle else _Session()
+            session = self._idle.pop() if self._idle else Session(self._longest)
             owner = self._owner
             try:
                 yield session
@@ -268,7 +275,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                 if owner == self._owner:
                     self._idle.append(session)
 
-    def _ask(self, session: requests.Session, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _ask(self, session: Session, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
         for _ in range(_MOST_REDIRECTS + 1):
             self._check_address(url)
             self._keep_pace(url)
@@ -315,7 +322,8 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         while expected is None or got < expected:
             wanted = _PIECE if expected is None else min(_PIECE, expected - got)
             start = time.monotonic()
-            piece: bytes = response.raw.read1(wanted, decode_content=False)
+            with deadline(self._longest, response.raw.shutdown):
+                piece: bytes = response.raw.read1(wanted, decode_content=False)
             waited += time.monotonic() - start
             if not piece:
                 if expected is None:
@@ -355,19 +363,3 @@ def _followed(url: str, target: str) -> str:
     except ValueError as err:
         msg = f"{shown(url)}: redirects to {shown(target)!r}, which is no URL"
         raise UnsafeAddressError(msg) from err
-
-
-class _Session(requests.Session):
-    """Sends no credentials that were not given to it, and leaves redirects to us."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.auth = _no_credentials
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: whoever looks at where an answer leads may stumble over it."""
-
-
-def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stands where requests would otherwise send what it finds in `.netrc`."""
-    return request

@@ -5,10 +5,12 @@ Files are opened for one read and closed again, so nothing here has to survive a
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import logging
 import os
+import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -38,6 +40,11 @@ _BZIP2_MAGIC = b"BZh"
 _PIECE = 1024 * 1024
 _DEFLATE_MOST = 1032
 """How many bytes one byte of a gzip stream can stand for at the most."""
+_MOST_TRAILING = 64 * 1024 * 1024
+"""Bytes behind the pixels of a compressed file that are inflated at the most, to get to its checksum."""
+_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
+_NO_FILE = (errno.ENXIO, errno.EOPNOTSUPP)
+"""What opening a socket, or a device that is not there, gives."""
 _warned: set[str] = set()
 
 Stream = gzip.GzipFile | bz2.BZ2File | BinaryIO
@@ -85,21 +92,18 @@ def describe_open(raw: BinaryIO, name: str, size: int | None, etag: str) -> Imag
     """What `describe` does, for a file object that can seek; `size` None leaves the size unchecked."""
     with _damage_named(name):
         stream, compressed = _decompressed(raw)
-        head = stream.read(mrc.HEADER_BYTES)
-        checked = None if compressed else size
-        header = None
-        if head.startswith(npy.MAGIC):
-            layout = npy.parse_header(head + stream.read(npy.HEADER_LIMIT - len(head)), checked, name)
-            pixel_size = None
-        else:
-            header = mrc.parse_header(head, checked, name)
-            layout, pixel_size = header.layout, header.pixel_size
+        layout, header = _parsed(stream, None if compressed else size, name)
+        if header is not None:
             _report(header.deviations, name)
+    pixel_size = None if header is None else header.pixel_size
     return ImageFile(name, layout, pixel_size, etag, compressed, header)
 
 
 def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
     """Read a whole image file, or one slice of it.
+
+    A compressed file is read on to its end, where its checksum is, unless only a slice is wanted that others follow
+    or more than 64 MiB come after the pixels.
 
     Args:
         path: an MRC-family or `.npy` file, plain, `.gz` or `.bz2`.
@@ -110,7 +114,7 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
 
     Raises:
         NotFoundError: no such file.
-        FormatError: not a readable image file, or no such slice.
+        FormatError: not a readable image file, damaged, or no such slice.
         TruncatedError: the file ends early.
     """
     file = describe(path)
@@ -121,6 +125,8 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
 def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch | None = None) -> Array:
     """Read the pixels that lie at `layout`, and nothing else of a plain file.
 
+    A compressed file is read on to its end, where its checksum is, if no other pixels come after these.
+
     Args:
         path: the file.
         layout: where the pixels lie in the decompressed file.
@@ -129,6 +135,7 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
 
     Raises:
         ChangedError: the file is not the one that was described.
+        FormatError: it is damaged.
         TruncatedError: it ends before the last pixel.
     """
     with opened(path) as raw, _damage_named(path):
@@ -140,13 +147,14 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         if isinstance(stream, gzip.GzipFile) and layout.nbytes > _DEFLATE_MOST * size:
             msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
+        whole = _parsed(stream, None, path)[0] if compressed else None
         stream.seek(layout.offset)
         pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
         if pixels.size < layout.nbytes:
             msg = f"{path}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
-        if compressed:
-            stream.read(1)  # at the end of the stream this checks its checksum
+        if whole is not None and _end(layout) >= _end(whole):
+            _read_to_checksum(stream, path)
     return layout.decode(pixels)
 
 
@@ -220,29 +228,28 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
     """Read an image file that is held in memory: what `read` does, for bytes.
 
     Raises:
-        FormatError: not a readable image file, or no such slice.
+        FormatError: not a readable image file, damaged, or no such slice.
         TruncatedError: the bytes end early.
     """
     with _damage_named(name):
         stream, compressed = _decompressed(io.BytesIO(data))
-        head = stream.read(npy.HEADER_LIMIT)
-        size = None if compressed else len(data)
-        if head.startswith(npy.MAGIC):
-            layout = npy.parse_header(head, size, name)
-        else:
-            layout = mrc.parse_header(head, size, name).layout
-        if index is not None:
-            layout = layout.slice(index, name)
+        whole, _ = _parsed(stream, None if compressed else len(data), name)
+        layout = whole if index is None else whole.slice(index, name)
         stream.seek(layout.offset)
         pixels = _read_growing(stream, layout.nbytes)
-    if pixels.size < layout.nbytes:
-        msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: truncated"
-        raise TruncatedError(msg)
+        if pixels.size < layout.nbytes:
+            msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: truncated"
+            raise TruncatedError(msg)
+        if compressed and _end(layout) >= _end(whole):
+            _read_to_checksum(stream, name)
     return layout.decode(pixels)
 
 
 def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[Array]:
     """The pixels at some layouts of a compressed file, in rising order, as they come out of it.
+
+    Before those that no others come after are given, it is read on to its end, where its checksum is: damage is known
+    by then, though not before earlier ones are given.
 
     Args:
         raw: a file object that can seek, of a compressed file.
@@ -254,17 +261,18 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
         FormatError: the stream is damaged.
     """
     with _damage_named(name):
-        stream, _ = _decompressed(raw)
+        stream, compressed = _decompressed(raw)
+        whole, _ = _parsed(stream, None, name)
     for layout in layouts:
         with _damage_named(name):
             stream.seek(layout.offset)
             pixels = _read_growing(stream, layout.nbytes)
-        if pixels.size < layout.nbytes:
-            msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
-            raise TruncatedError(msg)
+            if pixels.size < layout.nbytes:
+                msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
+                raise TruncatedError(msg)
+            if compressed and _end(layout) >= _end(whole):
+                _read_to_checksum(stream, name)
         yield layout.decode(pixels)
-    with _damage_named(name):
-        stream.read(1)  # at the end of the stream this checks its checksum
 
 
 def memory_map(file: ImageFile) -> Array:
@@ -290,7 +298,7 @@ def etag_of(status: os.stat_result) -> str:
 def opened(path: str) -> io.FileIO:
     """A file of this machine, opened; what is wrong with it is one of our errors."""
     try:
-        return io.FileIO(path)
+        raw = io.FileIO(path, opener=_open_at_once)
     except FileNotFoundError as err:
         msg = f"{path}: no such file"
         raise NotFoundError(msg) from err
@@ -301,8 +309,26 @@ def opened(path: str) -> io.FileIO:
         msg = f"{path}: no permission to read it"
         raise AccessError(msg) from err
     except (OSError, ValueError) as err:
+        if isinstance(err, OSError) and err.errno in _NO_FILE:
+            raise _no_file(path) from err
         msg = f"{path!r}: cannot be opened: {err}"
         raise ReadError(msg) from err
+    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        raw.close()
+        raise _no_file(path)
+    return raw
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for somebody to write into a pipe."""
+    try:
+        return os.open(path, flags | _AT_ONCE)
+    except BlockingIOError:  # a regular file for sure, that another process has a lease on: a file server does that
+        return os.open(path, flags)
+
+
+def _no_file(path: str) -> FormatError:
+    return FormatError(f"{path}: a pipe, a device or a socket: expected a file")
 
 
 def _decompressed(raw: BinaryIO) -> tuple[Stream, bool]:
@@ -317,6 +343,20 @@ def _decompressed(raw: BinaryIO) -> tuple[Stream, bool]:
     if magic == _BZIP2_MAGIC:
         return bz2.BZ2File(raw), True
     return raw, False
+
+
+def _parsed(stream: Stream, size: int | None, name: str) -> tuple[Layout, mrc.MrcHeader | None]:
+    """The layout at the start of a stream, and the header if it is of MRC."""
+    head = stream.read(mrc.HEADER_BYTES)
+    if head.startswith(npy.MAGIC):
+        head += stream.read(max(0, npy.header_bytes(head, name) - len(head)))
+        return npy.parse_header(head, size, name), None
+    header = mrc.parse_header(head, size, name)
+    return header.layout, header
+
+
+def _end(layout: Layout) -> int:
+    return layout.offset + layout.nbytes
 
 
 def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np.uint8]:
@@ -342,6 +382,17 @@ def _read_growing(stream: Stream, count: int) -> NDArray[np.uint8]:
     while len(data) < count and (piece := stream.read(min(_PIECE, count - len(data)))):
         data += piece
     return np.frombuffer(data, np.uint8)
+
+
+def _read_to_checksum(stream: Stream, name: str) -> None:
+    """Read what comes after the pixels, so that the decompressor checks all that it gave; not without end."""
+    done = 0
+    while done <= _MOST_TRAILING:
+        piece = stream.read(_PIECE)
+        if not piece:
+            return
+        done += len(piece)
+    logger.warning("%s: more than %d bytes after its pixels: its checksum was not looked at", name, _MOST_TRAILING)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import requests
 import urllib3
 
-from builders.errors import HttpError, PercError, StalledError, TruncatedError
+from builders.errors import HttpError, PercError, StalledError, TruncatedError, UnreachableError
 from builders.io import threads
 
 logger = logging.getLogger(__name__)
@@ -105,5 +105,5 @@ class Retry:
         if isinstance(error, _TIMEOUTS):
             return StalledError(f"{self._what}: next to nothing came in {tries}")
         if isinstance(error, requests.ConnectionError):
-            return HttpError(f"{self._what}: no connection in {tries}: {error}")
+            return UnreachableError(f"{self._what}: no connection in {tries}: {error}")
         return TruncatedError(f"{self._what}: the answer broke off, {tries}")

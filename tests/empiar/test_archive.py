@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from builders import load_dataset
 from builders.cli import main
 from builders.empiar import Entry
-from builders.empiar.archive import entry_and_path, matcher
-from builders.empiar.download import plan, save_all
-from builders.errors import AccessError, NotFoundError, OptionError
+from builders.empiar.archive import ARCHIVE, Archive, entry_and_path, matcher
+from builders.empiar.download import part_of, plan, save_all
+from builders.errors import AccessError, FormatError, NotFoundError, OptionError
+from builders.io.answers import RemoteFile
 from tests.empiar import deposit
 from tests.server import Fault, serve
 
@@ -196,9 +197,8 @@ def test_a_download_that_fails_says_which_and_goes_on_later(archive, tmp_path, c
 def test_a_download_goes_on_at_the_byte_it_stopped_at(archive, tmp_path, held):
     entry = Entry(10943, archive=archive.base)
     wanted = plan(entry.archive, [("10943", STACK)], tmp_path / "out")
-    version = archive.etag(f"/10943/{STACK}")
     size = len(archive.files[f"/10943/{STACK}"])
-    part = wanted[0].target.with_name(f".stack.mrcs.{size:x}-{''.join(c for c in version if c.isalnum())}.part")
+    part = part_of(wanted[0].target, RemoteFile(wanted[0].location, size, archive.etag(f"/10943/{STACK}")))
     part.parent.mkdir(parents=True)
     part.write_bytes(archive.files[f"/10943/{STACK}"][: size // 2])
     archive.bytes_sent = 0
@@ -247,8 +247,6 @@ def test_a_list_names_only_files_of_the_archive(archive, tmp_path, line, capsys)
 
 
 def test_recorded_lists_are_read(shared):
-    from builders.empiar.archive import ARCHIVE
-
     line = (shared / "wire" / "empiar_ftp" / "saved_search.txt").read_text().strip()
     entry, path = entry_and_path(line, ARCHIVE)
     assert entry == "10934"
@@ -270,6 +268,55 @@ def test_hostile_names_are_passed_over(archive):
     assert Entry(10943, archive=archive.base).ls() == ["ok.mrc"]
 
 
+@pytest.mark.parametrize("path", ["", "deep/er/"])
+def test_folders_without_an_end_are_an_error(archive, path):
+    for depth in range(80):
+        page = b'<html><pre><a href="x.mrc">x</a> 2021-01-05 14:22  5K <a href="sub/">s</a>'
+        archive.files[f"/10943/data/{path}{'sub/' * depth}"] = page
+    entry = Entry(10943, archive=archive.base)
+    with pytest.raises(FormatError, match=r"sub/: more than 64 folders inside one another: does one of them hold"):
+        entry.find(recursive=True, directory=f"data/{path}")
+    assert len(entry.find("sub/" * 20 + "*", directory=f"data/{path}")) == 1
+
+
+def test_folders_that_grow_in_number_are_an_error(archive, monkeypatch):
+    monkeypatch.setattr("builders.empiar.archive._MOST_FOLDERS", 20)
+    links = "".join(f'<a href="d{number}/">d</a>\n' for number in range(30))
+    archive.files["/10943/data/"] = f"<html><pre>{links}</pre>".encode()
+    for number in range(30):
+        archive.files[f"/10943/data/d{number}/"] = b"<html><pre>"
+    with pytest.raises(FormatError, match="EMPIAR-10943: more than 20 folders in 'data': choose one"):
+        Entry(10943, archive=archive.base).find(recursive=True)
+
+
+def test_links_back_to_a_folder_above_are_passed_over_with_a_counted_warning(tmp_path, held, caplog):
+    data = tmp_path / "mirror/10943/data"
+    (data / "micrographs/up").symlink_to("..")
+    (data / "micrographs/itself").symlink_to(data / "micrographs")
+    (data / "micrographs/top").symlink_to(tmp_path / "mirror")
+    (data / "micrographs/linked.mrc").symlink_to("m_1.mrc")
+    (data / "micrographs/gone").symlink_to("nothing")
+    (data / "particles/other").symlink_to("../micrographs/deep")
+    (data / "micrographs/deep/back").symlink_to("../../particles")
+    entry = Entry(10943, archive=tmp_path / "mirror")
+    assert entry.find(recursive=True) == [
+        *("data/micrographs/deep/back/stack.mrcs", "data/micrographs/deep/m #3.mrc", "data/micrographs/linked.mrc"),
+        *(f"data/micrographs/m_{n}.mrc" for n in (1, 2, 10)),
+        *("data/particles/other/m #3.mrc", "data/particles/stack.mrcs"),
+    ]
+    warnings = [record.message for record in caplog.records]
+    assert f"{data / 'micrographs'}: passing over 3 links to folders that hold it" in warnings
+    assert f"{data / 'micrographs/deep/back'}: passing over 1 links to folders that hold it" in warnings
+
+
+def test_names_that_no_path_can_hold_are_passed_over_in_a_mirror_too(tmp_path, held, caplog):
+    folder = tmp_path / "mirror/10943/data/particles"
+    for name in ("a\\b.mrc", "a\x1bb.mrc", "\u202ecrm.mrc"):
+        (folder / name).touch()
+    assert Entry(10943, archive=tmp_path / "mirror").ls("data/particles") == ["stack.mrcs"]
+    assert [r.message for r in caplog.records] == [f"{folder}: passing over 3 names that no path can hold"]
+
+
 def test_folders_are_listed_concurrently(archive, tmp_path):
     for number in range(24):
         archive.files[f"/10943/data/d{number}/"] = b'<html><pre><a href="x.mrc">x</a> 2021-01-05 14:22  5K</pre>'
@@ -286,6 +333,95 @@ def test_an_archive_that_is_no_address_is_refused(tmp_path):
         Entry(10943, archive="ftp://ftp.ebi.ac.uk/empiar")
     with pytest.raises(NotFoundError, match="no such folder"):
         Entry(10943, archive=tmp_path / "none")
+
+
+@pytest.mark.parametrize("archive", ["", 5, b"mirror", ["mirror"], True, "ftp://ftp.ebi.ac.uk/empiar"])
+def test_what_names_no_archive_is_refused(archive):
+    with pytest.raises(
+        OptionError, match=re.escape(f"archive is {archive!r}: expected an http or https URL or a folder")
+    ):
+        Archive(archive)
+
+
+@pytest.mark.parametrize("api", ["", "x", "www.ebi.ac.uk/empiar/api", "ftp://www.ebi.ac.uk", 5])
+def test_what_is_no_api_is_refused(api, tmp_path):
+    for archive in (None, str(tmp_path), "http://127.0.0.1:9"):
+        with pytest.raises(OptionError, match=re.escape(f"api is {api!r}: expected an http or https URL")):
+            Archive(archive, api)
+
+
+def test_a_mirror_is_where_it_was_named(tmp_path, monkeypatch):
+    (tmp_path / "home/mirror").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "home")
+    names = ("mirror", Path("mirror"), "~/mirror", "../home/mirror", f"{tmp_path}/home/mirror/")
+    assert {Archive(name).base for name in names} == {str(tmp_path / "home/mirror")}
+    for name in ("x" * 5000, "~nobody-of-this-name/mirror"):
+        with pytest.raises((NotFoundError, OptionError), match="archive"):
+            Archive(name)
+
+
+def test_a_folder_that_is_not_there_is_told_with_what_is(place):
+    entry = Entry(10943, archive=place)
+    for ask in (entry.ls, lambda path: entry.find(directory=path)):
+        with pytest.raises(NotFoundError, match="no folder 'data/nope'; in data there is: micrographs/, particles/"):
+            ask("data/nope")
+    with pytest.raises(NotFoundError, match=r"no folder 'nope/x'; in the entry there is: 10943\.xml, data/"):
+        entry.ls("nope/x")
+
+
+def test_a_path_that_leads_out_is_called_what_it_is(tmp_path, held):
+    entry = Entry(10943, archive=tmp_path / "mirror")
+    for ask in (entry.open, entry.ls, entry.url):
+        with pytest.raises(OptionError, match=r"path is '\.\./x': expected a path inside the entry"):
+            ask("../x")
+    with pytest.raises(OptionError, match=r"directory is '\.\./x'"):
+        entry.find(directory="../x")
+
+
+def test_what_was_not_looked_into_is_counted(place):
+    entry = Entry(10943, archive=place)
+    assert entry.search("*").folders == 2
+    assert entry.search("*", recursive=True).folders == 0
+    assert entry.search("*", directory="data/particles").folders == 0
+    assert entry.search("micrographs/*").folders == 2
+
+
+@pytest.mark.parametrize("line", ["a%FF.mrc", "a\udcff.mrc"])
+def test_undecodable_names_of_a_list_stay_what_they_are(line):
+    entry, path = entry_and_path(f"{ARCHIVE}/10943/data/{line}", ARCHIVE)
+    assert (entry, path) == ("10943", "data/a\udcff.mrc")
+    assert Entry(entry).url(path) == f"{ARCHIVE}/10943/data/a%FF.mrc"
+
+
+@given(st.text(max_size=30))
+def test_any_line_is_a_file_or_our_error(text):
+    for line in (text, f"{ARCHIVE}/{text}", f"{ARCHIVE}/10943/{text}"):
+        try:
+            entry, path = entry_and_path(line, ARCHIVE)
+        except OptionError:
+            continue
+        assert entry_and_path(Entry(entry).url(path), ARCHIVE) == (entry, path)
+
+
+@pytest.mark.parametrize("pattern", [5, ["*.mrc"], b"*.mrc", True])
+@pytest.mark.parametrize("regex", [True, False])
+def test_a_pattern_is_text(pattern, regex):
+    with pytest.raises(OptionError, match=re.escape(f"pattern is {pattern!r}: expected text")):
+        matcher(pattern, regex, recursive=False)
+
+
+def test_a_path_is_a_pattern():
+    fits, enters = matcher(Path("a") / "*.mrcs", regex=False, recursive=False)
+    assert (fits("a/x.mrcs"), fits("x.mrcs"), enters("a"), enters("b")) == (True, False, True, False)
+
+
+def test_a_regular_expression_is_given_where_one_is_announced(tmp_path, held):
+    with pytest.raises(OptionError, match="regex=True needs a pattern"):
+        Entry(10943, archive=tmp_path / "mirror").find(regex=True)
+    for pattern in ("[", "x{99999999999999999999}"):
+        with pytest.raises(OptionError, match="not a regular expression"):
+            matcher(pattern, regex=True, recursive=False)
 
 
 @given(st.lists(st.text("ab.*?[]\\/-^!", min_size=1, max_size=6), min_size=1, max_size=4).map("/".join))

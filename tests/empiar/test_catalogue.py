@@ -1,6 +1,10 @@
+import encodings
 import json
 import math
+import pkgutil
+import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +50,17 @@ def test_the_recorded_answers_agree(shared):
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [("3889", 3889), (3889, 3889), (None, None), ("", None), ("many", None), (-1, None), ("1e400", None)],
+    [
+        ("3889", 3889),
+        (3889, 3889),
+        (None, None),
+        ("", None),
+        ("many", None),
+        (-1, None),
+        ("1e400", None),
+        (10**400, None),
+        (-(10**400), None),
+    ],
 )
 def test_numbers_come_as_they_like(given, expected):
     found = parse_api(api(imageset(num_images_or_tilt_series=given)), 10001).imagesets[0]
@@ -73,13 +87,21 @@ def test_choosing_an_image_set():
     assert only.imageset(None) == only.imagesets[0]
 
 
-@pytest.mark.parametrize("wanted", [None, 7, "Nothing"])
+@pytest.mark.parametrize("wanted", [None, 7, -1, "-1", "Nothing"])
 def test_a_wrong_choice_lists_what_there_is(wanted):
     entry = parse_api(api(imageset(num_images_or_tilt_series=12), imageset(name="Movies")), 10001)
     with pytest.raises(OptionError) as caught:
         entry.imageset(wanted)
     assert "0: 'Particles' (picked particles, MRCS, 12 images) in data/p" in str(caught.value)
     assert "1: 'Movies' (picked particles, MRCS, count unknown) in data/p" in str(caught.value)
+
+
+@pytest.mark.parametrize("wanted", [True, False, 0.0, 1.0, [0], np.bool_(True)])
+def test_what_is_neither_a_name_nor_a_number_chooses_nothing(wanted):
+    entry = parse_api(api(imageset(), imageset(name="Movies")), 10001)
+    with pytest.raises(OptionError, match=re.escape(f"imageset is {wanted!r}: expected a name or a number")):
+        entry.imageset(wanted)
+    assert entry.imageset(np.int64(1)).number == 1
 
 
 def test_two_of_one_name_are_chosen_by_number():
@@ -113,6 +135,19 @@ def test_a_document_type_is_refused_in_any_encoding(body):
 def test_other_xml_is_refused(body):
     with pytest.raises(FormatError, match="EMPIAR-10001"):
         parse_xml(body, 10001)
+
+
+ENCODINGS = {module.name for module in pkgutil.iter_modules(encodings.__path__)}
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
+@pytest.mark.parametrize("encoding", sorted(ENCODINGS | {"nonsense", "utf-7", "utf-16", "utf-32", "idna"}))
+def test_an_encoding_is_known_or_our_error(encoding):
+    body = f'<?xml version="1.0" encoding="{encoding}"?><entry accessionCode="EMPIAR-10001"/>'
+    try:
+        assert parse_xml(body.encode(), 10001).entry == "EMPIAR-10001"
+    except FormatError as err:
+        assert "EMPIAR-10001" in str(err)  # noqa: PT017 - both outcomes are right
 
 
 def test_control_characters_do_not_come_through():

@@ -1,7 +1,12 @@
 """`load_dataset("empiar")` against a deposit on a loopback server and as a local mirror: the same rows from both."""
 
+import gzip
 import logging
 import multiprocessing
+import shutil
+import subprocess
+import sys
+import threading
 
 import datasets
 import numpy as np
@@ -17,13 +22,16 @@ from builders.errors import (
     AccessError,
     ChangedError,
     FormatError,
+    HttpError,
     NotFoundError,
     OptionError,
     TruncatedError,
+    UnreachableError,
     UnsafeAddressError,
 )
 from builders.features import EMImage
-from builders.io import mrc
+from builders.io import location, mrc, remote
+from builders.io.retrying import Patience
 from tests.empiar import deposit
 from tests.server import Fault, serve
 
@@ -147,6 +155,42 @@ def test_workers_see_every_row_once(archive, tmp_path, held, workers, method):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_divide_the_connections_also_map_style(archive, tmp_path, method):
+    ds = load(archive.base, tmp_path, imageset=0).with_format("torch")
+    archive.latency = 0.05
+    context = multiprocessing.get_context(method)
+    for _ in DataLoader(ds.shuffle(seed=1).select(range(96)), 24, num_workers=4, multiprocessing_context=context):
+        pass
+    assert 1 < archive.most_under_way <= 8
+
+
+def test_readers_of_a_shuffled_stream_share_what_is_under_way(tmp_path):
+    pixels = np.zeros((40, 1024, 1024), np.float32)
+    folder = tmp_path / "large" / deposit.ENTRY / "data"
+    folder.mkdir(parents=True)
+    mrc.write(folder / "stack.mrcs", pixels, 1.5, stack=True)
+    with serve() as server:
+        server.publish(tmp_path / "large")
+        stream = load(server.base, tmp_path, directory="data", streaming=True).shuffle(seed=1, buffer_size=8)
+        rows = iter(stream)
+        for _ in range(20):
+            next(rows)
+            threads = [t for t in threading.enumerate() if t.name.startswith("read-ahead")]
+            assert len(threads) <= 8 + 2 * 10
+        del rows
+        assert server.most_under_way <= 8
+
+
+def test_a_script_that_ends_in_the_middle_of_a_stream_ends_quietly(place):
+    program = (
+        "import sys; from builders import load_dataset; rows = iter(load_dataset('empiar', entry=10943, imageset=0, "
+        "archive=sys.argv[1], split='train', streaming=True)); print([next(rows)['index'] for _ in range(6)])"
+    )
+    run = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True, timeout=100)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "[0, 1, 2, 3, 4, 5]\n", "")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_read_map_style_rows(archive, tmp_path, held, method):
     ds = load(archive.base, tmp_path, imageset=0).with_format("torch")
     assert torch.equal(ds[0]["image"], torch.tensor(held[PARTICLES][0]))
@@ -238,6 +282,101 @@ def test_downloaded_files_are_read_without_the_server(archive, tmp_path, held):
     assert archive.bytes_sent < 64 * 1024
 
 
+def cached_files(tmp_path):
+    return [p for p in (tmp_path / "cache" / "perc").rglob("*") if p.is_file() and p.stat().st_size > 2**20]
+
+
+def test_what_was_downloaded_is_not_asked_for_again(archive, tmp_path, held):
+    for _ in range(2):
+        archive.requests.clear()
+        ds = load(archive.base, tmp_path, imageset=0, download=True)
+    assert not [r for r in archive.requests if r.path.endswith(".mrcs")]
+    np.testing.assert_array_equal(ds[9]["image"], held[PARTICLES][9])
+
+
+def test_a_download_is_made_anew_when_that_is_asked_for(archive, tmp_path, held):
+    load(archive.base, tmp_path, imageset=0, download=True)
+    (file,) = cached_files(tmp_path)
+    file.write_bytes(bytes(file.stat().st_size))
+    ds = load(archive.base, tmp_path, imageset=0, download=True, download_mode="force_redownload")
+    np.testing.assert_array_equal(ds[0]["image"], held[PARTICLES][0])
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_download_that_is_gone_from_the_cache_is_made_again(archive, tmp_path, held, streaming):
+    load(archive.base, tmp_path, imageset=0, download=True)
+    shutil.rmtree(tmp_path / "cache" / "perc")
+    rows = iter(load(archive.base, tmp_path, imageset=0, download=True, streaming=streaming))
+    np.testing.assert_array_equal(next(rows)["image"], held[PARTICLES][0])
+
+
+def test_a_change_that_the_listing_does_not_show_is_got_over(archive, mirror, tmp_path, held):
+    ds = load(archive.base, tmp_path, imageset=0)
+    page = archive.files["/10943/data/particles/"]
+    mrc.write(mirror / deposit.ENTRY / PARTICLES, -held[PARTICLES], 1.5, stack=True)
+    archive.publish(mirror)
+    archive.files["/10943/data/particles/"] = page
+    with pytest.raises(ChangedError, match="force_redownload"):
+        ds[0]
+    again = load(archive.base, tmp_path, imageset=0, download_mode="force_redownload")
+    np.testing.assert_array_equal(again[0]["image"], -held[PARTICLES][0])
+    mrc.write(mirror / deposit.ENTRY / PARTICLES, 2 * held[PARTICLES], 1.5, stack=True)
+    archive.publish(mirror)
+    archive.files["/10943/data/particles/"] = page
+    with pytest.raises(ChangedError):
+        next(iter(load(archive.base, tmp_path, imageset=0, streaming=True)))
+    row = next(iter(load(archive.base, tmp_path, imageset=0, streaming=True)))
+    np.testing.assert_array_equal(row["image"], 2 * held[PARTICLES][0])
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("where", [{"imageset": 0}, {"directory": "data/particles"}])
+def test_what_was_downloaded_is_there_offline(mirror, tmp_path, held, streaming, where, caplog, monkeypatch):
+    with serve() as server:
+        server.publish(mirror)
+        load(server.base, tmp_path, download=True, **where)
+        base = server.base
+    monkeypatch.setattr(remote, "_clients", {})  # its connections outlive the server's own end
+    remote.client().patience = Patience(backoff=0.001)
+    row = next(iter(load(base, tmp_path, download=True, streaming=streaming, **where)))
+    np.testing.assert_array_equal(row["image"], held[PARTICLES][0])
+    assert "cannot be reached" in caplog.text
+    with pytest.raises(UnreachableError, match="no connection"):
+        load(base, tmp_path, pattern="*.mrc", **where)
+
+
+def test_a_compressed_file_has_a_name_that_says_so(archive, tmp_path, held):
+    url = f"/{deposit.ENTRY}/{PARTICLES}"
+    archive.files[url] = gzip.compress(archive.files[url])
+    for streaming in (True, False):
+        with pytest.raises(FormatError, match=r"expected a name that ends in \.gz"):
+            list(load(archive.base, tmp_path, imageset=0, streaming=streaming))
+
+
+def test_rows_of_two_versions_are_not_read_by_one_request(archive, tmp_path, held):
+    ds = load(archive.base, tmp_path, imageset=0).cast_column("image", EMImage(decode=False))
+    first, second = ds[0]["image"], ds[1]["image"] | {"etag": '"old"'}
+    mixed = Dataset.from_list([{"image": first}, {"image": second}], features=datasets.Features({"image": EMImage()}))
+    with pytest.raises(ChangedError):
+        mixed[:]
+    np.testing.assert_array_equal(mixed[0]["image"], held[PARTICLES][0])
+
+
+def test_a_file_that_changes_between_its_header_and_its_pixels_is_noticed(archive, held, monkeypatch):
+    url = archive.url(f"/{deposit.ENTRY}/{PARTICLES}")
+    remote.permit(archive.base)
+    describe = location.describe
+
+    def changing(*args):
+        found = describe(*args)
+        archive.files[f"/{deposit.ENTRY}/{PARTICLES}"] = bytes(1024 + held[PARTICLES].nbytes)
+        return found
+
+    monkeypatch.setattr(location, "describe", changing)
+    with pytest.raises((ChangedError, HttpError)):
+        EMImage().decode_example({"path": url, "index": 0})
+
+
 def test_a_file_that_changes_is_noticed_and_the_index_made_anew(archive, mirror, tmp_path, held):
     ds = load(archive.base, tmp_path, imageset=0)
     stack = mirror / deposit.ENTRY / PARTICLES
@@ -260,7 +399,7 @@ def test_an_unchanged_entry_reuses_its_index(archive, tmp_path):
 def test_headers_are_remembered(archive, tmp_path):
     load(archive.base, tmp_path, imageset=1)
     archive.requests.clear()
-    load(archive.base, tmp_path, imageset=1, download_mode="force_redownload")
+    load(archive.base, tmp_path, imageset=1, dtype="float16")
     assert not [r for r in archive.requests if r.path.endswith(".mrc")]
 
 
@@ -409,6 +548,10 @@ def test_options_are_checked(mirror, tmp_path):
     for option, value in [("item", "frame"), ("on_error", "ignore"), ("regex", "yes"), ("dtype", "float31")]:
         with pytest.raises(OptionError, match=option):
             load(str(mirror), tmp_path, **{option: value})
+    with pytest.raises(OptionError, match="archive='FOLDER' names a mirror"):
+        load(str(mirror), tmp_path, data_dir=str(mirror))
+    with pytest.raises(OptionError, match="directory is 5"):
+        load(str(mirror), tmp_path, directory=5)
     with pytest.raises(OptionError, match="did you mean 'imageset'"):
         load(str(mirror), tmp_path, image_set=0)
     with pytest.raises(OptionError, match=r"entry is '10943/\.\./x'"):

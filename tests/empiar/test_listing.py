@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.empiar.listing import Child, is_one_segment, parse_listing
+from builders.empiar.listing import Child, is_one_segment, is_portable, parse_listing, printable
 from builders.errors import FormatError
 
 TABLE = '<html><table><tr><th><a href="?C=N;O=D">Name</a></th></tr>{}</table></html>'
@@ -54,6 +54,10 @@ HOSTILE = [
     "x" * 4000,
     "%C3%BC" * 200,
     "http://[bad",
+    "a%C2%85b",
+    "a%E2%80%AEcrm.b",
+    "&#" + "9" * 5000 + ";",
+    "&#x61;" * 400,
 ]
 
 
@@ -119,3 +123,101 @@ def test_the_recorded_pages_are_read(shared):
     by_size = parse_listing((folder / "listing_10511_data_sort_size_desc.html").read_bytes())
     assert by_name == by_size
     assert len(by_name) > 0
+
+
+@pytest.mark.parametrize(
+    "anchor",
+    [
+        '<a href="a&amp;b c.mrc">x</a>',
+        "<a href='a&amp;b c.mrc'>x</a>",
+        "<A HREF=a&amp;b%20c.mrc>x</A>",
+        '<a class=">" title="<b>" href = "a&amp;b c.mrc" >x</a>',
+        "<!-- <a href=no.mrc> --><a\nhref='a&amp;b c.mrc'\n>x</a><!-- --><script>'<a href=no.mrc>'</script>",
+        "<?xml?><![CDATA[<b>]]><img src=x.gif><a name=up><a href='a&amp;b c.mrc'>x</a> < 5 & <a",
+        "<a href='a&amp;b c.mrc'>x</a><!-- <a href=no.mrc>",
+    ],
+)
+def test_an_anchor_is_read_however_it_is_written(anchor):
+    assert [child.name for child in parse_listing(f"<html>{anchor}".encode())] == ["a&b c.mrc"]
+
+
+def test_date_and_size_stand_after_the_anchor():
+    row = "<a href=x.mrc>x 2020-01-01 10:00 1K</a>{}  <b>2021-01-05&nbsp;14:22</b>&#32; 543M  text <a href=y.mrc>y</a>"
+    for spaces in ("", " " * 300):
+        found = parse_listing(f"<html>{row.format(spaces)}".encode())
+        assert found[0] == Child("x.mrc", False, 544 * 1024**2, "2021-01-05 14:22 543M")
+        assert found[1] == Child("y.mrc", False)
+
+
+def test_bytes_that_are_no_text_stay_what_they_are():
+    for link in (b"\xff.mrc", b"%FF.mrc"):
+        assert parse_listing(b"<html><a href=" + link + b">x</a>") == [Child("\udcff.mrc", False)]
+
+
+PATTERNS = [
+    *("<a ", "<!--", "<![", "<!", "<?", "</", "</a", "<", "<aaaa", "<a   ", "<script", "<style>x</style", "<script >"),
+    *(
+        "<a href=",
+        '<a "',
+        "<a '",
+        "<a '\"",
+        '<a x="',
+        "<a href = ",
+        "<a x= ",
+        "<a href='\"",
+        "<!--->",
+        "&#9",
+        "&#",
+        " ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("start", "end"), [("<a href=x.mrc>x</a>", ""), ("<a ", "'>-->")])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_any_page_is_read_in_one_go(pattern, start, end):
+    parse_listing(f"<html>{start}{pattern * (2_000_000 // len(pattern))}{end}".encode())
+
+
+@given(st.lists(st.sampled_from([*PATTERNS, ">", '"', "'", "=", "href", "-->", "/", "x.mrc", "</a>"]), max_size=12))
+def test_any_markup_is_a_page(parts):
+    for child in parse_listing(f"<html>{''.join(parts)}".encode()):
+        assert is_one_segment(child.name)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x85b", "a\x9bb", "\u202ecrm.x", "a\u200eb", "a\xadb", "\ufeffx", "a\x7f", "\ud800"]
+)
+def test_what_a_terminal_obeys_is_no_name(name):
+    assert not is_one_segment(name)
+
+
+@pytest.mark.parametrize("name", ["\udcff.mrc", "a\u2028b", "ü 粒子.mrc", "a\xa0b", "🔬", " x ", "é.mrc"])
+def test_what_people_write_is_a_name(name):
+    assert is_one_segment(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CON", "nul.txt", "Aux.mrc.gz", "com1", "LPT9.x", "com¹.mrc", "nul .txt", "CONIN$", "conout$.a"),
+        *("a:b", "a<b", "a>b", 'a"b', "a|b", "a?b", "a*b", "a\\b", "a/b", "x.", "x ", "..", "a\nb"),
+    ],
+)
+def test_what_windows_does_not_take_is_not_portable(name):
+    assert not is_portable(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["x.mrc", "console", "nul1.txt", "com", "com10.mrc", "a.nul", ".con", " x", "ü#%&.mrc"]
+)
+def test_other_names_are_portable(name):
+    assert is_portable(name)
+
+
+@given(st.text())
+def test_what_is_printed_is_printable(text):
+    shown = printable(text)
+    assert len(shown) == len(text)
+    assert all(c.isprintable() or c == "\n" for c in shown)
+    assert printable(shown) == shown

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import subprocess
@@ -8,11 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
-from builders.errors import AccessError, DiskFullError, FormatError, TruncatedError
+from builders.errors import (
+    AccessError,
+    DiskFullError,
+    FormatError,
+    HttpError,
+    NotFoundError,
+    ReadError,
+    StalledError,
+    TruncatedError,
+)
 from builders.io import cache as cache_module
-from builders.io.cache import Cache, default_folder
+from builders.io.cache import Cache, default_folder, disk_error, require_room, waited_for
 from builders.io.http import Client, Patience
+from builders.io.threads import Stop, StoppedError
 from tests.server import Fault, serve
 
 DATA = np.random.default_rng(0).integers(0, 256, 400_000, np.uint8).tobytes()
@@ -126,6 +138,45 @@ def test_threads_that_want_one_file_make_one_download(cache):
     assert log == [0]
 
 
+def test_who_waits_for_another_writer_says_so_once_and_can_be_stopped(cache, caplog, monkeypatch):
+    caplog.set_level("INFO", "builders.io.cache")
+    monkeypatch.setattr(cache_module, "_BETWEEN_TRIES", 0.05)
+    path = cache.fetch("x", "1", len(DATA), pieces_of(DATA))
+    path.unlink()
+    stop, ended = Stop(), []
+
+    def reader():
+        with stop.over(), pytest.raises(StoppedError, match="broken off") as caught:
+            cache.fetch("x", "1", len(DATA), pieces_of(DATA))
+        ended.append(caught.value)
+
+    with FileLock(f"{path}.lock"):
+        thread = threading.Thread(target=reader, daemon=True)
+        thread.start()
+        time.sleep(0.5)
+        assert thread.is_alive()
+        stop.set()
+        thread.join(10)
+        assert len(ended) == 1
+    assert [record.getMessage() for record in caplog.records] == ["x: waits for another process that writes it"]
+    assert cache.fetch("x", "1", len(DATA), pieces_of(DATA)).read_bytes() == DATA, "who gave up holds nothing"
+
+
+def test_a_lock_is_held_once_another_lets_go_of_it_and_let_go_of_after_any_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "_BETWEEN_TRIES", 0.05)
+    place, held = str(tmp_path / "x.lock"), FileLock(str(tmp_path / "x.lock"), thread_local=False)
+    held.acquire()
+    timer = threading.Timer(0.3, held.release)
+    timer.start()
+    began = time.monotonic()
+    with contextlib.suppress(KeyError), waited_for(place, "x"):
+        assert time.monotonic() - began > 0.2
+        raise KeyError
+    timer.join()
+    with waited_for(place, "x"):
+        pass
+
+
 def test_a_full_disk_is_noticed_before(cache):
     with pytest.raises(DiskFullError, match="are free") as caught:
         cache.fetch("x", "1", 2**60, pieces_of(DATA))
@@ -146,6 +197,92 @@ def test_a_full_disk_is_noticed_during(cache):
     assert cache.fetch("x", "1", len(DATA), pieces_of(DATA)).read_bytes() == DATA
 
 
+def failing(number):
+    def pieces(offset):
+        yield DATA[offset : offset + 50_000]
+        raise OSError(number, os.strerror(number))
+
+    return pieces
+
+
+KINDS = {
+    "EACCES": AccessError,
+    "EPERM": AccessError,
+    "EROFS": AccessError,
+    "ENOSPC": DiskFullError,
+    "EDQUOT": DiskFullError,
+    "EIO": ReadError,
+    "ESTALE": ReadError,
+    "ECONNRESET": ReadError,
+    "ENOENT": ReadError,
+    "EMFILE": ReadError,
+}
+
+
+@pytest.mark.parametrize("place", ["source", "disk", "folder"])
+@pytest.mark.parametrize("name", KINDS)
+def test_every_fault_of_the_system_is_called_what_it_is(cache, monkeypatch, name, place):
+    number = getattr(errno, name)
+
+    def fail(*_args, **_kwargs):
+        raise OSError(number, os.strerror(number))
+
+    if place == "disk":
+        monkeypatch.setattr(os, "fsync", fail)
+    if place == "folder":
+        monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(OSError, match=r"^x: ") as caught:
+        cache.fetch("x", "1", len(DATA), failing(number) if place == "source" else pieces_of(DATA))
+    assert type(caught.value) is KINDS[name]
+    assert str(cache.folder) in str(caught.value)
+    assert ("cannot be written" in str(caught.value)) == (KINDS[name] is AccessError)
+    assert KINDS[name] is DiskFullError or os.strerror(number) in str(caught.value)
+
+
+def test_a_fault_without_a_number_keeps_its_words(cache):
+    def pieces(offset):
+        raise OSError("the line is cut")
+        yield b""
+
+    with pytest.raises(ReadError, match=r"cannot be stored in .*: the line is cut"):
+        cache.fetch("x", "1", len(DATA), pieces)
+
+
+@pytest.mark.parametrize("kind", [HttpError, StalledError, AccessError, NotFoundError, TruncatedError, StoppedError])
+def test_our_own_errors_pass_as_they_are(cache, kind):
+    err = kind("https://host/x: says no")
+
+    def pieces(offset):
+        raise err
+        yield b""
+
+    with pytest.raises(kind) as caught:
+        cache.fetch("x", "1", len(DATA), pieces)
+    assert caught.value is err
+    assert caught.value.__cause__ is None
+
+
+def test_room_is_for_all_that_is_to_come_and_some_more(tmp_path, monkeypatch):
+    free = cache_module._SPARE + 1000
+    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free}))
+    require_room(tmp_path, 1000, "x")
+    with pytest.raises(DiskFullError, match=r"^x: needs 1001 bytes") as caught:
+        require_room(tmp_path, 1001, "x")
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_room_in_no_folder_is_our_error(tmp_path):
+    with pytest.raises(ReadError, match=r"^x: .*absent: No such file"):
+        require_room(tmp_path / "absent", 1, "x")
+
+
+def test_an_error_of_the_disk_names_folder_and_file(tmp_path):
+    for number in map(errno.__dict__.get, KINDS):
+        err = disk_error(OSError(number, os.strerror(number)), tmp_path, "x")
+        assert str(tmp_path) in str(err)
+        assert str(err).startswith("x: ")
+
+
 @pytest.mark.parametrize("size", [len(DATA) - 1, len(DATA) + 1])
 def test_a_file_that_comes_out_at_another_size_is_none(cache, size):
     with pytest.raises(TruncatedError, match=f"expected {size}"):
@@ -158,6 +295,62 @@ def test_a_file_of_the_wrong_size_is_fetched_anew(cache):
     path.write_bytes(DATA[:-1])
     assert cache.find("x", "1") is None
     assert cache.fetch("x", "1", len(DATA), pieces_of(DATA)).read_bytes() == DATA
+
+
+def part_of(cache, key, version):
+    return cache._path(key, version).with_suffix(".part")
+
+
+def test_a_part_longer_than_the_file_begins_anew(cache):
+    part = part_of(cache, "x", "1")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"?" * (len(DATA) + 1))
+    log = []
+    assert cache.fetch("x", "1", len(DATA), pieces_of(DATA, log)).read_bytes() == DATA
+    assert log == [0]
+
+
+def test_a_part_is_gone_on_from_where_it_ends_when_it_is_opened(cache, monkeypatch):
+    part = part_of(cache, "x", "1")
+
+    def grow(*_args):
+        part.write_bytes(DATA[:30_000])
+
+    monkeypatch.setattr(cache_module, "require_room", grow)
+    log = []
+    assert cache.fetch("x", "1", len(DATA), pieces_of(DATA, log)).read_bytes() == DATA
+    assert log == [30_000]
+
+
+@pytest.mark.parametrize("there", ["nothing", "a part", "the file", "a damaged file"])
+def test_a_file_fetched_anew_is_asked_for_from_its_first_byte(cache, there):
+    part, log = part_of(cache, "x", "1"), []
+    if there in ("the file", "a damaged file"):
+        path = cache.fetch("x", "1", len(DATA), pieces_of(bytes(len(DATA))))
+        path.write_bytes(DATA[: 5 if there == "a damaged file" else None])
+    part.parent.mkdir(parents=True, exist_ok=True)
+    if there == "a part":
+        part.write_bytes(b"?" * 1000)
+    assert cache.fetch("x", "1", len(DATA), pieces_of(DATA, log), anew=True).read_bytes() == DATA
+    assert log == [0]
+    assert cache.verify("x", "1").size == len(DATA)
+    assert files(cache) == ["", ".json"]
+
+
+def test_what_is_to_be_fetched_anew_is_gone_only_once_nobody_writes_it(cache, monkeypatch):
+    monkeypatch.setattr(cache_module, "_BETWEEN_TRIES", 0.05)
+    path, stop = cache.fetch("x", "1", len(DATA), pieces_of(DATA)), Stop()
+    with FileLock(f"{path}.lock"):
+        threading.Timer(0.2, stop.set).start()
+
+        def reader():
+            with stop.over(), pytest.raises(StoppedError):
+                cache.fetch("x", "1", len(DATA), pieces_of(DATA), anew=True)
+
+        thread = threading.Thread(target=reader)
+        thread.start()
+        thread.join(10)
+    assert cache.verify("x", "1").size == len(DATA)
 
 
 def test_verify_finds_a_flipped_bit_and_takes_the_file_away(cache):
@@ -184,6 +377,53 @@ def test_a_read_only_cache_reads_and_a_miss_names_it(cache, monkeypatch):
         cache.fetch("y", "1", len(DATA), pieces_of(DATA))
     assert str(cache.folder) in str(caught.value)
     assert isinstance(caught.value, PermissionError)
+
+
+@pytest.mark.parametrize("lock_denied", [True, False])
+def test_a_file_of_the_wrong_size_in_a_read_only_cache_is_a_miss(cache, monkeypatch, lock_denied):
+    path = cache.fetch("x", "1", len(DATA), pieces_of(DATA))
+    path.write_bytes(DATA[:-1])
+
+    def denied(*_args, **_kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    if lock_denied:
+        monkeypatch.setattr(cache_module, "FileLock", denied)
+    assert cache.find("x", "1") is None
+    with pytest.raises(AccessError, match="cannot be written") as caught:
+        cache.fetch("x", "1", len(DATA), pieces_of(DATA))
+    assert str(cache.folder) in str(caught.value)
+    with pytest.raises(FormatError, match="not in the cache"):
+        cache.verify("x", "1")
+    with pytest.raises(AccessError, match="cannot be written"):
+        cache.remove("x", "1")
+
+
+def test_verify_in_a_read_only_cache_says_that_the_damaged_file_stays(cache, monkeypatch):
+    path = cache.fetch("x", "1", len(DATA), pieces_of(DATA))
+    path.write_bytes(bytes(len(DATA)))
+
+    def denied(*_args, **_kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(FormatError, match="damaged, and cannot be taken away: Read-only file system"):
+        cache.verify("x", "1")
+    assert path.exists()
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.EACCES, AccessError), (errno.EIO, ReadError)])
+def test_verify_of_what_cannot_be_read_calls_it_no_damage(cache, monkeypatch, number, kind):
+    path = cache.fetch("x", "1", len(DATA), pieces_of(DATA))
+
+    def fail(*_args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(cache_module, "_sha256", fail)
+    with pytest.raises(kind, match="cannot be read"):
+        cache.verify("x", "1")
+    assert path.exists()
 
 
 def test_remove(cache):

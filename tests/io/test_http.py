@@ -243,6 +243,16 @@ def test_a_slow_loris_is_dropped(archive, client):
     assert isinstance(StalledError(""), TimeoutError)
 
 
+@pytest.mark.parametrize("ask", [read, lambda client, archive: client.head(archive.url("/x.mrcs"))])
+def test_a_head_without_end_is_not_read_to_its_end(archive, ask):
+    archive.fail("/x.mrcs", *[Fault(drip_head=0.02)] * 9)
+    hasty = Client([archive.base], patience=Patience(read=0.3, rate_window=0.2, backoff=0.001, tries=2))
+    with pytest.raises(StalledError, match="next to nothing came in 2 tries"):
+        ask(hasty, archive)
+    archive.faults.clear()
+    assert read(hasty, archive) == DATA[1000:201_000]
+
+
 def test_a_slow_consumer_is_not_taken_for_a_slow_server(archive):
     hasty = Client([archive.base], patience=Patience(rate_window=0.05, least_bytes=10**9, backoff=0.001))
     got = []

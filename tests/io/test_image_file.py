@@ -1,12 +1,15 @@
 import bz2
 import gzip
+import io
 import os
+import socket
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, TruncatedError
+from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, PercError, ReadError, TruncatedError
 from builders.io import image_file, mrc
 from builders.io.layout import Layout
 from tests.mrc_encoder import header
@@ -51,6 +54,90 @@ def test_a_damaged_stream_is_an_error_and_never_other_pixels(tmp_path, volume, s
     path.write_bytes(data)
     with pytest.raises(FormatError, match=r"damaged\.mrc"):
         image_file.read(path)
+
+
+WAYS = {
+    "read": image_file.read,
+    "read_bytes": lambda path: image_file.read_bytes(path.read_bytes()),
+    "read_layout": lambda path: image_file.read_layout(str(path), image_file.describe(path).layout),
+    "read_open": lambda path: np.stack(read_slices_of(path, range(6))),
+}
+
+
+def read_slices_of(path, rows):
+    whole = image_file.describe(path).layout
+    with path.open("rb") as raw:
+        return list(image_file.read_open(raw, [whole.slice(row, "x") for row in rows], str(path)))
+
+
+def stored_with_a_flipped_bit(suffix, data, place):
+    """A stream whose decompressor gives one other bit and has nothing but the checksum to know it by."""
+    if suffix == ".gz":
+        stream = bytearray(gzip.compress(data, 0))
+        stream[stream.index(data[place : place + 16])] ^= 1
+        return bytes(stream)
+    stream = bytearray(bz2.compress(data))
+    stream[10] ^= 1  # in the first block's checksum, which is looked at once all of the block has come out
+    return bytes(stream)
+
+
+@pytest.mark.parametrize("trailing", [0, 1, 1000, 3 * 2**20])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_file_read_whole_is_checked_whatever_follows_its_pixels(tmp_path, volume, suffix, way, trailing):
+    mrc.write(tmp_path / "x.mrc", volume)
+    data = (tmp_path / "x.mrc").read_bytes() + bytes(trailing)
+    path = tmp_path / f"x.mrc{suffix}"
+    path.write_bytes(COMPRESS[suffix](data))
+    np.testing.assert_array_equal(WAYS[way](path), volume)
+    path.write_bytes(stored_with_a_flipped_bit(suffix, data, 1024 + 4 * 100))
+    with pytest.raises(FormatError, match="damaged"):
+        WAYS[way](path)
+
+
+@pytest.mark.parametrize("way", ["file", "bytes", "open"])
+def test_a_slice_that_others_follow_is_read_no_further_and_the_last_one_is_checked(tmp_path, volume, way):
+    mrc.write(tmp_path / "x.mrc", volume)
+    path = tmp_path / "x.mrc.gz"
+    path.write_bytes(stored_with_a_flipped_bit(".gz", (tmp_path / "x.mrc").read_bytes(), 1024 + 4 * 190))
+    read = {
+        "file": image_file.read,
+        "bytes": lambda path, index: image_file.read_bytes(path.read_bytes(), index),
+        "open": lambda path, index: read_slices_of(path, [index])[0],
+    }[way]
+    np.testing.assert_array_equal(read(path, 4), volume[4])
+    with pytest.raises(FormatError, match="damaged"):
+        read(path, 5)
+
+
+def test_a_compressed_file_that_is_one_image_is_checked_before_its_pixels_are_given(tmp_path, volume):
+    mrc.write(tmp_path / "x.mrc", volume)
+    data = (tmp_path / "x.mrc").read_bytes() + b"\0"
+    layout = mrc.parse_header(data).layout
+    images = image_file.read_open(io.BytesIO(stored_with_a_flipped_bit(".gz", data, 1500)), [layout], "x")
+    with pytest.raises(FormatError, match="damaged"):
+        next(images)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_what_follows_the_pixels_is_not_inflated_without_end(tmp_path, volume, caplog, monkeypatch, suffix, way):
+    monkeypatch.setattr(image_file, "_MOST_TRAILING", 4 * 2**20)
+    mrc.write(tmp_path / "x.mrc", volume)
+    path = tmp_path / f"bomb.mrc{suffix}"
+    path.write_bytes(COMPRESS[suffix]((tmp_path / "x.mrc").read_bytes() + bytes(64 * 2**20)))
+    read = {"bytes": 0}
+
+    class Counted(type(image_file._decompressed(io.BytesIO(path.read_bytes()))[0])):
+        def read(self, size=-1):
+            piece = super().read(size)
+            read["bytes"] += len(piece)
+            return piece
+
+    monkeypatch.setattr(gzip if suffix == ".gz" else bz2, Counted.__base__.__name__, Counted)
+    np.testing.assert_array_equal(WAYS[way](path), volume)
+    assert 4 * 2**20 < read["bytes"] < 6 * 2**20
+    assert "its checksum was not looked at" in caplog.text
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)
@@ -133,6 +220,78 @@ def test_what_is_not_there_or_not_readable(tmp_path):
         image_file.read(tmp_path)
     assert issubclass(NotFoundError, FileNotFoundError)
     assert issubclass(AccessError, PermissionError)
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    os.mkfifo(tmp_path / "x.mrc")
+    return tmp_path / "x.mrc"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes that have names here")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_file_and_is_not_waited_for(fifo):
+    for read in (image_file.read, image_file.describe):
+        with pytest.raises(FormatError, match=r"x\.mrc: a pipe, .*expected a file"):
+            read(fifo)
+    with pytest.raises(FormatError, match="expected a file"):
+        image_file.read_layout(str(fifo), Layout((4, 4), "<f4", 0))
+    with pytest.raises(FormatError, match="expected a file"):
+        next(image_file.read_slices(str(fifo), Layout((4, 4), "<f4", 0), 1))
+    image_file.will_read(str(fifo), 0, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes that have names here")
+@pytest.mark.timeout(20)
+def test_a_pipe_that_somebody_writes_into_is_no_file(fifo):
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with fifo.open("wb", 0) as writer:
+        writer.write(bytes(header(4, 4, 1, 2)) + bytes(64))
+        with pytest.raises(FormatError, match="expected a file"):
+            image_file.read(fifo)
+    os.close(reader)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").is_char_device(), reason="no devices here")
+def test_a_device_is_no_file(tmp_path):
+    (tmp_path / "x.mrc").symlink_to("/dev/zero")
+    with pytest.raises(FormatError, match="expected a file"):
+        image_file.read(tmp_path / "x.mrc")
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no sockets that have names here")
+def test_a_socket_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a socket's name must be short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("x.mrc")
+        with pytest.raises(FormatError, match="expected a file"):
+            image_file.read("x.mrc")
+
+
+def test_a_file_that_another_process_has_a_lease_on_is_waited_for(tmp_path, volume, monkeypatch):
+    mrc.write(tmp_path / "x.mrc", volume)
+    open_file = os.open
+
+    def leased(path, flags, *rest):
+        if str(path).endswith("x.mrc") and flags & os.O_NONBLOCK:
+            raise BlockingIOError
+        return open_file(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", leased)
+    np.testing.assert_array_equal(image_file.read(tmp_path / "x.mrc"), volume)
+
+
+def test_what_cannot_be_opened_leaves_nothing_open(tmp_path):
+    def count():
+        return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+
+    before = count()
+    for name in (tmp_path, tmp_path / "none", "/dev/zero", "a\0b", "x" * 5000):
+        with pytest.raises(PercError):
+            image_file.opened(str(name))
+    assert count() == before
+    with pytest.raises(ReadError, match="cannot be opened"):
+        image_file.opened("a\0b")
 
 
 def test_bytes_read_as_files_do(tmp_path, volume):

@@ -1,5 +1,8 @@
+import bz2
 import gzip
+import io
 import struct
+import tracemalloc
 from pathlib import Path
 
 import mrcfile
@@ -151,6 +154,31 @@ def test_a_header_that_lies_is_refused_before_anything_is_allocated(tmp_path, li
     (tmp_path / "liar.mrc.gz").write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(FormatError):
         image_file.read(tmp_path / "liar.mrc.gz")
+
+
+def slice_of(raw, name, index):
+    layout = image_file.describe_open(raw, name, None, "").layout
+    raw.seek(0)
+    return next(image_file.read_open(raw, [layout if index is None else layout.slice(index, name)], name))
+
+
+@pytest.mark.parametrize("index", [None, 0, 2**17 - 1])
+@pytest.mark.parametrize("way", ["file", "bytes", "open"])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress])
+def test_the_greatest_header_of_a_file_of_unknown_size_costs_no_memory(tmp_path, compress, way, index):
+    path = tmp_path / "x.mrc.gz"
+    path.write_bytes(compress(bytes(header(2**17, 2**17, 2**17, 4)) + bytes(2**20)))
+    read = {
+        "file": lambda: image_file.read(path, index),
+        "bytes": lambda: image_file.read_bytes(path.read_bytes(), index),
+        "open": lambda: slice_of(io.BytesIO(path.read_bytes()), str(path), index),
+    }[way]
+    tracemalloc.start()
+    with pytest.raises(TruncatedError):
+        read()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
 
 
 @pytest.mark.parametrize("content", [b"", b"This file is not an image", b"version https://git-lfs.github.com/spec/v1"])

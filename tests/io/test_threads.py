@@ -26,6 +26,7 @@ def begun(archive, count=1):
 
 
 HANGING = {
+    "before the answer": [Fault(silence=LONG)],
     "in a body": [Fault(cut=100_000, stall=LONG)],
     "between tries": [Fault(status=503, headers={"Retry-After": str(int(LONG))})],
     "among many tries": [Fault(cut=10)] * 200,

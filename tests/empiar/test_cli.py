@@ -1,0 +1,180 @@
+"""`perc empiar` from the command line: lists come back as they were saved, and what fails is one line."""
+
+import os
+import sys
+
+import pytest
+
+from builders.cli import main
+from builders.empiar.archive import Archive
+from tests.empiar import deposit
+from tests.server import serve
+
+ODD = ["a b .mrc ", "b\u2028c.mrc", "c%25.mrc", "d#?&.mrc", "ü.mrc", " e.mrc", "f\udcff.mrc", "g\u3000"]
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    deposit.make(tmp_path / "mirror")
+    (tmp_path / "mirror/10943/data/odd").mkdir()
+    for name in ODD:
+        (tmp_path / "mirror/10943/data/odd" / name).write_text(repr(name))
+    return tmp_path / "mirror"
+
+
+@pytest.fixture
+def run(mirror, capsys):
+    """A command's exit code, output and errors."""
+
+    def run(*arguments, archive=mirror):
+        code = main(["empiar", *map(str, arguments), "--archive", str(archive)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def check_error(result, *parts):
+    """One line says what is wrong."""
+    code, _, err = result
+    errors = err.splitlines()
+    assert code == 1
+    assert len(errors) == 1
+    assert errors[0].startswith("perc: error: ")
+    for part in parts:
+        assert part in errors[0]
+
+
+@pytest.mark.parametrize("kind", ["http", "mirror"])
+def test_a_saved_search_is_downloaded_whatever_the_names(tmp_path, mirror, run, kind):
+    if kind == "mirror":
+        check_round_trip(tmp_path, run, mirror, ODD)
+        return
+    (mirror / "10943/data/odd/f\udcff.mrc").unlink()  # the test server serves text alone
+    with serve() as server:
+        server.publish(mirror)
+        check_round_trip(tmp_path, run, server.base, [name for name in ODD if "\udcff" not in name])
+
+
+def check_round_trip(tmp_path, run, archive, names):
+    saved, out = tmp_path / "list.txt", tmp_path / "out"
+    code, shown, _ = run("search", 10943, "--dir", "data/odd", "--save-search", saved, archive=archive)
+    assert code == 0
+    assert shown.count("\n") == len(names)
+    assert saved.read_bytes().count(b"\n") == len(names)
+    saved.write_bytes(b"\xef\xbb\xbf# a comment\r\n\r\n" + saved.read_bytes().replace(b"\n", b"\r\n"))
+    assert run("download", saved, "--save-dir", out, archive=archive)[0] == 0
+    assert {path.name: path.read_text() for path in (out / "data/odd").iterdir()} == {n: repr(n) for n in names}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.txt", "mirror", "out"]
+
+
+@pytest.mark.parametrize("archive", ["../mirror", "~/mirror", "./../mirror/.", "{}/mirror/../mirror/"])
+def test_a_saved_search_of_a_mirror_is_taken_however_that_is_spelled(tmp_path, run, monkeypatch, archive):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    archive = archive.format(tmp_path)
+    search = ("search", 10943, "--dir", "data/particles", "--save-search", "list.txt")
+    assert run(*search, archive=archive)[0] == 0
+    assert run("download", "list.txt", "--save-dir", "out", archive=archive)[0] == 0
+    assert (tmp_path / "here/out/data/particles/stack.mrcs").is_file()
+
+
+@pytest.mark.parametrize("target", ["none/list.txt", "folder", "file/list.txt", "x" * 300, ".", "folder/..", ""])
+def test_a_list_that_cannot_be_written_is_told_in_one_line(tmp_path, run, monkeypatch, target):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    check_error(run("search", 10943, "--dir", "data/particles", "--save-search", target), "cannot be written")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_list_is_replaced_and_what_is_no_file_is_written_to(tmp_path, run):
+    saved, pipe = tmp_path / "list.txt", tmp_path / "pipe"
+    saved.write_text("old")
+    os.mkfifo(pipe)  # stands for a device, such as /dev/null, which must not become a file
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for target in (saved, pipe):
+            assert run("search", 10943, "--dir", "data/particles", "--save-search", target)[0] == 0
+        assert os.read(reader, 1000) == saved.read_bytes()
+    finally:
+        os.close(reader)
+    assert saved.read_text().endswith("stack.mrcs\n")
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("target", ["file", "file/deeper", "x" * 300])
+def test_a_folder_to_save_into_that_cannot_be_made_is_told_in_one_line(tmp_path, run, target):
+    (tmp_path / "file").touch()
+    result = run("download", 10943, "--dir", "data/particles", "--save-dir", tmp_path / target)
+    check_error(result, "cannot be made a folder to save into", target)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="nothing is forbidden")
+def test_what_is_forbidden_is_told_in_one_line(tmp_path, run):
+    (tmp_path / "shut").mkdir(mode=0o500)
+    (tmp_path / "list.txt").touch(mode=0o000)
+    check_error(run("search", 10943, "--dir", "data/particles", "--save-search", tmp_path / "shut/x"), "shut/x")
+    check_error(run("download", 10943, "--dir", "data/particles", "--save-dir", tmp_path / "shut/x"), "shut/x")
+    check_error(run("download", tmp_path / "list.txt", "--save-dir", tmp_path / "out"), "list.txt: cannot be read")
+
+
+def test_what_the_system_refuses_is_told_in_one_line(run, monkeypatch):
+    def refuse(*_arguments):
+        raise PermissionError(13, "Permission denied", "list.txt")
+
+    monkeypatch.setattr("builders.empiar.cli.Path.read_bytes", refuse)
+    check_error(run("download", __file__, "--save-dir", "out"), "test_cli.py: cannot be read: Permission denied")
+    monkeypatch.setattr("builders.empiar.cli.entry_number", refuse)
+    check_error(run("download", "10943", "--save-dir", "out"), "Permission denied")
+
+
+@pytest.mark.parametrize("source", ["nothing.txt", "x" * 5000, "a\0b", "folder"])
+def test_a_source_that_is_none_is_told_in_one_line(tmp_path, run, monkeypatch, source):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    check_error(run("download", source, "--save-dir", "out"))
+
+
+def test_an_empty_pattern_is_a_pattern(run):
+    check_error(run("search", 10943, "--dir", "data/particles", "--regex", ""), "none of 1 files", "fits ''")
+    check_error(run("search", 10943, "--dir", "data/particles", "--select", ""), "fits ''")
+
+
+def test_recursive_is_advised_where_there_are_folders(run):
+    for folder, advised in (("data", True), ("data/micrographs", True), ("data/particles", False)):
+        result = run("search", 10943, "--dir", folder, "--select", "*.none")
+        check_error(result, f"files in {folder} fits '*.none'")
+        assert ("; --recursive looks into its folders" in result[2]) == advised
+    assert "--recursive" not in run("search", 10943, "--select", "*.none", "--recursive")[2]
+
+
+HOSTILE = "a\x1b[31mb\x07\x85\x9b\u202ec\u200d\udcff"
+
+
+def test_no_text_of_a_server_moves_the_cursor(run, mirror, monkeypatch, tmp_path):
+    def fail(*_arguments, **_options):
+        raise OSError(f"{HOSTILE}\nour second line")
+
+    info = Archive(mirror).info(10943)
+    for name in ("title", "size", "doi", "citation"):
+        object.__setattr__(info, name, HOSTILE)
+    monkeypatch.setattr(Archive, "info", lambda *_: info)
+    code, out, err = run("show", 10943)
+    assert code == 0
+    assert printable_lines(out + err)
+    monkeypatch.setattr(Archive, "info", fail)
+    code, out, err = run("show", 10943)
+    assert code == 1
+    assert err == "perc: error: a?[31mb????c??\nour second line\n"
+    monkeypatch.undo()
+    saved = tmp_path / "list.txt"
+    saved.write_text(f"{mirror}/10943/data/{HOSTILE}\n", errors="surrogateescape")
+    code, out, err = run("download", saved, "--save-dir", tmp_path / "out")
+    assert code == 1
+    assert printable_lines(out + err)
+
+
+def printable_lines(text):
+    return all(line.isprintable() for line in text.split("\n"))

@@ -1,0 +1,123 @@
+"""Files saved into a folder of the user's: whole or not at all, whoever else saves there."""
+
+import os
+import threading
+from email.utils import formatdate
+from types import SimpleNamespace
+
+import pytest
+
+from builders.empiar.archive import Archive
+from builders.empiar.download import part_of, plan, save_all
+from builders.errors import DiskFullError
+from builders.io.answers import RemoteFile
+from tests.server import Fault, serve
+
+DATA = bytes(range(256)) * 2000
+OTHER = DATA[::-1]
+
+
+@pytest.fixture
+def archive():
+    with serve() as server:
+        yield server
+
+
+def wanted(archive, folder, *names):
+    for name in names:
+        archive.files.setdefault(f"/10943/data/{name}", DATA)
+    return plan(Archive(archive.base), [("10943", f"data/{name}") for name in names], folder)
+
+
+def downloads(archive, name="x.mrc"):
+    return [r for r in archive.requests if r.method == "GET" and r.path.endswith(name)]
+
+
+def test_of_two_who_save_one_file_one_downloads(archive, tmp_path):
+    archive.latency = 0.05
+    failed = []
+    items = wanted(archive, tmp_path, "x.mrc")
+    savers = [threading.Thread(target=lambda: failed.extend(save_all(items))) for _ in range(4)]
+    for saver in savers:
+        saver.start()
+    for saver in savers:
+        saver.join()
+    assert failed == []
+    assert (tmp_path / "data" / "x.mrc").read_bytes() == DATA
+    assert len(downloads(archive)) == 1
+    assert [p.name for p in (tmp_path / "data").iterdir()] == ["x.mrc"]
+
+
+LONG = "x" * 180
+
+
+@pytest.mark.parametrize("names", [[f"{LONG}_1.mrc", f"{LONG}_2.mrc"], ["%E5%AD%97" * 80, "%E5%AD%97" * 79]])
+def test_names_that_begin_alike_do_not_share_a_part(archive, tmp_path, names):
+    decoded = [name.replace("%E5%AD%97", "\u5b57") for name in names]
+    for name, data in zip(names, (DATA, OTHER), strict=True):
+        archive.files[f"/10943/data/{name}"] = data
+        same = Fault(headers={"ETag": '"same"'})
+        archive.fail(f"/10943/data/{name}", same, same)
+    items = plan(Archive(archive.base), [("10943", f"data/{name}") for name in decoded], tmp_path)
+    assert save_all(items) == []
+    assert [(tmp_path / "data" / name).read_bytes() for name in decoded] == [DATA, OTHER]
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": None}, {"ETag": None, "Last-Modified": None}])
+@pytest.mark.parametrize("there", [OTHER[:1000], DATA + b"more"])
+def test_a_part_of_another_version_or_of_none_is_not_gone_on_from(archive, tmp_path, headers, there):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    other = RemoteFile("", len(DATA), headers.get("ETag", '"old"'), headers.get("Last-Modified", formatdate(99)))
+    part = part_of(item.target, other)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(there)
+    archive.fail("/10943/data/x.mrc", Fault(headers=headers), Fault(headers=headers))
+    assert save_all([item]) == []
+    assert item.target.read_bytes() == DATA
+
+
+def test_a_part_that_is_too_long_begins_anew(archive, tmp_path):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    path = "/10943/data/x.mrc"
+    part = part_of(item.target, RemoteFile("", len(DATA), archive.etag(path), formatdate(0, usegmt=True)))
+    part.parent.mkdir(parents=True)
+    part.write_bytes(OTHER + b"more")
+    assert save_all([item]) == []
+    assert item.target.read_bytes() == DATA
+
+
+def test_what_is_there_is_saved_again_when_the_archive_has_a_later_one(archive, tmp_path):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    assert save_all([item]) == []
+    assert item.target.stat().st_mtime == 0  # the archive's time of change
+    assert save_all([item]) == []
+    assert len(downloads(archive)) == 1
+    archive.files["/10943/data/x.mrc"] = OTHER
+    later = Fault(headers={"Last-Modified": formatdate(1000, usegmt=True)})
+    archive.fail("/10943/data/x.mrc", later, later)
+    assert save_all([item]) == []
+    assert item.target.read_bytes() == OTHER
+
+
+def test_a_file_of_the_users_own_with_the_same_size_and_a_later_time_is_kept(archive, tmp_path):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    item.target.parent.mkdir()
+    item.target.write_bytes(DATA)
+    os.utime(item.target, (5, 5))
+    assert save_all([item]) == []
+    assert not downloads(archive)
+
+
+def test_a_disk_without_room_is_noticed_before_anything_is_fetched(archive, tmp_path, monkeypatch):
+    items = wanted(archive, tmp_path, "x.mrc")
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=10))
+    ((_, error),) = save_all(items)
+    assert isinstance(error, DiskFullError)
+    assert str(tmp_path) in str(error)
+    assert not downloads(archive)
+
+
+def test_empty_files_are_saved(archive, tmp_path):
+    archive.files["/10943/data/empty"] = b""
+    assert save_all(wanted(archive, tmp_path, "empty")) == []
+    assert (tmp_path / "data" / "empty").read_bytes() == b""
