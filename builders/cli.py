@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from builders.empiar import cli as empiar
-from builders.empiar.listing import printable
 from builders.errors import PercError
 from builders.local_classes import cli as local_classes
+from builders.terminal import printable
 
 logger = logging.getLogger(__name__)
 

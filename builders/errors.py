@@ -9,6 +9,7 @@ __all__ = [
     "AccessError",
     "ChangedError",
     "DiskFullError",
+    "FolderError",
     "FormatError",
     "HttpError",
     "NotFoundError",
@@ -25,6 +26,10 @@ __all__ = [
 
 class FormatError(PercError, ValueError):
     """The bytes are not what their name or their header says."""
+
+
+class FolderError(FormatError, IsADirectoryError):
+    """A path leads to a folder, where a file is needed."""
 
 
 class TruncatedError(FormatError, OSError):

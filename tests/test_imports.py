@@ -17,17 +17,18 @@ ALLOWED = {
     "builders.features": ["builders.io", "builders.errors"],
     "builders.options": ["builders.errors"],
     "builders.quarantine": ["builders.errors"],
+    "builders.terminal": [],
     "builders.registry": ["builders.features", "builders.io", "builders.errors", "perc_transforms.stacking"],
     "builders.local_classes": [
         *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
-        "builders.quarantine",
+        *("builders.quarantine", "builders.terminal"),
     ],
     "builders.streaming": ["builders.features"],
     "builders.empiar": [
         *("builders.empiar", "builders.features", "builders.options", "builders.streaming", "builders.io"),
-        *("builders.errors", "builders.quarantine", "perc_transforms.buffers"),
+        *("builders.errors", "builders.quarantine", "builders.terminal", "perc_transforms.buffers"),
     ],
-    "builders.cli": ["builders.empiar", "builders.local_classes", "builders.errors"],
+    "builders.cli": ["builders.empiar", "builders.local_classes", "builders.terminal", "builders.errors"],
     "builders.__main__": ["builders.cli"],
     "builders": ["builders.features", "builders.registry"],
 }

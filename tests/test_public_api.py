@@ -16,7 +16,8 @@ from builders.registry import MODULES
 API = """\
 builders: EMImage, load_dataset
 builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite: str = 'pass', id: str | None = None)
-errors: AccessError < PermissionError, ChangedError < OSError, DiskFullError < OSError, FormatError < ValueError, \
+errors: AccessError < PermissionError, ChangedError < OSError, DiskFullError < OSError, \
+FolderError < IsADirectoryError & ValueError, FormatError < ValueError, \
 HttpError < OSError, NotFoundError < FileNotFoundError, OptionError < ValueError, ReadError < OSError, \
 StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError, \
 UnreachableError < ConnectionError, UnsafeAddressError < PermissionError

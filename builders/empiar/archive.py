@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
 from urllib.parse import quote, unquote, urlsplit
 
@@ -17,7 +17,17 @@ from tqdm.auto import tqdm
 
 from builders.empiar.catalogue import EntryInfo, entry_number, parse_api, parse_xml
 from builders.empiar.listing import Child, is_one_segment, parse_listing
-from builders.errors import AccessError, FormatError, HttpError, NotFoundError, OptionError, PercError, ReadError
+from builders.empiar.mirror import children_of, mirror_folder
+from builders.errors import (
+    AccessError,
+    FolderError,
+    FormatError,
+    HttpError,
+    NotFoundError,
+    OptionError,
+    PercError,
+    ReadError,
+)
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
 from builders.io.order import natural_key, natural_path_key
@@ -32,10 +42,6 @@ _DEEPEST = 64
 """Folders inside one another: no deposit has as many, but a server that lists a folder in itself has them endlessly."""
 _MOST_FOLDERS = 100_000
 """Listings that one search reads: hours of the archive's limit, and far more than any deposit has."""
-
-
-class FolderError(FormatError, IsADirectoryError):
-    """A path leads to a folder, where a file is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class Archive:
         for url in (base, api):
             if url is not None and location.is_remote(url) and url not in (ARCHIVE, API):
                 remote.permit(url)
-        object.__setattr__(self, "base", (base if "://" in base else _mirror(base)).rstrip("/"))
+        object.__setattr__(self, "base", (base if "://" in base else mirror_folder(base)).rstrip("/"))
         object.__setattr__(self, "api", api.rstrip("/") if api else None)
 
     def locate(self, entry: str | int, path: str = "", is_folder: bool = False) -> str:
@@ -171,7 +177,7 @@ class Archive:
             return children, f"{file.etag or ''} {file.modified or ''}"
         try:
             with os.scandir(place) as items:
-                children = _local_children(place, list(items))
+                children = children_of(place, list(items))
         except (FileNotFoundError, NotADirectoryError) as err:
             msg = f"{place}: no such folder"
             raise NotFoundError(msg) from err
@@ -394,89 +400,6 @@ def entry_and_path(url: str, base: str) -> tuple[str, str]:
     return entry_number(segments[0]), "/".join(segments[1:])
 
 
-def matcher(
-    pattern: str | PurePath | None, regex: bool, recursive: bool
-) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
-    """What a pattern says: whether a file fits, and whether a folder has to be looked into, by paths below the start.
-
-    Args:
-        pattern: a glob (`*` and `?` stay in a folder, `**` crosses folders) or a regular expression for the whole
-            path; None: every format that can be read.
-        regex: which of both.
-        recursive: look into all folders.
-
-    Raises:
-        OptionError: not a valid regular expression, none with `regex`, or no text at all.
-
-    Example:
-        >>> fits, enters = matcher("**/x_?.mrc", regex=False, recursive=False)
-        >>> fits("a/b/x_1.mrc"), fits("x_10.mrc"), enters("a")
-        (True, False, True)
-    """
-    if pattern is None:
-        if regex:
-            msg = "regex=True needs a pattern: a regular expression for the path below the directory"
-            raise OptionError(msg)
-        return _is_image, lambda folder: recursive
-    pattern = pattern.as_posix() if isinstance(pattern, PurePath) else pattern
-    if not isinstance(pattern, str):
-        msg = f"pattern is {pattern!r}: expected text, a glob or a regular expression"
-        raise OptionError(msg)
-    if regex:
-        whole = _expression(pattern)
-        return lambda path: whole.fullmatch(path) is not None, lambda folder: recursive
-    parts = pattern.strip("/").split("/")
-    whole = re.compile(_glob(pattern.strip("/")))
-    levels = [re.compile(_glob(part)) for part in parts[:-1]]
-
-    def enters(folder: str) -> bool:
-        if recursive or "**" in pattern:
-            return True
-        names = folder.split("/")
-        return len(names) <= len(levels) and all(level.fullmatch(n) for level, n in zip(levels, names, strict=False))
-
-    return lambda path: whole.fullmatch(path) is not None or _fits_name(path, parts, recursive), enters
-
-
-def _expression(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as err:
-        msg = f"pattern is {pattern!r}: not a regular expression: {err}"
-        raise OptionError(msg) from err
-
-
-def _fits_name(path: str, parts: list[str], recursive: bool) -> bool:
-    """With `recursive`, a pattern without a folder in it is for the file's name, in whichever folder it is."""
-    return recursive and len(parts) == 1 and re.fullmatch(_glob(parts[0]), path.rpartition("/")[2]) is not None
-
-
-def _glob(pattern: str) -> str:
-    """A glob as a regular expression."""
-    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[!?(?:\][^\]/]*|[^\]/]+)\]|.", pattern, re.DOTALL)
-    meanings = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(meanings.get(t) or (_glob_set(t) if len(t) > 1 else re.escape(t)) for t in tokens)
-
-
-def _glob_set(token: str) -> str:
-    """A glob's set of characters; one that makes no sense, such as `[z-a]`, stands for itself."""
-    inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", token[1:-1].removeprefix("!"))
-    inside = re.sub(r"(?<![0-9A-Za-z])-|-(?![0-9A-Za-z])", r"\-", inside)
-    meaning = f"[{'^/' * token.startswith('[!')}{inside}]"
-    try:
-        re.compile(meaning)
-    except re.error:
-        return re.escape(token)
-    return meaning
-
-
-_IMAGE = re.compile(r".*\.(mrcs?|map|rec|st|ali)(\.gz|\.bz2)?", re.IGNORECASE | re.DOTALL)
-
-
-def _is_image(path: str) -> bool:
-    return _IMAGE.fullmatch(path) is not None
-
-
 def _named(name: str, value: object, expected: str) -> str:
     """What an option names, as text.
 
@@ -494,63 +417,6 @@ def _check_url(name: str, url: str, expected: str) -> None:
     if not location.is_remote(url):
         msg = f"{name} is {url!r}: expected {expected}"
         raise OptionError(msg)
-
-
-def _mirror(folder: str) -> str:
-    """The absolute path of a mirror's folder.
-
-    Raises:
-        NotFoundError: it is not there.
-        OptionError: it is in the home of somebody unknown.
-    """
-    try:
-        path = os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 - resolving links would rename the files
-    except RuntimeError as err:
-        msg = f"archive is {folder!r}: {err}"
-        raise OptionError(msg) from err
-    if not _is_folder(Path(path)):
-        parent = next(p for p in Path(path).parents if _is_folder(p))
-        msg = f"archive {path}: no such folder ({parent} is there): expected a mirror with ENTRY/data in it"
-        raise NotFoundError(msg)
-    return path
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name that is too long, or in a folder that nobody may look into
-        return False
-
-
-def _local_children(folder: str, items: "list[os.DirEntry[str]]") -> list[Child]:
-    """What a mirror's folder holds, but for what a server's page could not name, and links back to a folder above."""
-    named = [item for item in items if is_one_segment(item.name)]
-    children = [_local_child(item) for item in named if not _leads_back(item)]
-    if len(named) < len(items):
-        logger.warning("%s: passing over %d names that no path can hold", folder, len(items) - len(named))
-    if len(children) < len(named):
-        logger.warning("%s: passing over %d links to folders that hold it", folder, len(named) - len(children))
-    return children
-
-
-def _leads_back(item: "os.DirEntry[str]") -> bool:
-    """Whether this is a link to a folder that it is in, by whichever way: who follows it goes round in circles."""
-    try:
-        if not (item.is_symlink() and item.is_dir()):
-            return False
-        return any(os.path.samestat(item.stat(), parent.stat()) for parent in Path(item.path).parents)
-    except OSError:  # reading it will say so
-        return False
-
-
-def _local_child(item: "os.DirEntry[str]") -> Child:
-    try:
-        status = item.stat()
-    except OSError:  # a link to nothing: reading it will say so
-        return Child(item.name, False, 0, "gone")
-    if item.is_dir():
-        return Child(item.name, True)
-    return Child(item.name, False, status.st_size, f"{status.st_size:x}-{status.st_mtime_ns:x}")
 
 
 def _sized(files: Iterable[ArchiveFile]) -> tuple[ArchiveFile, ...]:

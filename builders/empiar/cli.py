@@ -11,9 +11,9 @@ from builders.empiar.archive import Archive, entry_and_path
 from builders.empiar.catalogue import describe, entry_number
 from builders.empiar.download import Wanted, plan, save_all
 from builders.empiar.entry import Entry
-from builders.empiar.listing import printable
 from builders.errors import AccessError, NotFoundError, OptionError, PercError
 from builders.io import location
+from builders.terminal import printable
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 from tqdm.auto import tqdm
 
 from builders.empiar.archive import Archive, ArchiveFile, segments_of
+from builders.empiar.listing import is_portable
 from builders.errors import AccessError, HttpError, PercError, TruncatedError
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
@@ -104,7 +105,11 @@ def plan(archive: Archive, files: Sequence[tuple[str, str]], folder: Path) -> li
     several = len({entry for entry, _ in files}) > 1
     wanted = []
     for entry, path in dict.fromkeys(files):
-        target = folder.joinpath(*([entry] if several else []), *segments_of(path))
+        segments = segments_of(path, "path")
+        if os.name == "nt" and not all(map(is_portable, segments)):
+            msg = f"{path}: a name in it is none on Windows: download the file by itself, elsewhere"
+            raise AccessError(msg)
+        target = folder.joinpath(*([entry] if several else []), *segments)
         if not target.resolve().is_relative_to(folder.resolve()):
             msg = f"{target}: leads out of {folder}, by a link in it"
             raise AccessError(msg)

@@ -9,9 +9,10 @@ from typing import Any
 
 import datasets
 
-from builders.empiar.archive import Archive, ArchiveFile, Found, matcher, segments_of
+from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
 from builders.empiar.download import fetch_all
+from builders.empiar.patterns import matcher
 from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import ITEMS, Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader, make_shards
@@ -86,9 +87,6 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
                 msg = f"directory is {self.directory!r}: expected a path inside the entry, such as 'data/particles'"
                 raise OptionError(msg)
             self.directory = "/".join(segments_of(self.directory))
-        if self.regex and self.pattern is None:
-            msg = "regex=True needs a pattern: a regular expression for the path below the directory"
-            raise OptionError(msg)
         self._matcher = matcher(self.pattern, self.regex, self.recursive)
         self.archive = None if self.archive is None else os.fspath(self.archive)
         self._archive = Archive(self.archive, self.api)
@@ -133,7 +131,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             wanted = f"pattern {self.pattern!r}" if self.pattern is not None else "an image format that can be read"
             msg = f"EMPIAR-{self.entry}: none of {found.seen} files in {folder or 'the entry'} is of {wanted}"
             msg += f"; there are: {', '.join(found.samples)}" if found.samples else ""
-            msg += "" if self.recursive else "; recursive=True looks into its folders"
+            msg += f"; recursive=True looks into its {found.folders} folders" if found.folders else ""
             raise NotFoundError(msg)
         return found
 

@@ -3,8 +3,9 @@
 import os
 from typing import BinaryIO
 
-from builders.empiar.archive import Archive, Found, matcher, segments_of
+from builders.empiar.archive import Archive, Found, segments_of
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
+from builders.empiar.patterns import matcher
 
 
 class Entry:

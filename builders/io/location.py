@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import FormatError, TruncatedError
+from builders.errors import FormatError, HttpError, TruncatedError
 from builders.io import image_file, remote
 from builders.io.answers import RemoteFile, known_of
 from builders.io.image_file import ImageFile
@@ -96,6 +96,7 @@ def describe(location: str, known: tuple[bytes, int | None, str] | None = None) 
 
     Raises:
         FormatError: no image file that can be read, or one whose header lies.
+        HttpError: the server does not tell the size of a plain file.
         TruncatedError: shorter than its header says.
     """
     if not is_remote(location):
@@ -109,6 +110,9 @@ def describe(location: str, known: tuple[bytes, int | None, str] | None = None) 
             return image_file.describe_open(io.BytesIO(data), location, size, etag)
         with open_version(location, size, etag) as raw:
             return image_file.describe_open(raw, location, size, etag)
+    if size is None:
+        msg = f"{location}: the server does not tell its size: what its header says cannot be checked"
+        raise HttpError(msg)
     return image_file.describe_open(io.BytesIO(data), location, size, etag)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from builders.local_classes.inspect import Report, inspect_folder
+from builders.terminal import printable
 
 _SHOWN = 20
 
@@ -45,7 +46,7 @@ def describe(report: Report) -> str:
     lines += _listed("files with NaN or infinite pixels", [f"{p}: {n} pixels" for p, n in report.non_finite.items()])
     reasons = Counter(report.skipped.values())
     lines += _listed("files passed over", [f"{count} with {reason}" for reason, count in reasons.most_common()])
-    return "\n".join(_printable(line) for line in lines)
+    return printable("\n".join(line.replace("\n", "?") for line in lines))
 
 
 def _kinds(counts: dict[str, int]) -> str:
@@ -61,8 +62,3 @@ def _listed(title: str, items: list[str]) -> list[str]:
         return []
     more = [f"  ... and {len(items) - _SHOWN} more (--json lists all)"] if len(items) > _SHOWN else []
     return ["", f"{title}: {len(items)}", *(f"  {item}" for item in items[:_SHOWN]), *more]
-
-
-def _printable(text: str) -> str:
-    """Text without control characters, which a file name can hold."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from builders import load_dataset
 from builders.cli import main
 from builders.empiar import Entry
-from builders.empiar.archive import ARCHIVE, Archive, entry_and_path, matcher
+from builders.empiar.archive import ARCHIVE, Archive, entry_and_path
 from builders.empiar.download import part_of, plan, save_all
+from builders.empiar.patterns import matcher
 from builders.errors import AccessError, FormatError, NotFoundError, OptionError
 from builders.io.answers import RemoteFile
 from tests.empiar import deposit

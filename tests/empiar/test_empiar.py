@@ -353,6 +353,14 @@ def test_a_compressed_file_has_a_name_that_says_so(archive, tmp_path, held):
             list(load(archive.base, tmp_path, imageset=0, streaming=streaming))
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_header_that_nothing_can_check_is_not_believed(archive, tmp_path, streaming):
+    url = f"/{deposit.ENTRY}/{PARTICLES}"
+    archive.fail(url, *[Fault(headers={"Content-Range": "bytes 0-1023/*"})] * 9)
+    with pytest.raises(HttpError, match="does not tell its size"):
+        list(load(archive.base, tmp_path, imageset=0, streaming=streaming))
+
+
 def test_rows_of_two_versions_are_not_read_by_one_request(archive, tmp_path, held):
     ds = load(archive.base, tmp_path, imageset=0).cast_column("image", EMImage(decode=False))
     first, second = ds[0]["image"], ds[1]["image"] | {"etag": '"old"'}

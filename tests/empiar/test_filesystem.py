@@ -8,8 +8,7 @@ from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from builders.empiar import Entry
-from builders.empiar.archive import FolderError
-from builders.errors import AccessError, FormatError, HttpError, NotFoundError, OptionError
+from builders.errors import AccessError, FolderError, FormatError, HttpError, NotFoundError, OptionError
 from builders.io import remote
 from builders.io.http import Client
 from builders.io.retrying import Patience

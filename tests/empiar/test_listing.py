@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.empiar.listing import Child, is_one_segment, is_portable, parse_listing, printable
+from builders.empiar.listing import Child, is_one_segment, is_portable, parse_listing
 from builders.errors import FormatError
+from builders.terminal import printable
 
 TABLE = '<html><table><tr><th><a href="?C=N;O=D">Name</a></th></tr>{}</table></html>'
 PRE = '<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">\n<pre><a href="?C=M;O=A">Last modified</a><hr>{}</pre>'

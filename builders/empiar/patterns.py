@@ -1,0 +1,90 @@
+"""Globs and regular expressions for the paths of an entry's files: which files fit, which folders to look into."""
+
+import re
+from collections.abc import Callable
+from pathlib import PurePath
+
+from builders.errors import OptionError
+
+
+def matcher(
+    pattern: str | PurePath | None, regex: bool, recursive: bool
+) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+    """What a pattern says: whether a file fits, and whether a folder has to be looked into, by paths below the start.
+
+    Args:
+        pattern: a glob (`*` and `?` stay in a folder, `**` crosses folders) or a regular expression for the whole
+            path; None: every format that can be read.
+        regex: which of both.
+        recursive: look into all folders.
+
+    Raises:
+        OptionError: not a valid regular expression, none with `regex`, or no text at all.
+
+    Example:
+        >>> fits, enters = matcher("**/x_?.mrc", regex=False, recursive=False)
+        >>> fits("a/b/x_1.mrc"), fits("x_10.mrc"), enters("a")
+        (True, False, True)
+    """
+    if pattern is None:
+        if regex:
+            msg = "regex=True needs a pattern: a regular expression for the path below the directory"
+            raise OptionError(msg)
+        return _is_image, lambda folder: recursive
+    pattern = pattern.as_posix() if isinstance(pattern, PurePath) else pattern
+    if not isinstance(pattern, str):
+        msg = f"pattern is {pattern!r}: expected text, a glob or a regular expression"
+        raise OptionError(msg)
+    if regex:
+        whole = _expression(pattern)
+        return lambda path: whole.fullmatch(path) is not None, lambda folder: recursive
+    parts = pattern.strip("/").split("/")
+    whole = re.compile(_glob(pattern.strip("/")))
+    levels = [re.compile(_glob(part)) for part in parts[:-1]]
+
+    def enters(folder: str) -> bool:
+        if recursive or "**" in pattern:
+            return True
+        names = folder.split("/")
+        return len(names) <= len(levels) and all(level.fullmatch(n) for level, n in zip(levels, names, strict=False))
+
+    return lambda path: whole.fullmatch(path) is not None or _fits_name(path, parts, recursive), enters
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as err:
+        msg = f"pattern is {pattern!r}: not a regular expression: {err}"
+        raise OptionError(msg) from err
+
+
+def _fits_name(path: str, parts: list[str], recursive: bool) -> bool:
+    """With `recursive`, a pattern without a folder in it is for the file's name, in whichever folder it is."""
+    return recursive and len(parts) == 1 and re.fullmatch(_glob(parts[0]), path.rpartition("/")[2]) is not None
+
+
+def _glob(pattern: str) -> str:
+    """A glob as a regular expression."""
+    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[!?(?:\][^\]/]*|[^\]/]+)\]|.", pattern, re.DOTALL)
+    meanings = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(meanings.get(t) or (_glob_set(t) if len(t) > 1 else re.escape(t)) for t in tokens)
+
+
+def _glob_set(token: str) -> str:
+    """A glob's set of characters; one that makes no sense, such as `[z-a]`, stands for itself."""
+    inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", token[1:-1].removeprefix("!"))
+    inside = re.sub(r"(?<![0-9A-Za-z])-|-(?![0-9A-Za-z])", r"\-", inside)
+    meaning = f"[{'^/' * token.startswith('[!')}{inside}]"
+    try:
+        re.compile(meaning)
+    except re.error:
+        return re.escape(token)
+    return meaning
+
+
+_IMAGE = re.compile(r".*\.(mrcs?|map|rec|st|ali)(\.gz|\.bz2)?", re.IGNORECASE | re.DOTALL)
+
+
+def _is_image(path: str) -> bool:
+    return _IMAGE.fullmatch(path) is not None
