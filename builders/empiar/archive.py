@@ -27,6 +27,8 @@ from builders.errors import (
     OptionError,
     PercError,
     ReadError,
+    StalledError,
+    UnreachableError,
 )
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
@@ -145,6 +147,9 @@ class Archive:
         except PercError as err:
             causes.append(err)
         reasons = "; ".join(map(str, causes))
+        if all(isinstance(err, UnreachableError | StalledError) for err in causes):
+            msg = f"EMPIAR-{number}: its metadata cannot be reached (directory=... needs none): {reasons}"
+            raise UnreachableError(msg) from causes[-1]
         if any(isinstance(err, AccessError) for err in causes):
             msg = f"EMPIAR-{number}: access is refused: is it released, or are there too many requests? {reasons}"
             raise AccessError(msg) from causes[-1]
@@ -332,6 +337,8 @@ class Archive:
                 children, _ = self.children(entry, parent)
             except NotFoundError:
                 continue
+            except PercError:
+                break
             names = [child.name + "/" * child.is_folder for child in children]
             more = f" and {len(names) - _ENTRIES_SHOWN} more" if len(names) > _ENTRIES_SHOWN else ""
             shown = ", ".join(names[:_ENTRIES_SHOWN]) + more if names else "nothing"

@@ -1,6 +1,8 @@
 """Whole files: into the cache, and into a folder of the user's. What has come is kept, and gone on from."""
 
+import contextlib
 import email.utils
+import glob
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,8 @@ from builders.io.threads import Pool, Stop, check
 _JOBS = 4
 _STOP_MESSAGE = "what has come is kept: do the same again, and it goes on where it stopped"
 _PIECE = 1024 * 1024
+_COARSE = 2.0
+"""Seconds that a disk may round times to."""
 _LAST_WRITES = 2.0
 """Seconds for what has come to be written; a thread that hangs in a connection is left behind."""
 
@@ -169,7 +173,8 @@ def _save(item: Wanted, progress: "tqdm[None]") -> None:
     with waited_for(lock, str(target)):
         if not _is_there(target, version):
             _write(item, version, part, progress)
-        lock.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it is of no use any more; another process may hold it
+        lock.unlink()
 
 
 def _write(item: Wanted, version: RemoteFile, part: Path, progress: "tqdm[None]") -> None:
@@ -191,14 +196,22 @@ def _write(item: Wanted, version: RemoteFile, part: Path, progress: "tqdm[None]"
         raise TruncatedError(msg)
     changed = _time_of(version)
     if changed is not None:
-        os.utime(part, (changed, changed))
+        with contextlib.suppress(OSError, OverflowError):  # some disks do not let one: then it is of now
+            os.utime(part, (changed, changed))
     part.replace(item.target)
+    for older in part.parent.glob(f"{glob.escape(part.name.rsplit('.', 2)[0])}.*.part*"):
+        with contextlib.suppress(OSError):
+            older.unlink()
 
 
 def part_of(target: Path, version: RemoteFile) -> Path:
     """Where a version of a file is written before it is whole: a name that no other file or version has."""
-    label = f"{target.name}\0{version.size}\0{version.etag or version.modified}".encode("utf-8", "surrogateescape")
-    return target.with_name(f".{target.name[:30]}.{hashlib.sha256(label).hexdigest()[:16]}.part")
+    name, label = _digest(target.name), _digest(f"{version.size} {version.etag or version.modified}")
+    return target.with_name(f".{target.name[:30]}.{name}.{label}.part")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def _version(place: str) -> RemoteFile:
@@ -213,7 +226,7 @@ def _is_there(target: Path, version: RemoteFile) -> bool:
     if not target.is_file() or target.stat().st_size != version.size:
         return False
     changed = _time_of(version)
-    return changed is None or int(target.stat().st_mtime) >= changed
+    return changed is None or target.stat().st_mtime + _COARSE >= changed
 
 
 def _time_of(version: RemoteFile) -> int | None:

@@ -1,11 +1,13 @@
 """`load_dataset("empiar", entry=...)`: the images of an EMPIAR entry, read where they lie or from a local mirror."""
 
+import contextlib
 import functools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 
@@ -18,12 +20,18 @@ from builders.empiar.rows import ITEMS, Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader, make_shards
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
+from builders.io import location
 from builders.io.header_store import HeaderStore
 from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.streaming import ShardStream
 
 logger = logging.getLogger(__name__)
+
+
+_T = TypeVar("_T", EntryInfo, Found)
+_cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
+"""Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
 
 
 @dataclass
@@ -90,6 +98,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self._matcher = matcher(self.pattern, self.regex, self.recursive)
         self.archive = None if self.archive is None else os.fspath(self.archive)
         self._archive = Archive(self.archive, self.api)
+        self._folder = _cache_folder.get()
 
     @functools.cached_property
     def chosen(self) -> ImageSet | None:
@@ -112,7 +121,13 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def _entry_info(self) -> EntryInfo:
         entry, archive = str(self.entry), self._archive
-        return asked((archive.base, archive.api, entry), lambda: archive.info(entry), revived_info)
+        return self._asked((archive.base, archive.api, entry), lambda: archive.info(entry), revived_info)
+
+    def _asked(self, question: tuple[object, ...], ask: Callable[[], _T], revive: Callable[[Any], _T]) -> _T:
+        """An answer of the archive; of a server's, the last one where it cannot be reached."""
+        if not location.is_remote(str(self._archive.base)):
+            return ask()
+        return asked(question, ask, revive, self._folder)
 
     @functools.cached_property
     def found(self) -> Found:
@@ -126,7 +141,9 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             assert self.chosen is not None
             folder = self.chosen.directory or "data"
         question = (self._archive.base, self.entry, folder, self.pattern, self.regex, self.recursive)
-        found = asked(question, lambda: self._archive.find(str(self.entry), folder, *self._matcher), revived_found)
+        found = self._asked(
+            question, lambda: self._archive.find(str(self.entry), folder, *self._matcher), revived_found
+        )
         if not found.files:
             wanted = f"pattern {self.pattern!r}" if self.pattern is not None else "an image format that can be read"
             msg = f"EMPIAR-{self.entry}: none of {found.seen} files in {folder or 'the entry'} is of {wanted}"
@@ -160,8 +177,13 @@ class Empiar(OptionedBuilder):
 
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
         self._brought: list[ArchiveFile] | None = None
+        self._table_written = False
         self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
-        super().__init__(cache_dir, *args, **kwargs)
+        token = _cache_folder.set(self._files_folder)
+        try:
+            super().__init__(cache_dir, *args, **kwargs)
+        finally:
+            _cache_folder.reset(token)
 
     def _info(self) -> datasets.DatasetInfo:
         features = {
@@ -209,19 +231,19 @@ class Empiar(OptionedBuilder):
         store = HeaderStore(self._files_folder)
         if anew:
             store.forget(file.location for file in files)
-        looked_at = look_at_all(files, self.config.reading, store)
-        for file, found in zip(files, looked_at, strict=True):
-            if isinstance(found, Images):
-                usable.append(found)
-                if found.lost:
-                    table.add(file.path, found.lost)
-                    logger.warning("empiar: %s: %s", file.path, found.lost)
-                continue
-            if self.config.on_error == "raise":
-                raise found
-            table.add(file.path, found)
-            logger.warning("empiar: leaving out %s", found)
-            left_out, first = left_out + 1, first or found
+        with contextlib.closing(look_at_all(files, self.config.reading, store)) as looked_at:
+            for file, found in zip(files, looked_at, strict=True):
+                if isinstance(found, Images):
+                    usable.append(found)
+                    if found.lost:
+                        table.add(file.path, found.lost)
+                        logger.warning("empiar: %s: %s", file.path, found.lost)
+                    continue
+                if self.config.on_error == "raise":
+                    raise found
+                table.add(file.path, found)
+                logger.warning("empiar: leaving out %s", found)
+                left_out, first = left_out + 1, first or found
         if left_out:
             logger.warning("empiar: left out %d of %d files of EMPIAR-%s", left_out, len(files), self.config.entry)
         if not usable:

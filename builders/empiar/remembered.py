@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,9 +21,7 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T", EntryInfo, Found)
 
 
-def asked(
-    question: tuple[object, ...], ask: Callable[[], _T], revive: Callable[[Any], _T], folder: Path | None = None
-) -> _T:
+def asked(question: tuple[object, ...], ask: Callable[[], _T], revive: Callable[[Any], _T], folder: str | None) -> _T:
     """The answer to a question, remembered; the remembered one where nobody can be reached.
 
     Args:
@@ -34,27 +34,21 @@ def asked(
         PercError: what `ask` raises, when that is not for want of a connection or nothing is remembered.
     """
     name = hashlib.sha256(repr((revive.__name__, *question)).encode("utf-8", "surrogateescape")).hexdigest()
-    path = (folder or default_folder()) / "answers" / f"{name}.json"
+    path = Path(folder or default_folder()) / "answers" / f"{name}.json"
     try:
         answer = ask()
     except PercError as err:
-        remembered = _recall(path, revive) if _is_unreachable(err) else None
+        remembered = _recall(path, revive) if isinstance(err, UnreachableError | StalledError) else None
         if remembered is None:
             raise
         logger.warning("using what the archive said last time, as it cannot be reached: %s", err)
         return remembered
     with contextlib.suppress(OSError):  # a cache that cannot be written keeps nothing
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{id(answer):x}.tmp")
+        temporary = path.with_suffix(f".{os.getpid():x}-{threading.get_ident():x}.tmp")
         temporary.write_text(json.dumps(asdict(answer)), encoding="utf-8")
         temporary.replace(path)
     return answer
-
-
-def _is_unreachable(error: BaseException | None) -> bool:
-    return error is not None and (
-        isinstance(error, UnreachableError | StalledError) or _is_unreachable(error.__cause__)
-    )
 
 
 def revived_info(facts: Any) -> EntryInfo:

@@ -1,7 +1,8 @@
 """Which rows a file gives: one for each slice of a stack, or one for the whole file."""
 
+import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,7 +149,9 @@ def _whole_slices(
     return replace(image, layout=replace(layout, shape=(whole, *layout.shape[1:]))), True, lost
 
 
-def look_at_all(files: Sequence[ArchiveFile], reading: Reading, store: HeaderStore) -> Iterator[Images | PercError]:
+def look_at_all(
+    files: Sequence[ArchiveFile], reading: Reading, store: HeaderStore
+) -> Generator[Images | PercError, None, None]:
     """`look` at files, several at once, their headers remembered; what fails takes the place of its result."""
     known = store.get({file.location: file.stamp for file in files if location.is_remote(file.location)})
     fresh: dict[str, tuple[str, Head]] = {}
@@ -164,10 +167,10 @@ def look_at_all(files: Sequence[ArchiveFile], reading: Reading, store: HeaderSto
             return err
 
     try:
-        found = remote.each(one, files)
-        yield from tqdm(found, "Reading headers", len(files), unit=" files", disable=None, delay=1, leave=False)
+        with contextlib.closing(remote.each(one, files)) as found:
+            yield from tqdm(found, "Reading headers", len(files), unit=" files", disable=None, delay=1, leave=False)
     finally:
-        store.put(fresh)
+        store.put(dict(fresh))
 
 
 def bytes_of_rows(images: Images, first: int, stop: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import io
 import logging
+import os
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -24,7 +25,7 @@ from builders.io.blocks import read_ahead
 from builders.io.finite import are_finite
 from builders.io.header_store import Head, HeaderStore
 from builders.io.layout import Array, Layout
-from builders.io.threads import Stop
+from builders.io.threads import Stop, fork_safe_lock
 from builders.quarantine import Quarantine
 from builders.streaming import Step
 from perc_transforms import buffers
@@ -41,7 +42,7 @@ _BLOCK = 16 * 1024 * 1024
 _FIRST_BLOCK = 1024 * 1024
 """The first request of a stream is small, so that its rows are there soon."""
 _GROWTH = 32
-"""Later ones are of this fraction of what the stream has asked for so far, up to a block."""
+"""A later one is doubled once the stream has asked for so many of it, up to a block."""
 _WHOLE = 1024 * 1024
 _AHEAD = 8
 _MOST_AHEAD = 4 * _BLOCK
@@ -144,7 +145,8 @@ class ShardReader:
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
         """See `builders.streaming.Reader`."""
         steps = self._steps(shards, skip)
-        _live.add(steps)
+        with _alone:
+            _live.add(steps)
         return steps
 
     def _steps(self, shards: Iterable[Shard], skip: int) -> Generator[Step, None, None]:
@@ -249,17 +251,25 @@ class ShardReader:
 
 _live: "weakref.WeakSet[Generator[Step, None, None]]" = weakref.WeakSet()
 """Readers that somebody holds: a shuffled stream has ten at once."""
+_alone = fork_safe_lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_live.clear)  # those of the parent are not read here
+
+
+def _readers() -> list[Generator[Step, None, None]]:
+    with _alone:
+        return list(_live)
 
 
 def _sharers() -> int:
     """How many readers, in all processes of a loader, divide what one alone may have under way."""
-    return sum(inspect.getgeneratorstate(steps) != inspect.GEN_CLOSED for steps in list(_live)) * remote.sharers()
+    return sum(inspect.getgeneratorstate(steps) != inspect.GEN_CLOSED for steps in _readers()) * remote.sharers()
 
 
 @atexit.register
 def _close_readers() -> None:
     """End them while the modules that they need are still there."""
-    for steps in list(_live):
+    for steps in _readers():
         with contextlib.suppress(ValueError):  # one that is running, in another thread
             steps.close()
 
@@ -311,7 +321,7 @@ class _Headers:
 
     def _remember(self) -> None:
         fresh, self._fresh = self._fresh, {}
-        self._store.put(fresh)
+        self._store.put(dict(fresh))  # a thread may still add to it
 
     def _ask(self, file: ArchiveFile, known: dict[str, Head]) -> "Future[_Header]":
         future = self._asked.get(file.location)
@@ -363,13 +373,21 @@ def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator
             size, first = images.layout(0).nbytes, 0
             is_remote = location.is_remote(images.file.location)
             while first < len(wanted):
-                block = min(_BLOCK, max(_FIRST_BLOCK, asked // _GROWTH)) if is_remote else LARGEST
+                block = _block_after(asked) if is_remote else LARGEST
                 some = wanted[first : first + max(1, block // size)]
                 stretch = bytes_of_rows(images, some.start, some.stop)
                 yield _Run(images, part.file.path, some, place + first, data, *stretch)
                 first += len(some)
                 asked += len(some) * size
         place += len(wanted)
+
+
+def _block_after(asked: int) -> int:
+    """Bytes of the next request of a stream; few different ones, so that their memory can be used again."""
+    block = _FIRST_BLOCK
+    while block < _BLOCK and block * _GROWTH <= asked:
+        block *= 2
+    return block
 
 
 def _rows_of(images: Images, part: Part) -> range:

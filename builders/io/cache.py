@@ -30,6 +30,7 @@ _BETWEEN_TRIES = 0.5
 """Seconds after which somebody who waits for a lock looks whether anybody waits for him."""
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 Pieces = Callable[[int], Iterator[bytes]]
 """Gives a file's bytes from an offset on."""
@@ -195,7 +196,7 @@ class Cache:
 
 @contextlib.contextmanager
 def waited_for(lock_file: Path, what: str) -> Iterator[None]:
-    """Hold a lock; as long as another process holds it, wait, and say so once.
+    """Hold a lock; as long as another process holds it, wait, and say so once. A disk without locks goes without.
 
     Args:
         lock_file: beside the file that one of them writes.
@@ -215,6 +216,11 @@ def waited_for(lock_file: Path, what: str) -> Iterator[None]:
             if not is_said:
                 logger.info("%s: waits for another process that writes it", what)
             is_said = True
+        except (OSError, NotImplementedError) as err:
+            if isinstance(err, OSError) and err.errno not in _NO_LOCKS:
+                raise
+            logger.info("%s: %s has no locks (%s): no other process may write it now", what, lock_file.parent, err)
+            break
     try:
         yield
     finally:

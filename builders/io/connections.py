@@ -1,5 +1,6 @@
 """Sessions that say nothing they were not told to, and whose wait for an answer can be ended by others."""
 
+import functools
 import socket
 from typing import Any
 
@@ -54,9 +55,15 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 def _watch(manager: urllib3.PoolManager, longest: float) -> None:
+    manager.pool_classes_by_scheme = _pools(longest)
+
+
+@functools.cache
+def _pools(longest: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """urllib3's pools by scheme, of connections that are watched."""
     plain = type("Connection", (_Watched, HTTPConnection), {"longest": longest})
     secure = type("SecureConnection", (_Watched, HTTPSConnection), {"longest": longest})
-    manager.pool_classes_by_scheme = {
+    return {
         "http": type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
         "https": type("SecurePool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": secure}),
     }

@@ -7,49 +7,55 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
-_Entry = tuple[float, int, Callable[[], object]]
+from builders.io.threads import fork_safe_lock
+
+_Entry = list[Any]
+"""Time, number, and what to call, which is None once nobody waits any more."""
 
 
 class _Watchdog:
     """One thread that strikes for all whose time is up."""
 
     def __init__(self) -> None:
-        self.process = os.getpid()
         self._changed = threading.Condition()
         self._entries: list[_Entry] = []
+        self._over = 0
         self._numbers = itertools.count()
-        self._over: set[int] = set()
         threading.Thread(target=self._watch, name="perc-deadlines", daemon=True).start()
 
-    def begin(self, seconds: float, strike: Callable[[], object]) -> int:
+    def begin(self, seconds: float, strike: Callable[[], object]) -> _Entry:
         with self._changed:
-            number = next(self._numbers)
-            entry = time.monotonic() + seconds, number, strike
+            entry = [time.monotonic() + seconds, next(self._numbers), strike]
             heapq.heappush(self._entries, entry)
             if self._entries[0] is entry:
                 self._changed.notify()
-            return number
+            return entry
 
-    def end(self, number: int) -> None:
-        self._over.add(number)
+    def end(self, entry: _Entry) -> None:
+        with self._changed:
+            entry[2] = None
+            self._over += 1
+            if self._over > 2 * _KEPT:
+                self._entries = [entry for entry in self._entries if entry[2] is not None]
+                heapq.heapify(self._entries)
+                self._over = 0
 
     def _watch(self) -> None:
         with self._changed:
             while True:
-                while self._entries and (self._entries[0][1] in self._over or self._entries[0][0] <= time.monotonic()):
-                    _, number, strike = heapq.heappop(self._entries)
-                    if number not in self._over:
+                while self._entries and self._entries[0][0] <= time.monotonic():
+                    strike = heapq.heappop(self._entries)[2]
+                    if strike is not None:
                         with suppress(Exception):  # what it was to strike has ended by itself
                             strike()
-                    self._over.discard(number)
                 self._changed.wait(self._entries[0][0] - time.monotonic() if self._entries else None)
 
 
+_KEPT = 50
 _watchdogs: dict[int, _Watchdog] = {}
-_alone = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_alone.acquire, after_in_parent=_alone.release, after_in_child=_alone.release)
+_alone = fork_safe_lock()
 
 
 @contextmanager
@@ -60,8 +66,8 @@ def deadline(seconds: float, strike: Callable[[], object]) -> Iterator[None]:
         if dog is None:
             _watchdogs.clear()
             dog = _watchdogs[os.getpid()] = _Watchdog()
-    number = dog.begin(seconds, strike)
+    entry = dog.begin(seconds, strike)
     try:
         yield
     finally:
-        dog.end(number)
+        dog.end(entry)

@@ -3,20 +3,19 @@
 import contextlib
 import os
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from builders.io.answers import RemoteFile
 from builders.io.cache import default_folder
+from builders.io.threads import fork_safe_lock
 
 Head = tuple[bytes, int | None, str]
 """First bytes, size and ETag of a file."""
 
-_alone = threading.Lock()
+_alone = fork_safe_lock()
 """Held while the database is open: a child that is forked then would wait for a lock of SQLite's that nobody holds."""
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_alone.acquire, after_in_parent=_alone.release, after_in_child=_alone.release)
+_is_open = False
 
 
 class HeaderStore:
@@ -34,7 +33,7 @@ class HeaderStore:
     def get(self, stamps: dict[str, str]) -> dict[str, Head]:
         """What is known of files, by URL, of those whose stamp is still the same."""
         found: dict[str, Head] = {}
-        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
             for url, stamp in stamps.items():
                 row = database.execute("SELECT stamp, head, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
                 if row is not None and stamp and row[0] == stamp and row[1] is not None:
@@ -43,7 +42,7 @@ class HeaderStore:
 
     def version(self, url: str, stamp: str) -> RemoteFile | None:
         """Size and ETag of a file, if they are known and its stamp is still the same."""
-        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
             row = database.execute("SELECT stamp, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
             if row is not None and stamp and row[0] == stamp and row[1] is not None and row[2]:
                 return RemoteFile(url, row[1], row[2])
@@ -53,7 +52,7 @@ class HeaderStore:
         """Remember size and ETag of a file; its first bytes, where they are known, if they are of the same version."""
         if not (stamp and file.etag and file.size is not None):
             return
-        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
             row = database.execute("SELECT head, etag FROM heads WHERE url = ?", (file.url,)).fetchone()
             head = row[0] if row is not None and row[1] == file.etag else None
             values = file.url, stamp, head, file.size, file.etag
@@ -65,24 +64,30 @@ class HeaderStore:
         rows = [(url, stamp, *head) for url, (stamp, head) in heads.items() if stamp]
         if not rows:
             return
-        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
             database.executemany("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", rows)
             database.commit()
 
     def forget(self, urls: Iterable[str]) -> None:
         """Drop what is known of files that turned out to have changed, though their listing says the same."""
-        with contextlib.suppress(sqlite3.Error, OSError), _alone, self._open() as database:
+        with contextlib.suppress(sqlite3.Error, OSError), self._open() as database:
             database.executemany("DELETE FROM heads WHERE url = ?", [(url,) for url in urls])
             database.commit()
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self.path, timeout=10)
-        try:
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS heads (url TEXT PRIMARY KEY, stamp, head BLOB, size INTEGER, etag)"
-            )
-            yield database
-        finally:
-            database.close()
+        global _is_open
+        with _alone:
+            if _is_open:
+                msg = "open in this thread: somebody who reads was collected as garbage"
+                raise sqlite3.OperationalError(msg)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _is_open = True
+            try:
+                with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as database:
+                    database.execute(
+                        "CREATE TABLE IF NOT EXISTS heads (url TEXT PRIMARY KEY, stamp, head BLOB, size INTEGER, etag)"
+                    )
+                    yield database
+            finally:
+                _is_open = False

@@ -36,7 +36,7 @@ from builders.io.connections import Session
 from builders.io.deadline import deadline
 from builders.io.pace import Limit, Pace
 from builders.io.retrying import FAULTS, BrokenOff, Dripping, Patience, Retry
-from builders.io.threads import check, hung_up_by_stop, pause
+from builders.io.threads import check, fork_safe_lock, hung_up_by_stop, pause
 from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ SMALL_ANSWER = 64 * 1024 * 1024
 _PIECE = 256 * 1024
 _MOVED = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_alone = fork_safe_lock()
 
 
 @dataclass
@@ -90,11 +91,11 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
 
     def _set_up(self) -> None:
         self._free = threading.BoundedSemaphore(self.connections)
-        self._owner = os.getpid()
         self._idle: list[Session] = []
         self._pace = None if self.limit is None else Pace(self.limit)
         self._limited_hosts = frozenset(address_of(base)[1] for base in self.limited)
         self._said_slow = False
+        self._owner = os.getpid()
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name not in ("_free", "_idle", "_pace")}
@@ -263,8 +264,9 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
     @contextmanager
     def _lent_session(self) -> Iterator[Session]:
         """One of this process's sessions, for one thread at a time: one in use across a fork mixes up answers."""
-        if self._owner != os.getpid():
-            self._set_up()
+        with _alone:
+            if self._owner != os.getpid():
+                self._set_up()
         with self._free:
             check()
             session = self._idle.pop() if self._idle else Session(self._longest)

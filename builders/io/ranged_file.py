@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from builders.errors import HttpError
 from builders.io import remote
 from builders.io.answers import RemoteFile
-from builders.io.threads import Stop
+from builders.io.threads import Stop, hung_up_by_stop
 
 _AHEAD = 4
 
@@ -98,7 +98,8 @@ class RangedFile(io.RawIOBase):
             self._coming.append((start, self._ask(start)))
             start += self._piece
         place, future = self._coming.popleft()
-        self._held = place, future.result()
+        with hung_up_by_stop(self._stop.set):
+            self._held = place, future.result()
 
     def _ask(self, start: int) -> "Future[NDArray[np.uint8]]":
         stop = min(self.size, start + self._piece)

@@ -6,9 +6,8 @@ a URL in a table, whoever wrote it. What a pickle brings is permitted, too: that
 
 import os
 import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from builders.io.answers import RemoteFile, address_of, known_of
 from builders.io.http import Client, memory
 from builders.io.pace import Limit
-from builders.io.threads import Pool, Stop, current
+from builders.io.threads import Pool, Stop, fork_safe_lock, hung_up_by_stop
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -34,9 +33,7 @@ PIECE = 8 * 1024 * 1024
 _named: list[str] = []
 _clients: dict[int, Client] = {}
 _pools: dict[tuple[int, str], Pool] = {}
-_alone = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_alone.acquire, after_in_parent=_alone.release, after_in_child=_alone.release)
+_alone = fork_safe_lock()
 
 
 def permit(base: str) -> None:
@@ -90,19 +87,18 @@ def submit(task: Callable[..., _R], *arguments: object, pool: str = "rows", stop
     return threads.submit(task, *arguments, stop=stop)
 
 
-def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> Iterator[_R]:
+def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> Generator[_R, None, None]:
     """Results of a task for each item, in order, several under way at once; after a failure, the rest is broken off."""
-    outer = current()
-    stop = outer or Stop()
+    stop = Stop()
     futures = deque(submit(task, item, pool=pool, stop=stop) for item in items)
     try:
-        while futures:
-            yield futures.popleft().result()
+        with hung_up_by_stop(stop.set):
+            while futures:
+                yield futures.popleft().result()
     finally:
         for future in futures:
             future.cancel()
-        if outer is None:
-            stop.set()
+        stop.set()
 
 
 def read(file: RemoteFile, start: int, stop: int, piece: int = PIECE) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ stream, shall wait for that: so a pool's threads are daemons, and a `Stop` hangs
 under it and ends their waiting.
 """
 
+import os
 import queue
 import threading
 import time
@@ -17,6 +18,17 @@ from builders.errors import ReadError
 
 _R = TypeVar("_R")
 _local = threading.local()
+
+
+def fork_safe_lock() -> threading.RLock:
+    """A lock for the life of the process, that nobody holds in a child: a fork waits until it is free.
+
+    The same thread may take it again, since a collection of garbage can run anything anywhere.
+    """
+    lock = threading.RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
 
 
 class StoppedError(ReadError):
@@ -39,18 +51,20 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self.is_set = threading.Event()
-        self._lock = threading.Lock()
+        self.event = threading.Event()
+        self._process = os.getpid()
+        self._lock = threading.RLock()
         self._hang_ups: list[Callable[[], object]] = []
 
     def set(self) -> None:
         """Hang up, and let none of its reads go on or wait."""
-        self.is_set.set()
+        self.event.set()
+        if self._process != os.getpid():
+            return  # a forked child does not hang up what its parent reads
         with self._lock:
-            hang_ups = list(self._hang_ups)
-        for hang_up in hang_ups:
-            with suppress(Exception):  # the answer has ended by itself in the meantime
-                hang_up()
+            for hang_up in list(self._hang_ups):
+                with suppress(Exception):  # the answer has ended by itself in the meantime
+                    hang_up()
 
     @contextmanager
     def over(self) -> Iterator[None]:
@@ -86,7 +100,7 @@ def check() -> None:
         StoppedError: they are.
     """
     stop = current()
-    if stop is not None and stop.is_set.is_set():
+    if stop is not None and stop.event.is_set():
         msg = "broken off"
         raise StoppedError(msg)
 
@@ -101,7 +115,7 @@ def pause(seconds: float) -> None:
     if stop is None:
         time.sleep(seconds)
     else:
-        stop.is_set.wait(seconds)
+        stop.event.wait(seconds)
         check()
 
 
@@ -148,8 +162,8 @@ class Pool:
                 if len(self._threads) < self.count:
                     name = f"{self.name}_{len(self._threads)}"
                     thread = threading.Thread(target=self._work, name=name, daemon=True)
-                    self._threads.append(thread)
                     thread.start()
+                    self._threads.append(thread)
         return future
 
     def close(self, wait: float = 0.0) -> None:
@@ -163,7 +177,8 @@ class Pool:
             self._jobs.put(None)
         until = time.monotonic() + wait
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            if wait and thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
 
     def _work(self) -> None:
         while True:

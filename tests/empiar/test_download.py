@@ -1,5 +1,6 @@
 """Files saved into a folder of the user's: whole or not at all, whoever else saves there."""
 
+import errno
 import os
 import threading
 from email.utils import formatdate
@@ -115,6 +116,38 @@ def test_a_disk_without_room_is_noticed_before_anything_is_fetched(archive, tmp_
     assert isinstance(error, DiskFullError)
     assert str(tmp_path) in str(error)
     assert not downloads(archive)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock")])
+def test_a_disk_without_locks_is_written_to_all_the_same(archive, tmp_path, monkeypatch, error):
+    def refused(self, **options):
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refused)
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    assert save_all([item]) == []
+    assert item.target.read_bytes() == DATA
+
+
+def test_a_disk_that_sets_no_times_is_written_to_all_the_same(archive, tmp_path, monkeypatch):
+    def refused(*arguments):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.utime", refused)
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    assert save_all([item]) == []
+    assert save_all([item]) == []
+    assert len(downloads(archive)) == 1
+
+
+def test_parts_of_older_versions_go_once_a_file_is_whole(archive, tmp_path):
+    items = wanted(archive, tmp_path, "x.mrc", "y.mrc")
+    older = [part_of(item.target, RemoteFile("", 5, '"old"')) for item in items]
+    older[0].parent.mkdir(parents=True)
+    for part in older:
+        part.write_bytes(b"old")
+    assert save_all(items[:1]) == []
+    assert sorted(p.name for p in older[0].parent.iterdir()) == sorted(["x.mrc", older[1].name])
 
 
 def test_empty_files_are_saved(archive, tmp_path):

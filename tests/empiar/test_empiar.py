@@ -25,6 +25,7 @@ from builders.errors import (
     HttpError,
     NotFoundError,
     OptionError,
+    ReadError,
     TruncatedError,
     UnreachableError,
     UnsafeAddressError,
@@ -343,6 +344,22 @@ def test_what_was_downloaded_is_there_offline(mirror, tmp_path, held, streaming,
     assert "cannot be reached" in caplog.text
     with pytest.raises(UnreachableError, match="no connection"):
         load(base, tmp_path, pattern="*.mrc", **where)
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, ReadError), (403, AccessError), (500, ReadError)])
+def test_an_old_answer_is_not_used_where_the_archive_gave_another(archive, tmp_path, monkeypatch, status, error):
+    api = f"{archive.base}/api"
+    load(archive.base, tmp_path, imageset=0, api=api, streaming=True)
+    monkeypatch.setattr(remote.client(), "patience", Patience(backoff=0.001, read=0.2, tries=2))
+    archive.fail("/api/entry/10943", *[Fault(status=status)] * 5)
+    archive.fail(f"/{deposit.ENTRY}/{deposit.ENTRY}.xml", *[Fault(silence=1.0)] * 5)
+    with pytest.raises(error):
+        load(archive.base, tmp_path, imageset=0, api=api, streaming=True)
+
+
+def test_answers_are_kept_where_the_caller_says(archive, tmp_path):
+    load(archive.base, tmp_path, imageset=0, streaming=True)
+    assert list((tmp_path / "cache" / "perc" / "answers").iterdir())
 
 
 def test_a_compressed_file_has_a_name_that_says_so(archive, tmp_path, held):

@@ -1,8 +1,14 @@
+import contextlib
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
+from builders.io import location, remote
+from builders.io.deadline import deadline
+from builders.io.header_store import HeaderStore
 from builders.io.http import Client
 from builders.io.pace import Limit
 from builders.io.retrying import Patience
@@ -125,6 +131,111 @@ def test_tasks_of_tasks_read_under_the_same_stop():
         future.result(timeout=LONG / 2)
     outer.close()
     inner.close()
+
+
+def test_a_stop_reaches_reads_made_for_others(archive):
+    remote.permit(archive.base)
+    pool, stop = Pool(1, "test"), Stop()
+
+    def read_on():
+        with location.open_file(archive.url("/x")) as file:
+            file.read(100)
+            archive.fail("/x", *[Fault(cut=10, stall=LONG)] * 9)
+            return file.read()
+
+    reading = pool.submit(read_on, stop=stop)
+    while not archive.faults["/x"]:
+        time.sleep(0.005)
+    time.sleep(0.1)
+    stop.set()
+    with pytest.raises(StoppedError):
+        reading.result(timeout=LONG / 2)
+    pool.close()
+
+
+@pytest.mark.parametrize("outer", [None, Stop()])
+def test_after_a_failure_the_rest_of_a_batch_is_broken_off(outer):
+    began, ended = threading.Event(), []
+
+    def task(number):
+        if number == 0:
+            began.wait(LONG)
+            msg = "the first"
+            raise ValueError(msg)
+        began.set()
+        try:
+            pause(LONG)
+        except StoppedError:
+            ended.append(number)
+            raise
+
+    with outer.over() if outer else contextlib.nullcontext(), pytest.raises(ValueError, match="the first"):
+        list(remote.each(task, range(4)))
+    for _ in range(1000):
+        if ended:
+            break
+        time.sleep(0.01)
+    assert ended
+
+
+def test_a_deadline_that_nobody_waits_for_keeps_nothing():
+    class Thing:
+        def strike(self):
+            raise AssertionError
+
+    things = [Thing() for _ in range(1000)]
+    kept = [weakref.ref(thing) for thing in things]
+    while things:
+        thing = things.pop()
+        with deadline(LONG, thing.strike):
+            pass
+    del thing
+    gc.collect()
+    assert not any(reference() for reference in kept)
+
+
+def test_a_deadline_strikes_only_in_its_stretch():
+    struck = threading.Event()
+    with deadline(0.01, struck.set):
+        assert struck.wait(LONG)
+    struck.clear()
+    with deadline(0.05, struck.set):
+        pass
+    time.sleep(0.2)
+    assert not struck.is_set()
+
+
+def test_a_pool_that_could_not_begin_a_thread_begins_one_later(monkeypatch):
+    pool, start = Pool(1, "test"), threading.Thread.start
+
+    def refused(self):
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with pytest.raises(RuntimeError):
+        pool.submit(int)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert pool.submit(int).result(timeout=LONG) == 0
+    pool.close(wait=LONG)
+
+
+def test_a_collection_of_garbage_inside_a_store_does_not_hang(tmp_path):
+    store = HeaderStore(tmp_path)
+
+    class Reader:
+        def __del__(self):
+            store.put({"http://host/y": ("monday", (b"y", 1, "tag"))})
+
+    class Stamps(dict):
+        def items(self):
+            reader = Reader()
+            reader.itself = reader
+            del reader
+            gc.collect()
+            return super().items()
+
+    assert store.get(Stamps({"http://host/x": "monday"})) == {}
 
 
 def test_a_process_ends_though_a_read_hangs(archive):
