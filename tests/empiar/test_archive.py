@@ -21,7 +21,7 @@ from builders.empiar import Entry
 from builders.empiar.archive import ARCHIVE, Archive, entry_and_path
 from builders.empiar.download import part_of, plan, save_all
 from builders.empiar.patterns import matcher
-from builders.errors import AccessError, FormatError, NotFoundError, OptionError
+from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, OptionError
 from builders.io.answers import RemoteFile
 from tests.empiar import deposit
 from tests.server import Fault, serve
@@ -111,6 +111,18 @@ def test_reading_on_gives_the_whole_file(archive, held, monkeypatch):
     monkeypatch.setattr("builders.io.remote.PIECE", 100_000)
     with Entry(10943, archive=archive.base).open(STACK) as file:
         assert file.read()[1024:] == held[STACK].tobytes()
+
+
+def test_what_is_read_on_and_on_is_read_ahead_and_of_one_version(archive, held, monkeypatch):
+    with Entry(10943, archive=archive.base).open(STACK) as file:
+        file.raw._piece = 200_000
+        file.read(1024)
+        archive.latency = 0.05
+        file.read(1_000_000)
+        assert archive.most_under_way > 1
+        archive.fail(f"/10943/{STACK}", *[Fault(headers={"ETag": '"other"'})] * 9)
+        with pytest.raises(ChangedError):
+            file.read()
 
 
 def test_one_particle_of_a_stack_costs_one_particle(archive, held):

@@ -10,7 +10,7 @@ import pytest
 
 from builders.empiar.archive import Archive
 from builders.empiar.download import part_of, plan, save_all
-from builders.errors import DiskFullError
+from builders.errors import ChangedError, DiskFullError
 from builders.io.answers import RemoteFile
 from tests.server import Fault, serve
 
@@ -47,6 +47,16 @@ def test_of_two_who_save_one_file_one_downloads(archive, tmp_path):
     assert (tmp_path / "data" / "x.mrc").read_bytes() == DATA
     assert len(downloads(archive)) == 1
     assert [p.name for p in (tmp_path / "data").iterdir()] == ["x.mrc"]
+
+
+def test_a_file_that_changes_under_the_hand_is_not_saved(archive, tmp_path):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    archive.fail("/10943/data/x.mrc", Fault(), Fault(cut=1000), Fault(headers={"ETag": '"other"'}))
+    ((_, error),) = save_all([item])
+    assert isinstance(error, ChangedError)
+    assert not item.target.exists()
+    assert save_all([item]) == []
+    assert item.target.read_bytes() == DATA
 
 
 LONG = "x" * 180

@@ -55,6 +55,22 @@ def test_no_more_than_so_many_are_read_ahead(ahead):
         assert len(read_so_far) <= used + ahead
 
 
+@pytest.mark.parametrize(("most", "sharers", "allowed"), [(25, 1, 2), (5, 1, 1), (80, 1, 4), (80, 2, 2), (80, 4, 2)])
+def test_no_more_bytes_are_read_ahead_than_allowed(most, sharers, allowed):
+    read_so_far, lock = [], threading.Lock()
+
+    def read(block):
+        with lock:
+            read_so_far.append(block)
+
+    blocks = read_ahead(BLOCKS, read, 4, lambda block: block.size, most, lambda: sharers)
+    for used, _ in enumerate(blocks, 1):
+        time.sleep(0.005)
+        assert len(read_so_far) <= used + allowed
+    assert read_so_far[:1] == BLOCKS[:1]
+    assert len(read_so_far) == len(BLOCKS)
+
+
 def test_blocks_are_taken_as_they_are_needed():
     taken = []
 

@@ -305,6 +305,7 @@ def test_too_long_a_wait_is_an_error_at_once_that_states_it(archive, client, for
     ("fault", "error", "complaint"),
     [
         (Fault(status=404), NotFoundError, "not there"),
+        (Fault(status=410), NotFoundError, "not there"),
         (Fault(status=403), AccessError, "refuses it"),
         (Fault(status=401), AccessError, "refuses it"),
         (Fault(status=416), ChangedError, "shorter than it was"),
@@ -490,6 +491,12 @@ def test_a_stream_that_must_start_again_reads_over_what_it_has(archive, client):
         stream(client, archive)
 
 
+def test_a_whole_file_that_would_have_to_be_inflated_is_refused(archive, client):
+    archive.fail("/x.mrcs", Fault(whole=True, headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(FormatError, match="Content-Encoding"):
+        stream(client, archive)
+
+
 def test_a_bomb_is_not_inflated(archive, client):
     import gzip
 
@@ -519,6 +526,14 @@ def test_a_bomb_is_not_inflated(archive, client):
 def test_a_redirect_elsewhere_is_refused_before_connecting(archive, client, target):
     archive.fail("/x.mrcs", Fault(status=301, headers={"Location": target}))
     with pytest.raises(UnsafeAddressError):
+        read(client, archive)
+    assert len(archive.requests) == 1
+
+
+def test_a_redirect_with_a_user_name_is_refused_even_on_the_same_host(archive, client):
+    target = archive.url("/x.mrcs").replace("http://", "http://user:secret@")
+    archive.fail("/x.mrcs", Fault(status=301, headers={"Location": target}))
+    with pytest.raises(UnsafeAddressError, match="without a user name"):
         read(client, archive)
     assert len(archive.requests) == 1
 
