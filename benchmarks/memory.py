@@ -109,9 +109,9 @@ def particle_rows(folder: Path, empiarreader: str | None, count: int = 2048) -> 
 
 
 def stream_rows(folder: Path) -> Iterator[Row]:
-    """How much more memory a stream takes whose stack is four times as large."""
+    """How much more memory a stream takes of a stack three times as large; the requests of both have grown full."""
     _make_stack(folder, "small.mrcs", 64)
-    for place, counts in (("remote", (1024, 4096)), ("local", (2048, 8192))):
+    for place, counts in (("remote", (4096, 12288)), ("local", (4096, 12288))):
         for count in counts:
             _make_stack(folder, f"{place}_{count}.mrcs", count)
         with link.serve(folder) as server:
