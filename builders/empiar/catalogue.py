@@ -87,7 +87,7 @@ class EntryInfo:
             numbers = " or ".join(str(s.number) for s in found)
             msg = f"{self.entry}: {len(found)} image sets are called {wanted!r}: choose by number, imageset={numbers}"
             raise OptionError(msg)
-        problem = "which image set?" if wanted is None else f"no image set {wanted!r}"
+        problem = "which image set?" if wanted is None else f"no image set {wanted!r}."
         listed = "\n".join(f"  {describe(s)}" for s in sets) or "  none at all: name a directory"
         msg = f"{self.entry}: {problem} There are:\n{listed}"
         raise OptionError(msg)

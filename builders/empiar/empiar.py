@@ -148,7 +148,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             wanted = f"pattern {self.pattern!r}" if self.pattern is not None else "an image format that can be read"
             msg = f"EMPIAR-{self.entry}: none of {found.seen} files in {folder or 'the entry'} is of {wanted}"
             msg += f"; there are: {', '.join(found.samples)}" if found.samples else ""
-            msg += f"; recursive=True looks into its {found.folders} folders" if found.folders else ""
+            msg += "; recursive=True looks into the folders there, too" if found.folders else ""
             raise NotFoundError(msg)
         return found
 

@@ -15,6 +15,10 @@ _Entry = list[Any]
 """Time, number, and what to call, which is None once nobody waits any more."""
 
 
+_MOST_OVER = 100
+"""Entries that nobody waits for any more, before they are cleared away with what they hold."""
+
+
 class _Watchdog:
     """One thread that strikes for all whose time is up."""
 
@@ -37,7 +41,7 @@ class _Watchdog:
         with self._changed:
             entry[2] = None
             self._over += 1
-            if self._over > 2 * _KEPT:
+            if self._over > _MOST_OVER:
                 self._entries = [entry for entry in self._entries if entry[2] is not None]
                 heapq.heapify(self._entries)
                 self._over = 0
@@ -53,7 +57,6 @@ class _Watchdog:
                 self._changed.wait(self._entries[0][0] - time.monotonic() if self._entries else None)
 
 
-_KEPT = 50
 _watchdogs: dict[int, _Watchdog] = {}
 _alone = fork_safe_lock()
 
