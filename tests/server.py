@@ -58,6 +58,17 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
+
+
+@dataclass
+class Answer:
+    """What is answered to a request that is not for a file; `chunked`: without saying its length beforehand."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    chunked: bool = False
 
 
 class Archive:
@@ -91,12 +102,33 @@ class Archive:
 
     def fail(self, path: str, *faults: Fault) -> None:
         """Queue faults for the next requests of a path."""
-        self.faults[path].extend(faults)
+        self.faults[self.name_of(path)].extend(faults)
 
     def etag(self, path: str) -> str:
         """Apache's form: quoted hexadecimal; here of the content."""
         data = self.files[path]
         return f'"{len(data):x}-{hashlib.sha256(data).hexdigest()[:12]}"'
+
+    def name_of(self, path: str) -> str:
+        """The path of what is asked for by a path, where several lead to it."""
+        return path
+
+    def fault(self, path: str) -> Fault:
+        """What goes wrong with this request."""
+        return self.faults[path].popleft() if self.faults[path] else Fault()
+
+    def answer(self, _request: Request) -> Answer | None:
+        """What an archive answers that thinks; None: a file, or that there is none."""
+        return None
+
+    def headers_of(self, path: str) -> dict[str, str]:
+        """Of a file's answer."""
+        return {
+            "Accept-Ranges": "bytes",
+            "ETag": self.etag(path),
+            "Last-Modified": formatdate(0, usegmt=True),
+            "Content-Type": self.types.get(path, "application/octet-stream"),
+        }
 
 
 def _page(folder: Path) -> bytes:
@@ -136,25 +168,27 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._counted(self._answer)
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_GET
 
-    def _counted(self, answer: Callable[[], None]) -> None:
+    def _counted(self, answer: Callable[[Request], None]) -> None:
         archive = self.archive
+        length = int(self.headers.get("Content-Length", 0))
+        request = Request(self.command, self.path, dict(self.headers), self.rfile.read(length) if length else b"")
         with archive.lock:
-            archive.requests.append(Request(self.command, self.path, dict(self.headers)))
+            archive.requests.append(request)
             archive.under_way += 1
             archive.most_under_way = max(archive.most_under_way, archive.under_way)
         time.sleep(archive.latency)
         with archive.lock:  # before the answer: its last byte lets the client ask again
             archive.under_way -= 1
         try:
-            answer()
+            answer(request)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    def _answer(self) -> None:
-        archive, path = self.archive, self.path
-        fault = archive.faults[path].popleft() if archive.faults[path] else Fault()
+    def _answer(self, request: Request) -> None:
+        archive, path = self.archive, self.archive.name_of(self.path)
+        fault = archive.fault(path)
         time.sleep(fault.silence)
         if fault.drip_head:
             self._drip_head(fault.drip_head)
@@ -162,16 +196,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.status is not None:
             self._send(fault.status, {"Content-Type": "text/html"}, fault.body or b"<html>fault</html>", fault)
             return
+        made = archive.answer(request)
+        if made is not None:
+            self._send(made.status, made.headers, made.body, fault, made.chunked)
+            return
         if path not in archive.files:
             self._send(404, {"Content-Type": "text/html"}, b"<html>Not Found</html>", fault)
             return
         data = archive.files[path]
-        headers = {
-            "Accept-Ranges": "bytes",
-            "ETag": archive.etag(path),
-            "Last-Modified": formatdate(0, usegmt=True),
-            "Content-Type": archive.types.get(path, "application/octet-stream"),
-        }
+        headers = archive.headers_of(path)
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         unchanged = self.headers.get("If-Range", headers["ETag"]) in (headers["ETag"], headers["Last-Modified"])
         if wanted is None or fault.whole or not unchanged:
@@ -184,20 +217,23 @@ class _Handler(BaseHTTPRequestHandler):
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
         self._send(206, headers, data[start:stop], fault)
 
-    def _send(self, status: int, headers: dict[str, str], body: bytes, fault: Fault) -> None:
+    def _send(self, status: int, headers: dict[str, str], body: bytes, fault: Fault, chunked: bool = False) -> None:
         if fault.body is not None:
             body = fault.body
-        merged = {"Content-Length": str(len(body)), **headers, **fault.headers}
+        length = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
+        merged = {**({} if status == 204 else length), **headers, **fault.headers}
         self.send_response(status)
         for name, value in merged.items():
             if value is not None:
                 self.send_header(name, value)
-        if merged.get("Content-Length") is None:
+        if merged.get("Content-Length") is None and status != 204 and not chunked:
             self.close_connection = True
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command == "HEAD":
             return
+        if chunked:
+            body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in _pieces(body)) + b"0\r\n\r\n"
         self._write(body if fault.cut is None else body[: fault.cut], fault.drip)
         if fault.stall:
             time.sleep(fault.stall)
@@ -205,8 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang_up(fault.reset)
 
     def _write(self, body: bytes, drip: float) -> None:
-        step = 1 if drip else _PIECE
-        for piece in (body[i : i + step] for i in range(0, len(body), step)):
+        for piece in _pieces(body, 1 if drip else _PIECE):
             with self.archive.lock:  # before the write: its last byte lets the client look
                 self.archive.bytes_sent += len(piece)
             self.wfile.write(piece)
@@ -235,6 +270,10 @@ class _Handler(BaseHTTPRequestHandler):
 _PIECE = 256 * 1024
 
 
+def _pieces(body: bytes, step: int = _PIECE) -> Iterator[bytes]:
+    return (body[i : i + step] for i in range(0, len(body), step))
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -243,9 +282,12 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serve(context: ssl.SSLContext | None = None) -> Iterator[Archive]:
-    """A running server on a free port of 127.0.0.1, with TLS where a context is given; it ends with the block."""
-    archive = Archive()
+def serve(context: ssl.SSLContext | None = None, archive: Archive | None = None) -> Iterator[Archive]:
+    """A running server on a free port of 127.0.0.1, with TLS where a context is given; it ends with the block.
+
+    It serves an archive of one's own making where one is given.
+    """
+    archive = archive or Archive()
     handler = type("Handler", (_Handler,), {"archive": archive})
     server = _Server(("127.0.0.1", 0), handler)
     if context is not None:

@@ -3,7 +3,9 @@
 import email.utils
 import re
 import time
-from dataclasses import dataclass
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import requests
@@ -14,6 +16,7 @@ from builders.io.retrying import Busy
 _BUSY = (408, 500, 502, 503, 504)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _DIGITS = re.compile(r"[0-9]{1,18}")
+_GZIP = ("gzip", "x-gzip")
 _WEAK = "W/"
 """Begins the ETag of a file that changed so lately that it may change again under the same one."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -30,12 +33,14 @@ class RemoteFile:
         size: bytes; None when the server does not say.
         etag: its version; None when the server does not say.
         modified: time of its last change, as the server spells it.
+        encoding: how the server packs it, such as `gzip`, when that was allowed: size and bytes are of it packed.
     """
 
     url: str
     size: int | None
     etag: str | None
     modified: str | None = None
+    encoding: str | None = None
 
 
 def address_of(url: str) -> Address:
@@ -78,7 +83,7 @@ def range_headers(start: int, stop: int | None, version: RemoteFile | None) -> d
     return headers
 
 
-def raise_for_status(response: requests.Response, longest_wait: float) -> None:
+def raise_for_status(response: requests.Response, longest_wait: float, good: Collection[int] = (200, 206)) -> None:
     """Let good answers pass.
 
     Raises:
@@ -89,7 +94,7 @@ def raise_for_status(response: requests.Response, longest_wait: float) -> None:
         HttpError: any other status, or a longer wait than allowed.
     """
     status, url = response.status_code, shown(response.url)
-    if status in (200, 206):
+    if status in good:
         return
     if status in (404, 410):
         msg = f"{url}: not there (HTTP {status})"
@@ -106,7 +111,7 @@ def raise_for_status(response: requests.Response, longest_wait: float) -> None:
             msg = f"{url}: HTTP {status}, try again in {wait:.0f} s; this waits {longest_wait:.0f} s at most"
             raise HttpError(msg)
         raise Busy(status, wait)
-    msg = f"{url}: HTTP {status}: expected 200 or 206"
+    msg = f"{url}: HTTP {status}: expected {' or '.join(map(str, good))}"
     raise HttpError(msg)
 
 
@@ -127,19 +132,33 @@ def described(response: requests.Response) -> RemoteFile:
     """What an answer's headers say of the whole file that it sends."""
     length = response.headers.get("Content-Length", "")
     etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-    return RemoteFile(response.url, int(length) if _DIGITS.fullmatch(length) else None, etag, modified)
+    return RemoteFile(
+        response.url, int(length) if _DIGITS.fullmatch(length) else None, etag, modified, _encoding(response)
+    )
+
+
+def _encoding(response: requests.Response) -> str | None:
+    """How a body is packed; None: not at all."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    return None if encoding in ("", "identity") else encoding
 
 
 def check_range(
-    response: requests.Response, start: int, stop: int | None, known: RemoteFile | None, to_its_end: bool = False
+    response: requests.Response,
+    start: int,
+    stop: int | None,
+    known: RemoteFile | None,
+    to_its_end: bool = False,
+    packed: bool = False,
 ) -> RemoteFile:
     """The version that an answer to a range request is of, once it is sure to be just that range of it.
 
-    With `to_its_end`, a file that ends before `stop` may be answered up to there, and an empty one whole.
+    With `to_its_end`, a file that ends before `stop` may be answered up to there, and an empty one whole; with `packed`
+    it may be one packed by gzip.
     """
     url = shown(response.url)
     if response.status_code == 200:
-        found = check_whole(response, known)
+        found = check_whole(response, known, packed)
         if found.size == 0:
             if to_its_end:
                 return found
@@ -149,7 +168,7 @@ def check_range(
             f"{url}: sent whole ({found.size} bytes) instead of bytes {start} to {stop}: the server does not do ranges"
         )
         raise HttpError(msg)
-    refuse_encoding(response)
+    refuse_encoding(response, packed)
     given = response.headers.get("Content-Range", "")
     match = _CONTENT_RANGE.fullmatch(given)
     size = None if match is None or match[3] == "*" else int(match[3])
@@ -162,13 +181,12 @@ def check_range(
             raise ChangedError(msg)
         msg = f"{url}: Content-Range {shown(given)!r}: expected bytes {start} to {last}"
         raise ChangedError(msg)
-    found = RemoteFile(response.url, size, response.headers.get("ETag"), response.headers.get("Last-Modified"))
-    return known_of(found, known)
+    return known_of(replace(described(response), size=size), known)
 
 
-def check_whole(response: requests.Response, known: RemoteFile | None) -> RemoteFile:
-    """The version that an answer with a whole file is of, once it is sure to be the file."""
-    refuse_encoding(response)
+def check_whole(response: requests.Response, known: RemoteFile | None, packed: bool = False) -> RemoteFile:
+    """The version that an answer with a whole file is of, once it is sure to be the file; `packed` as for a range."""
+    refuse_encoding(response, packed)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml"):
         msg = f"{shown(response.url)}: an HTML page in place of data"
@@ -187,7 +205,9 @@ def known_of(found: RemoteFile, known: RemoteFile | None) -> RemoteFile:
     both_tagged = found.etag is not None and known.etag is not None
     times = (None, None) if both_tagged else (known.modified, found.modified)
     tags = tuple(None if tag is None else tag.removeprefix(_WEAK) for tag in (known.etag, found.etag))
-    for what, old, new in (("size", known.size, found.size), ("ETag", *tags), ("Last-Modified", *times)):
+    packings = known.encoding or "identity", found.encoding or "identity"
+    told = ("size", known.size, found.size), ("ETag", *tags), ("Last-Modified", *times), ("encoding", *packings)
+    for what, old, new in told:
         if old is not None and new is not None and old != new:
             msg = f"{shown(found.url)}: {what} {shown(str(old))} before, {shown(str(new))} now: it has changed"
             raise ChangedError(msg)
@@ -196,16 +216,42 @@ def known_of(found: RemoteFile, known: RemoteFile | None) -> RemoteFile:
         known.size if found.size is None else found.size,
         found.etag or known.etag,
         found.modified or known.modified,
+        found.encoding,
     )
 
 
-def refuse_encoding(response: requests.Response) -> None:
+def refuse_encoding(response: requests.Response, packed: bool = False) -> None:
     """Refuse a body that would have to be inflated: nothing says how far.
+
+    Args:
+        response: the answer.
+        packed: whether gzip may pass, because who asked inflates it up to a bound of its own.
 
     Raises:
         FormatError: it has a Content-Encoding.
     """
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding.strip().lower() not in ("", "identity"):
+    encoding = _encoding(response)
+    if encoding is not None and not (packed and encoding in _GZIP):
         msg = f"{shown(response.url)}: sent with Content-Encoding {shown(encoding)!r}: expected the bytes as they are"
         raise FormatError(msg)
+
+
+def unpacked(body: bytes, found: RemoteFile, limit: int) -> bytes:
+    """A small answer's body without its packing, but no more than `limit` bytes of it.
+
+    Raises:
+        FormatError: there are more, or it is not what its header says.
+    """
+    if found.encoding is None:
+        return body
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error as err:
+        msg = f"{shown(found.url)}: its gzip encoding is damaged: {err}"
+        raise FormatError(msg) from err
+    if len(plain) > limit or not inflater.eof:
+        problem = f"more than {limit} bytes: expected a small answer" if len(plain) > limit else "its gzip breaks off"
+        msg = f"{shown(found.url)}: {problem}"
+        raise FormatError(msg)
+    return plain

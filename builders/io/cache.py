@@ -75,7 +75,9 @@ class Cache:
         entry = _read_entry(path)
         return path if entry is not None and _size(path) == entry.size else None
 
-    def fetch(self, key: str, version: str, size: int | None, pieces: Pieces, anew: bool = False) -> Path:
+    def fetch(
+        self, key: str, version: str, size: int | None, pieces: Pieces, anew: bool = False, resume: bool = True
+    ) -> Path:
         """The path of a file, written first if it is not there.
 
         Args:
@@ -84,6 +86,8 @@ class Cache:
             size: its bytes, when known: the disk must have room for them, and the file must come out so.
             pieces: gives its bytes from an offset on, which is 0 or where an earlier writer got to.
             anew: write it in any case, from its first byte on; what is there of it is taken away before.
+            resume: go on from where an earlier writer got to; else from the first byte, as for a file whose version
+                nobody tells.
 
         Raises:
             AccessError: it is not there, and the folder cannot be written.
@@ -101,7 +105,10 @@ class Cache:
             with waited_for(Path(f"{path}.lock"), key):
                 if anew:
                     self._forget(path)
-                return self.find(key, version) or self._write(path, key, version, size, pieces)
+                found = self.find(key, version)
+                if found is None and not resume:
+                    _part(path).unlink(missing_ok=True)
+                return found or self._write(path, key, version, size, pieces)
         except PercError:
             raise
         except OSError as err:

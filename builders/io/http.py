@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
@@ -31,6 +31,7 @@ from builders.io.answers import (
     refuse_encoding,
     shown,
     spelled,
+    unpacked,
 )
 from builders.io.connections import Session
 from builders.io.deadline import deadline
@@ -45,7 +46,23 @@ SMALL_ANSWER = 64 * 1024 * 1024
 _PIECE = 256 * 1024
 _MOVED = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_CODINGS = {False: {"Accept-Encoding": "identity"}, True: {"Accept-Encoding": "gzip"}}
 _alone = fork_safe_lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answers to a question.
+
+    Attributes:
+        status: HTTP's.
+        body: all of it, inflated.
+        file: where it came from, after redirects, and in which version.
+    """
+
+    status: int
+    body: bytes
+    file: RemoteFile
 
 
 @dataclass
@@ -187,7 +204,9 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                 retry.pause_after(err, progressed=done > before)
         return buffer[:done], version or RemoteFile(url, None, None)
 
-    def stream(self, url: str, known: RemoteFile | None = None, start: int = 0) -> Iterator[bytes]:
+    def stream(
+        self, url: str, known: RemoteFile | None = None, start: int = 0, packed: bool = False
+    ) -> Iterator[bytes]:
         """A whole file, piece by piece, resumed where it breaks off; errors as for `read`.
 
         It asks for all bytes from the first: the answer to that tells the file's size twice, so that a short length
@@ -197,19 +216,21 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
             url: the file.
             known: what is known of it; the answer must be of that version.
             start: the first byte that is wanted, to go on from an earlier read.
+            packed: whether the server may send it packed by gzip. These bytes come as they are sent; whoever asks for
+                them looks how they begin, and inflates no more than he expects.
         """
-        done, version = start, known
+        done, version, coding = start, known, _CODINGS[packed]
         retry = Retry(shown(url), "GET", self.patience)
         if known is not None and known.size == done:
             return
         while True:
             before = done
             try:
-                with self._answer("GET", url, range_headers(done, None, version)) as response:
+                with self._answer("GET", url, range_headers(done, None, version) | coding) as response:
                     if response.status_code == 206:
-                        version, place = check_range(response, done, None, version), done
+                        version, place = check_range(response, done, None, version, packed=packed), done
                     else:
-                        version, place = check_whole(response, version), 0
+                        version, place = check_whole(response, version, packed), 0
                     remaining = None if version.size is None else version.size - place
                     for piece in self._pieces(response, remaining):
                         fresh = piece[max(0, done - place) :]
@@ -231,31 +252,59 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         Raises:
             FormatError: it is longer than `limit`.
         """
-        retry = Retry(shown(url), "GET", self.patience)
+        answer = self.ask(url, limit=limit)
+        return answer.body, answer.file
+
+    def ask(
+        self,
+        url: str,
+        body: bytes | None = None,
+        good: Collection[int] = (200,),
+        packed: bool = False,
+        limit: int = SMALL_ANSWER,
+    ) -> Answer:
+        """A small answer whole, of any status that means something to the one who asks; other errors as for `read`.
+
+        Args:
+            url: whom to ask, and what.
+            body: a question in JSON, which is posted; it may be posted more than once.
+            good: statuses that are answers; a redirect among them is not followed.
+            packed: whether it may come packed by gzip; it is inflated here.
+            limit: bytes that it has at most.
+
+        Raises:
+            FormatError: it is longer.
+        """
+        method, headers = ("GET", {}) if body is None else ("POST", {"Content-Type": "application/json"})
+        retry = Retry(shown(url), method, self.patience)
         while True:
             try:
-                with self._answer("GET", url) as response:
-                    if response.status_code != 200:
-                        msg = f"{shown(url)}: HTTP {response.status_code}: expected all of it"
-                        raise HttpError(msg)
-                    refuse_encoding(response)
-                    found, body = described(response), bytearray()
+                with self._answer(method, url, headers | _CODINGS[packed], body, good) as response:
+                    refuse_encoding(response, packed)
+                    found, text = described(response), bytearray()
                     for piece in self._pieces(response, found.size):
-                        body += piece
-                        if len(body) > limit:
+                        text += piece
+                        if len(text) > limit:
                             msg = f"{shown(url)}: more than {limit} bytes: expected a small answer"
                             raise FormatError(msg)
-                    return bytes(body), found
+                    return Answer(response.status_code, unpacked(bytes(text), found, limit), found)
             except FAULTS as err:
                 retry.pause_after(err)
 
     @contextmanager
-    def _answer(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Iterator[requests.Response]:
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        good: Collection[int] = (200, 206),
+    ) -> Iterator[requests.Response]:
         """The answer to one request, redirects followed, its status a good one; closed afterwards."""
         with self._lent_session() as session:
-            response = self._ask(session, method, url, headers or {})
+            response = self._ask(session, method, url, headers or {}, body, good)
             try:
-                raise_for_status(response, self.patience.longest_wait)
+                raise_for_status(response, self.patience.longest_wait, good)
                 with hung_up_by_stop(response.raw.shutdown):
                     yield response
             finally:
@@ -277,20 +326,29 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                 if owner == self._owner:
                     self._idle.append(session)
 
-    def _ask(self, session: Session, method: str, url: str, headers: Mapping[str, str]) -> requests.Response:
+    def _ask(
+        self,
+        session: Session,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        good: Collection[int],
+    ) -> requests.Response:
         for _ in range(_MOST_REDIRECTS + 1):
             self._check_address(url)
             self._keep_pace(url)
             response = session.request(
                 method,
                 url,
-                headers={"Accept-Encoding": "identity", **headers},
+                headers={**_CODINGS[False], **headers},
+                data=body,
                 timeout=(self.patience.connect, self.patience.read),
                 stream=True,
                 allow_redirects=False,
             )
             target = response.headers.get("Location")
-            if response.status_code not in _MOVED or target is None:
+            if response.status_code not in _MOVED or response.status_code in good or target is None:
                 return response
             response.close()
             url = _followed(url, target)
