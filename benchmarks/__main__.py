@@ -23,6 +23,7 @@ from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.peers import Caked
 from benchmarks.remote import remote_rows, stack_rows
 from benchmarks.row import Row, per_item
+from benchmarks.structures import structure_rows
 from benchmarks.timing import medians
 from builders import load_dataset
 from builders.io import mrc
@@ -179,6 +180,7 @@ def main() -> None:
             micrographs(folder / "micrographs", cache, options.rounds),
             volumes(folder / "volumes", cache, options.rounds, options.caked_python),
             rescaling(options.rounds),
+            structure_rows(options.rounds),
             stack_rows(folder / "stack", cache, options.rounds),
             remote_rows(folder / "remote", cache, min(3, options.rounds)),
             particle_rows(folder / "particle", options.empiarreader_python),

@@ -7,21 +7,43 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
-from datasets import GeneratorBasedBuilder
+from datasets import ArrowBasedBuilder, DatasetBuilder, GeneratorBasedBuilder
+from datasets.exceptions import DatasetGenerationError
 
-from builders.errors import OptionError, UnknownOptionError
+from builders.errors import OptionError, PercError, UnknownOptionError
 
 ON_ERROR = ("raise", "skip")
 
 
-class OptionedBuilder(GeneratorBasedBuilder):  # type: ignore[misc]
+class _Optioned(DatasetBuilder):  # type: ignore[misc]
     """A builder that knows its options: one it does not have is refused, with the closest ones named."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        inherited = inspect.signature(GeneratorBasedBuilder.__init__).parameters
+        inherited = inspect.signature(DatasetBuilder.__init__).parameters
         options = [f.name for f in dataclasses.fields(self.BUILDER_CONFIG_CLASS)]
         reject_unknown(set(kwargs) - set(inherited), options, type(self).__name__)
         super().__init__(*args, **kwargs)
+
+
+class OptionedBuilder(_Optioned, GeneratorBasedBuilder):  # type: ignore[misc]
+    """A builder of rows that refuses options it does not have."""
+
+
+class OptionedTableBuilder(_Optioned, ArrowBasedBuilder):  # type: ignore[misc]
+    """A builder of Arrow tables that refuses options it does not have, and whose errors come out as they are."""
+
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Build the dataset, or take it from the cache.
+
+        Raises:
+            PercError: what went wrong, which `datasets` wraps into an error that says only that something did.
+        """
+        try:
+            super().download_and_prepare(*args, **kwargs)
+        except DatasetGenerationError as err:
+            if isinstance(err.__cause__, PercError):
+                raise err.__cause__ from None
+            raise
 
 
 def reject_unknown(given: Iterable[str], known: list[str], owner: str) -> None:

@@ -26,7 +26,11 @@ import builders.features
 from builders.errors import NotFoundError
 from builders.io.layout import is_fresh
 
-MODULES = {"empiar": "builders.empiar.empiar", "local_classes": "builders.local_classes.local_classes"}
+MODULES = {
+    "empiar": "builders.empiar.empiar",
+    "local_classes": "builders.local_classes.local_classes",
+    "structures": "builders.structures.structures",
+}
 """Name for `load_dataset` -> module that holds the builder, imported when it is asked for."""
 
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES

@@ -1,4 +1,4 @@
-"""The examples iterable of image streams: with `registry.py` the only user of datasets' private names.
+"""The examples iterables of our streams: with `registry.py` the only user of datasets' private names.
 
 `datasets` calls a generator once a shard, which leaves a gap in which nothing is read, and resumes by reading the
 shard's rows once more. This one hands all its shards to one reader, which reads ahead across them, and tells it where
@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 import datasets
 import numpy as np
-from datasets.iterable_dataset import ExamplesIterable
+import pyarrow as pa
+from datasets.formatting import PythonFormatter
+from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable
 
 from builders.features import Fetched, Row, inlined
 
@@ -86,3 +88,65 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     def reshard_data_sources(self) -> "ShardStream":
         """Itself: the shards are small already."""
         return ShardStream(self.reader, self.shards, self.declared)
+
+
+class TableReader(Protocol):
+    """Makes the rows of shards as Arrow tables; pickled, it goes to a loader's workers."""
+
+    def __call__(self, shards: Iterable[Any]) -> Generator[list[tuple[str, pa.Table]], None, None]:
+        """For each shard its rows, a key and a table of one row each."""
+        ...
+
+
+class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
+    """The rows of shards as Arrow tables, made ahead of their use; they shuffle, divide and resume as `ShardStream`'s.
+
+    Args:
+        reader: makes them.
+        shards: of what, in order.
+    """
+
+    def __init__(self, reader: TableReader, shards: list[Any]) -> None:
+        super().__init__(reader, {"shards": shards})
+        self.reader, self.shards = reader, shards
+
+    @property
+    def num_shards(self) -> int:
+        """How many there are to divide."""
+        return len(self.shards)
+
+    def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
+        formatter = PythonFormatter()
+        for key, table in self._iter_arrow():
+            yield key, formatter.format_row(table)
+
+    def _iter_arrow(self) -> Generator[tuple[str, pa.Table], None, None]:
+        state = self._state_dict
+        first, skip = (state["shard_idx"], state["shard_example_idx"]) if state else (0, 0)
+        shards = self.reader(islice(self.shards, first, None))
+        try:
+            for rows in shards:
+                for place, (key, table) in enumerate(rows[skip:], skip + 1):
+                    if state:
+                        state["shard_example_idx"] = place
+                    yield key, table
+                skip = 0
+                if state:
+                    state["shard_idx"] += 1
+                    state["shard_example_idx"] = 0
+        finally:
+            shards.close()
+
+    def shuffle_data_sources(self, generator: np.random.Generator) -> "TableStream":
+        """The same shards in another order."""
+        order = deepcopy(generator).permutation(len(self.shards))
+        return TableStream(self.reader, [self.shards[place] for place in order])
+
+    def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "TableStream":
+        """The shards that are a worker's or node's own."""
+        places = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
+        return TableStream(self.reader, [self.shards[place] for place in places])
+
+    def reshard_data_sources(self) -> "TableStream":
+        """Itself: a shard is one structure already."""
+        return TableStream(self.reader, self.shards)

@@ -28,7 +28,14 @@ ALLOWED = {
         *("builders.empiar", "builders.features", "builders.options", "builders.streaming", "builders.io"),
         *("builders.errors", "builders.quarantine", "builders.terminal", "perc_transforms.buffers"),
     ],
-    "builders.cli": ["builders.empiar", "builders.local_classes", "builders.terminal", "builders.errors"],
+    "builders.structures": [
+        *("builders.structures", "builders.options", "builders.streaming", "builders.io", "builders.errors"),
+        *("builders.quarantine", "builders.terminal"),
+    ],
+    "builders.cli": [
+        *("builders.empiar", "builders.local_classes", "builders.structures"),
+        *("builders.terminal", "builders.errors"),
+    ],
     "builders.__main__": ["builders.cli"],
     "builders": ["builders.features", "builders.registry"],
 }
@@ -36,6 +43,7 @@ OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock"},
+    "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders": {"datasets", "fsspec", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
 }
 PRIVATE_USERS = {"builders.registry", "builders.streaming"}

@@ -6,12 +6,14 @@ import inspect
 import builders
 import builders.errors
 import perc_transforms
+from builders import structures
 from builders.empiar import Entry
 from builders.empiar.empiar import EmpiarConfig
 from builders.io import image_file, mrc
 from builders.local_classes.inspect import inspect_folder
 from builders.local_classes.local_classes import LocalClassesConfig
 from builders.registry import MODULES
+from builders.structures.structures import StructuresConfig
 
 API = """\
 builders: EMImage, load_dataset
@@ -26,11 +28,25 @@ seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite 
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
 item = 'auto', dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
 non_finite = 'pass', archive = None, api = None
+structures: ids = None, db = 'pdb', fallback = True, format = 'cif', remove = (), models = 'first', \
+altlocs = 'first', assembly = None, include_file = False, on_error = 'raise', quarantine = None, endpoints = {}
 Entry(entry, *, archive = None, api = None)
 Entry.find(self, pattern = None, regex = False, *, directory = 'data', recursive = False)
 Entry.ls(self, path = 'data')
 Entry.open(self, path)
 Entry.url(self, path)
+structures: Candidate, Fetched, Services, Source, available, clean, fetch, register
+structures.fetch(ids, db = 'pdb', format = 'cif', save_dir = None, remove = (), *, fallback = True, \
+on_error = 'raise', quarantine = None, endpoints = None, cache_dir = None, anew = False)
+structures.available(ids, *, endpoints = None, cache_dir = None, anew = False)
+structures.clean(path, remove = ('signal_peptides', 'hydrogens', 'water', 'hetatms'), save_dir = None, *, \
+accession = None, models = 'all', altlocs = 'all', assembly = None, endpoints = None, cache_dir = None)
+structures.register(source)
+structures.Fetched: id, path, source, entry_id, format, coverage, resolution
+structures.Source.claim(self, text)
+structures.Source.candidates(self, id, services)
+structures.Source.places(self, candidate, format, services)
+structures.Source.check(self, data, format, name)
 builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None)
 builders.io.image_file.describe(path: str | os.PathLike[str])
 builders.io.image_file.read(path: str | os.PathLike[str], index: int | None = None)
@@ -47,8 +63,12 @@ Normalize(*, spatial_dims = None)
 Rescale(shape, stretch = False, *, spatial_dims = None)
 ToTensor(channel = False, *, spatial_dims = None)
 collate(rows)
-builders that load_dataset knows: empiar, local_classes
+builders that load_dataset knows: empiar, local_classes, structures
 """
+
+
+def default(option):
+    return option.default if option.default_factory is dataclasses.MISSING else option.default_factory()
 
 
 def signature(function, annotated=True):
@@ -70,13 +90,20 @@ def test_the_public_api_is_what_it_was():
     errors = [getattr(builders.errors, name) for name in builders.errors.__all__ if name != "PercError"]
     lines.append("errors: " + ", ".join(f"{e.__name__} < {builtins_of(e)}" for e in errors))
     inherited = {"name", "version", "data_files", "description"}
-    for name, config in (("local_classes", LocalClassesConfig), ("empiar", EmpiarConfig)):
+    configs = {"local_classes": LocalClassesConfig, "empiar": EmpiarConfig, "structures": StructuresConfig}
+    for name, config in configs.items():
         options = [f for f in dataclasses.fields(config) if f.name not in inherited]
         options = [f for f in options if name == "local_classes" or f.name != "data_dir"]
-        lines.append(f"{name}: " + ", ".join(f"{f.name} = {f.default!r}" for f in options))
+        lines.append(f"{name}: " + ", ".join(f"{f.name} = {default(f)!r}" for f in options))
     lines.append(f"Entry{signature(Entry, annotated=False)}")
     for name in ("find", "ls", "open", "url"):
         lines.append(f"Entry.{name}{signature(getattr(Entry, name), annotated=False)}")
+    lines.append(f"structures: {', '.join(structures.__all__)}")
+    for name in ("fetch", "available", "clean", "register"):
+        lines.append(f"structures.{name}{signature(getattr(structures, name), annotated=False)}")
+    lines.append(f"structures.Fetched: {', '.join(f.name for f in dataclasses.fields(structures.Fetched))}")
+    for name in ("claim", "candidates", "places", "check"):
+        lines.append(f"structures.Source.{name}{signature(getattr(structures.Source, name), annotated=False)}")
     for function in (inspect_folder, image_file.describe, image_file.read, image_file.read_bytes):
         lines.append(f"{function.__module__}.{function.__name__}{signature(function)}")
     for function in (image_file.memory_map, mrc.parse_header, mrc.write):

@@ -1,0 +1,110 @@
+"""`perc structures fetch | where | clean`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from builders.errors import OptionError, PercError
+from builders.structures.clean import REMOVABLE
+from builders.structures.content import FORMATS
+from builders.structures.fetching import available, clean, fetch, given_ids
+from builders.terminal import printable
+
+_WHAT = ", ".join(REMOVABLE)
+
+
+def add_commands(commands: Any) -> None:
+    """Add `structures` and its commands to the parser of `perc`."""
+    group = commands.add_parser("structures", help="structures of the PDB and AlphaFold DB").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    services = argparse.ArgumentParser(add_help=False)
+    services.add_argument(
+        "--endpoint",
+        metavar="NAME=BASE",
+        action="append",
+        default=[],
+        help="base URL or folder in place of a service: rcsb_files, rcsb_search, rcsb_data, pdbe, alphafold, uniprot",
+    )
+    asked = argparse.ArgumentParser(add_help=False, parents=[services])
+    asked.add_argument("ids", metavar="ID", nargs="+", help="4v1w, P45523, AF-P45523-F1, or a file with one a line")
+    asked.add_argument("--anew", action="store_true", help="ask and fetch again what is in the cache")
+
+    bring = group.add_parser("fetch", parents=[asked], help="save structures, cleaned if asked to")
+    bring.add_argument("--db", default="pdb", help="database that is asked first (default: pdb)")
+    bring.add_argument("--no-fallback", action="store_true", help="do not ask the others")
+    bring.add_argument("--format", choices=FORMATS, default="cif", help="default: cif")
+    bring.add_argument("--remove", metavar="WHAT", nargs="+", choices=REMOVABLE, default=[], help=f"some of {_WHAT}")
+    bring.add_argument("--save-dir", metavar="D", type=Path, default=Path(), help="default: the working directory")
+    bring.set_defaults(run=_fetch)
+
+    where = group.add_parser("where", parents=[asked], help="which databases have structures")
+    where.set_defaults(run=_where)
+
+    wash = group.add_parser("clean", parents=[services], help="clean files, beside which the results are written")
+    wash.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    wash.add_argument("--remove", metavar="WHAT", nargs="+", choices=REMOVABLE, default=REMOVABLE, help="default: all")
+    wash.add_argument("--save-dir", metavar="D", type=Path, help="folder for the results")
+    wash.add_argument("--accession", help="UniProt accession of the protein, where the file does not say it")
+    wash.set_defaults(run=_clean)
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    """Save what can be had; what cannot is in the log. 1 when that is anything."""
+    given = given_ids(options.ids)
+    fetched = fetch(
+        given,
+        options.db,
+        options.format,
+        options.save_dir,
+        options.remove,
+        fallback=not options.no_fallback,
+        on_error="skip",
+        endpoints=_endpoints(options.endpoint),
+        anew=options.anew,
+    )
+    for item in fetched:
+        _print_row(item.id, item.source, item.entry_id, str(item.path))
+    return 1 if len(fetched) < len(given) else 0
+
+
+def _where(options: argparse.Namespace) -> int:
+    """Print the databases of each id; 1 when one of them is nowhere."""
+    found = available(given_ids(options.ids), endpoints=_endpoints(options.endpoint), anew=options.anew)
+    for text, names in found.items():
+        _print_row(text, " ".join(names) or "nowhere")
+    return 0 if all(found.values()) else 1
+
+
+def _clean(options: argparse.Namespace) -> int:
+    """Clean what can be; 1 when one of the files cannot."""
+    failed = 0
+    endpoints = _endpoints(options.endpoint)
+    for file in options.files:
+        try:
+            result = clean(file, options.remove, options.save_dir, accession=options.accession, endpoints=endpoints)
+        except PercError as err:
+            print(f"failed: {printable(str(err))}", file=sys.stderr)
+            failed += 1
+        else:
+            print(printable(str(result)))
+    return 1 if failed else 0
+
+
+def _print_row(*cells: str) -> None:
+    print("\t".join(map(printable, cells)))
+
+
+def _endpoints(given: list[str]) -> dict[str, str]:
+    """Bases by service.
+
+    Raises:
+        OptionError: one is not of the form NAME=BASE.
+    """
+    pairs = [text.partition("=") for text in given]
+    for text, (name, _, base) in zip(given, pairs, strict=True):
+        if not name or not base:
+            msg = f"--endpoint is {text!r}: expected NAME=BASE, such as alphafold=http://localhost:8000"
+            raise OptionError(msg)
+    return {name: base for name, _, base in pairs}

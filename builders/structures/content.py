@@ -1,0 +1,177 @@
+"""Is this a structure file, which kind, and is it whole: asked of the bytes, before any parser sees them."""
+
+import re
+import zlib
+
+from builders.errors import FormatError, TruncatedError
+
+FORMATS = ("cif", "pdb")
+LARGEST = 2**30
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_GZIP = b"\x1f\x8b"
+_BLANKS_AND_COMMENTS = re.compile(rb"(?:\s|#[^\r\n]*+)*+")
+_BLOCK = re.compile(rb"data_\S*+(?:[ \t]*+\r?\n[ \t]*+(#)[ \t]*+\r?\n)?", re.IGNORECASE)
+_BINARY_CIF = re.compile(rb"[\x80-\x8f\xde].{0,200}(?:encoder|dataBlocks)", re.DOTALL)
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_RECORDS = frozenset(
+    b"ANISOU ATOM AUTHOR CAVEAT CISPEP COMPND CONECT CRYST1 DBREF DBREF1 DBREF2 END ENDMDL EXPDTA FORMUL FTNOTE HEADER "
+    b"HELIX HET HETATM HETNAM HETSYN HYDBND JRNL KEYWDS LINK LINKR MASTER MDLTYP MODEL MODRES MTRIX1 MTRIX2 MTRIX3 "
+    b"NUMMDL OBSLTE ORIGX1 ORIGX2 ORIGX3 REMARK REVDAT SCALE1 SCALE2 SCALE3 SEQADV SEQRES SHEET SIGATM SIGUIJ SITE "
+    b"SLTBRG SOURCE SPLIT SPRSDE SSBOND TER TITLE TURN TVECT USER".split()
+)
+_ATOM = re.compile(rb"^(?:ATOM  |HETATM)", re.MULTILINE)
+_MODEL = re.compile(rb"^MODEL\b", re.MULTILINE)
+_END_OF_MODEL = re.compile(rb"^ENDMDL", re.MULTILINE)
+
+
+def plain(data: bytes, name: str, most: int = LARGEST) -> bytes:
+    """The bytes as they are or, where they begin as gzip, what they hold.
+
+    Args:
+        data: a whole file.
+        name: what errors call it.
+        most: bytes to accept; no more is ever inflated.
+
+    Raises:
+        FormatError: more than `most`, or damaged gzip.
+        TruncatedError: the gzip breaks off.
+
+    Example:
+        >>> import gzip
+        >>> plain(gzip.compress(b"data_1ABC") + gzip.compress(b" #"), "1abc.cif.gz")
+        b'data_1ABC #'
+    """
+    if data.startswith(_GZIP):
+        return _inflated(data, name, most)
+    if len(data) > most:
+        msg = f"{name}: {len(data)} bytes: expected {most} at most"
+        raise FormatError(msg)
+    return data
+
+
+def _inflated(data: bytes, name: str, most: int) -> bytes:
+    parts: list[bytes] = []
+    room = most
+    while data.startswith(_GZIP):
+        member = zlib.decompressobj(wbits=31)
+        try:
+            part = member.decompress(data, room + 1)
+        except zlib.error as err:
+            msg = f"{name}: damaged gzip: {err}"
+            raise FormatError(msg) from err
+        room -= len(part)
+        if room < 0:
+            msg = f"{name}: inflates to more than {most} bytes, which is the most that is accepted"
+            raise FormatError(msg)
+        if not member.eof:
+            msg = f"{name}: its gzip breaks off after {most - room} bytes of content"
+            raise TruncatedError(msg)
+        parts.append(part)
+        # Padding by zeros is allowed after a member.
+        data = member.unused_data.lstrip(b"\0")
+    if data:
+        msg = f"{name}: damaged gzip: followed by {_excerpt(data)}"
+        raise FormatError(msg)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def sniff(data: bytes, name: str) -> str:
+    r"""The format of a structure file, `"cif"` or `"pdb"`, by its first words.
+
+    Args:
+        data: the file, not compressed; its beginning is enough if that holds more than comments.
+        name: what errors call it.
+
+    Raises:
+        FormatError: neither: a web page, JSON, BinaryCIF, nothing at all, something else. Says what it begins with.
+
+    Example:
+        >>> sniff(b"# by hand\ndata_1ABC", "1abc"), sniff(b"HEADER    HYDROLASE", "1abc")
+        ('cif', 'pdb')
+    """
+    text = data.removeprefix(BYTE_ORDER_MARK)
+    blanks = _BLANKS_AND_COMMENTS.match(text)
+    start = blanks.end() if blanks else 0
+    if not _is_binary(text, start):
+        if _BLOCK.match(text, start):
+            return "cif"
+        word = text[start : start + 6].split(b"\n")[0].rstrip()
+        if word in _RECORDS or word.startswith(b"ATOM  "):
+            return "pdb"
+    msg = f"{name}: {_describe(text, start)}: expected mmCIF (data_...) or PDB records"
+    raise FormatError(msg)
+
+
+def _describe(text: bytes, start: int) -> str:
+    """What stands in place of a structure."""
+    if start == len(text):
+        return "empty" if not text else "nothing but blanks and comments"
+    found = f"beginning {_excerpt(text[start:])}"
+    if _BINARY_CIF.match(text):
+        return f"BinaryCIF, which is not read (ask for cif), {found}"
+    if _is_binary(text, start):
+        return f"binary data in place of a structure, {found}"
+    if text[start : start + 1] == b"<":
+        kind = "an HTML page" if _HTML.search(text, start, start + 1000) else "XML"
+        return f"{kind} in place of a structure, {found}"
+    if text[start : start + 1] in (b"{", b"["):
+        return f"JSON in place of a structure, {found}"
+    return f"not a structure file, {found}"
+
+
+def _is_binary(text: bytes, start: int) -> bool:
+    """Null bytes among the first characters; at the end, some programs pad with them."""
+    return b"\0" in text[: start + 1000].rstrip(b"\0")
+
+
+def _excerpt(data: bytes) -> str:
+    """The first characters, printable whatever they are."""
+    return repr("".join(c if c.isprintable() else "?" for c in data[:40].decode("latin-1")))
+
+
+def check_complete(data: bytes, format: str, name: str) -> None:
+    r"""Refuse a file of the wwPDB or of AlphaFold DB that breaks off.
+
+    Their mmCIF files end with the `#` that ends every category, their PDB files with END, after as many atoms as
+    MASTER says. An mmCIF file that happens to break off between two categories, after the atoms, goes unnoticed.
+
+    Args:
+        data: the file, not compressed.
+        format: `"cif"` or `"pdb"`.
+        name: what errors call it.
+
+    Raises:
+        TruncatedError: says what is missing.
+
+    Example:
+        >>> check_complete(b"HEADER    HYDROLASE\nEND\n", "pdb", "1abc.pdb")
+    """
+    last = data.rstrip().rpartition(b"\n")[2]
+    missing = _missing_of_cif(data, last) if format == "cif" else _missing_of_pdb(data, last)
+    if missing:
+        msg = f"{name}: breaks off at {_excerpt(last)}: {missing}"
+        raise TruncatedError(msg)
+
+
+def _missing_of_cif(data: bytes, last: bytes) -> str:
+    blanks = _BLANKS_AND_COMMENTS.match(data)
+    block = _BLOCK.match(data, blanks.end() if blanks else 0)
+    separated = block is not None and bool(block[1])
+    return "expected a final '#'" if separated and last != b"#" else ""
+
+
+def _missing_of_pdb(data: bytes, last: bytes) -> str:
+    if last[:6].rstrip() != b"END":
+        return "expected a final END record"
+    models, ended = len(_MODEL.findall(data)), len(_END_OF_MODEL.findall(data))
+    if models > ended:
+        return f"expected ENDMDL after each of {models} MODEL records, found {ended}"
+    place = data.rfind(b"\nMASTER")
+    claim = data[place + 51 : place + 56].strip() if place >= 0 else b""
+    if claim.isdigit():
+        # More than MASTER claims is no fault: its field has five digits, and files of assemblies hold copies.
+        found = len(_ATOM.findall(data))
+        if found < int(claim):
+            return f"expected the {int(claim)} atoms of its MASTER record, found {found}"
+    return ""

@@ -1,0 +1,375 @@
+"""`fetch`, `available` and `clean`: structures as files, for people who want no dataset."""
+
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from tqdm.auto import tqdm
+
+from builders.errors import FormatError, NotFoundError, OptionError, PercError
+from builders.io import remote
+from builders.io.cache import default_folder, disk_error
+from builders.options import ON_ERROR, check_choice, check_flag
+from builders.quarantine import Quarantine, check_quarantine
+from builders.structures import content
+from builders.structures.clean import REMOVABLE, cleaned_name, write
+from builders.structures.ids import Claim, Id, accession_of, parse_id, read_ids
+from builders.structures.peptides import Peptide
+from builders.structures.resolve import Found, Wish, exists, find
+from builders.structures.services import Services
+from builders.structures.sources import Candidate, sources
+from builders.structures.treatment import Treated, Treatment, check_removable, read_bytes, treat
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_SUFFIX = re.compile(r"\.(cif|mmcif|pdb|ent)(\.gz)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A structure's file.
+
+    Attributes:
+        id: what was asked for, as its database spells it.
+        path: the file.
+        source: the database that it is from.
+        entry_id: the entry.
+        format: `cif` or `pdb`.
+        coverage: fraction of the UniProt sequence that the entry covers, when it was asked for by accession.
+        resolution: Å, as far as the database told it when it was asked by accession.
+    """
+
+    id: str
+    path: Path
+    source: str
+    entry_id: str
+    format: str
+    coverage: float | None = None
+    resolution: float | None = None
+
+
+@overload
+def fetch(  # type: ignore[overload-overlap] # a str is iterable, too
+    ids: str,
+    db: str = ...,
+    format: str = ...,
+    save_dir: str | os.PathLike[str] | None = ...,
+    remove: Iterable[str] = ...,
+    *,
+    fallback: bool = ...,
+    on_error: str = ...,
+    quarantine: str | None = ...,
+    endpoints: Mapping[str, str] | None = ...,
+    cache_dir: str | os.PathLike[str] | None = ...,
+    anew: bool = ...,
+) -> Fetched: ...
+@overload
+def fetch(
+    ids: Iterable[str] | os.PathLike[str],
+    db: str = ...,
+    format: str = ...,
+    save_dir: str | os.PathLike[str] | None = ...,
+    remove: Iterable[str] = ...,
+    *,
+    fallback: bool = ...,
+    on_error: str = ...,
+    quarantine: str | None = ...,
+    endpoints: Mapping[str, str] | None = ...,
+    cache_dir: str | os.PathLike[str] | None = ...,
+    anew: bool = ...,
+) -> list[Fetched]: ...
+def fetch(
+    ids: str | Iterable[str] | os.PathLike[str],
+    db: str = "pdb",
+    format: str = "cif",
+    save_dir: str | os.PathLike[str] | None = None,
+    remove: Iterable[str] = (),
+    *,
+    fallback: bool = True,
+    on_error: str = "raise",
+    quarantine: str | None = None,
+    endpoints: Mapping[str, str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    anew: bool = False,
+) -> Fetched | list[Fetched]:
+    """Bring structures, several at once, and clean them if asked to; what was brought before is taken from the cache.
+
+    Args:
+        ids: PDB ids, UniProt accessions, AlphaFold ids or CATH domains, in any case: one of them, a list, or the path
+            of a file with one a line and `#` before comments.
+        db: the database that is asked first. Of several PDB entries of an accession, the one with the best coverage is
+            taken, then the best resolution, then the first id.
+        format: `cif` or `pdb`; where an entry has no file of it, the other one is taken.
+        save_dir: folder to save the files into, as `4v1w.cif` or, by accession and entry, `p45523_1q6u.cif`; None: a
+            folder of the cache.
+        remove: what to take away, of `clean.REMOVABLE`; file names then say so.
+        fallback: ask the other databases where this one has nothing.
+        on_error: what an id does of which nothing can be had: `raise`, or `skip` to leave it out of the list.
+        quarantine: write a table of what was left out (id, tab, reason) here; goes with `on_error="skip"`.
+        endpoints: base URLs, or local folders, in place of the built-in services.
+        cache_dir: folder of the cache, as for `load_dataset`; None: `perc`, beside the caches of Hugging Face.
+        anew: fetch again what is in the cache.
+
+    Returns:
+        One file for one id; for a list, one for each of its ids, in their order.
+
+    Raises:
+        OptionError: an option, or the form of an id, is none.
+        NotFoundError: a structure is nowhere; names every place that was asked.
+        FormatError: what a server sends is no structure, or nothing is left of it.
+        PercError: a server, or the disk, fails.
+    """
+    check_choice("db", db, tuple(sources()))
+    check_choice("format", format, content.FORMATS)
+    check_choice("on_error", on_error, ON_ERROR)
+    check_flag("fallback", fallback)
+    table = Quarantine(check_quarantine(quarantine, on_error))
+    wish = Wish(db, fallback, format, Services(endpoints or {}, _files_folder(cache_dir), anew))
+    saving = _Saving(wish, check_removable(remove), None if save_dir is None else Path(save_dir).expanduser())
+    claims = _claims()
+    given = read_ids(ids, claims)
+    if isinstance(ids, str) and given == [ids.strip()]:
+        return saving.save(parse_id(ids, claims))
+    table.begin()
+    results = _save_each(given, saving, on_error)
+    fetched = []
+    for text, result in zip(given, results, strict=True):
+        if isinstance(result, Fetched):
+            fetched.append(result)
+            continue
+        table.add(str(text), result)
+        logger.warning("structures: leaving out %s", result)
+    if len(fetched) < len(given):
+        logger.warning("structures: left out %d of %d ids", len(given) - len(fetched), len(given))
+    return fetched
+
+
+def available(
+    ids: str | Iterable[str] | os.PathLike[str],
+    *,
+    endpoints: Mapping[str, str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    anew: bool = False,
+) -> dict[str, list[str]]:
+    """Which databases have structures for ids: `{"P45523": ["pdb", "alphafold"]}`; none for one that is nowhere.
+
+    Args:
+        ids: as for `fetch`.
+        endpoints: as for `fetch`.
+        cache_dir: as for `fetch`.
+        anew: ask again what was answered before.
+
+    Raises:
+        OptionError: the form of an id is none.
+        PercError: a server fails.
+    """
+    services = Services(endpoints or {}, _files_folder(cache_dir), anew)
+    claims, known = _claims(), sources()
+    given = list(dict.fromkeys(read_ids(ids, claims)))
+    parsed = {text: parse_id(text, claims) for text in given}
+
+    def asked(id: Id) -> list[str]:
+        return [name for name in id.sources if exists(id, known[name], services)]
+
+    unique = list(dict.fromkeys(parsed.values()))
+    with _progress(len(unique), "Asking") as progress:
+        found = {}
+        for id, names in zip(unique, remote.each(asked, unique, pool="structures"), strict=True):
+            found[id] = names
+            progress.update()
+    return {text: found[id] for text, id in parsed.items()}
+
+
+def clean(
+    path: str | os.PathLike[str],
+    remove: Iterable[str] = REMOVABLE,
+    save_dir: str | os.PathLike[str] | None = None,
+    *,
+    accession: str | None = None,
+    models: str = "all",
+    altlocs: str = "all",
+    assembly: int | None = None,
+    endpoints: Mapping[str, str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Clean a structure's file, and write what is left of it beside it, under a name that says what is gone.
+
+    Args:
+        path: a file in PDB or mmCIF format, also packed by gzip.
+        remove: what to take away: `signal_peptides`, `hydrogens`, `water`, `hetatms`; default: all of them.
+        save_dir: folder for the result; None: that of the file.
+        accession: of UniProt, of the protein whose signal peptide is to go, where the file does not say which it is.
+        models: `first` or `all`.
+        altlocs: of alternate locations, the `first` or `all`.
+        assembly: number of a biological assembly, in place of what was deposited.
+        endpoints: as for `fetch`; signal peptides are asked of `uniprot`.
+        cache_dir: as for `fetch`.
+
+    Returns:
+        The file that was written, such as `p45523_1q6u_nosignal1to25_nohydrogens_nowater_nohetatm.pdb`.
+
+    Raises:
+        OptionError: an option is none.
+        NotFoundError: the file is not there.
+        FormatError: it is no structure, or nothing is left of it.
+        PercError: UniProt, or the disk, fails.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        msg = f"{file}: no such file"
+        raise NotFoundError(msg)
+    check_choice("models", models, ("first", "all"))
+    check_choice("altlocs", altlocs, ("first", "all"))
+    asked = None if accession is None else accession_of(str(accession))
+    if accession is not None and asked is None:
+        msg = f"accession is {accession!r}: expected a UniProt accession, such as P45523"
+        raise OptionError(msg)
+    wanted = check_removable(remove)
+    format = content.sniff(content.plain(read_bytes(file, str(file)), str(file)), str(file))
+    found = Found(asked or file.name, Candidate("file", file.name), format, str(file))
+    treated = treat(
+        found, file, Treatment(wanted, models, altlocs, assembly), Services(endpoints or {}, _files_folder(cache_dir))
+    )
+    name = cleaned_name(_SUFFIX.sub("", file.name), wanted, _named_peptides(treated), format)
+    target = (file.parent if save_dir is None else Path(save_dir).expanduser()) / name
+    if target.exists() and target.samefile(file):
+        msg = f"{file}: there is nothing to write: no signal peptide of its proteins is known"
+        raise FormatError(msg)
+    return _write(target, _content(treated, found))
+
+
+def given_ids(arguments: Iterable[str]) -> list[str]:
+    """The ids of a command line, whose arguments are ids or files with one a line.
+
+    Raises:
+        NotFoundError: an argument is neither.
+        OptionError: a file holds none.
+    """
+    return [id for argument in arguments for id in read_ids(argument, _claims())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Saving:
+    """Brings, cleans and saves one structure."""
+
+    wish: Wish
+    remove: tuple[str, ...]
+    folder: Path | None
+
+    def save(self, id: Id) -> Fetched:
+        found, path = find(id, self.wish)
+        candidate = found.candidate
+        if self.remove:
+            treated = treat(found, path, Treatment(self.remove), self.wish.services)
+            data, peptides = _content(treated, found), _named_peptides(treated)
+        else:
+            data, peptides = content.plain(read_bytes(path, found.name), found.name), []
+        target = self._folder(found) / cleaned_name(_stem(found), self.remove, peptides, found.format)
+        return Fetched(
+            found.id,
+            _write(target, data),
+            candidate.source,
+            candidate.entry_id,
+            found.format,
+            candidate.coverage,
+            candidate.resolution,
+        )
+
+    def _folder(self, found: Found) -> Path:
+        if self.folder is not None:
+            return self.folder
+        digest = hashlib.sha256(found.place.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        folder = self.wish.services.folder
+        return (default_folder() if folder is None else Path(folder)) / "structures" / digest
+
+
+def _save_each(given: Sequence[object], saving: _Saving, on_error: str) -> list[Fetched | PercError]:
+    """A result for each id, in order; those that are named more than once are fetched once."""
+    claims = _claims()
+    parsed: list[Id | PercError] = []
+    for text in given:
+        try:
+            parsed.append(parse_id(text, claims))
+        except PercError as err:
+            if on_error == "raise":
+                raise
+            parsed.append(err)
+    unique = list(dict.fromkeys(id for id in parsed if isinstance(id, Id)))
+
+    def saved(id: Id) -> Fetched | PercError:
+        try:
+            return saving.save(id)
+        except PercError as err:
+            if on_error == "raise":
+                raise
+            return err
+
+    results: dict[Id, Fetched | PercError] = {}
+    with _progress(len(unique), "Fetching") as progress:
+        for id, result in zip(unique, remote.each(saved, unique, pool="structures"), strict=True):
+            results[id] = result
+            progress.update()
+    return [results[id] if isinstance(id, Id) else id for id in parsed]
+
+
+def _files_folder(cache_dir: str | os.PathLike[str] | None) -> str | None:
+    """Where files are kept in a cache folder: where a dataset with that `cache_dir` keeps them, too."""
+    return None if cache_dir is None else str(Path(cache_dir).expanduser() / "perc")
+
+
+def _claims() -> dict[str, Claim]:
+    return {name: source.claim for name, source in sources().items()}
+
+
+def _progress(count: int, what: str) -> "tqdm[None]":
+    return tqdm(total=count, desc=what, unit=" structures", disable=None, delay=1, leave=False)
+
+
+def _stem(found: Found) -> str:
+    """What a file is called: by the id, and by the entry where that is another one; in small letters."""
+    entry = found.candidate.entry_id
+    parts = [found.id] if found.id.lower() == entry.lower() else [found.id, entry]
+    lower = "_".join(parts).lower()
+    source = sources()[found.candidate.source]
+    stem = lower if source.claim(entry.lower()) == entry else "_".join(parts)
+    if not _NAME.fullmatch(stem):
+        msg = f"{found.id}: {found.candidate.source} calls its entry {entry[:100]!r}: no name for a file"
+        raise FormatError(msg)
+    return stem
+
+
+def _named_peptides(treated: Treated) -> list[Peptide]:
+    """The signal peptides that a file's name tells: of the protein that was asked for, or else of its chains."""
+    if treated.accession is not None and treated.peptides.get(treated.accession):
+        return treated.peptides[treated.accession]
+    found = {peptide for cut in treated.cuts or [] for peptide in cut.peptides}
+    return sorted(found, key=lambda peptide: (peptide.start, peptide.end))
+
+
+def _content(treated: Treated, found: Found) -> bytes:
+    """The bytes of what is left: the file's own where all is left."""
+    if not treated.is_changed:
+        return content.plain(treated.data, found.name)
+    return write(treated.loaded, found.format)
+
+
+def _write(target: Path, data: bytes) -> Path:
+    """Write a file that is there whole or not at all."""
+    temporary = target.with_name(f".{target.name}.{os.getpid():x}-{threading.get_ident():x}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(target)
+    except OSError as err:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise disk_error(err, target.parent, target.name) from err
+    return target

@@ -1,0 +1,257 @@
+"""Bytes of a structure file -> a gemmi structure whose entities, chains and label positions are right."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import gemmi
+import numpy as np
+
+from builders.errors import FormatError, PercError
+from builders.structures import assembly as assemblies
+from builders.structures import content, pdb_text
+from builders.structures.alternatives import keep_best
+from builders.structures.flat import flatten
+from builders.structures.kinds import is_sugar
+from builders.structures.references import Segment, segments_in_file
+
+logger = logging.getLogger(__name__)
+
+_KINDS = {"cif": "mmCIF", "pdb": "PDB"}
+_FARTHEST = 1e30  # Å; what float32 has room for
+_COORDINATE = "_atom_site.Cartn_x"
+_OTHER_CIF = {
+    "_chem_comp_atom.": "a chemical component",
+    "_atom_site_fract_x": "a small-molecule CIF",
+    "_refln.": "structure factors",
+}
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A structure file that was read.
+
+    Atoms keep the order of the file, so an author chain whose ligands or waters stand after other chains has several
+    chain objects of one name; each polymer is whole within one of them. (The atoms of a residue stand together, as
+    gemmi has it, also where the file interleaves alternatives.)
+
+    Attributes:
+        name: what errors call it.
+        format: `"cif"` or `"pdb"`.
+        structure: with entities, subchains and label positions set up; every model has atoms.
+        segments: which stretches are numbered as which of UniProt, as the file says.
+        labelled: the subchains are label asym ids of the file, not names of gemmi's making.
+    """
+
+    name: str
+    format: str
+    structure: gemmi.Structure
+    segments: list[Segment]
+    labelled: bool = False
+
+
+def load(data: bytes, name: str, format: str | None = None) -> Loaded:
+    r"""Read a structure file.
+
+    Args:
+        data: mmCIF or PDB, plain or gzip.
+        name: what errors call it.
+        format: `"cif"` or `"pdb"` when only that will do; None takes what comes.
+
+    Raises:
+        FormatError: no structure, or a damaged one; names the file and says why.
+        TruncatedError: it breaks off.
+
+    Example:
+        >>> text = b"ATOM      1  CA  GLY A   7       1.000   2.000   3.000  1.00  9.00           C\nEND\n"
+        >>> load(text, "a.pdb").structure[0]["A"][0]
+        <gemmi.Residue 7(GLY) with 1 atoms>
+    """
+    data = content.plain(data, name).removeprefix(content.BYTE_ORDER_MARK)
+    found = content.sniff(data, name)
+    if format not in (None, found):
+        msg = f"{name}: {_KINDS[found]} where {_KINDS.get(str(format), format)} was expected"
+        raise FormatError(msg)
+    with _named(name, found):
+        block = _read_block(data, name) if found == "cif" else None
+        structure = _read_pdb(data, name) if block is None else _make_structure(block)
+        _drop_empty_models(structure)
+        _check_atoms(structure, name)
+        labelled = bool(structure[0][0][0].subchain) and block is not None
+        _set_up_entities(structure, stated=block is not None and len(structure.entities) > 0)
+        segments = segments_in_file(structure, block)
+    return Loaded(name, found, structure, segments, labelled)
+
+
+@contextmanager
+def _named(name: str, format: str) -> Iterator[None]:
+    """Errors of the parser, made ours: with the name of the file."""
+    try:
+        yield
+    except PercError:
+        raise
+    except (RuntimeError, ValueError, LookupError, TypeError, OverflowError) as err:
+        reason = " ".join("".join(c if c.isprintable() else " " for c in str(err)).split())[:300]
+        hint = "; it may break off" if reason.endswith("parse error") or "number of values" in reason else ""
+        msg = f"{name}: not readable as {_KINDS[format]}: {reason}{hint}"
+        raise FormatError(msg) from err
+
+
+def _read_block(data: bytes, name: str) -> gemmi.cif.Block:
+    """The first block that has atoms."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        data = data.decode("latin-1").encode()
+    document = gemmi.cif.read_string(data)
+    blocks = [block for block in document if len(block.find_values(_COORDINATE))]
+    if not blocks:
+        kinds = [kind for tag, kind in _OTHER_CIF.items() if any(_has(block, tag) for block in document)]
+        what = kinds[0] if kinds else "a CIF file without atoms"
+        msg = f"{name}: {what} (block {document[0].name!r}): expected a structure ({_COORDINATE})"
+        raise FormatError(msg)
+    if len(blocks) > 1:
+        logger.warning("%s: %d blocks have atoms; only %r is read", name, len(blocks), blocks[0].name)
+    return blocks[0]
+
+
+def _has(block: gemmi.cif.Block, tag: str) -> bool:
+    return tag in block.get_mmcif_category_names() or len(block.find_values(tag)) > 0
+
+
+def _make_structure(block: gemmi.cif.Block) -> gemmi.Structure:
+    assemblies.complete_assemblies(block)
+    return gemmi.make_structure_from_block(block)
+
+
+def _read_pdb(data: bytes, name: str) -> gemmi.Structure:
+    data = pdb_text.repair(data, name)
+    structure = gemmi.read_pdb_string(data)
+    lines, atoms = pdb_text.count_atoms(data), sum(model.count_atom_sites() for model in structure)
+    if atoms < lines:
+        logger.warning("%s: %d of %d atoms stand after the END record and are not read", name, lines - atoms, lines)
+    return structure
+
+
+def _drop_empty_models(structure: gemmi.Structure) -> None:
+    for index in reversed(range(len(structure))):
+        if not structure[index].count_atom_sites():
+            del structure[index]
+
+
+def _check_atoms(structure: gemmi.Structure, name: str) -> None:
+    if not len(structure):
+        msg = f"{name}: no atoms: expected a structure"
+        raise FormatError(msg)
+    for model in structure:
+        flat = flatten(model)
+        wrong = np.flatnonzero(~(np.abs(flat.positions) < _FARTHEST).all(1))
+        if len(wrong):
+            atom = flat.names[wrong[0]].decode()
+            where = f"atom {wrong[0] + 1} of model {model.num} ({atom} of residue {flat.residue_numbers[wrong[0]]})"
+            msg = f"{name}: coordinates of {where} are {flat.positions[wrong[0]].tolist()}: expected numbers"
+            raise FormatError(msg)
+        for what, column in (("alternate location", flat.altlocs), ("insertion code", flat.insertion_codes)):
+            if (column.view(np.uint8) > 127).any():
+                msg = f"{name}: {what} {column[column.view(np.uint8) > 127][0]!r}: expected an ASCII character"
+                raise FormatError(msg)
+
+
+def _set_up_entities(structure: gemmi.Structure, stated: bool) -> None:
+    """Decide what is polymer, ligand and water, where the file does not, and name subchains and entities.
+
+    Args:
+        structure: changed in place.
+        stated: the file has a table of entities. It is kept as it is, also where two are of one sequence.
+    """
+    structure.add_entity_types()
+    if not stated:
+        for model in structure:
+            _find_missed_polymers(model)
+            _part_with_sugars(model)
+    if any(_has_parted_polymers(model) for model in structure):
+        structure.merge_chain_parts()
+    structure.assign_subchains()
+    structure.ensure_entities()
+    if not stated:
+        structure.deduplicate_entities()
+    structure.assign_label_seq_id()
+    if not stated:
+        for model in structure:
+            _number_observed(structure, model)
+
+
+def _part_with_sugars(model: gemmi.Model) -> None:
+    """A chain of sugars that ends with TER is none of the polymers that this is about; gemmi takes it for one."""
+    for chain in model:
+        for residue in chain:
+            if residue.entity_type == gemmi.EntityType.Polymer and is_sugar(residue.name):
+                residue.entity_type = gemmi.EntityType.Branched
+
+
+def _number_observed(structure: gemmi.Structure, model: gemmi.Model) -> None:
+    """Positions in the sequence of a polymer, where its only sequence is that of the residues that are there."""
+    full = {subchain for entity in structure.entities if entity.full_sequence for subchain in entity.subchains}
+    for chain in model:
+        place, previous = 0, None
+        for residue in chain:
+            if residue.entity_type != gemmi.EntityType.Polymer or residue.subchain in full or residue.label_seq:
+                continue
+            if (residue.subchain, residue.seqid) != previous:  # residues of several names at one place count once
+                place = place + 1 if previous is not None and previous[0] == residue.subchain else 1
+            residue.label_seq, previous = place, (residue.subchain, residue.seqid)
+
+
+def _find_missed_polymers(model: gemmi.Model) -> None:
+    """Chains written as ATOM and with a backbone are polymers, also if gemmi knows none of their residues' names."""
+    polymer = gemmi.EntityType.Polymer
+    found = {chain.name for chain in model for residue in chain if residue.entity_type == polymer}
+    for chain in model:
+        rest = [r for r in chain if r.het_flag == "A" and not r.is_water()]
+        if chain.name not in found and any(_has_backbone(residue) for residue in rest):
+            for residue in rest:
+                residue.entity_type = polymer
+
+
+def _has_backbone(residue: gemmi.Residue) -> bool:
+    names = {atom.name for atom in residue}
+    return {"N", "CA", "C"} <= names or {"P", "C4'", "C3'"} <= names
+
+
+def _has_parted_polymers(model: gemmi.Model) -> bool:
+    """A chain whose polymer other chains interrupt."""
+    polymer = gemmi.EntityType.Polymer
+    parts = [(c.name, s) for c in model for s in {r.subchain for r in c if r.entity_type == polymer}]
+    return len(parts) > len(set(parts))
+
+
+def select(loaded: Loaded, models: str = "first", altlocs: str = "first", assembly: int | None = None) -> None:
+    """Keep some of a structure, in place.
+
+    Args:
+        loaded: the structure; the segments follow.
+        models: `"first"` or `"all"`.
+        altlocs: `"first"` keeps one alternative of each atom, that of the highest occupancy, then of the first label
+            (`builders.structures.alternatives.keep_best`); `"all"` keeps every one.
+        assembly: number of a biological assembly to make (`builders.structures.assembly.expand` says how copies are
+            named); None leaves the chains as deposited.
+
+    Raises:
+        NotFoundError: the file does not define that assembly; names those it does.
+    """
+    structure = loaded.structure
+    if models == "first":
+        del structure[1:]
+    if altlocs == "first":
+        for model in structure:
+            keep_best(model)
+    if assembly is not None:
+        with _named(loaded.name, loaded.format):
+            copies = assemblies.expand(structure, assembly, loaded.name)
+        loaded.segments = [
+            replace(segment, subchain=copy)
+            for segment in loaded.segments
+            for copy, original in copies.items()
+            if segment.subchain == original
+        ]

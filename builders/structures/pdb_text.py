@@ -1,0 +1,164 @@
+"""PDB text made fit for the parser: what is broken refused, what is old or left out put right.
+
+gemmi reads a number that is not there as 0 and guesses elements by the alignment of atom names alone; files by programs
+that leave the element columns blank rarely align them.
+"""
+
+import re
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import FormatError, TruncatedError
+
+Bytes = NDArray[np.uint8]
+
+_ASCII = bytes(range(128)) + b"?" * 128
+# Files of before 1996 end their lines with the entry's id and the number of the line: "1GDR  90".
+_NUMBERED_LINE = re.compile(rb".{72}[0-9][0-9A-Z]{3}[ 0-9]{3}[0-9] *$")
+_PAST_COLUMN_72 = re.compile(rb"^([^\n]{72})[^\n]+", re.MULTILINE)
+_SINGLE = frozenset("BCDFHIKNOPSUVWY")
+_HYDROGEN_LIKE = frozenset({"HE", "HF", "HG", "HO", "HS"})
+
+
+@dataclass(slots=True)
+class _Atoms:
+    """The ATOM and HETATM lines of a file: the text as bytes, padded, and where lines begin and end."""
+
+    data: bytes
+    text: Bytes
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    def columns(self, first: int, last: int) -> Bytes:
+        """Columns `first` to `last`, counted from 1, blank beyond the end of a line: `(lines, columns)`."""
+        places = self.starts[:, None] + np.arange(first - 1, last)
+        return np.where(places < self.ends[:, None], self.text[places], 32).astype(np.uint8)
+
+    def line(self, index: int) -> bytes:
+        return self.data[self.starts[index] : self.ends[index]]
+
+
+def repair(data: bytes, name: str) -> bytes:
+    r"""A PDB file as gemmi reads it right.
+
+    Line ends become `\n`, characters beyond ASCII `?`. Line numbers of before 1996 (columns 73-80) go. Element columns
+    left blank are filled, by the name of the atom and the kind of its residue.
+
+    Args:
+        data: the file, not compressed.
+        name: what errors call it.
+
+    Raises:
+        TruncatedError: an atom's line ends before its coordinates do.
+        FormatError: coordinates that are no finite numbers.
+
+    Example:
+        >>> repair(b"ATOM      1 HE21 GLN A   1       1.000   2.000   3.000\n", "a.pdb")[-5:-3]
+        b' H'
+    """
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\0", b" ")
+    if not data.isascii():
+        data = data.translate(_ASCII)
+    atoms = _find_atoms(data)
+    if not len(atoms.starts):
+        return data
+    _check_coordinates(atoms, name)
+    if _NUMBERED_LINE.match(atoms.line(0)):
+        data = _PAST_COLUMN_72.sub(rb"\1", data)
+        atoms = _find_atoms(data)
+    return _fill_elements(atoms)
+
+
+def count_atoms(data: bytes) -> int:
+    """The ATOM and HETATM records of a file."""
+    return len(_find_atoms(data).starts)
+
+
+def _find_atoms(data: bytes) -> _Atoms:
+    text = np.frombuffer(data + b"\n" + b" " * 80, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    # Records are known by four letters of either case, as in gemmi.
+    words = text[starts[:, None] + np.arange(4)] & 0xDF
+    chosen = (words == np.frombuffer(b"ATOM", np.uint8)).all(1) | (words == np.frombuffer(b"HETA", np.uint8)).all(1)
+    return _Atoms(data, text, starts[chosen], ends[chosen])
+
+
+def _check_coordinates(atoms: _Atoms, name: str) -> None:
+    short = np.flatnonzero(atoms.ends - atoms.starts < 54)
+    if len(short):
+        msg = f"{name}: breaks off in {_quote(atoms.line(short[0]))}: expected coordinates up to column 54"
+        raise TruncatedError(msg)
+    fields = np.ascontiguousarray(atoms.columns(31, 54)).view("S8")
+    try:
+        finite = np.isfinite(fields.astype(np.float64)).all(1)
+    except ValueError:
+        finite = np.array([all(map(_is_finite, row)) for row in fields.tolist()])
+    if not finite.all():
+        line = atoms.line(int(np.flatnonzero(~finite)[0]))
+        msg = f"{name}: {_quote(line)}: expected three numbers in columns 31 to 54"
+        raise FormatError(msg)
+
+
+def _is_finite(field: bytes) -> bool:
+    try:
+        return bool(np.isfinite(float(field)))
+    except ValueError:
+        return False
+
+
+def _quote(line: bytes) -> str:
+    return repr(line[:54].decode("ascii"))
+
+
+def _fill_elements(atoms: _Atoms) -> bytes:
+    """The text with an element in columns 77-78 of every atom line."""
+    letters = atoms.columns(77, 78) & 0xDF
+    blank = ~((letters >= ord("A")) & (letters <= ord("Z"))).any(1)
+    pieces, done = [], 0
+    for index in np.flatnonzero(blank):
+        start, end = int(atoms.starts[index]), int(atoms.ends[index])
+        line = atoms.data[start:end]
+        record, atom, residue = (line[a:b].decode("ascii") for a, b in ((0, 6), (12, 16), (17, 20)))
+        element = guess_element(atom, residue.strip(), record.upper() == "HETATM")
+        pieces += [atoms.data[done:start], line[:76].ljust(76), element.rjust(2).encode(), line[78:80].ljust(2)]
+        done = end
+    return b"".join([*pieces, atoms.data[done:]])
+
+
+def guess_element(atom: str, residue: str, hetero: bool) -> str:
+    """The element of an atom that does not say.
+
+    An atom of an amino acid, a nucleotide or water is of one of their elements, however its name is aligned; so is an
+    atom of an unknown residue in an ATOM record, since that is a polymer's. An ion is named for its element.
+    Otherwise the alignment decides, as the format has it, but a name that may be hydrogen's is hydrogen's.
+
+    Args:
+        atom: its name, the four columns 13 to 16 as they are.
+        residue: name of its residue.
+        hetero: it stands in a HETATM record.
+
+    Returns:
+        The symbol in capitals; `"X"` when there is no telling.
+
+    Example:
+        >>> guess_element("HG11", "VAL", False), guess_element("HG  ", "HG", True), guess_element("CA  ", "CYX", False)
+        ('H', 'HG', 'C')
+    """
+    letters = atom.strip().lstrip("0123456789'\"*").upper()
+    one, two = letters[:1], letters[:2]
+    single = one if one in _SINGLE else "X"
+    if len(two) < 2 or not two.isalpha() or not gemmi.Element(two).atomic_number:
+        return single
+    info = gemmi.find_tabulated_residue(residue)
+    if info.is_amino_acid() or info.is_nucleic_acid() or info.is_water():
+        return two if two == "SE" else single
+    if re.sub("[^A-Z]", "", residue.upper()).startswith(two):
+        return two
+    aligned_as_one = not atom[:2].isalpha()
+    if aligned_as_one or not hetero or two in _HYDROGEN_LIKE or (one in "HD" and len(atom.strip()) == 4):
+        return single
+    return two

@@ -1,0 +1,128 @@
+"""Signal peptides, as an entry of UniProt annotates them. JSON in, positions out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builders.errors import FormatError
+
+_LONGEST = 100_000  # residues; the longest protein of UniProt has some 45,000
+
+
+@dataclass(frozen=True, slots=True)
+class Peptide:
+    """A stretch of a UniProt sequence.
+
+    Attributes:
+        start: UniProt position of its first residue, from 1.
+        end: of its last residue.
+    """
+
+    start: int
+    end: int
+
+
+def peptides_of(entry: Any, accession: str) -> tuple[list[Peptide], list[str]]:
+    """The signal peptides of a UniProt entry.
+
+    Args:
+        entry: the decoded JSON of `https://rest.uniprot.org/uniprotkb/{accession}.json`.
+        accession: what was asked for; messages name it.
+
+    Returns:
+        The peptides by position, and sentences about what cannot be known of them: an unknown end (then nothing is
+        cut), an unsure one (the peptide is taken as given), an entry that is deleted, merged or demerged.
+
+    Raises:
+        FormatError: the JSON is no such entry, or a position is none.
+
+    Example:
+        >>> ends = {"start": {"value": 1, "modifier": "EXACT"}, "end": {"value": 17, "modifier": "EXACT"}}
+        >>> entry = {"entryType": "UniProtKB reviewed (Swiss-Prot)", "primaryAccession": "P05067"}
+        >>> peptides_of({**entry, "features": [{"type": "Signal", "location": ends}]}, "P05067")
+        ([Peptide(start=1, end=17)], [])
+    """
+    kind = entry.get("entryType") if isinstance(entry, Mapping) else None
+    if not isinstance(kind, str) or not isinstance(entry.get("primaryAccession"), str):
+        msg = f"{accession}: the answer is no UniProt entry: {_shown(entry)}"
+        raise FormatError(msg)
+    if kind == "Inactive":
+        return [], [_inactive(entry, accession)]
+    _check_subject(entry, accession)
+    features = entry.get("features", [])
+    if not isinstance(features, list) or not all(isinstance(feature, Mapping) for feature in features):
+        msg = f"{accession}: the features are {_shown(features)}: expected a list of objects"
+        raise FormatError(msg)
+    found: set[Peptide] = set()
+    said: list[str] = []
+    for feature in features:
+        if feature.get("type") == "Signal":
+            peptide, unsure = _peptide(feature.get("location"), accession)
+            found.update([peptide] if peptide else [])
+            said += [unsure] if unsure else []
+    return sorted(found, key=lambda peptide: (peptide.start, peptide.end)), said
+
+
+def _check_subject(entry: Mapping[str, Any], accession: str) -> None:
+    """Refuses the entry of another protein; a secondary accession is one that was merged into the entry."""
+    secondary = entry.get("secondaryAccessions")
+    names = [entry.get("primaryAccession"), *(secondary if isinstance(secondary, list) else [])]
+    if accession.partition("-")[0].upper() not in names:
+        msg = f"{accession}: the answer is the UniProt entry of {_shown(names[0])}"
+        raise FormatError(msg)
+
+
+def _peptide(location: Any, accession: str) -> tuple[Peptide | None, str]:
+    if not isinstance(location, Mapping):
+        msg = f"{accession}: a signal peptide's location is {_shown(location)}: expected an object"
+        raise FormatError(msg)
+    (start, start_is), (end, end_is) = (_end(location.get(name), name, accession) for name in ("start", "end"))
+    if start is None or end is None:
+        unknown = " and ".join(name for name, value in (("start", start), ("end", end)) if value is None)
+        return None, f"{accession}: the {unknown} of a signal peptide is unknown: it cannot be cut"
+    if start > end:
+        msg = f"{accession}: a signal peptide goes from {start} to {end}"
+        raise FormatError(msg)
+    # "<1": it begins before what was sequenced, all of which, from there, is signal peptide.
+    sure = start_is in ("EXACT", "OUTSIDE") and end_is == "EXACT"
+    said = (
+        "" if sure else f"{accession}: UniProt is unsure where a signal peptide begins or ends: taken as {start}-{end}"
+    )
+    return Peptide(start, end), said
+
+
+def _end(value: Any, name: str, accession: str) -> tuple[int | None, str]:
+    """A position, None where it is not known, and how well it is known."""
+    modifier = value.get("modifier", "EXACT") if isinstance(value, Mapping) else None
+    position = value.get("value") if isinstance(value, Mapping) else None
+    if not isinstance(modifier, str):
+        msg = f"{accession}: a signal peptide's {name} is {_shown(value)}: expected a value and its modifier"
+        raise FormatError(msg)
+    if position is None or modifier == "UNKNOWN":
+        return None, modifier
+    if isinstance(position, bool) or not isinstance(position, int) or not 1 <= position <= _LONGEST:
+        msg = f"{accession}: a signal peptide's {name} is {_shown(position)}: expected a position from 1 to {_LONGEST}"
+        raise FormatError(msg)
+    return position, modifier
+
+
+def _inactive(entry: Mapping[str, Any], accession: str) -> str:
+    reason = entry.get("inactiveReason")
+    reason = reason if isinstance(reason, Mapping) else {}
+    kind = {"DELETED": "deleted", "MERGED": "merged into", "DEMERGED": "split into"}.get(
+        str(reason.get("inactiveReasonType")), "inactive"
+    )
+    targets = reason.get("mergeDemergeTo")
+    named = [target for target in targets if isinstance(target, str)] if isinstance(targets, list) else []
+    into = " and ".join(_clean(target) for target in named[:20]) or "other entries"
+    happened = f"is {kind} {into}" if kind.endswith("into") else f"is {kind}"
+    return f"{accession}: the UniProt entry {happened}: no signal peptide is known"
+
+
+def _shown(value: Any) -> str:
+    return _clean(repr(value))
+
+
+def _clean(text: str) -> str:
+    """The beginning of a remote text, without what could act on a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text[:60])

@@ -1,0 +1,206 @@
+"""From an id to a file: which database, which of its entries, which format; each attempt is told when all fail."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builders.errors import FormatError, NotFoundError, PercError
+from builders.io import location, remote
+from builders.io.answers import shown
+from builders.structures import content
+from builders.structures.ids import Id, parse_id
+from builders.structures.services import Services
+from builders.structures.sources import Candidate, Source, sources
+
+logger = logging.getLogger(__name__)
+
+_INACTIVE = 303
+_NOWHERE = (400, 404)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Where to look for structures, and for what.
+
+    Attributes:
+        db: the database that is asked first.
+        fallback: whether the others are asked, too.
+        format: of the file, `cif` or `pdb`; where an entry has none of it, the other one is taken.
+        services: whom to ask.
+    """
+
+    db: str = "pdb"
+    fallback: bool = True
+    format: str = "cif"
+    services: Services = field(default_factory=Services)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A structure that answers to an id.
+
+    Attributes:
+        id: what was asked for.
+        candidate: the entry that was chosen.
+        format: of its file.
+        place: where that is, a URL or a path.
+    """
+
+    id: str
+    candidate: Candidate
+    format: str
+    place: str
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return self.id if self.place.lower().find(self.id.lower()) >= 0 else f"{self.id} ({self.place})"
+
+
+def parse_all(given: Iterable[object], on_error: str = "raise") -> tuple[list[Id], list[tuple[str, PercError]]]:
+    """Ids in whatever case, each of them once, as their databases spell them.
+
+    Args:
+        given: as people wrote them.
+        on_error: what one of no known form does: `raise`, or `skip`.
+
+    Returns:
+        The ids, and those that are none with what is wrong with them.
+
+    Raises:
+        OptionError: one of them has no known form.
+    """
+    claims = {name: source.claim for name, source in sources().items()}
+    known: dict[str, Id] = {}
+    refused: list[tuple[str, PercError]] = []
+    for text in given:
+        try:
+            id = parse_id(text, claims)
+        except PercError as err:
+            if on_error == "raise":
+                raise
+            refused.append((str(text), err))
+        else:
+            known.setdefault(id.text, id)
+    return list(known.values()), refused
+
+
+def find(id: Id, wish: Wish) -> tuple[Found, Path]:
+    """The structure that answers to an id, and its file.
+
+    Databases are asked in their order, entries are tried from the best one on. Only what is said not to be there leads
+    to the next attempt: a server that fails is an error, as the answer would depend on the day.
+
+    Raises:
+        NotFoundError: it is nowhere; names every place that was asked.
+        FormatError: what a server sends is no structure.
+        PercError: a server fails.
+    """
+    attempts: list[str] = []
+    known = sources()
+    order = [wish.db, *(name for name in known if name != wish.db)] if wish.fallback else [wish.db]
+    for name in order:
+        source = known[name]
+        if name not in id.sources:
+            if name == wish.db:
+                attempts.append(f"{name}: {id.text} is none of its ids")
+            continue
+        candidates = source.candidates(id.text, wish.services)
+        if not candidates:
+            attempts.append(f"{name}: nothing for {id.text}")
+        for candidate in candidates:
+            found = _brought(id, candidate, source, wish, attempts)
+            if found is not None:
+                return found
+    msg = f"{id.text}: no structure of it: {'; '.join(attempts)}{_status(id, wish.services)}"
+    raise NotFoundError(msg)
+
+
+def exists(id: Id, source: Source, services: Services) -> bool:
+    """Whether a database has a structure for an id, as it says or as its files tell."""
+    candidates = source.candidates(id.text, services)
+    if id.accession is not None or not candidates:
+        return bool(candidates)
+    for format in source.formats:
+        for place in source.places(candidates[0], format, services):
+            if not location.is_remote(place) or _is_there(place, services):
+                return True
+    return False
+
+
+def _is_there(url: str, services: Services) -> bool:
+    if services.has(url):
+        return True
+    try:
+        remote.client().head(url)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _brought(
+    id: Id, candidate: Candidate, source: Source, wish: Wish, attempts: list[str]
+) -> tuple[Found, Path] | None:
+    """The file of an entry, in the format that is wished if it has one."""
+    formats = [wish.format, *(format for format in source.formats if format != wish.format)]
+    for format in [format for format in formats if format in source.formats]:
+        places = source.places(candidate, format, wish.services)
+        if not places:
+            attempts.append(f"{source.name}: no {format} of {candidate.entry_id}")
+        for place in places:
+            found = Found(id.text, candidate, format, place)
+            try:
+                return found, wish.services.bring(place, _Check(source, found))
+            except NotFoundError:
+                attempts.append(f"{shown(place)}: not there")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Lets pass the whole file of an entry."""
+
+    source: Source
+    found: Found
+
+    def __call__(self, data: bytes) -> None:
+        name = f"{self.found.id} ({shown(self.found.place)})"
+        plain = content.plain(data, name)
+        format = content.sniff(plain, name)
+        if format != self.found.format:
+            msg = f"{name}: is {format}, expected {self.found.format}"
+            raise FormatError(msg)
+        self.source.check(plain, format, name)
+
+
+def _status(id: Id, services: Services) -> str:
+    """What UniProt says of an accession that is nowhere: it may have been deleted or merged."""
+    if id.accession is None or not services.is_wanted("uniprot"):
+        return ""
+    path = f"/uniprotkb/{id.accession.partition('-')[0]}.json"
+    try:
+        entry = services.ask("uniprot", path, absent=_NOWHERE, good=(_INACTIVE,))
+    except PercError as err:
+        logger.debug("%s: UniProt does not say what became of it: %s", id.text, err)
+        return ""
+    if entry is None:
+        return f"; uniprot: there is no {id.accession}"
+    said = told_inactive(entry, id.accession)
+    return f"; {said}" if said else ""
+
+
+def told_inactive(entry: Any, accession: str) -> str | None:
+    """What became of an accession that is not in use any more; None: it is."""
+    reason = entry.get("inactiveReason") if isinstance(entry, Mapping) else None
+    if not isinstance(reason, Mapping):
+        return None
+    kind = str(reason.get("inactiveReasonType", "")).upper()
+    targets = reason.get("mergeDemergeTo")
+    names = ", ".join(shown(str(name)) for name in targets) if isinstance(targets, list) else ""
+    if kind == "MERGED":
+        return f"uniprot: {accession} was merged into {names}: ask for that one"
+    if kind == "DEMERGED":
+        return f"uniprot: {accession} was split into {names}: ask for one of them"
+    return f"uniprot: {accession} was withdrawn ({shown(str(reason.get('deletedReason', kind.lower())))})"

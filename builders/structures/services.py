@@ -1,0 +1,247 @@
+"""The web services that know of structures: what they answer is asked once, files are brought once.
+
+Answers and files are kept in the cache, so that a second run asks nobody and works offline. "Not there" is believed for
+a day, and longer where nobody can be reached. Any service can be replaced by another server or by a local folder.
+"""
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from builders.errors import FormatError, NotFoundError, OptionError, PercError, StalledError, UnreachableError
+from builders.io import location, remote
+from builders.io.answers import address_of, shown
+from builders.io.cache import Cache
+from builders.options import reject_unknown
+
+logger = logging.getLogger(__name__)
+
+BUILT_IN: dict[str, str] = {
+    "pdbe": "https://www.ebi.ac.uk",
+    "uniprot": "https://rest.uniprot.org",
+}
+"""Services by name. Each database adds those that it needs (`sources.register`)."""
+MOST_BYTES = 512 * 1024 * 1024
+"""Of a file as it is sent: the largest entries of the PDB have 100 MB, packed."""
+_BELIEVED = 24 * 3600.0
+"""Seconds for which "not there" is believed: new entries come every week."""
+
+Check = Callable[[bytes], None]
+"""Raises where a file's bytes are not what was asked for."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services as one caller sees them. It pickles, for a loader's workers.
+
+    Args:
+        endpoints: bases (scheme, host, port) or local folders by service, in place of those built in.
+        folder: of the cache; None: its default.
+        anew: ask and fetch again whatever is in the cache.
+
+    Raises:
+        UnknownOptionError: there is no service of that name.
+        OptionError: a base is neither a URL nor a folder.
+        NotFoundError: a folder is not there.
+
+    Example:
+        >>> Services({"alphafold": "http://127.0.0.1:8000"}).places("alphafold", "/files/x.cif")
+        ['http://127.0.0.1:8000/files/x.cif']
+        >>> Services({"alphafolds": "http://127.0.0.1:8000"})
+        Traceback (most recent call last):
+        ...
+        builders.errors.UnknownOptionError: endpoints has no option 'alphafolds': did you mean 'alphafold'?
+    """
+
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    folder: str | None = None
+    anew: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.endpoints, Mapping):
+            msg = f"endpoints is {self.endpoints!r}: expected a dict of bases by service: {', '.join(BUILT_IN)}"
+            raise OptionError(msg)
+        reject_unknown(map(str, self.endpoints), list(BUILT_IN), "endpoints")
+        object.__setattr__(self, "endpoints", {name: _base(name, base) for name, base in self.endpoints.items()})
+        self._permit()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._permit()
+
+    def _permit(self) -> None:
+        for name in BUILT_IN:
+            if location.is_remote(self.base(name)):
+                remote.permit(self.base(name))
+
+    def base(self, service: str) -> str:
+        """A service's base URL, or its local folder."""
+        return self.endpoints.get(service, BUILT_IN[service])
+
+    def is_wanted(self, service: str) -> bool:
+        """Whether to ask a service what one can do without: not where only others were replaced."""
+        return service in self.endpoints or not self.endpoints
+
+    def local(self, service: str) -> Path | None:
+        """The folder that stands for a service; None: it is a server."""
+        base = self.base(service)
+        return None if location.is_remote(base) else Path(base)
+
+    def places(self, service: str, *paths: str) -> list[str]:
+        """Where a file may be, in the order to look: URLs, or the files that are there in a local folder.
+
+        A mirror may spell file names in small letters, and a folder may hold them without the service's own folders.
+        """
+        folder = self.local(service)
+        spellings = [spelled for path in paths for spelled in _spellings(path, service in self.endpoints)]
+        if folder is None:
+            return [f"{self.base(service)}{path}" for path in spellings]
+        tries = [folder / path.lstrip("/") for path in spellings] + [folder / Path(path).name for path in spellings]
+        return [str(path) for path in dict.fromkeys(tries) if path.is_file()]
+
+    def moved(self, url: str) -> list[str]:
+        """Where to look for a file whose URL an answer tells: at the service that replaces the one it names."""
+        for name, base in BUILT_IN.items():
+            if name in self.endpoints and address_of(url) == address_of(base):
+                return self.places(name, urlsplit(url).path)
+        return [url]
+
+    def ask(
+        self, service: str, path: str, question: Any = None, absent: Sequence[int] = (404,), good: Sequence[int] = ()
+    ) -> Any:
+        """What a service answers, out of JSON; None where it has nothing.
+
+        Args:
+            service: whom to ask.
+            path: what, below its base.
+            question: is posted, as JSON.
+            absent: statuses by which it says that it has nothing.
+            good: statuses besides 200 with an answer to read; redirects among them are not followed.
+
+        Raises:
+            FormatError: it answers with anything but JSON.
+            PercError: as `Client.ask`.
+        """
+        body = None if question is None else json.dumps(question, sort_keys=True).encode()
+        folder = self.local(service)
+        if folder is not None:
+            found = self.places(service, path, f"{path}.json")
+            return _parsed(Path(found[0]).read_bytes(), found[0]) if found else None
+        url = f"{self.base(service)}{path}"
+
+        def pieces(_offset: int) -> Iterator[bytes]:
+            answer = remote.client().ask(url, body, (200, *absent, *good), packed=True)
+            if answer.status in absent:
+                msg = f"{shown(url)}: nothing (HTTP {answer.status})"
+                raise NotFoundError(msg)
+            _parsed(answer.body, url)
+            yield answer.body
+
+        try:
+            path_of_answer = self._brought(f"{url} {(body or b'').decode()} {good}", pieces)
+        except NotFoundError:
+            return None
+        return _parsed(path_of_answer.read_bytes(), url)
+
+    def bring(self, place: str, check: Check) -> Path:
+        """A file in the cache, or where it is in a local folder.
+
+        Args:
+            place: a URL, or a path.
+            check: is given its bytes before it is kept.
+
+        Raises:
+            NotFoundError: it is not there.
+            PercError: what `check` raises, or as `Client.stream`.
+        """
+        if not location.is_remote(place):
+            return Path(place)
+
+        def pieces(_offset: int) -> Iterator[bytes]:
+            data = bytearray()
+            for piece in remote.client().stream(place, packed=True):
+                data += piece
+                if len(data) > MOST_BYTES:
+                    msg = f"{shown(place)}: more than {MOST_BYTES} bytes: expected a structure"
+                    raise FormatError(msg)
+            check(bytes(data))
+            yield bytes(data)
+
+        return self._brought(place, pieces)
+
+    def has(self, place: str) -> bool:
+        """Whether a remote file is in the cache."""
+        return not self.anew and self._cache.find(place, _PRESENT) is not None
+
+    def drop(self, place: str) -> None:
+        """Forget a file that turned out to be damaged, so that it is fetched again."""
+        if location.is_remote(place):
+            self._cache.remove(place, _PRESENT)
+
+    @property
+    def _cache(self) -> Cache:
+        return Cache(self.folder)
+
+    def _brought(self, key: str, pieces: Callable[[int], Iterator[bytes]]) -> Path:
+        """What is kept of a key, asked for where it is not; "not there" is kept, too."""
+        cache = self._cache
+        gone = None if self.anew else cache.find(key, _ABSENT)
+        msg = f"{shown(key)}: not there"
+        if gone is not None and time.time() - gone.stat().st_mtime < _BELIEVED:
+            raise NotFoundError(msg)
+        try:
+            return cache.fetch(key, _PRESENT, None, pieces, anew=self.anew, resume=False)
+        except NotFoundError:
+            with contextlib.suppress(PercError):  # a cache that cannot be written keeps nothing
+                cache.fetch(key, _ABSENT, 0, lambda _offset: iter(()), anew=True)
+            raise
+        except (UnreachableError, StalledError) as err:
+            if gone is None:
+                raise
+            raise NotFoundError(msg) from err
+
+
+_PRESENT, _ABSENT = "", "absent"
+
+
+def _base(name: str, base: object) -> str:
+    """A base without its last slash, once it is sure to be one."""
+    if not isinstance(base, str | Path) or not str(base):
+        msg = f"endpoints[{name!r}] is {base!r}: expected a base URL such as {BUILT_IN[name]}, or a folder"
+        raise OptionError(msg)
+    text = str(base)
+    if location.is_remote(text):
+        address_of(text)
+        return text.rstrip("/")
+    if "://" in text:
+        msg = f"endpoints[{name!r}] is {text!r}: expected an http or https URL, or a folder"
+        raise OptionError(msg)
+    try:
+        folder = Path(text).expanduser().absolute()
+    except RuntimeError as err:
+        msg = f"endpoints[{name!r}] is {text!r}: {err}"
+        raise OptionError(msg) from err
+    if not folder.is_dir():
+        msg = f"endpoints[{name!r}] is {text!r}: no such folder"
+        raise NotFoundError(msg)
+    return str(folder)
+
+
+def _spellings(path: str, is_replaced: bool) -> list[str]:
+    head, _, name = path.rpartition("/")
+    return list(dict.fromkeys((path, f"{head}/{name.lower()}"))) if is_replaced else [path]
+
+
+def _parsed(body: bytes, url: str) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as err:
+        begin = shown(body[:40].decode("utf-8", "replace"))
+        msg = f"{shown(url)}: expected JSON, got {begin!r}"
+        raise FormatError(msg) from err

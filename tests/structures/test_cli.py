@@ -1,0 +1,93 @@
+"""`perc structures fetch | where | clean`, as they are typed."""
+
+import re
+
+import gemmi
+import pytest
+
+from builders.cli import main
+from tests.server import Fault
+
+
+@pytest.fixture
+def perc(endpoints, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+
+    def perc(*arguments):
+        bases = [f"--endpoint={name}={base}" for name, base in endpoints.items()]
+        code = main(["structures", *arguments, *bases])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return perc
+
+
+def test_fetch(perc, tmp_path, databases):
+    code, out, _ = perc("fetch", "4V1W", "P45523", "--save-dir", "out")
+    assert code == 0
+    assert out == "4v1w\tpdb\t4v1w\tout/4v1w.cif\nP45523\tpdb\t1q6h\tout/p45523_1q6h.cif\n"
+    assert (tmp_path / "out" / "4v1w.cif").read_bytes() == databases.files["/download/4V1W.cif"]
+
+
+def test_fetch_into_the_working_directory_and_clean(perc, tmp_path):
+    everything = ["signal_peptides", "hydrogens", "water", "hetatms"]
+    code, out, _ = perc("fetch", "P45523", "--format", "pdb", "--remove", *everything)
+    name = "p45523_1q6h_nosignal1to25_nohydrogens_nowater_nohetatm.pdb"
+    assert (code, out) == (0, f"P45523\tpdb\t1q6h\t{name}\n")
+    assert len(gemmi.read_structure(str(tmp_path / name))[0]["A"]) > 200
+
+
+def test_fetch_from_the_other_database(perc, caplog):
+    assert perc("fetch", "P45523", "--db", "alphafold")[1].startswith("P45523\talphafold\tAF-P45523-F1\t")
+    assert perc("fetch", "F4HVG8", "--no-fallback")[:2] == (1, "")
+    assert "F4HVG8: no structure of it: pdb: nothing" in caplog.text
+
+
+def test_fetch_what_a_file_lists_and_go_on_after_a_failure(perc, tmp_path, caplog):
+    (tmp_path / "ids.txt").write_text("4hhb\n9xyz  # none\nnonsense\n2beg\n")
+    code, out, _ = perc("fetch", "ids.txt")
+    assert code == 1
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["4hhb", "2beg"]
+    assert "9xyz: no structure of it" in caplog.text
+    assert "'nonsense' is no id" in caplog.text
+    assert "left out 2 of 4 ids" in caplog.text
+
+
+def test_where(perc):
+    code, out, _ = perc("where", "7U6Q", "F4HvG8", "A0A023FDY8")
+    assert (code, out) == (0, "7U6Q\tpdb\nF4HvG8\talphafold\nA0A023FDY8\tpdb alphafold\n")
+    assert perc("where", "9xyz") == (1, "9xyz\tnowhere\n", "")
+
+
+def test_clean(perc, tmp_path):
+    perc("fetch", "P45523", "4hhb")
+    code, out, _ = perc("clean", "p45523_1q6h.cif", "4hhb.cif", "--remove", "water", "hetatms")
+    assert (code, out) == (0, "p45523_1q6h_nowater_nohetatm.cif\n4hhb_nowater_nohetatm.cif\n")
+    code, out, err = perc("clean", "none.cif", "4hhb.cif", "--save-dir", "out")
+    assert (code, out) == (1, "out/4hhb_nohydrogens_nowater_nohetatm.cif\n")
+    assert err == "failed: none.cif: no such file\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["where", "nothing"], "neither an id .* nor a file"),
+        (["where", "4v1w", "--endpoint", "pdbe"], "expected NAME=BASE"),
+        (["where", "4v1w", "--endpoint", "pdb=http://x"], "did you mean 'pdbe'"),
+        (["fetch", "4v1w", "--db", "other"], "db is 'other': expected 'pdb' or 'alphafold'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(perc, arguments, message):
+    code, _, err = perc(*arguments)
+    assert code == 1
+    assert err.startswith("perc: error: ")
+    assert err.count("\n") == 1
+    assert re.search(message, err)
+
+
+def test_remote_text_does_not_reach_the_terminal(perc, databases, caplog):
+    databases.add_inactive("A4FU41", "MERGED", "\x1b[31mP1\x07")
+    databases.broken["alphafold"] = Fault(status=404, body=b"{}")
+    assert perc("fetch", "A4FU41")[0] == 1
+    assert "merged into ?[31mP1?" in caplog.text

@@ -1,0 +1,347 @@
+"""Which structure an id gives: which database, which entry, which format; and what is said when there is none."""
+
+import gzip
+import json
+
+import pytest
+
+from builders.errors import (
+    FormatError,
+    HttpError,
+    NotFoundError,
+    OptionError,
+    PercError,
+    TruncatedError,
+    UnknownOptionError,
+    UnsafeAddressError,
+)
+from builders.structures import available, fetch
+from builders.structures.resolve import Wish, find, parse_all
+from builders.structures.services import Services
+from builders.structures.sources import sources
+from tests.server import Fault
+
+
+@pytest.fixture
+def find_one(databases, tmp_path):
+    def find_one(text, *args, endpoints=None, **kwargs):
+        services = Services(databases.endpoints if endpoints is None else endpoints, str(tmp_path / "cache"))
+        ((id,), _) = parse_all([text])
+        return find(id, Wish(*args, services=services, **kwargs))[0]
+
+    return find_one
+
+
+def instead(body, **headers):
+    """Something else in place of a file."""
+    return Fault(body=body, whole=True, headers={"ETag": None, "Last-Modified": None, **headers})
+
+
+def chosen(found):
+    return found.candidate.source, found.candidate.entry_id, found.format
+
+
+def test_of_several_entries_the_best_coverage_then_the_best_resolution_is_taken(find_one):
+    found = find_one("P45523")  # 1q6u and 1q6h cover as much; 1q6i, of better resolution than 1q6u, less
+    assert chosen(found) == ("pdb", "1q6h", "cif")
+    assert (found.candidate.coverage, found.candidate.resolution) == (pytest.approx(0.9), 1.97)
+
+
+def test_equal_entries_are_taken_by_id(databases, find_one):
+    for id in ("9zzz", "8aaa"):
+        file = databases.files["/download/1Q6H.cif"].decode()
+        databases.add_entry(id, file, file, resolution=1.97, chains={"A": ("P45523", 15, 257, 0.95)})
+    assert find_one("P45523").candidate.entry_id == "8aaa"
+
+
+def test_an_entry_without_resolution_comes_after_those_with_one(databases, find_one):
+    file = databases.files["/download/1Q6H.cif"].decode()
+    databases.add_entry("1aaa", file, file, resolution=None, chains={"A": ("P45523", 15, 257, 0.9)})
+    assert find_one("P45523").candidate.entry_id == "1q6h"
+
+
+def test_the_rcsb_ranks_where_pdbe_knows_nothing(databases, find_one):
+    databases.broken["pdbe"] = Fault(status=404, body=b'{"message": "no data"}')
+    assert find_one("P45523").candidate.entry_id == "1q6h"
+    assert len(databases.asked("rcsb_data")) == 6
+
+
+def test_the_rcsb_ranks_where_pdbe_fails(databases, find_one):
+    databases.broken["pdbe"] = Fault(status=500)
+    assert find_one("P45523").candidate.entry_id == "1q6h"
+
+
+def test_an_order_that_nobody_tells_is_an_error(databases, find_one):
+    databases.broken["pdbe"] = databases.broken["rcsb_data"] = Fault(status=500)
+    with pytest.raises(HttpError, match="HTTP 500"):
+        find_one("P45523")
+
+
+def test_the_other_database_is_asked_where_the_first_has_nothing(find_one):
+    assert chosen(find_one("F4HVG8")) == ("alphafold", "AF-F4HVG8-F1", "cif")
+    assert chosen(find_one("P0DTC2", "alphafold")) == ("pdb", "6vxx", "cif")
+    assert chosen(find_one("P45523", "alphafold")) == ("alphafold", "AF-P45523-F1", "cif")
+
+
+def test_without_fallback_only_the_one_is_asked(databases, find_one):
+    with pytest.raises(NotFoundError, match="F4HVG8: no structure of it: pdb: nothing for F4HVG8"):
+        find_one("F4HVG8", "pdb", fallback=False)
+    assert databases.asked("alphafold") == []
+
+
+@pytest.mark.parametrize("form", ["404", "400", "[]"])
+def test_alphafold_has_many_ways_to_say_no(databases, find_one, form):
+    databases.alphafold_absent = form
+    with pytest.raises(NotFoundError, match=r"Q9Y6K9: no structure of it: pdb: nothing .*; alphafold: nothing"):
+        find_one("Q9Y6K9")
+
+
+def test_a_format_that_is_missing_gives_the_other_one(find_one):
+    assert chosen(find_one("4v1w", format="pdb")) == ("pdb", "4v1w", "cif")
+
+
+def test_a_missing_file_names_every_place_that_was_asked(databases, find_one):
+    with pytest.raises(NotFoundError) as caught:
+        find_one("9xyz")
+    for suffix in ("cif.gz", "cif", "pdb.gz", "pdb"):
+        assert f"{databases.base}/download/9XYZ.{suffix}: not there" in str(caught.value)
+
+
+def test_the_canonical_model_is_taken_by_accession_and_isoforms_by_theirs(find_one):
+    assert find_one("P05067", "alphafold").candidate.entry_id == "AF-P05067-F1"
+    assert find_one("AF-P05067-F1").candidate.entry_id == "AF-P05067-F1"
+    assert find_one("P05067-2").candidate.entry_id == "AF-P05067-2-F1"
+    assert find_one("af-p05067-4-f1").candidate.entry_id == "AF-P05067-4-F1"
+
+
+@pytest.mark.parametrize("names", ["old", "new"])
+def test_old_and_new_names_of_fields(databases, find_one, names):
+    databases.alphafold_names = names
+    found = find_one("F4HVG8", "alphafold")
+    assert found.candidate.entry_id == "AF-F4HVG8-F1"
+    assert found.candidate.coverage == 1
+
+
+def test_urls_of_files_are_those_that_are_told(databases, find_one):
+    model = databases.models["F4HVG8"][0]
+    for format in ("cif", "pdb"):
+        databases.files[f"/files/later/version-99.{format}"] = databases.files.pop(
+            f"/files/AF-F4HVG8-F1-model_v6.{format}"
+        )
+        model[f"{format}Url"] = f"https://alphafold.ebi.ac.uk/files/later/version-99.{format}"
+    assert find_one("F4HVG8").place.endswith("/files/later/version-99.cif")
+
+
+def test_a_url_that_leads_elsewhere_is_not_followed(databases, find_one):
+    databases.models["F4HVG8"][0]["cifUrl"] = "https://evil.example/x.cif"
+    with pytest.raises(UnsafeAddressError, match=r"evil\.example"):
+        find_one("F4HVG8")
+
+
+def test_a_server_that_fails_is_no_reason_to_look_elsewhere(databases, find_one):
+    databases.broken["rcsb_search"] = Fault(status=503)
+    with pytest.raises(HttpError, match="HTTP 503"):
+        find_one("A0A023FDY8")
+    assert databases.asked("alphafold") == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "to", "message"),
+    [
+        ("MERGED", ["A6QL63"], "A4FU41 was merged into A6QL63"),
+        ("DEMERGED", ["P99999", "P99998"], "A4FU41 was split into P99999, P99998"),
+        ("DELETED", [], r"A4FU41 was withdrawn \(Not part of a reference proteome\)"),
+    ],
+)
+def test_what_became_of_an_accession_is_said(databases, find_one, reason, to, message):
+    databases.add_inactive("A4FU41", reason, *to)
+    with pytest.raises(NotFoundError, match=message) as caught:
+        find_one("A4FU41")
+    assert "pdb: nothing" in str(caught.value)
+
+
+@pytest.mark.parametrize("id", ["4v1w", "F4HVG8"])
+def test_an_html_page_in_place_of_a_structure(databases, find_one, id):
+    page = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+    path = "/download/4V1W.cif.gz" if id == "4v1w" else "/files/AF-F4HVG8-F1-model_v6.cif"
+    databases.fail(path, instead(page, **{"Content-Encoding": None, "Content-Type": "text/plain"}))
+    with pytest.raises(FormatError, match=f"{id}.*(an HTML page|gzip)"):
+        find_one(id)
+    assert chosen(find_one(id))[2] == "cif"  # what came was not kept
+
+
+def test_a_truncated_file_is_not_kept(databases, find_one):
+    whole = gzip.decompress(databases.files["/download/4V1W.cif.gz"])
+    lines = whole.splitlines(keepends=True)
+    databases.fail("/download/4V1W.cif.gz", instead(gzip.compress(b"".join(lines[: len(lines) * 2 // 3]))))
+    with pytest.raises(TruncatedError, match="4v1w"):
+        find_one("4v1w")
+    assert chosen(find_one("4v1w")) == ("pdb", "4v1w", "cif")
+
+
+def test_a_wrong_format_is_not_kept(databases, find_one):
+    databases.fail("/download/1Q6H.cif.gz", instead(databases.files["/download/1Q6H.pdb.gz"]))
+    with pytest.raises(FormatError, match=r"1q6h.*is pdb, expected cif"):
+        find_one("1q6h")
+
+
+@pytest.mark.parametrize("body", [b"<html>busy</html>", b"", b"[" * 100_000, b'{"result_set": 5}', b"null", b"[1]"])
+def test_answers_of_no_known_form_are_errors_or_nothing(databases, find_one, body):
+    databases.broken["rcsb_search"] = Fault(status=200, body=body)
+    with pytest.raises(PercError):
+        find_one("P0DTC2")
+
+
+def test_hostile_hits_are_passed_over(databases, find_one):
+    hits = [{"identifier": i} for i in ("../../etc", "4V1W/../x", None, "1Q6U_1", {"a": 1})]
+    databases.broken["rcsb_search"] = Fault(
+        status=200, body=json.dumps({"total_count": 5, "result_set": hits}).encode()
+    )
+    assert find_one("P45523").candidate.entry_id == "1q6u"
+
+
+def test_entries_beyond_the_first_page_count(databases, find_one, monkeypatch):
+    monkeypatch.setattr("builders.structures.rcsb._PAGE", 2)
+    assert find_one("P45523").candidate.entry_id == "1q6h"
+    assert len(databases.asked("rcsb_search")) == 2
+
+
+# the cache
+
+
+def test_a_second_run_asks_nobody_whatever_the_fallback_was(databases, tmp_path):
+    ids = ["F4HVG8", "4v1w", "P45523", "P0DTC2", "4hhb", "Q9Y6K9"]
+    cache = str(tmp_path / "cache")
+
+    def run(**kwargs):
+        results = fetch(ids, format="pdb", on_error="skip", endpoints=databases.endpoints, cache_dir=cache, **kwargs)
+        return [(item.entry_id, item.format, item.path.read_bytes()) for item in results]
+
+    first = run()
+    asked = len(databases.requests)
+    assert run() == first
+    assert len(databases.requests) == asked
+    assert run(anew=True) == first
+    assert len(databases.requests) > asked
+
+
+def test_what_is_cached_works_offline(databases, tmp_path):
+    cache = str(tmp_path / "cache")
+    endpoints = databases.endpoints
+    first = fetch(["F4HVG8", "P45523"], endpoints=endpoints, cache_dir=cache, remove=["signal_peptides"])
+    for service in endpoints:
+        databases.broken[service] = Fault(status=500)
+    again = fetch(["F4HVG8", "P45523"], endpoints=endpoints, cache_dir=cache, remove=["signal_peptides"])
+    assert [item.entry_id for item in again] == [item.entry_id for item in first]
+    with pytest.raises(HttpError):
+        fetch("4v1w", endpoints=endpoints, cache_dir=cache)
+
+
+def test_not_there_is_believed_for_a_day(databases, find_one, monkeypatch):
+    with pytest.raises(NotFoundError):
+        find_one("9xyz")
+    asked = len(databases.requests)
+    with pytest.raises(NotFoundError):
+        find_one("9xyz")
+    assert len(databases.requests) == asked
+    file = databases.files["/download/1Q6H.cif"].decode()
+    databases.add_entry("9xyz", file, file)
+    monkeypatch.setattr("builders.structures.services._BELIEVED", 0.0)
+    assert find_one("9xyz").candidate.entry_id == "9xyz"
+
+
+def test_formats_are_cached_apart(databases, tmp_path):
+    options = {"endpoints": databases.endpoints, "cache_dir": str(tmp_path)}
+    cif, pdb = (fetch("4hhb", format=format, **options) for format in ("cif", "pdb"))
+    assert cif.path.read_bytes() == databases.files["/download/4HHB.cif"]
+    assert pdb.path.read_bytes() == databases.files["/download/4HHB.pdb"]
+
+
+def test_each_id_gives_its_own_structure(databases, tmp_path):
+    options = {"endpoints": databases.endpoints, "cache_dir": str(tmp_path)}
+    results = fetch(["P69905", "P45523", "F4HVG8", "4v1w"], **options)
+    assert [item.id for item in results] == ["P69905", "P45523", "F4HVG8", "4v1w"]
+    assert [item.entry_id for item in results] == ["4hhb", "1q6h", "AF-F4HVG8-F1", "4v1w"]
+    assert len({item.path.read_bytes() for item in results}) == 4
+
+
+# other places
+
+
+def test_the_search_history_of_the_paper(databases, endpoints, tmp_path):
+    ids = ["7U6Q", "F4HvG8", "A0A023FDY8"]
+    found = available(ids, endpoints=endpoints, cache_dir=str(tmp_path))
+    assert found == {"7U6Q": ["pdb"], "F4HvG8": ["alphafold"], "A0A023FDY8": ["pdb", "alphafold"]}
+    asked = len(databases.requests)
+    assert available(ids[1:], endpoints=endpoints, cache_dir=str(tmp_path)) == {name: found[name] for name in ids[1:]}
+    assert len(databases.requests) == asked
+    assert available(["9xyz", "Q9Y6K9"], endpoints=endpoints, cache_dir=str(tmp_path)) == {"9xyz": [], "Q9Y6K9": []}
+
+
+def test_folders_stand_for_services(tmp_path, databases):
+    for name in ("1Q6H.cif.gz", "4HHB.pdb"):
+        path = tmp_path / "pdb" / name.lower()
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(databases.files[f"/download/{name}"])
+    models = tmp_path / "models"
+    models.mkdir()
+    for version in (4, 10, 6):
+        (models / f"AF-F4HVG8-F1-model_v{version}.cif").write_bytes(
+            gzip.decompress(databases.files["/files/AF-F4HVG8-F1-model_v6.cif"])
+        )
+    endpoints = {"rcsb_files": str(tmp_path / "pdb"), "alphafold": str(models)}
+    results = fetch(["1q6h", "4HHB", "AF-F4HVG8-F1"], endpoints=endpoints, cache_dir=str(tmp_path / "cache"))
+    assert [(item.entry_id, item.format) for item in results] == [
+        ("1q6h", "cif"),
+        ("4hhb", "pdb"),
+        ("AF-F4HVG8-F1", "cif"),
+    ]
+    assert databases.requests == []
+
+
+def test_a_folder_holds_what_services_answer(tmp_path, shared):
+    """The recorded answers, as files in folders."""
+    uniprot, models = tmp_path / "uniprot", tmp_path / "models"
+    uniprot.mkdir()
+    wire = shared / "wire"
+    (uniprot / "P05067.json").write_bytes((wire / "uniprot" / "P05067.json").read_bytes())
+    models.mkdir()
+    (models / "P05067.json").write_bytes((wire / "alphafold" / "prediction_P05067.json").read_bytes())
+    (models / "AF-P05067-F1-model_v6.pdb").write_bytes((wire / "alphafold" / "AF-P05067-F1-model_v6.pdb").read_bytes())
+    endpoints = {"uniprot": str(uniprot), "alphafold": str(models)}
+    result = fetch(
+        "P05067", "alphafold", "pdb", tmp_path, ["signal_peptides"], endpoints=endpoints, cache_dir=str(tmp_path / "c")
+    )
+    assert result.path.name == "p05067_af-p05067-f1_nosignal1to17.pdb"
+    first = next(line for line in result.path.read_text().splitlines() if line.startswith("ATOM"))
+    assert first[17:26] == "LEU A  18"
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "kind", "message"),
+    [
+        ({"alphafolds": "http://x"}, UnknownOptionError, "did you mean 'alphafold'"),
+        ({"alphafold": "ftp://x"}, OptionError, "expected an http or https URL"),
+        ({"alphafold": ""}, OptionError, "expected a base URL such as https://alphafold"),
+        ({"alphafold": "/not/there"}, NotFoundError, "no such folder"),
+        ({"alphafold": 5}, OptionError, "is 5"),
+        (["alphafold"], OptionError, "expected a dict"),
+        ({"alphafold": "http://user@x"}, UnsafeAddressError, "without a user name"),
+    ],
+)
+def test_places_that_are_none(endpoints, kind, message):
+    with pytest.raises(kind, match=message):
+        Services(endpoints)
+
+
+def test_only_https_is_built_in():
+    for source in sources().values():
+        assert all(base.startswith("https://") for base in source.services.values())
+
+
+def test_domains_of_cath(databases, tmp_path):
+    databases.add_domain("1cukA01", databases.files["/download/4HHB.pdb"].decode())
+    options = {"endpoints": {**databases.endpoints, "cath": databases.base}, "cache_dir": str(tmp_path)}
+    result = fetch("1cukA01", save_dir=tmp_path, **options)
+    assert (result.source, result.format, result.path.name) == ("cath", "pdb", "1cukA01.pdb")
+    assert available(["1cukA01", "1cukB01"], **options) == {"1cukA01": ["cath"], "1cukB01": []}

@@ -1,0 +1,339 @@
+"""`load_dataset("structures", ...)`: rows, streams, workers, resumption, caches."""
+
+import json
+import pickle
+import time
+from itertools import pairwise
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+from datasets import load_dataset as stock_load_dataset
+from datasets.distributed import split_dataset_by_node
+
+import builders
+from builders.errors import FormatError, NotFoundError, OptionError, UnknownOptionError
+from builders.structures.parse import load
+from tests.server import Fault
+
+IDS = ["4v1w", "P45523", "2BEG", "F4HVG8", "4hhb", "7u6q"]
+ENTRIES = ["4v1w", "1q6h", "2beg", "AF-F4HVG8-F1", "4hhb", "7u6q"]
+PER_ATOM = [
+    *("coordinates", "element", "atom_name", "residue_name", "residue_number", "insertion_code", "sequence_position"),
+    *("uniprot_position", "chain", "altloc", "occupancy", "b_factor", "hetero"),
+]
+
+
+@pytest.fixture
+def open_dataset(endpoints, tmp_path):
+    def open_dataset(ids=IDS, **options):
+        options = {"endpoints": endpoints, "cache_dir": str(tmp_path / "cache"), "split": "train", **options}
+        return builders.load_dataset("structures", ids=ids, **options)
+
+    return open_dataset
+
+
+def test_rows_say_what_they_are(open_dataset):
+    rows = open_dataset()
+    assert [row["entry_id"] for row in rows] == ENTRIES
+    assert [row["id"] for row in rows] == ["4v1w", "P45523", "2beg", "F4HVG8", "4hhb", "7u6q"]
+    assert [row["source"] for row in rows] == ["pdb", "pdb", "pdb", "alphafold", "pdb", "pdb"]
+    assert [row["format"] for row in rows] == ["cif"] * 6
+    row = rows[1]
+    assert row["uniprot"] == ["P45523"]
+    assert row["coverage"] == pytest.approx(0.9)
+    assert (row["method"], row["model"]) == ("X-RAY DIFFRACTION", 1)
+    assert row["resolution"] == pytest.approx(1.97)
+    assert rows[2]["resolution"] is None
+    assert rows[4]["uniprot"] == ["P69905", "P68871"]
+    chains = rows[4]["chains"]
+    assert [(c["name"], c["label"], c["entity"], c["uniprot"]) for c in chains] == [
+        ("A", "A", "1", ["P69905"]),
+        ("B", "B", "2", ["P68871"]),
+    ]
+    assert [chain["signal_peptides"] for chain in chains] == [None, None]
+
+
+def test_arrays_are_of_one_length_and_are_the_atoms(open_dataset, databases):
+    for row, id in zip(open_dataset(["4hhb", "1q6h"]), ["4HHB", "1Q6H"], strict=True):
+        assert len({len(row[name]) for name in PER_ATOM}) == 1
+        structure = gemmi.read_structure_string(databases.files[f"/download/{id}.cif"].decode())
+        structure.remove_alternative_conformations()
+        atoms = {(c.chain.name, c.residue.seqid.num, c.atom.name): c.atom.pos.tolist() for c in structure[0].all()}
+        keys = zip(row["chain"], row["residue_number"], row["atom_name"], strict=True)
+        assert sorted(keys) == sorted(atoms)
+        for key, place in zip(
+            zip(row["chain"], row["residue_number"], row["atom_name"], strict=True), row["coordinates"], strict=True
+        ):
+            assert place == pytest.approx(atoms[key], abs=1e-4)
+
+
+def test_positions_lead_into_the_sequences(open_dataset):
+    for row in open_dataset(remove=["signal_peptides"]):
+        sequences = {chain["name"]: chain["sequence"] for chain in row["chains"]}
+        parts = zip(row["chain"], row["sequence_position"], row["residue_name"], row["hetero"], strict=True)
+        for chain, position, name, hetero in parts:
+            assert (position is None) == hetero
+            if position is not None:
+                letter = gemmi.find_tabulated_residue(name).one_letter_code.upper()
+                assert sequences[chain][position - 1] == letter
+
+
+def test_the_whole_is_the_same_streamed(open_dataset):
+    table = open_dataset(remove=["water", "signal_peptides"], include_file=True)
+    stream = open_dataset(remove=["water", "signal_peptides"], include_file=True, streaming=True)
+    assert stream.features == table.features
+    assert stream.n_shards == len(IDS)
+    assert list(stream) == list(table)
+
+
+@pytest.mark.parametrize("format", ["numpy", "torch"])
+def test_formats(open_dataset, format):
+    table, stream = open_dataset().with_format(format), open_dataset(streaming=True).with_format(format)
+    for one, other in zip(table, stream, strict=True):
+        assert one["coordinates"].shape == (len(one["element"]), 3)
+        assert str(one["coordinates"].dtype).endswith("float32")
+        assert np.array_equal(one["coordinates"], other["coordinates"])
+        assert list(one["element"]) == list(other["element"])
+        assert set(one["element"]) <= {
+            "C",
+            "N",
+            "O",
+            "S",
+            "Se",
+            "H",
+            "Zn",
+            "Mg",
+            "Ca",
+            "P",
+            "Fe",
+            "Na",
+            "Cl",
+            "D",
+            "Hg",
+        }
+        assert np.array_equal(one["residue_number"], other["residue_number"])
+
+
+def test_removing(open_dataset):
+    whole, cut = open_dataset(["P45523"])[0], open_dataset(["P45523"], remove=["signal_peptides", "hetatms"])[0]
+    assert any(whole["hetero"])
+    assert not any(cut["hetero"])
+    assert min(filter(None, whole["uniprot_position"])) == 15
+    assert min(filter(None, cut["uniprot_position"])) == 26
+    assert cut["chains"][0]["signal_peptides"] == [{"start": 1, "end": 25}]
+    assert cut["chains"][0]["sequence"] == whole["chains"][0]["sequence"][11:]
+    kept = [p is None or p > 25 for p in whole["uniprot_position"]]
+    kept = [k and not h for k, h in zip(kept, whole["hetero"], strict=True)]
+    for name in ("coordinates", "atom_name", "residue_number", "uniprot_position", "b_factor"):
+        assert cut[name] == [value for value, keep in zip(whole[name], kept, strict=True) if keep]
+
+
+def test_the_file_of_a_row_holds_its_atoms(open_dataset):
+    options = {"include_file": True, "remove": ["water"]}
+    for row in [*open_dataset(**options), *open_dataset(["2beg"], models="all", format="pdb", **options)]:
+        loaded = load(row["file"], row["id"])
+        assert loaded.format == row["format"]
+        assert len(loaded.structure) == 1
+        names = [atom.atom.name for atom in loaded.structure[0].all()]
+        assert sorted(names) == sorted(row["atom_name"])
+
+
+def test_models(open_dataset):
+    assert [row["model"] for row in open_dataset(["2beg", "4hhb"])] == [1, 1]
+    for streaming in (False, True):
+        rows = open_dataset(["2beg", "4hhb"], models="all", streaming=streaming)
+        assert [(row["id"], row["model"]) for row in rows] == [("2beg", 1), ("2beg", 2), ("4hhb", 1)]
+
+
+def test_an_id_that_is_named_twice_is_one_row(open_dataset, databases):
+    assert len(open_dataset(["4hhb", "4HHB"])) == 1
+    assert len(databases.asked("rcsb_files")) == 1
+
+
+# streams
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+def test_workers_have_each_row_once(open_dataset, workers):
+    stream = open_dataset(streaming=True).with_format("torch")
+    loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=workers)
+    assert sorted(row["entry_id"] for row in loader) == sorted(ENTRIES)
+
+
+def test_spawned_workers_have_each_row_once(open_dataset):
+    stream = open_dataset(streaming=True)
+    loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    assert sorted(row["entry_id"] for row in loader) == sorted(ENTRIES)
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_nodes_have_each_row_once(open_dataset, nodes):
+    parts = [split_dataset_by_node(open_dataset(streaming=True), rank, nodes) for rank in range(nodes)]
+    assert sorted(row["entry_id"] for part in parts for row in part) == sorted(ENTRIES)
+
+
+@pytest.mark.parametrize("models", ["first", "all"])
+@pytest.mark.parametrize("format", [None, "numpy"])
+def test_a_stream_goes_on_where_it_stopped(open_dataset, models, format):
+    def names(rows):
+        return [(str(row["id"]), int(row["model"])) for row in rows]
+
+    stream = open_dataset(streaming=True, models=models).with_format(format)
+    whole = names(stream)
+    for stop in range(1, len(whole)):
+        again = open_dataset(streaming=True, models=models).with_format(format)
+        rows = iter(again)
+        begun = [next(rows) for _ in range(stop)]
+        state = json.loads(json.dumps(again.state_dict()))
+        rest = open_dataset(streaming=True, models=models).with_format(format)
+        rest.load_state_dict(state)
+        assert names(begun) + names(rest) == whole
+
+
+def test_shuffling_maps_and_batches(open_dataset):
+    stream = open_dataset(streaming=True)
+    shuffled = [row["entry_id"] for row in stream.shuffle(seed=3, buffer_size=2)]
+    assert sorted(shuffled) == sorted(ENTRIES)
+    assert shuffled != ENTRIES
+    sizes = stream.map(lambda rows: {"atoms": [len(x) for x in rows["element"]]}, batched=True, batch_size=2)
+    assert [row["atoms"] for row in sizes] == [len(row["element"]) for row in stream]
+    assert [row["id"] for row in stream.skip(1).take(2)] == ["P45523", "2beg"]
+
+
+def test_the_next_files_are_fetched_while_one_is_used(databases, open_dataset):
+    rows = iter(open_dataset(["1q6u", "1q6h", "1q6i", "4v1w", "4hhb", "2beg"], streaming=True))
+    next(rows)
+    for _ in range(100):
+        if len(databases.asked("rcsb_files")) >= 6:
+            break
+        time.sleep(0.02)
+    assert len(databases.asked("rcsb_files")) >= 6
+    assert len(list(rows)) == 5
+
+
+def test_a_stream_survives_pickling(open_dataset):
+    stream = pickle.loads(pickle.dumps(open_dataset(streaming=True)))
+    assert [row["entry_id"] for row in stream] == ENTRIES
+
+
+# caches
+
+
+def test_a_second_run_asks_nobody(databases, open_dataset):
+    first = open_dataset(remove=["signal_peptides"])
+    stream = list(open_dataset(remove=["signal_peptides"], streaming=True))
+    asked = len(databases.requests)
+    assert list(open_dataset(remove=["signal_peptides"])) == list(first) == stream
+    assert list(open_dataset(remove=["signal_peptides"], streaming=True)) == stream
+    assert len(databases.requests) == asked
+
+
+def test_other_options_make_other_datasets(open_dataset):
+    options = [{}, {"remove": ["water"]}, {"format": "pdb"}, {"altlocs": "all"}, {"models": "all"}, {"db": "alphafold"}]
+    made = [open_dataset(["P45523", "2beg"], **chosen)._fingerprint for chosen in options]
+    assert len(set(made)) == len(made)
+    assert open_dataset(["p45523", "2BEG"])._fingerprint == made[0]
+
+
+def test_a_changed_list_of_ids_makes_another_dataset(open_dataset, tmp_path):
+    path = tmp_path / "ids.txt"
+    path.write_text("4v1w\n")
+    assert [row["id"] for row in open_dataset(str(path))] == ["4v1w"]
+    path.write_text("4v1w\n4hhb\n")
+    assert [row["id"] for row in open_dataset(str(path))] == ["4v1w", "4hhb"]
+
+
+def test_a_changed_file_in_a_folder_makes_another_dataset(open_dataset, databases, tmp_path):
+    folder = tmp_path / "pdb"
+    folder.mkdir()
+    endpoints = {"rcsb_files": str(folder)}
+    sizes = []
+    for entry in ("1Q6H", "4HHB"):
+        (folder / "1abc.cif").write_bytes(databases.files[f"/download/{entry}.cif"])
+        sizes.append(len(open_dataset(["1abc"], endpoints=endpoints)[0]["element"]))
+    assert sizes[0] != sizes[1]
+
+
+def test_fetching_anew(databases, open_dataset):
+    before = open_dataset(["4hhb"])[0]
+    file = databases.files["/download/1Q6H.cif"].decode()
+    databases.add_entry("4hhb", file)
+    assert open_dataset(["4hhb"])[0] == before
+    after = open_dataset(["4hhb"], download_mode="force_redownload")[0]
+    assert len(after["element"]) != len(before["element"])
+
+
+# what goes wrong
+
+
+def test_what_fails_can_be_left_out(databases, open_dataset, tmp_path, caplog):
+    table = tmp_path / "left_out.tsv"
+    options = {"on_error": "skip", "quarantine": str(table)}
+    for streaming in (False, True):
+        rows = open_dataset(["4hhb", "nonsense", "9xyz", "2beg"], streaming=streaming, **options)
+        assert [row["id"] for row in rows] == ["4hhb", "2beg"]
+        assert [line.split("\t")[0] for line in table.read_text().splitlines()] == ["path", "nonsense", "9xyz"]
+    assert "left out 2 of 4 ids" in caplog.text
+
+
+def test_nothing_at_all_is_an_error(open_dataset):
+    with pytest.raises(NotFoundError, match="none of 2 ids gave a structure"):
+        open_dataset(["9xyz", "9xya"], on_error="skip")
+
+
+def test_what_fails_is_an_error(databases, open_dataset):
+    with pytest.raises(NotFoundError, match="9xyz: no structure of it"):
+        open_dataset(["4hhb", "9xyz"])
+    with pytest.raises(NotFoundError, match="9xyz: no structure of it"):
+        list(open_dataset(["4hhb", "9xyz"], streaming=True))
+    databases.fail("/download/1Q6I.cif.gz", Fault(body=b"<html>", whole=True, headers={"ETag": None}))
+    with pytest.raises(FormatError, match="1q6i"):
+        open_dataset(["1q6i"])
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"ids": None}, OptionError, "ids is None: expected a list of ids"),
+        ({"ids": []}, OptionError, "at least one id"),
+        ({"ids": ["nonsense"]}, OptionError, "'nonsense' is no id"),
+        ({"db": "pdbe"}, OptionError, "'pdb' or 'alphafold'"),
+        ({"format": "bcif"}, OptionError, "'cif' or 'pdb'"),
+        ({"models": 1}, OptionError, "'first' or 'all'"),
+        ({"altlocs": "A"}, OptionError, "'first' or 'all'"),
+        ({"assembly": 0}, OptionError, "integer of at least 1"),
+        ({"include_file": 1}, OptionError, "True or False"),
+        ({"remove": ["hydrogen"]}, OptionError, "'hydrogens'"),
+        ({"endpoints": {"rcsb": "http://x"}}, UnknownOptionError, "rcsb_files"),
+        ({"data_dir": "x"}, OptionError, r"structures takes ids=\[...\]"),
+        ({"pdb_ids": ["4v1w"]}, UnknownOptionError, "did you mean 'ids'"),
+        ({"quarantine": "x"}, OptionError, "on_error='skip'"),
+    ],
+)
+def test_options_that_are_none(open_dataset, options, kind, message):
+    with pytest.raises(kind, match=message):
+        open_dataset(**options)
+
+
+def test_stock_load_dataset_knows_it(endpoints, tmp_path):
+    rows = stock_load_dataset("structures", ids="4v1w", endpoints=endpoints, cache_dir=str(tmp_path), split="train")
+    assert rows[0]["id"] == "4v1w"
+
+
+def test_an_assembly(open_dataset, shared, tmp_path):
+    folder = tmp_path / "pdb"
+    folder.mkdir()
+    (folder / "4hhb.cif").write_bytes((shared / "wire" / "rcsb" / "4hhb.cif").read_bytes())
+    options = {"endpoints": {"rcsb_files": str(folder)}, "include_file": True}
+    deposited, whole = (open_dataset(["4hhb"], assembly=number, **options)[0] for number in (None, 1))
+    assert len(whole["element"]) == len(deposited["element"])
+    assert len(whole["chains"]) == 4
+    with pytest.raises(NotFoundError, match="assembly"):
+        open_dataset(["4hhb"], assembly=7, **options)
+
+
+def test_shards_are_taken_in_order(open_dataset):
+    order = [IDS.index(next(i for i in IDS if i.lower() == row["id"].lower())) for row in open_dataset(streaming=True)]
+    assert all(one < other for one, other in pairwise(order))
