@@ -14,8 +14,10 @@ import builders
 import perc_transforms
 from builders.cli import main
 from builders.io import mrc
+from builders.structures import services
 from examples import demo, folder
 from tests.empiar import deposit
+from tests.structures.databases import serve_databases, standard
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +57,23 @@ def subtomograms(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_readmes_code_runs_in_order(subtomograms, mirror):
+@pytest.fixture
+def databases(tmp_path, monkeypatch):
+    """In place of the services that the README does not name."""
+    make = services.Services.__post_init__
+    with serve_databases() as databases:
+        standard(databases)
+
+        def made(self):
+            object.__setattr__(self, "endpoints", self.endpoints or databases.endpoints)
+            make(self)
+
+        monkeypatch.setattr(services.Services, "__post_init__", made)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+        yield databases
+
+
+def test_the_readmes_code_runs_in_order(subtomograms, mirror, databases):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(blocks) >= 5
     names = {"__name__": "readme"}
@@ -65,9 +83,12 @@ def test_the_readmes_code_runs_in_order(subtomograms, mirror):
             assert names["images"].shape == (8, 32, 32, 32)
             assert names["labels"].shape == (8,)
     assert names["image"].shape == (40, 40)
+    assert names["row"]["chains"][0]["signal_peptides"] == [{"start": 1, "end": 25}]
+    assert len(names["alpha"]) == len(names["atoms"]["coordinates"])
+    assert Path("structures/p45523_1q6h_nosignal1to25_nohydrogens_nowater_nohetatm.pdb").is_file()
 
 
-def test_the_readmes_commands_run(subtomograms, mirror, capsys):
+def test_the_readmes_commands_run(subtomograms, mirror, databases, capsys):
     commands = re.findall(r"\$ \.venv/bin/perc (.*)", (ROOT / "README.md").read_text())
     assert len(commands) >= 4
     for command in commands:
@@ -76,17 +97,26 @@ def test_the_readmes_commands_run(subtomograms, mirror, capsys):
     assert "ribosome" in out
     assert "data/particles/stack.mrcs" in out
     assert Path("saved/data/particles/stack.mrcs").is_file()
+    assert Path("structures/4v1w_nowater_nohetatm_nohydrogens.cif").is_file()
 
 
 def test_the_readmes_options_are_the_options():
     from builders.empiar.empiar import EmpiarConfig
     from builders.local_classes.local_classes import LocalClassesConfig
+    from builders.structures.structures import StructuresConfig
 
-    own, empiar = (ROOT / "README.md").read_text().split("## EMPIAR entries")
-    for text, config in ((own, LocalClassesConfig), (empiar, EmpiarConfig)):
+    own, rest = (ROOT / "README.md").read_text().split("## EMPIAR entries")
+    empiar, structures = rest.split("## Structures")
+    for text, config in ((own, LocalClassesConfig), (empiar, EmpiarConfig), (structures, StructuresConfig)):
         table = re.findall(r"^\| `(\w+)` \|", text, re.M)
         fields = set(config.__dataclass_fields__) - {"name", "version", "data_files", "data_dir", "description"}
         assert fields <= set(table)
+
+
+def test_the_worked_example_is_the_real_one():
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)
+    assert (ROOT / "builders" / "structures" / "cath.py").read_text().endswith(block)
+    assert block.count("\n") <= 35
 
 
 def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
