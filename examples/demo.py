@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from examples import entry, folder
+from examples import entry, folder, structures
 
 CLEARLY_ABOVE_CHANCE = 3.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train on a folder, read an entry of the archive; 1 when the classifier is not clearly above chance on both."""
+    """Train on a folder, read an entry, read structures; 1 when the classifier is not clearly above chance on both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for data and pictures")
     parser.add_argument("--images", type=int, default=200, help="images a class")
@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trained = folder.run(options.out, options.images)
     print("\n2. An entry of EMPIAR, from a server on this machine that answers as the archive does")
     accuracy = entry.run(options.out, trained, options.micrographs)
+    print("\n3. Structures, from folders on this machine that stand for the PDB, AlphaFold DB and UniProt")
+    structures.run(options.out)
     if min(trained.accuracy, accuracy) < CLEARLY_ABOVE_CHANCE * trained.chance:
         print(f"failed: the accuracy is not {CLEARLY_ABOVE_CHANCE:.0f} times chance")
         return 1

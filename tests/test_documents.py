@@ -15,7 +15,8 @@ import perc_transforms
 from builders.cli import main
 from builders.io import mrc
 from builders.structures import services
-from examples import demo, folder
+from builders.structures.rows import features
+from examples import demo, folder, structures
 from tests.empiar import deposit
 from tests.structures.databases import serve_databases, standard
 
@@ -128,9 +129,28 @@ def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     assert "streamed by 2 workers: 320 particles" in out
     moved, size = map(float, re.search(r"moved ([\d.]+) MB of the entry's ([\d.]+) MB", out).groups())
     assert 5.0 < moved < size
-    sheets = re.findall(r"contact sheet: (.*)", out)
-    assert len(sheets) == 2
+    sheets = re.findall(r"(?:contact sheet|plot along the chains): (.*)", out)
+    assert len(sheets) == 3
     assert all(Path(sheet).read_bytes().startswith(b"\x89PNG") for sheet in sheets)
+
+
+def test_the_demos_structures(tmp_path, capsys):
+    structures.run(tmp_path)
+    out = capsys.readouterr().out
+    tables = out[out.index("the columns") : out.index("streamed")].splitlines()
+    assert max(map(len, tables)) <= 100
+    lines = {line.split()[0]: line.split()[2:] for line in tables if line.split()[1:2] in (["pdb"], ["alphafold"])}
+    assert lines == {
+        "Z9DEM1": ["0dem", "X-RAY", "DIFFRACTION", "1.9", "A", "73", "377", "12", "waters"],
+        "AF-Z9DEM1-F1": ["AF-Z9DEM1-F1", "prediction", "A", "79", "399", "24", "residues"],
+        "0duo": ["0duo", "ELECTRON", "MICROSCOPY", "3.1", "A,", "B", "97", "494", "24", "residues"],
+        "0nmr": ["0nmr", "SOLUTION", "NMR", "A", "45", "8", "x", "316"],
+    }
+    assert set(features(include_file=False)) <= {line.split()[0] for line in tables if line}
+    saved = Path(re.search(r"a file without .*: (.*)", out)[1])
+    assert saved.name == "z9dem1_0dem_nosignal1to24_nohydrogens_nowater_nohetatm.pdb"
+    assert "MSE" in saved.read_text()
+    assert "GOL" not in saved.read_text()
 
 
 def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
