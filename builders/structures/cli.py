@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from builders.errors import OptionError, PercError
 from builders.structures.clean import REMOVABLE
 from builders.structures.content import FORMATS
 from builders.structures.fetching import available, clean, fetch, given_ids
+from builders.structures.treatment import check_removable
 from builders.terminal import printable
 
 _WHAT = ", ".join(REMOVABLE)
@@ -35,7 +37,7 @@ def add_commands(commands: Any) -> None:
     bring.add_argument("--db", default="pdb", help="database that is asked first (default: pdb)")
     bring.add_argument("--no-fallback", action="store_true", help="do not ask the others")
     bring.add_argument("--format", choices=FORMATS, default="cif", help="default: cif")
-    bring.add_argument("--remove", metavar="WHAT", nargs="+", choices=REMOVABLE, default=[], help=f"some of {_WHAT}")
+    bring.add_argument("--remove", metavar="WHAT", nargs="+", action="extend", help=f"some of {_WHAT}")
     bring.add_argument("--save-dir", metavar="D", type=Path, default=Path(), help="default: the working directory")
     bring.set_defaults(run=_fetch)
 
@@ -44,7 +46,9 @@ def add_commands(commands: Any) -> None:
 
     wash = group.add_parser("clean", parents=[services], help="clean files, beside which the results are written")
     wash.add_argument("files", metavar="FILE", nargs="+", type=Path)
-    wash.add_argument("--remove", metavar="WHAT", nargs="+", choices=REMOVABLE, default=REMOVABLE, help="default: all")
+    wash.add_argument(
+        "--remove", metavar="WHAT", nargs="+", action="extend", help=f"some of {_WHAT} (default: all of them)"
+    )
     wash.add_argument("--save-dir", metavar="D", type=Path, help="folder for the results")
     wash.add_argument("--accession", help="UniProt accession of the protein, where the file does not say it")
     wash.set_defaults(run=_clean)
@@ -58,7 +62,7 @@ def _fetch(options: argparse.Namespace) -> int:
         options.db,
         options.format,
         options.save_dir,
-        options.remove,
+        _removed(options.remove or []),
         fallback=not options.no_fallback,
         on_error="skip",
         endpoints=_endpoints(options.endpoint),
@@ -79,17 +83,26 @@ def _where(options: argparse.Namespace) -> int:
 
 def _clean(options: argparse.Namespace) -> int:
     """Clean what can be; 1 when one of the files cannot."""
-    failed = 0
+    failed, remove = 0, _removed(options.remove or REMOVABLE)
     endpoints = _endpoints(options.endpoint)
     for file in options.files:
         try:
-            result = clean(file, options.remove, options.save_dir, accession=options.accession, endpoints=endpoints)
+            result = clean(file, remove, options.save_dir, accession=options.accession, endpoints=endpoints)
         except PercError as err:
             print(f"failed: {printable(str(err))}", file=sys.stderr)
             failed += 1
         else:
             print(printable(str(result)))
     return 1 if failed else 0
+
+
+def _removed(given: Iterable[str]) -> tuple[str, ...]:
+    """What to remove, given as several words or with commas between them.
+
+    Raises:
+        OptionError: lists what can be.
+    """
+    return check_removable([name for text in given for name in text.split(",") if name])
 
 
 def _print_row(*cells: str) -> None:

@@ -69,9 +69,15 @@ def test_clean(perc, tmp_path):
     assert err == "failed: none.cif: no such file\n"
 
 
+@pytest.mark.parametrize("what", [["water", "hetatms"], ["water,hetatms"], ["hetatms", "--remove", "water"]])
+def test_what_to_remove_is_said_as_people_say_it(perc, what):
+    assert perc("fetch", "4hhb", "--remove", *what)[1].endswith("4hhb_nowater_nohetatm.cif\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["fetch", "4v1w", "--remove", "waters"], "expected some of 'signal_peptides', 'hydrogens'"),
         (["where", "nothing"], "neither an id .* nor a file"),
         (["where", "4v1w", "--endpoint", "pdbe"], "expected NAME=BASE"),
         (["where", "4v1w", "--endpoint", "pdb=http://x"], "did you mean 'pdbe'"),
