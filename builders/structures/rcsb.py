@@ -49,6 +49,8 @@ class Pdb:
         if "-" in id:
             return []  # the PDB's references are to whole entries of UniProt: an isoform is not told from others
         entities = _search(id, services)
+        if not entities:
+            return []
         ranks = _ranks(id, entities, services) if len(entities) > 1 or services.is_wanted("pdbe") else {}
         found = [Candidate(self.name, entry, *ranks.get(entry, (None, None))) for entry in entities]
         return sorted(found, key=_order)

@@ -71,6 +71,12 @@ def test_the_rcsb_ranks_where_pdbe_fails(databases, find_one):
     assert find_one("P45523").candidate.entry_id == "1q6h"
 
 
+def test_nobody_is_asked_for_an_order_of_no_entries(databases, find_one):
+    databases.broken["pdbe"] = databases.broken["rcsb_data"] = Fault(status=403)
+    assert chosen(find_one("F4HVG8")) == ("alphafold", "AF-F4HVG8-F1", "cif")
+    assert databases.asked("pdbe") == databases.asked("rcsb_data") == []
+
+
 def test_an_order_that_nobody_tells_is_an_error(databases, find_one):
     databases.broken["pdbe"] = databases.broken["rcsb_data"] = Fault(status=500)
     with pytest.raises(HttpError, match="HTTP 500"):
