@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from builders.errors import FormatError, HttpError, PercError
+from builders.errors import AccessError, FormatError, HttpError, PercError, StalledError
 from builders.io import remote
 from builders.structures.content import check_complete
 from builders.structures.ids import accession_of
@@ -21,6 +21,8 @@ _PAGE = 1000
 _MOST_PAGES = 100
 _REFERENCES = "rcsb_polymer_entity_container_identifiers"
 _ATTRIBUTE = f"{_REFERENCES}.reference_sequence_identifiers"
+_FAILURES = (AccessError, FormatError, HttpError, StalledError)
+"""Of a service for which another one can stand in."""
 
 Rank = tuple[float | None, float | None]
 """Coverage and resolution of an entry."""
@@ -117,7 +119,7 @@ def _ranks(accession: str, entities: Mapping[str, list[str]], services: Services
     if services.is_wanted("pdbe"):
         try:
             ranks = _ranks_of_pdbe(accession, services)
-        except HttpError as err:
+        except _FAILURES as err:
             problem = err
     missing = [entry for entry in entities if entry not in ranks]
     if missing and services.is_wanted("rcsb_data"):

@@ -66,8 +66,9 @@ def test_the_rcsb_ranks_where_pdbe_knows_nothing(databases, find_one):
     assert len(databases.asked("rcsb_data")) == 6
 
 
-def test_the_rcsb_ranks_where_pdbe_fails(databases, find_one):
-    databases.broken["pdbe"] = Fault(status=500)
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=403), Fault(status=200, body=b"<html>busy</html>")])
+def test_the_rcsb_ranks_where_pdbe_fails(databases, find_one, fault):
+    databases.broken["pdbe"] = fault
     assert find_one("P45523").candidate.entry_id == "1q6h"
 
 
