@@ -75,24 +75,22 @@ def _order(candidate: Candidate) -> tuple[float, float, str]:
 def _search(accession: str, services: Services) -> dict[str, list[str]]:
     """Entries with a polymer of that accession, and the numbers of these polymers, as far as they are told."""
     found: dict[str, list[str]] = {}
-    for page in range(_MOST_PAGES):
-        query = _query(accession, page * _PAGE)
-        answer = services.ask("rcsb_search", "/rcsbsearch/v2/query", query, absent=(204, 404))
+    seen: set[str] = set()
+    start = 0
+    for _ in range(_MOST_PAGES):
+        answer = services.ask("rcsb_search", "/rcsbsearch/v2/query", _query(accession, start), absent=(204, 404))
         if answer is None:
             break
-        hits = _list(answer, "result_set")
-        new = 0
-        for hit in hits:
-            match = _ENTITY.fullmatch(str(_dict(hit).get("identifier", "")).upper())
-            if match is None:
-                continue
+        hits = [str(_dict(hit).get("identifier", "")).upper() for hit in _list(answer, "result_set")]
+        for match in filter(None, map(_ENTITY.fullmatch, hits)):
             numbers = found.setdefault(match[1].lower(), [])
             if match[2] is not None and match[2] not in numbers:
                 numbers.append(match[2])
-            new += 1
+        start += len(hits)  # a page may hold less than was asked for
         total = _dict(answer).get("total_count")
-        if new < len(hits) or not hits or not isinstance(total, int) or (page + 1) * _PAGE >= total:
+        if seen.issuperset(hits) or not isinstance(total, int) or start >= total:
             break
+        seen.update(hits)
     return found
 
 

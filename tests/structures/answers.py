@@ -58,6 +58,8 @@ def _packed(made: Answer, request: Request) -> Answer:
     return made
 
 
+MOST_ROWS = 10_000
+"""Of one answer of the search."""
 _ATTRIBUTE = "rcsb_polymer_entity_container_identifiers.reference_sequence_identifiers.database_"
 
 
@@ -79,6 +81,7 @@ def _search(databases: "Databases", request: Request) -> Answer:
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         return _bad_query(repr(err))
     found = list(dict.fromkeys(found))
+    rows = min(rows, MOST_ROWS)
     hits = found if question.get("request_options", {}).get("return_all_hits") else found[start : start + rows]
     if not hits:
         return Answer(204, {}, b"")

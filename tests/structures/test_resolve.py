@@ -213,6 +213,19 @@ def test_entries_beyond_the_first_page_count(databases, find_one, monkeypatch):
     assert len(databases.asked("rcsb_search")) == 2
 
 
+def test_pages_may_be_shorter_than_was_asked_for(databases, find_one, monkeypatch):
+    monkeypatch.setattr("tests.structures.answers.MOST_ROWS", 1)
+    assert find_one("P45523").candidate.entry_id == "1q6h"
+    assert len(databases.asked("rcsb_search")) == 3
+
+
+def test_a_page_that_comes_again_is_the_last_one(databases, find_one):
+    answer = {"total_count": 24742, "result_set": [{"identifier": "1Q6U_1"}, {"identifier": "1Q6H_1"}]}
+    databases.broken["rcsb_search"] = Fault(status=200, body=json.dumps(answer).encode())
+    assert find_one("P45523").candidate.entry_id == "1q6h"
+    assert len(databases.asked("rcsb_search")) == 2
+
+
 # the cache
 
 
