@@ -58,11 +58,13 @@ class Answer:
         status: HTTP's.
         body: all of it, inflated.
         file: where it came from, after redirects, and in which version.
+        location: where it says to look, as it spells it; None for all but redirects that are not followed.
     """
 
     status: int
     body: bytes
     file: RemoteFile
+    location: str | None = None
 
 
 @dataclass
@@ -287,7 +289,8 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                         if len(text) > limit:
                             msg = f"{shown(url)}: more than {limit} bytes: expected a small answer"
                             raise FormatError(msg)
-                    return Answer(response.status_code, unpacked(bytes(text), found, limit), found)
+                    location = response.headers.get("Location") if response.status_code in _MOVED else None
+                    return Answer(response.status_code, unpacked(bytes(text), found, limit), found, location)
             except FAULTS as err:
                 retry.pause_after(err)
 

@@ -3,20 +3,21 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from builders.errors import FormatError, NotFoundError, PercError
 from builders.io import location, remote
 from builders.io.answers import shown
 from builders.structures import content
-from builders.structures.ids import Id, parse_id
+from builders.structures.ids import Id, accession_of, parse_id
 from builders.structures.services import Services
 from builders.structures.sources import Candidate, Source, sources
 
 logger = logging.getLogger(__name__)
 
-_INACTIVE = 303
+_MERGED = 303
 _NOWHERE = (400, 404)
 
 
@@ -179,9 +180,8 @@ def _status(id: Id, services: Services) -> str:
     """What UniProt says of an accession that is nowhere: it may have been deleted or merged."""
     if id.accession is None or not services.is_wanted("uniprot"):
         return ""
-    path = f"/uniprotkb/{id.accession.partition('-')[0]}.json"
     try:
-        entry = services.ask("uniprot", path, absent=_NOWHERE, good=(_INACTIVE,))
+        entry = uniprot_entry(id.accession.partition("-")[0], services)
     except PercError as err:
         logger.debug("%s: UniProt does not say what became of it: %s", id.text, err)
         return ""
@@ -189,6 +189,19 @@ def _status(id: Id, services: Services) -> str:
         return f"; uniprot: there is no {id.accession}"
     said = told_inactive(entry, id.accession)
     return f"; {said}" if said else ""
+
+
+def uniprot_entry(accession: str, services: Services) -> Any:
+    """What UniProt says of an accession, in its own form; None: it has none such.
+
+    That one was merged may be told by nothing but a redirect to the other.
+    """
+    entry = services.ask("uniprot", f"/uniprotkb/{accession}.json", absent=_NOWHERE, good=(_MERGED,))
+    if not isinstance(entry, Mapping) or set(entry) != {"location"}:
+        return entry
+    target = accession_of(PurePosixPath(urlsplit(str(entry["location"])).path).stem)
+    reason = {"inactiveReasonType": "MERGED", "mergeDemergeTo": [target] if target else []}
+    return {"entryType": "Inactive", "primaryAccession": accession, "inactiveReason": reason}
 
 
 def told_inactive(entry: Any, accession: str) -> str | None:

@@ -122,7 +122,8 @@ class Services:
             path: what, below its base.
             question: is posted, as JSON.
             absent: statuses by which it says that it has nothing.
-            good: statuses besides 200 with an answer to read; redirects among them are not followed.
+            good: statuses besides 200 with an answer to read; redirects among them are not followed, and one that
+                says nothing else is read as `{"location": where it leads}`.
 
         Raises:
             FormatError: it answers with anything but JSON.
@@ -140,8 +141,10 @@ class Services:
             if answer.status in absent:
                 msg = f"{shown(url)}: nothing (HTTP {answer.status})"
                 raise NotFoundError(msg)
-            _parsed(answer.body, url)
-            yield answer.body
+            only_leads = answer.location is not None and not answer.body.lstrip().startswith(b"{")
+            text = json.dumps({"location": answer.location}).encode() if only_leads else answer.body
+            _parsed(text, url)
+            yield text
 
         try:
             path_of_answer = self._brought(f"{url} {(body or b'').decode()} {good}", pieces)

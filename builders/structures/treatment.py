@@ -14,14 +14,12 @@ from builders.structures.ids import accession_of
 from builders.structures.parse import Loaded, load, select
 from builders.structures.peptides import Peptide, peptides_of
 from builders.structures.references import segments_by_alignment, segments_of_sifts
-from builders.structures.resolve import Found, told_inactive
+from builders.structures.resolve import Found, told_inactive, uniprot_entry
 from builders.structures.services import Services
 
 logger = logging.getLogger(__name__)
 
 _PROTEINS = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)
-_MERGED = 303
-_NOWHERE = (400, 404)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,7 @@ def _uniprot(accession: str, name: str, services: Services) -> tuple[Mapping[str
     if "-" in accession:
         logger.warning("%s: %s is an isoform: UniProt tells no signal peptide of it", name, accession)
         return {}, []
-    facts = services.ask("uniprot", f"/uniprotkb/{accession}.json", absent=_NOWHERE, good=(_MERGED,))
+    facts = uniprot_entry(accession, services)
     if facts is None:
         logger.warning("%s: UniProt has no entry %s: no signal peptide of it is known", name, accession)
         return {}, []
@@ -192,7 +190,7 @@ def _uniprot(accession: str, name: str, services: Services) -> tuple[Mapping[str
     target = accession_of(str(targets[0])) if isinstance(targets, list) and len(targets) == 1 else None
     if target is not None and target != accession:
         logger.warning("%s: %s", name, told_inactive(facts, accession))
-        facts = services.ask("uniprot", f"/uniprotkb/{target}.json", absent=_NOWHERE)
+        facts = uniprot_entry(target, services)
         if facts is None:
             return {}, []
         accession = target

@@ -167,6 +167,21 @@ def test_what_became_of_an_accession_is_said(databases, find_one, reason, to, me
     assert "pdb: nothing" in str(caught.value)
 
 
+def test_a_merge_that_only_a_redirect_tells(databases, find_one):
+    headers = {"Location": "/uniprotkb/A6QL63?from=A4FU41"}
+    databases.broken["uniprot"] = Fault(status=303, headers=headers, body=b"")
+    with pytest.raises(NotFoundError, match="A4FU41 was merged into A6QL63"):
+        find_one("A4FU41")
+
+
+def test_a_signal_peptide_of_a_protein_that_a_redirect_leads_to(databases, tmp_path):
+    databases.proteins["A6QL63"] = databases.proteins.pop("A0A023FDY8") | {"primaryAccession": "A6QL63"}
+    databases.fail("/uniprotkb/A0A023FDY8.json", Fault(status=303, headers={"Location": "/uniprotkb/A6QL63"}, body=b""))
+    options = {"endpoints": databases.endpoints, "cache_dir": str(tmp_path)}
+    result = fetch("A0A023FDY8", "alphafold", save_dir=tmp_path, remove=["signal_peptides"], **options)
+    assert result.path.name == "a0a023fdy8_af-a0a023fdy8-f1_nosignal1to22.cif"
+
+
 @pytest.mark.parametrize("id", ["4v1w", "F4HVG8"])
 def test_an_html_page_in_place_of_a_structure(databases, find_one, id):
     page = b"<!DOCTYPE html><html><body>Please log in</body></html>"
