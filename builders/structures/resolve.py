@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from builders.errors import FormatError, NotFoundError, PercError
-from builders.io import location, remote
 from builders.io.answers import shown
 from builders.structures import content
 from builders.structures.ids import Id, accession_of, parse_id
@@ -126,19 +125,9 @@ def exists(id: Id, source: Source, services: Services) -> bool:
         return bool(candidates)
     for format in source.formats:
         for place in source.places(candidates[0], format, services):
-            if not location.is_remote(place) or _is_there(place, services):
+            if services.is_there(place):
                 return True
     return False
-
-
-def _is_there(url: str, services: Services) -> bool:
-    if services.has(url):
-        return True
-    try:
-        remote.client().head(url)
-    except NotFoundError:
-        return False
-    return True
 
 
 def _brought(

@@ -31,6 +31,8 @@ MOST_BYTES = 512 * 1024 * 1024
 """Of a file as it is sent: the largest entries of the PDB have 100 MB, packed."""
 _BELIEVED = 24 * 3600.0
 """Seconds for which "not there" is believed: new entries come every week."""
+_PRESENT, _TOLD, _ABSENT = "", "told", "absent"
+"""What is kept under a key: the file or answer itself, that it is there, that it is not."""
 
 Check = Callable[[bytes], None]
 """Raises where a file's bytes are not what was asked for."""
@@ -178,9 +180,24 @@ class Services:
 
         return self._brought(place, pieces)
 
-    def has(self, place: str) -> bool:
-        """Whether a remote file is in the cache."""
-        return not self.anew and self._cache.find(place, _PRESENT) is not None
+    def is_there(self, place: str) -> bool:
+        """Whether a file is there, without bringing it; what a server says is kept as its answers are.
+
+        Raises:
+            PercError: as `Client.head`.
+        """
+        if not location.is_remote(place) or (not self.anew and self._cache.find(place, _PRESENT) is not None):
+            return True
+
+        def pieces(_offset: int) -> Iterator[bytes]:
+            remote.client().head(place)
+            return iter(())
+
+        try:
+            self._brought(place, pieces, _TOLD)
+        except NotFoundError:
+            return False
+        return True
 
     def drop(self, place: str) -> None:
         """Forget a file that turned out to be damaged, so that it is fetched again."""
@@ -191,7 +208,7 @@ class Services:
     def _cache(self) -> Cache:
         return Cache(self.folder)
 
-    def _brought(self, key: str, pieces: Callable[[int], Iterator[bytes]]) -> Path:
+    def _brought(self, key: str, pieces: Callable[[int], Iterator[bytes]], version: str = _PRESENT) -> Path:
         """What is kept of a key, asked for where it is not; "not there" is kept, too."""
         cache = self._cache
         gone = None if self.anew else cache.find(key, _ABSENT)
@@ -199,7 +216,7 @@ class Services:
         if gone is not None and time.time() - gone.stat().st_mtime < _BELIEVED:
             raise NotFoundError(msg)
         try:
-            return cache.fetch(key, _PRESENT, None, pieces, anew=self.anew, resume=False)
+            return cache.fetch(key, version, None, pieces, anew=self.anew, resume=False)
         except NotFoundError:
             with contextlib.suppress(PercError):  # a cache that cannot be written keeps nothing
                 cache.fetch(key, _ABSENT, 0, lambda _offset: iter(()), anew=True)
@@ -208,9 +225,6 @@ class Services:
             if gone is None:
                 raise
             raise NotFoundError(msg) from err
-
-
-_PRESENT, _ABSENT = "", "absent"
 
 
 def _base(name: str, base: object) -> str:

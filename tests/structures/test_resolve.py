@@ -313,6 +313,20 @@ def test_the_search_history_of_the_paper(databases, endpoints, tmp_path):
     assert available(["9xyz", "Q9Y6K9"], endpoints=endpoints, cache_dir=str(tmp_path)) == {"9xyz": [], "Q9Y6K9": []}
 
 
+def test_what_is_available_is_asked_once(databases, endpoints, tmp_path):
+    del databases.files["/download/4HHB.cif.gz"]
+    options = {"endpoints": endpoints, "cache_dir": str(tmp_path)}
+    fetch("4hhb", **options)
+    ids = ["4hhb", "1q6u", "AF-F4HVG8-F1", "9xyz"]
+    found = available(ids, **options)
+    assert found == {"4hhb": ["pdb"], "1q6u": ["pdb"], "AF-F4HVG8-F1": ["alphafold"], "9xyz": []}
+    asked = len(databases.requests)
+    for service in endpoints:
+        databases.broken[service] = Fault(status=500)
+    assert available(ids, **options) == found
+    assert len(databases.requests) == asked
+
+
 def test_folders_stand_for_services(tmp_path, databases):
     for name in ("1Q6H.cif.gz", "4HHB.pdb"):
         path = tmp_path / "pdb" / name.lower()
