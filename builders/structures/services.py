@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from builders.errors import FormatError, NotFoundError, OptionError, PercError, StalledError, UnreachableError
+from builders.errors import (
+    FormatError,
+    HttpError,
+    NotFoundError,
+    OptionError,
+    PercError,
+    StalledError,
+    UnreachableError,
+)
 from builders.io import location, remote
 from builders.io.answers import address_of, shown
 from builders.io.cache import Cache
@@ -190,7 +198,7 @@ class Services:
             return True
 
         def pieces(_offset: int) -> Iterator[bytes]:
-            remote.client().head(place)
+            _look(place)
             return iter(())
 
         try:
@@ -225,6 +233,22 @@ class Services:
             if gone is None:
                 raise
             raise NotFoundError(msg) from err
+
+
+def _look(url: str) -> None:
+    """See that a file is there, by its beginning where a server does not answer HEAD.
+
+    Raises:
+        NotFoundError: it is not.
+        PercError: as `Client.stream`.
+    """
+    try:
+        remote.client().head(url)
+    except UnreachableError:
+        raise
+    except HttpError:
+        for _ in remote.client().stream(url, packed=True):
+            return
 
 
 def _base(name: str, base: object) -> str:

@@ -20,6 +20,7 @@ from builders.structures.resolve import Wish, find, parse_all
 from builders.structures.services import Services
 from builders.structures.sources import sources
 from tests.server import Fault
+from tests.structures.answers import said
 
 
 @pytest.fixture
@@ -325,6 +326,15 @@ def test_what_is_available_is_asked_once(databases, endpoints, tmp_path):
         databases.broken[service] = Fault(status=500)
     assert available(ids, **options) == found
     assert len(databases.requests) == asked
+
+
+def test_servers_need_not_answer_head(databases, endpoints, tmp_path, monkeypatch):
+    answer = databases.answer
+    monkeypatch.setattr(
+        databases, "answer", lambda request: said(501, {}) if request.method == "HEAD" else answer(request)
+    )
+    found = available(["4v1w", "9xyz", "AF-F4HVG8-F1"], endpoints=endpoints, cache_dir=str(tmp_path))
+    assert found == {"4v1w": ["pdb"], "9xyz": [], "AF-F4HVG8-F1": ["alphafold"]}
 
 
 def test_folders_stand_for_services(tmp_path, databases):
