@@ -12,6 +12,7 @@ from builders.errors import FormatError, PercError
 from builders.structures import assembly as assemblies
 from builders.structures import content, pdb_text
 from builders.structures.alternatives import keep_best
+from builders.structures.annotations import Places, prune
 from builders.structures.flat import flatten
 from builders.structures.kinds import is_sugar
 from builders.structures.references import Segment, segments_in_file
@@ -128,7 +129,7 @@ def _make_structure(block: gemmi.cif.Block) -> gemmi.Structure:
 def _read_pdb(data: bytes, name: str) -> gemmi.Structure:
     data = pdb_text.repair(data, name)
     structure = gemmi.read_pdb_string(data)
-    lines, atoms = pdb_text.count_atoms(data), sum(model.count_atom_sites() for model in structure)
+    lines, atoms = pdb_text.count_atoms(data), _count_atoms(structure)
     if atoms < lines:
         logger.warning("%s: %d of %d atoms stand after the END record and are not read", name, lines - atoms, lines)
     return structure
@@ -227,7 +228,7 @@ def _has_parted_polymers(model: gemmi.Model) -> bool:
 
 
 def select(loaded: Loaded, models: str = "first", altlocs: str = "first", assembly: int | None = None) -> None:
-    """Keep some of a structure, in place.
+    """Keep some of a structure, in place, and of what speaks of residues and atoms that of what is kept.
 
     Args:
         loaded: the structure; the segments follow.
@@ -241,6 +242,7 @@ def select(loaded: Loaded, models: str = "first", altlocs: str = "first", assemb
         NotFoundError: the file does not define that assembly; names those it does.
     """
     structure = loaded.structure
+    before, atoms = Places(structure), _count_atoms(structure)
     if models == "first":
         del structure[1:]
     if altlocs == "first":
@@ -255,3 +257,9 @@ def select(loaded: Loaded, models: str = "first", altlocs: str = "first", assemb
             for copy, original in copies.items()
             if segment.subchain == original
         ]
+    if assembly is not None or _count_atoms(structure) < atoms:
+        prune(structure, before)
+
+
+def _count_atoms(structure: gemmi.Structure) -> int:
+    return sum(model.count_atom_sites() for model in structure)

@@ -129,3 +129,21 @@ def test_damaged_files_are_read_or_refused(data, damage):
         columns = table_columns(atoms_of(loaded, 0))
         assert len({len(column) for column in columns.values()}) == 1
         assert chains_of(loaded, 0)
+
+
+def test_nothing_speaks_of_what_was_not_selected(shared):
+    for path in (shared / "data" / "struct" / "4ZKK.cif", shared / "wire" / "rcsb" / "7n0r.cif.gz"):
+        loaded = load(path.read_bytes(), path.name)
+        bonds = len(loaded.structure.connections)
+        select(loaded, altlocs="first")
+        model, connections = loaded.structure[0], list(loaded.structure.connections)
+        assert 0 < len(connections) < bonds
+        assert all(model.find_cra(end).atom for bond in connections for end in (bond.partner1, bond.partner2))
+
+
+def test_what_is_selected_whole_keeps_all_that_speaks_of_it(shared):
+    for name in ("4hhb.cif", "4hhb.pdb"):
+        loaded = load((shared / "wire" / "rcsb" / name).read_bytes(), name)
+        remarks, helices = list(loaded.structure.raw_remarks), len(loaded.structure.helices)
+        select(loaded, models="first", altlocs="first")
+        assert (loaded.structure.raw_remarks, len(loaded.structure.helices)) == (remarks, helices)
