@@ -3,7 +3,7 @@
 import itertools
 import logging
 import string
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import gemmi
 
@@ -50,6 +50,7 @@ def expand(structure: gemmi.Structure, number: int, name: str) -> dict[str, str]
         msg = f"{name}: no assembly {number}: expected {' or '.join(known) or 'None, as the file defines no assembly'}"
         raise NotFoundError(msg)
     owners = {residue.subchain: chain.name for model in structure for chain in model for residue in chain}
+    _hide_names(structure)
     # Without somewhere to say it, gemmi takes a chain without atoms for an error.
     said = (lambda text: logger.debug("%s: %s", name, text), 8)
     # Merging takes memory by the volume of the box, GBs for a capsid, and undoes what partial occupancies say.
@@ -58,7 +59,45 @@ def expand(structure: gemmi.Structure, number: int, name: str) -> dict[str, str]
     if not any(len(model) for model in structure):
         msg = f"{name}: assembly {number} is of chains without atoms: expected some of {', '.join(owners)}"
         raise FormatError(msg)
-    return _name_copies(structure, owners)
+    copies = _name_copies(structure, owners)
+    _part_annotations(structure)
+    # The remark says how to make of the file what it now is.
+    structure.raw_remarks = [line for line in structure.raw_remarks if line[7:10] != "350"]
+    return copies
+
+
+def _hide_names(structure: gemmi.Structure) -> None:
+    """Give chains names that no copy gets, so that what speaks of a chain that is not copied speaks of no copy."""
+    names = dict.fromkeys(chain.name for model in structure for chain in model)
+    hidden = {name: f"\n{number}" for number, name in enumerate(names)}
+    for name, other in hidden.items():
+        structure.rename_chain(name, other)
+    for assembly in structure.assemblies:
+        for generator in assembly.generators:
+            generator.chains = [hidden.get(name, name) for name in generator.chains]
+
+
+def _part_annotations(structure: gemmi.Structure) -> None:
+    """Leave one of each helix, sheet and cis peptide, and give sheets and bonds names of their own.
+
+    gemmi copies them by operator, also by those of other chains, with the names they had.
+    """
+    structure.helices = gemmi.HelixList({f"{h.start} {h.end}": h for h in structure.helices}.values())
+    sheets = {" ".join(f"{s.start} {s.end}" for s in sheet.strands): sheet for sheet in structure.sheets}
+    structure.sheets = gemmi.SheetList(sheets.values())
+    structure.cispeps = list({f"{c.partner_c} {c.partner_n}": c for c in structure.cispeps}.values())
+    _name_apart(structure.sheets)
+    _name_apart(structure.connections)
+
+
+def _name_apart(items: Iterable[gemmi.Sheet] | Iterable[gemmi.Connection]) -> None:
+    names = {item.name for item in items}
+    new = (name for name in map(str, itertools.count(1)) if name not in names)
+    seen: set[str] = set()
+    for item in items:
+        if item.name in seen:
+            item.name = next(new)
+        seen.add(item.name)
 
 
 def _name_copies(structure: gemmi.Structure, owners: dict[str, str]) -> dict[str, str]:

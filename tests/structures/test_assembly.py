@@ -1,3 +1,4 @@
+import gemmi
 import numpy as np
 import pytest
 
@@ -5,6 +6,8 @@ from builders.errors import NotFoundError
 from builders.structures.arrays import atoms_of, chains_of
 from builders.structures.parse import load, select
 from builders.structures.references import Segment
+from builders.structures.writing import write
+from tests.structures.models import Chain, as_cif, as_pdb, protein
 from tests.structures.samples import pdb, read, rows_of
 
 
@@ -48,3 +51,54 @@ def test_an_assembly_that_is_not_there(shared, name, said):
 def test_no_assembly_at_all():
     with pytest.raises(NotFoundError, match="defines no assembly"):
         select(load(pdb("CA _ GLY A 1 1 1 C"), "a.pdb"), assembly=1)
+
+
+def made_of(assembly_chains, shifts):
+    """Two chains of one protein, each with a helix, a sheet and a cis peptide; of which the assembly copies some."""
+    letters = "MKRLLAAAWTYVEDKSTPQF"
+    second = Chain(letters[1:], "B", ("P45523", 2), author_start=2)
+    structure = protein(letters, second_chain=second, waters=0, ligand=False)
+    for name in "AB":
+        named = {r.seqid.num: r.name for r in structure[0][name]}
+        ends = [gemmi.AtomAddress(name, gemmi.SeqId(str(n)), named[n], "") for n in range(21) if n in named]
+        helix, sheet, strand, peptide = gemmi.Helix(), gemmi.Sheet(name), gemmi.Sheet.Strand(), gemmi.CisPep()
+        helix.start, helix.end, helix.length = ends[4], ends[8], 5
+        strand.start, strand.end = ends[10], ends[14]
+        sheet.strands.append(strand)
+        peptide.partner_c, peptide.partner_n = ends[15], ends[16]
+        structure.helices.append(helix)
+        structure.sheets.append(sheet)
+        structure.cispeps = [*structure.cispeps, peptide]
+    assembly, generator = gemmi.Assembly("1"), gemmi.Assembly.Gen()
+    generator.chains = generator.subchains = list(assembly_chains)
+    for number, shift in enumerate(shifts, 1):
+        operator = gemmi.Assembly.Operator()
+        operator.name, operator.transform = str(number), gemmi.Transform(gemmi.Mat33(), gemmi.Vec3(shift, 0, 0))
+        generator.operators.append(operator)
+    assembly.generators.append(generator)
+    structure.assemblies.append(assembly)
+    return structure
+
+
+@pytest.mark.parametrize("text", [as_cif, as_pdb])
+@pytest.mark.parametrize(("copied", "named"), [("A", "AC"), ("B", "BC"), ("AB", "ABCD")])
+def test_what_speaks_of_a_chain_is_copied_with_it_and_with_no_other(text, copied, named):
+    loaded = load(text(made_of(copied, (0, 50))).encode(), "x")
+    select(loaded, assembly=1)
+    again = load(write(loaded), "again")
+    for structure in (loaded.structure, again.structure):
+        assert {chain.name for chain in structure[0]} == set(named)
+        there = {(c.name, str(r.seqid), r.name) for c in structure[0] for r in c}
+        assert sorted(helix.start.chain_name for helix in structure.helices) == sorted(named)
+        assert sorted(s.start.chain_name for sheet in structure.sheets for s in sheet.strands) == sorted(named)
+        assert len({sheet.name for sheet in structure.sheets}) == len(named)
+        assert sorted(peptide.partner_c.chain_name for peptide in structure.cispeps) == sorted(named)
+        ends = [end for helix in structure.helices for end in (helix.start, helix.end)]
+        assert {(end.chain_name, str(end.res_id.seqid), end.res_id.name) for end in ends} <= there
+
+
+def test_an_assembly_does_not_say_how_to_make_it_once_more(shared):
+    loaded = load((shared / "wire" / "rcsb" / "4hhb.pdb").read_bytes(), "4hhb.pdb")
+    select(loaded, assembly=1)
+    with pytest.raises(NotFoundError, match="defines no assembly"):
+        select(load(write(loaded), "4hhb.pdb"), assembly=1)
