@@ -106,7 +106,8 @@ def treat(found: Found, path: Path, treatment: Treatment, services: Services) ->
     if treatment.remove:
         cuts = remove(loaded, treatment.remove, treated.peptides)
         treated.cuts = cuts if "signal_peptides" in treatment.remove else None
-    treated.is_changed = _extent(loaded) != before
+    # An assembly may have as many atoms as were deposited, at other places.
+    treated.is_changed = treatment.assembly is not None or _extent(loaded) != before
     return treated
 
 

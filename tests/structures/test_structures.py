@@ -14,8 +14,10 @@ from datasets.distributed import split_dataset_by_node
 
 import builders
 from builders.errors import FormatError, NotFoundError, OptionError, UnknownOptionError
+from builders.structures.arrays import atoms_of
 from builders.structures.parse import load
 from tests.server import Fault
+from tests.structures.models import as_cif, protein
 
 IDS = ["4v1w", "P45523", "2BEG", "F4HVG8", "4hhb", "7u6q"]
 ENTRIES = ["4v1w", "1q6h", "2beg", "AF-F4HVG8-F1", "4hhb", "7u6q"]
@@ -337,3 +339,19 @@ def test_an_assembly(open_dataset, shared, tmp_path):
 def test_shards_are_taken_in_order(open_dataset):
     order = [IDS.index(next(i for i in IDS if i.lower() == row["id"].lower())) for row in open_dataset(streaming=True)]
     assert all(one < other for one, other in pairwise(order))
+
+
+def test_the_file_of_an_assembly_of_as_many_atoms_has_them_in_their_places(open_dataset, tmp_path):
+    structure = protein("MKRLLAAAWTYVEDKSTPQF", name="1ABC", waters=0, ligand=False)
+    assembly, generator, operator = gemmi.Assembly("1"), gemmi.Assembly.Gen(), gemmi.Assembly.Operator()
+    operator.name, operator.transform = "1", gemmi.Transform(gemmi.Mat33(), gemmi.Vec3(50, 0, 0))
+    generator.subchains = ["A"]
+    generator.operators.append(operator)
+    assembly.generators.append(generator)
+    structure.assemblies.append(assembly)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "1abc.cif").write_text(as_cif(structure))
+    (row,) = open_dataset(["1abc"], assembly=1, include_file=True, endpoints={"rcsb_files": str(tmp_path / "files")})
+    atoms = atoms_of(load(row["file"], "again"), 0)
+    np.testing.assert_allclose(atoms.coordinates, np.array(row["coordinates"]), atol=1e-3)
+    assert atoms.coordinates[:, 0].min() > 40
