@@ -8,6 +8,7 @@ import pyarrow as pa
 from datasets import Array2D, Features, List, Value
 
 from builders.structures import content
+from builders.structures.annotations import Places, prune
 from builders.structures.arrays import atoms_of, chains_of, table_columns
 from builders.structures.clean import Cut, write
 from builders.structures.parse import Loaded
@@ -130,4 +131,5 @@ def _file(treated: Treated, place: int) -> bytes:
     for other in reversed(range(len(alone))):
         if other != place:
             del alone[other]
+    prune(alone, Places(structure))
     return write(replace(treated.loaded, structure=alone))

@@ -17,7 +17,7 @@ from builders.errors import FormatError, NotFoundError, OptionError, UnknownOpti
 from builders.structures.arrays import atoms_of
 from builders.structures.parse import load
 from tests.server import Fault
-from tests.structures.models import as_cif, protein
+from tests.structures.models import as_cif, as_pdb, protein
 
 IDS = ["4v1w", "P45523", "2BEG", "F4HVG8", "4hhb", "7u6q"]
 ENTRIES = ["4v1w", "1q6h", "2beg", "AF-F4HVG8-F1", "4hhb", "7u6q"]
@@ -355,3 +355,25 @@ def test_the_file_of_an_assembly_of_as_many_atoms_has_them_in_their_places(open_
     atoms = atoms_of(load(row["file"], "again"), 0)
     np.testing.assert_allclose(atoms.coordinates, np.array(row["coordinates"]), atol=1e-3)
     assert atoms.coordinates[:, 0].min() > 40
+
+
+def test_the_file_of_a_model_speaks_of_nothing_that_only_another_one_has(open_dataset, tmp_path):
+    structure = protein("MKRLLAAAWTYVEDKSTPQF", name="1ABC", waters=0, ligand=False, models=2)
+    helix = gemmi.Helix()
+    helix.start = gemmi.AtomAddress("A", gemmi.SeqId("3"), "ARG", "")
+    helix.end = gemmi.AtomAddress("A", gemmi.SeqId("9"), "TRP", "")
+    structure.helices.append(helix)
+    del structure[1]["A"][7:]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "1abc.pdb").write_text(as_pdb(structure))
+    options = {
+        "models": "all",
+        "format": "pdb",
+        "include_file": True,
+        "endpoints": {"rcsb_files": str(tmp_path / "files")},
+    }
+    ends = []
+    for row in open_dataset(["1abc"], **options):
+        (helix,) = load(row["file"], "again").structure.helices
+        ends.append((helix.end.res_id.seqid.num, helix.end.res_id.name))
+    assert ends == [(9, "TRP"), (7, "ALA")]
