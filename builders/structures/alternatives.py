@@ -25,10 +25,11 @@ class _Site:
 def keep_best(model: gemmi.Model) -> None:
     """Leave one alternative of each atom, in place.
 
-    At each position (chain, subchain, number, insertion code) the labels are ranked by the mean occupancy of their
-    atoms, then by name. Each atom name keeps its best ranked alternative, so one that only a lower label has stays;
-    atoms without a label stay, and so do the labels and occupancies of what is kept. Where residues of several names
-    share a position (microheterogeneity), only that of the best label stays.
+    At each position (chain, subchain, number, insertion code; ligands that are labelled whole share one also across
+    subchains) the labels are ranked by the mean occupancy of their atoms, then by name. Each atom name keeps its best
+    ranked alternative, so one that only a lower label has stays; atoms without a label stay, and so do the labels
+    and occupancies of what is kept. Where residues of several names share a position (microheterogeneity), only that
+    of the best label stays.
     """
     doomed = [site for sites in _find_positions(model) for site in _choose_doomed(sites)]
     for site in sorted(doomed, key=lambda s: (s.chain, s.residue, s.atom), reverse=True):
@@ -57,11 +58,17 @@ def _find_positions(model: gemmi.Model) -> list[list[_Site]]:
     for place, (c, r) in enumerate(places):
         if place in candidates:
             residue = model[c][r]
-            position = model[c].name, residue.subchain, str(residue.seqid)
+            position = model[c].name, _subchain(residue), str(residue.seqid)
             positions[position].append((c, r))
             if disordered[place]:
                 chosen.add(position)
     return [_sites(model, places) for position, places in positions.items() if position in chosen]
+
+
+def _subchain(residue: gemmi.Residue) -> str:
+    """What parts residues of one number; mmCIF has alternative ligands, as two anomers of a sugar, in two subchains."""
+    is_alternative = residue.entity_type != gemmi.EntityType.Polymer and all(a.has_altloc() for a in residue)
+    return "" if is_alternative else residue.subchain
 
 
 def _sites(model: gemmi.Model, places: list[tuple[int, int]]) -> list[_Site]:

@@ -2,7 +2,7 @@ import pytest
 
 from builders.structures.arrays import atoms_of
 from builders.structures.parse import load, select
-from tests.structures.samples import pdb, places_of, read, rows_of, words
+from tests.structures.samples import CIF, pdb, places_of, read, rows_of, words
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,24 @@ def test_alternatives_are_ranked(atoms, left):
     loaded = load(pdb(*atoms), "a.pdb")
     select(loaded)
     assert atoms_of(loaded, 0).coordinates[:, 0].tolist() == left
+
+
+def test_of_ligands_that_alternate_in_subchains_of_their_own_one_is_left():
+    # Two anomers of a sugar; a water that happens to have a ligand's number is no alternative of it.
+    rows = [
+        *(f"HETATM {i} C C{i} A GLC R 3 . 1.0 {i}.0 3.0 0.4 101 A" for i in (5, 6)),
+        *(f"HETATM {i} C C{i - 2} B BGC S 4 . 1.0 {i}.0 3.0 0.6 101 A" for i in (7, 8)),
+        *(f"HETATM {i} C C{i} {label} GOL T 5 . 1.0 {i}.0 3.0 0.5 102 A" for i, label in ((9, "A"), (10, "B"))),
+        "HETATM 11 O O . HOH U 6 . 1.0 11.0 3.0 1.0 102 A",
+    ]
+    text = CIF.replace("_atom_site.auth_seq_id", "_atom_site.occupancy\n_atom_site.auth_seq_id")
+    protein = [f"{line[:-6]} 1.0 {line[-5:]}" if line.startswith("ATOM") else line for line in text.splitlines()]
+    loaded = load("\n".join([*protein, *rows, ""]).encode(), "a.cif")
+    select(loaded)
+    names = words(atoms_of(loaded, 0).residue_name)
+    assert [(name, names.count(name)) for name in ("GLC", "BGC", "GOL", "HOH")] == [
+        ("GLC", 0),
+        ("BGC", 2),
+        ("GOL", 2),
+        ("HOH", 1),
+    ]
