@@ -26,10 +26,11 @@ def keep_best(model: gemmi.Model) -> None:
     """Leave one alternative of each atom, in place.
 
     At each position (chain, subchain, number, insertion code; ligands that are labelled whole share one also across
-    subchains) the labels are ranked by the mean occupancy of their atoms, then by name. Each atom name keeps its best
-    ranked alternative, so one that only a lower label has stays; atoms without a label stay, and so do the labels
-    and occupancies of what is kept. Where residues of several names share a position (microheterogeneity), only that
-    of the best label stays.
+    subchains) the labels are ranked by the mean occupancy of their atoms, then by name.
+    Each atom name keeps its best ranked alternative, so one that only a lower label has stays. No label counts as one
+    for atoms of which there are others with a label; all others without a label stay, and so do the labels and
+    occupancies of what is kept. Where residues of several names share a position (microheterogeneity), only that of
+    the best label stays.
     """
     doomed = [site for sites in _find_positions(model) for site in _choose_doomed(sites)]
     for site in sorted(doomed, key=lambda s: (s.chain, s.residue, s.atom), reverse=True):
@@ -81,7 +82,9 @@ def _sites(model: gemmi.Model, places: list[tuple[int, int]]) -> list[_Site]:
 
 def _choose_doomed(sites: list[_Site]) -> list[_Site]:
     occupancies = defaultdict(list)
-    for site in sites:
+    labelled = {site.name for site in sites if site.label}
+    alternate = [site for site in sites if site.name in labelled]
+    for site in sites if all(site.label for site in alternate) else alternate:
         occupancies[site.label].append(site.occupancy)
     # Rounded, since the mean of seven times 0.35 is not quite that of eight times.
     rank = {label: (-round(float(np.mean(values)), 5), label) for label, values in occupancies.items()}
@@ -94,7 +97,7 @@ def _choose_doomed(sites: list[_Site]) -> list[_Site]:
         else:
             alternatives[site.name].append(site)
     for group in alternatives.values():
-        plain = [site for site in group if not site.label]
-        kept = plain or [min(group, key=lambda s: rank[s.label])]
-        doomed += [site for site in group if site not in kept]
+        best = min(group, key=lambda s: rank[s.label])
+        # Atoms twice without a label are no alternatives.
+        doomed += [site for site in group if site is not best and (site.label or best.label)]
     return doomed

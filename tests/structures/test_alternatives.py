@@ -50,7 +50,11 @@ def test_one_alternative_of_each_atom_is_left(shared, name, kept):
         ([f"{n} A SER A 1 {i} .35 C" for i, n in enumerate("ABCDEFG")] + ["A B SER A 1 7 .35 C"], list(range(7))),
         # An atom that only a lower label has stays, and so do those without one.
         (["N _ SER A 1 1 1 N", "OG A SER A 1 2 .6 O", "OG B SER A 1 3 .4 O", "HG B SER A 1 4 .4 H"], [1, 2, 4]),
-        (["OG _ SER A 1 1 .1 O", "OG A SER A 1 2 .9 O"], [1]),
+        # No label is one, too, where others have the name of the atom.
+        (["OG _ SER A 1 1 .1 O", "OG A SER A 1 2 .9 O"], [2]),
+        (["OG _ SER A 1 1 .5 O", "OG A SER A 1 2 .5 O"], [1]),
+        (["N _ SER A 1 1 1 N", "CB _ SER A 1 2 .4 C", "CB B SER A 1 3 .6 C", "OG _ SER A 1 4 .4 O"], [1, 3, 4]),
+        (["N _ SER A 1 1 .6 N", "N A SER A 1 2 .3 N", "C _ SER A 1 3 .2 C", "C A SER A 1 4 .6 C"], [2, 4]),
         # Of two residues, one, also where atoms of them alternate.
         (["CA A SER A 1 1 .4 C", "CA B PRO A 1 2 .6 C", "CB A SER A 1 3 .4 C", "CD B PRO A 1 4 .6 C"], [2, 4]),
         (["CA A SER A 1 1 .4 C", "CA A SER A 1A 2 .4 C", "CA A SER B 1 3 .4 C"], [1, 2, 3]),
