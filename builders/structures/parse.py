@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 _KINDS = {"cif": "mmCIF", "pdb": "PDB"}
 _FARTHEST = 1e30  # Å; what float32 has room for
 _COORDINATE = "_atom_site.Cartn_x"
+_NEEDED = ("id", "type_symbol", "label_alt_id", "label_asym_id", "Cartn_x", "Cartn_y", "Cartn_z")  # by gemmi
 _OTHER_CIF = {
     "_chem_comp_atom.": "a chemical component",
     "_atom_site_fract_x": "a small-molecule CIF",
@@ -76,7 +77,7 @@ def load(data: bytes, name: str, format: str | None = None) -> Loaded:
         raise FormatError(msg)
     with _named(name, found):
         block = _read_block(data, name) if found == "cif" else None
-        structure = _read_pdb(data, name) if block is None else _make_structure(block)
+        structure = _read_pdb(data, name) if block is None else _make_structure(block, name)
         _drop_empty_models(structure)
         _check_atoms(structure, name)
         labelled = bool(structure[0][0][0].subchain) and block is not None
@@ -121,7 +122,11 @@ def _has(block: gemmi.cif.Block, tag: str) -> bool:
     return tag in block.get_mmcif_category_names() or len(block.find_values(tag)) > 0
 
 
-def _make_structure(block: gemmi.cif.Block) -> gemmi.Structure:
+def _make_structure(block: gemmi.cif.Block, name: str) -> gemmi.Structure:
+    lacking = [tag for tag in _NEEDED if not len(block.find_values(f"_atom_site.{tag}"))]
+    if lacking:
+        msg = f"{name}: no atoms can be read without {', '.join(f'_atom_site.{tag}' for tag in lacking)}"
+        raise FormatError(msg)
     assemblies.complete_assemblies(block)
     return gemmi.make_structure_from_block(block)
 

@@ -147,3 +147,14 @@ def test_what_is_selected_whole_keeps_all_that_speaks_of_it(shared):
         remarks, helices = list(loaded.structure.raw_remarks), len(loaded.structure.helices)
         select(loaded, models="first", altlocs="first")
         assert (loaded.structure.raw_remarks, len(loaded.structure.helices)) == (remarks, helices)
+
+
+@pytest.mark.parametrize("tag", ["id", "type_symbol", "label_alt_id", "label_asym_id", "Cartn_y"])
+def test_a_column_that_atoms_lack_is_named(tag):
+    lines = CIF.splitlines()
+    tags = [line for line in lines if line.startswith("_atom_site.")]
+    place = tags.index(f"_atom_site.{tag}")
+    rows = [" ".join(v for i, v in enumerate(x.split()) if i != place) for x in lines if x.startswith("ATOM")]
+    text = "\n".join([*lines[:2], *(t for t in tags if t != f"_atom_site.{tag}"), *rows, ""])
+    with pytest.raises(FormatError, match=rf"^a\.cif: no atoms can be read without _atom_site\.{tag}$"):
+        load(text.encode(), "a.cif")
