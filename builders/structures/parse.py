@@ -1,6 +1,7 @@
 """Bytes of a structure file -> a gemmi structure whose entities, chains and label positions are right."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -186,6 +187,7 @@ def _set_up_entities(structure: gemmi.Structure, stated: bool) -> None:
     if not stated:
         for model in structure:
             _number_observed(structure, model)
+            _number_as_author(structure, model)
 
 
 def _part_with_sugars(model: gemmi.Model) -> None:
@@ -207,6 +209,26 @@ def _number_observed(structure: gemmi.Structure, model: gemmi.Model) -> None:
             if (residue.subchain, residue.seqid) != previous:  # residues of several names at one place count once
                 place = place + 1 if previous is not None and previous[0] == residue.subchain else 1
             residue.label_seq, previous = place, (residue.subchain, residue.seqid)
+
+
+def _number_as_author(structure: gemmi.Structure, model: gemmi.Model) -> None:
+    """Positions by the author's numbers, where these run along the full sequence.
+
+    The parser aligns what is observed with that sequence; a residue or two between gaps may then fit in several places.
+    """
+    for chain in model:
+        for span in chain.subchains():
+            entity = structure.get_entity_of(span)
+            sequence = entity.full_sequence if entity is not None else []
+            offsets = Counter(r.label_seq - r.seqid.num for r in span if r.label_seq and r.seqid.num is not None)
+            if not sequence or not offsets:
+                continue
+            offset = offsets.most_common(1)[0][0]
+            places = [(r.seqid.num or 0) + offset for r in span]
+            fitting = {p for p, r in zip(places, span, strict=True) if p > 0 and sequence[p - 1 : p] == [r.name]}
+            if fitting.issuperset(places) and not any(residue.seqid.icode.strip() for residue in span):
+                for place, residue in zip(places, span, strict=True):
+                    residue.label_seq = place
 
 
 def _find_missed_polymers(model: gemmi.Model) -> None:

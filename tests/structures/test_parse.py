@@ -158,3 +158,17 @@ def test_a_column_that_atoms_lack_is_named(tag):
     text = "\n".join([*lines[:2], *(t for t in tags if t != f"_atom_site.{tag}"), *rows, ""])
     with pytest.raises(FormatError, match=rf"^a\.cif: no atoms can be read without _atom_site\.{tag}$"):
         load(text.encode(), "a.cif")
+
+
+def test_residues_between_gaps_are_placed_by_the_numbers_of_the_author(shared):
+    lines = (shared / "data" / "struct" / "1aki.pdb").read_text().splitlines()
+    gone = {*range(1, 10), *range(11, 27), *range(71, 81), *range(82, 86)}  # alanine 10 and serine 81 fit elsewhere
+    kept = [x for x in lines if not (x[:6] in ("ATOM  ", "ANISOU") and int(x[22:26]) in gone)]
+    loaded = load("\n".join(kept).encode(), "x.pdb")
+    atoms = atoms_of(loaded, 0)
+    assert (atoms.sequence_position == atoms.residue_number)[~atoms.hetero].all()
+    assert [(s.first, s.last, s.uniprot_first) for s in loaded.segments] == [(1, 129, 19)]
+    # Numbers that do not run along the sequence place nothing.
+    moved = [f"{x[:22]}{int(x[22:26]) + (int(x[22:26]) > 40):4}{x[26:]}" if x[:4] == "ATOM" else x for x in lines]
+    atoms = atoms_of(load("\n".join(moved).encode(), "x.pdb"), 0)
+    assert sorted(set(atoms.sequence_position[~atoms.hetero].tolist())) == list(range(1, 130))
