@@ -278,6 +278,7 @@ def select(loaded: Loaded, models: str = "first", altlocs: str = "first", assemb
     if assembly is not None:
         with _named(loaded.name, loaded.format):
             copies = assemblies.expand(structure, assembly, loaded.name)
+        _check_atoms(structure, loaded.name)
         loaded.segments = [
             replace(segment, subchain=copy)
             for segment in loaded.segments

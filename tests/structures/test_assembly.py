@@ -2,7 +2,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from builders.errors import NotFoundError
+from builders.errors import FormatError, NotFoundError
 from builders.structures.arrays import atoms_of, chains_of
 from builders.structures.parse import load, select
 from builders.structures.references import Segment
@@ -102,3 +102,9 @@ def test_an_assembly_does_not_say_how_to_make_it_once_more(shared):
     select(loaded, assembly=1)
     with pytest.raises(NotFoundError, match="defines no assembly"):
         select(load(write(loaded), "4hhb.pdb"), assembly=1)
+
+
+def test_an_assembly_that_leads_nowhere():
+    text = as_cif(made_of("A", (0, 50))).replace(" 1 0 0 50 ", " 1 0 0 ? ")
+    with pytest.raises(FormatError, match=r"^x: coordinates of atom .* are \[nan, .*expected numbers"):
+        select(load(text.encode(), "x"), assembly=1)
