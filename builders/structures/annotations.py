@@ -50,6 +50,8 @@ def prune(structure: gemmi.Structure, before: Places) -> None:
     # Of the first model: it is the one that gemmi's writers look these up in.
     names = {(chain.name, str(residue.seqid), residue.name) for chain in structure[0] for residue in chain}
     places = {(chain, number) for chain, number, _ in names}
+    if structure.input_format == gemmi.CoorFormat.Pdb:
+        _name_alternatives(structure)
     structure.connections = gemmi.ConnectionList(
         connection
         for connection in structure.connections
@@ -87,6 +89,16 @@ def _place(address: gemmi.AtomAddress) -> _Place:
 
 def _is_there(model: gemmi.Model, address: gemmi.AtomAddress) -> bool:
     return model.find_cra(address, ignore_segment=True).atom is not None
+
+
+def _name_alternatives(structure: gemmi.Structure) -> None:
+    """SSBOND records name no alternative, and gemmi takes the first: of atoms that were left with another, that one."""
+    for bond in structure.connections:
+        for end in (bond.partner1, bond.partner2) if bond.type == gemmi.ConnectionType.Disulf else ():
+            if not _is_there(structure[0], end):
+                whatever = gemmi.AtomAddress(end.chain_name, end.res_id.seqid, end.res_id.name, end.atom_name, "*")
+                atom = structure[0].find_cra(whatever, ignore_segment=True).atom
+                end.altloc = end.altloc if atom is None else atom.altloc
 
 
 def _trim(item: gemmi.Helix | gemmi.Sheet.Strand, before: Places, places: set[_Place]) -> int | None:

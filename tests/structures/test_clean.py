@@ -12,7 +12,7 @@ from Bio.PDB import MMCIFParser, PDBParser
 from builders.errors import FormatError, OptionError
 from builders.structures.arrays import atoms_of
 from builders.structures.clean import REMOVABLE, Cut, cleaned_name, remove, write
-from builders.structures.parse import load
+from builders.structures.parse import load, select
 from builders.structures.peptides import Peptide
 from builders.structures.references import Segment
 from tests.structures.models import Chain, as_cif, as_pdb, protein
@@ -601,3 +601,20 @@ def test_segments_of_other_origins_are_cut_alike(shared):
     loaded.segments = [replace(loaded.segments[0], uniprot_first=2, origin="sifts")]
     remove(loaded, ["signal_peptides"], {"P29373": [Peptide(1, 4)]})
     assert next(r.seqid.num for r in residues(loaded.structure, "A") if r.label_seq) == 4
+
+
+def test_a_disulfide_follows_the_alternative_that_is_left():
+    lines = as_pdb(protein("CAAAAC", waters=0, ligand=False, hydrogens=False)).splitlines()
+    sulfurs = []
+    for number, label, occupancy in ((1, "A", 0.3), (1, "B", 0.7), (6, "A", 0.3), (6, "B", 0.7)):
+        at = f"{10.0 + number:8.3f}{0:8.3f}{0:8.3f}{occupancy:6.2f}{20:6.2f}           S"
+        sulfurs.append((number, f"ATOM    900  SG {label}CYS A{number:4}    {at}"))
+    for number, line in sulfurs:
+        last = max(i for i, x in enumerate(lines) if x.startswith("ATOM") and int(x[22:26]) == number)
+        lines.insert(last + 1, line)
+    bond = "SSBOND   1 CYS A    1    CYS A    6                          1555   1555  2.03"
+    loaded = load("\n".join([bond, *lines]).encode(), "x.pdb")
+    select(loaded, altlocs="first")
+    for structure in (loaded.structure, load(write(loaded), "again.pdb").structure):
+        (connection,) = structure.connections
+        assert {str(connection.partner1), str(connection.partner2)} == {"A/CYS 1/SG.B", "A/CYS 6/SG.B"}
