@@ -67,6 +67,7 @@ def prune(structure: gemmi.Structure, before: Places) -> None:
     ]
     structure.helices = gemmi.HelixList(_helices(structure, before, places))
     structure.sheets = gemmi.SheetList(_sheets(structure, before, places))
+    _name_residues(structure, names)
     _prune_conect(structure)
     _prune_entities(structure)
     _prune_assemblies(structure)
@@ -164,6 +165,19 @@ def _name_ends(model: gemmi.Model, item: gemmi.Helix | gemmi.Sheet.Strand) -> No
                 names.setdefault((chain.name, str(residue.seqid)), residue.name)
     for address in (item.start, item.end):
         address.res_id.name = names.get(_place(address), "")
+
+
+def _name_residues(structure: gemmi.Structure, names: set[tuple[str, str, str]]) -> None:
+    """Names the residues that are left where several shared a place, and what speaks of them named another one."""
+    left = {(chain, number): name for chain, number, name in names}
+    items = [*structure.helices, *(strand for sheet in structure.sheets for strand in sheet.strands)]
+    ends = [end for item in items for end in (item.start, item.end)]
+    cispeps = structure.cispeps
+    for address in [*ends, *(end for cispep in cispeps for end in (cispep.partner_c, cispep.partner_n))]:
+        place = _place(address)
+        if (*place, address.res_id.name) not in names and place in left:
+            address.res_id.name = left[place]
+    structure.cispeps = cispeps
 
 
 def _prune_conect(structure: gemmi.Structure) -> None:

@@ -618,3 +618,23 @@ def test_a_disulfide_follows_the_alternative_that_is_left():
     for structure in (loaded.structure, load(write(loaded), "again.pdb").structure):
         (connection,) = structure.connections
         assert {str(connection.partner1), str(connection.partner2)} == {"A/CYS 1/SG.B", "A/CYS 6/SG.B"}
+
+
+def test_what_speaks_of_a_place_names_the_residue_that_is_left_there():
+    lines = as_pdb(protein("AAAAAA", waters=0, ligand=False, hydrogens=False)).splitlines()
+    first = [x for x in lines if x.startswith("ATOM") and int(x[22:26]) == 2]
+    at = lines.index(first[-1]) + 1
+    for label, name, occupancy in (("A", "ALA", "0.30"), ("B", "GLY", "0.70")):
+        for line in first:
+            lines.insert(at, f"{line[:16]}{label}{name}{line[20:54]}  {occupancy}{line[60:]}")
+            at += 1
+    lines = [x for x in lines if x not in first]
+    said = [
+        "HELIX    1   1 ALA A    2  ALA A    5  1                                   4",
+        "CISPEP   1 ALA A    2    ALA A    3          0         0.00",
+    ]
+    loaded = load("\n".join([*said, *lines]).encode(), "x.pdb")
+    select(loaded, altlocs="first")
+    for structure in (loaded.structure, load(write(loaded), "again.pdb").structure):
+        assert [str(helix.start) for helix in structure.helices] == ["A/GLY 2/"]
+        assert [peptide.partner_c.res_id.name for peptide in structure.cispeps] == ["GLY"]
