@@ -72,7 +72,7 @@ def _coverage(model: dict[str, Any]) -> float | None:
     first, last = (model.get(f"uniprot{end}", model.get(f"sequence{end}")) for end in ("Start", "End"))
     if not isinstance(sequence, str) or not isinstance(first, int) or not isinstance(last, int):
         return None
-    return min(1.0, max(0, last - first + 1) / len(sequence)) if sequence else None
+    return min(len(sequence), max(0, last - first + 1)) / len(sequence) if sequence else None
 
 
 def _in_folder(folder: Path, accession: str, id: str | None) -> list[Candidate]:

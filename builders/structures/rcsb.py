@@ -19,6 +19,8 @@ _ENTRY = re.compile(r"(?:pdb_0000)?([0-9][a-z0-9]{3})")
 _ENTITY = re.compile(r"([0-9][A-Z0-9]{3})(?:_([1-9][0-9]{0,4}))?")
 _PAGE = 1000
 _MOST_PAGES = 100
+_MOST = 1e9
+"""No coverage and no resolution is as large; JSON has integers that are no floats."""
 _REFERENCES = "rcsb_polymer_entity_container_identifiers"
 _ATTRIBUTE = f"{_REFERENCES}.reference_sequence_identifiers"
 _FAILURES = (AccessError, FormatError, HttpError, StalledError)
@@ -175,8 +177,9 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -_MOST < value < _MOST else None
 
 
 register(Pdb())

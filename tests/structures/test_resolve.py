@@ -223,6 +223,20 @@ def test_hostile_hits_are_passed_over(databases, find_one):
     assert find_one("P45523").candidate.entry_id == "1q6u"
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "NaN", '"0.9"', "true", "[]"])
+def test_numbers_that_are_none_rank_last(databases, find_one, number):
+    facts = [f'{{"pdb_id": "1q6h", "coverage": {number}, "resolution": {number}}}', '{"pdb_id": "1q6u", "coverage": 0.1}']
+    databases.broken["pdbe"] = Fault(status=200, body=f'{{"P45523": [{", ".join(facts)}]}}'.encode())
+    databases.broken["rcsb_data"] = Fault(status=404)
+    assert find_one("P45523").candidate.entry_id == "1q6u"
+
+
+@pytest.mark.parametrize(("end", "coverage"), [(10**400, 1.0), (-(10**400), 0.0), (1.5, None), ("200", None)])
+def test_a_model_whose_end_is_none(databases, find_one, end, coverage):
+    databases.models["F4HVG8"][0] |= {"uniprotEnd": end, "sequenceEnd": end}
+    assert find_one("F4HVG8").candidate.coverage == coverage
+
+
 def test_entries_beyond_the_first_page_count(databases, find_one, monkeypatch):
     monkeypatch.setattr("builders.structures.rcsb._PAGE", 2)
     assert find_one("P45523").candidate.entry_id == "1q6h"
