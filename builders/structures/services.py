@@ -20,8 +20,10 @@ from builders.errors import (
     NotFoundError,
     OptionError,
     PercError,
+    ReadError,
     StalledError,
     UnreachableError,
+    UnsafeAddressError,
 )
 from builders.io import location, remote
 from builders.io.answers import address_of, shown
@@ -41,6 +43,8 @@ _BELIEVED = 24 * 3600.0
 """Seconds for which "not there" is believed: new entries come every week."""
 _PRESENT, _TOLD, _ABSENT = "", "told", "absent"
 """What is kept under a key: the file or answer itself, that it is there, that it is not."""
+_LONGEST_NAME = 200
+"""Characters of the name of a file."""
 
 Check = Callable[[bytes], None]
 """Raises where a file's bytes are not what was asked for."""
@@ -112,13 +116,22 @@ class Services:
         spellings = [spelled for path in paths for spelled in _spellings(path, service in self.endpoints)]
         if folder is None:
             return [f"{self.base(service)}{path}" for path in spellings]
-        tries = [folder / path.lstrip("/") for path in spellings] + [folder / Path(path).name for path in spellings]
-        return [str(path) for path in dict.fromkeys(tries) if path.is_file()]
+        names = [path.lstrip("/") for path in spellings] + [path.rpartition("/")[2] for path in spellings]
+        tries = [folder / name for name in dict.fromkeys(names) if _stays_inside(name)]
+        return [str(path) for path in tries if _is_file(path)]
 
     def moved(self, url: str) -> list[str]:
-        """Where to look for a file whose URL an answer tells: at the service that replaces the one it names."""
+        """Where to look for a file whose URL an answer tells: at the service that replaces the one it names.
+
+        Raises:
+            UnsafeAddressError: it is no URL of http or https.
+        """
+        address = address_of(url)
+        if not url.isprintable():
+            msg = f"{shown(url)}: not a URL: it has characters that none has"
+            raise UnsafeAddressError(msg)
         for name, base in BUILT_IN.items():
-            if name in self.endpoints and address_of(url) == address_of(base):
+            if name in self.endpoints and address == address_of(base):
                 return self.places(name, urlsplit(url).path)
         return [url]
 
@@ -277,6 +290,27 @@ def _base(name: str, base: object) -> str:
 def _spellings(path: str, is_replaced: bool) -> list[str]:
     head, _, name = path.rpartition("/")
     return list(dict.fromkeys((path, f"{head}/{name.lower()}"))) if is_replaced else [path]
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a path below a folder, which an answer may have told, leads to nothing outside, on any system."""
+    return all(
+        part not in ("", ".", "..") and not {"\\", ":"} & set(part) and len(part) < _LONGEST_NAME
+        for part in name.split("/")
+    )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there.
+
+    Raises:
+        ReadError: its folder may not be looked into.
+    """
+    try:
+        return path.is_file()
+    except OSError as err:
+        msg = f"{path}: cannot be looked at: {err.strerror}"
+        raise ReadError(msg) from err
 
 
 def _parsed(body: bytes, url: str) -> Any:

@@ -146,6 +146,43 @@ def test_a_url_that_leads_elsewhere_is_not_followed(databases, find_one):
         find_one("F4HVG8")
 
 
+@pytest.mark.parametrize(
+    "url", ["httpx.cif", "http:/../x.cif", "https:///x", "https://u:p@alphafold.ebi.ac.uk/x", "https://[x", "http"]
+)
+def test_what_is_no_url_is_not_followed_nor_taken_for_a_path(databases, find_one, url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "http:").mkdir()
+    for name in ("httpx.cif", "x.cif"):
+        (tmp_path / name).write_bytes(databases.files["/download/1Q6H.cif"])
+    databases.models["F4HVG8"][0]["cifUrl"] = url
+    with pytest.raises(UnsafeAddressError, match=r"expected an http or https URL|not a URL"):
+        find_one("F4HVG8", "alphafold", fallback=False)
+    with pytest.raises(UnsafeAddressError):
+        Services().moved(url)
+
+
+@pytest.mark.parametrize("end", ["\ud800", "x\r\ny: z", "\x1b[31m"])
+def test_a_url_with_characters_that_none_has_is_not_followed(databases, find_one, end):
+    databases.models["F4HVG8"][0]["cifUrl"] = f"https://alphafold.ebi.ac.uk/files/{end}"
+    with pytest.raises(UnsafeAddressError, match="not a URL"):
+        find_one("F4HVG8")
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.cif", "x/../../secret.cif", "a" * 5000, "C:/x.cif", "..\\secret.cif", "\0"]
+)
+def test_a_url_leads_out_of_no_folder_that_stands_for_a_service(databases, find_one, tmp_path, path):
+    (tmp_path / "pdb" / "x").mkdir(parents=True)
+    (tmp_path / "secret.cif").write_bytes(databases.files["/download/1Q6H.cif"])
+    databases.models["F4HVG8"][0]["cifUrl"] = f"https://files.rcsb.org/{path}"
+    endpoints = {**databases.endpoints, "rcsb_files": str(tmp_path / "pdb")}
+    try:
+        found = find_one("F4HVG8", "alphafold", fallback=False, endpoints=endpoints)
+    except UnsafeAddressError:
+        return
+    assert chosen(found) == ("alphafold", "AF-F4HVG8-F1", "pdb")
+
+
 def test_a_server_that_fails_is_no_reason_to_look_elsewhere(databases, find_one):
     databases.broken["rcsb_search"] = Fault(status=503)
     with pytest.raises(HttpError, match="HTTP 503"):
@@ -225,7 +262,10 @@ def test_hostile_hits_are_passed_over(databases, find_one):
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "NaN", '"0.9"', "true", "[]"])
 def test_numbers_that_are_none_rank_last(databases, find_one, number):
-    facts = [f'{{"pdb_id": "1q6h", "coverage": {number}, "resolution": {number}}}', '{"pdb_id": "1q6u", "coverage": 0.1}']
+    facts = [
+        f'{{"pdb_id": "1q6h", "coverage": {number}, "resolution": {number}}}',
+        '{"pdb_id": "1q6u", "coverage": 0.1}',
+    ]
     databases.broken["pdbe"] = Fault(status=200, body=f'{{"P45523": [{", ".join(facts)}]}}'.encode())
     databases.broken["rcsb_data"] = Fault(status=404)
     assert find_one("P45523").candidate.entry_id == "1q6u"
