@@ -7,6 +7,7 @@ a day, and longer where nobody can be reached. Any service can be replaced by an
 import contextlib
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -232,9 +233,11 @@ class Services:
     def _brought(self, key: str, pieces: Callable[[int], Iterator[bytes]], version: str = _PRESENT) -> Path:
         """What is kept of a key, asked for where it is not; "not there" is kept, too."""
         cache = self._cache
-        gone = None if self.anew else cache.find(key, _ABSENT)
+        found, gone = (None, None) if self.anew else (cache.find(key, _PRESENT), cache.find(key, _ABSENT))
+        if found is not None:
+            return found
         msg = f"{shown(key)}: not there"
-        if gone is not None and time.time() - gone.stat().st_mtime < _BELIEVED:
+        if gone is not None and 0 <= _age(gone) < _BELIEVED:
             raise NotFoundError(msg)
         try:
             return cache.fetch(key, version, None, pieces, anew=self.anew, resume=False)
@@ -290,6 +293,14 @@ def _base(name: str, base: object) -> str:
 def _spellings(path: str, is_replaced: bool) -> list[str]:
     head, _, name = path.rpartition("/")
     return list(dict.fromkeys((path, f"{head}/{name.lower()}"))) if is_replaced else [path]
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written; less than none where the clock was put back since."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:  # somebody else asks anew
+        return math.inf
 
 
 def _stays_inside(name: str) -> bool:

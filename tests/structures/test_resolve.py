@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import pytest
 
@@ -337,6 +338,27 @@ def test_not_there_is_believed_for_a_day(databases, find_one, monkeypatch):
     file = databases.files["/download/1Q6H.cif"].decode()
     databases.add_entry("9xyz", file, file)
     monkeypatch.setattr("builders.structures.services._BELIEVED", 0.0)
+    assert find_one("9xyz").candidate.entry_id == "9xyz"
+
+
+def test_what_asking_anew_found_stays_found(databases, tmp_path):
+    options = {"endpoints": databases.endpoints, "cache_dir": str(tmp_path)}
+    with pytest.raises(NotFoundError):
+        fetch("9xyz", **options)
+    file = databases.files["/download/1Q6H.cif"].decode()
+    databases.add_entry("9xyz", file, file)
+    assert fetch("9xyz", anew=True, **options).entry_id == "9xyz"
+    assert fetch("9xyz", **options).entry_id == "9xyz"
+
+
+def test_not_there_is_not_believed_from_the_future(databases, find_one, tmp_path):
+    """The clock was wrong when it was written, or is wrong now."""
+    with pytest.raises(NotFoundError):
+        find_one("9xyz")
+    for note in (tmp_path / "cache").rglob("*"):
+        os.utime(note, (2**32, 2**32))
+    file = databases.files["/download/1Q6H.cif"].decode()
+    databases.add_entry("9xyz", file, file)
     assert find_one("9xyz").candidate.entry_id == "9xyz"
 
 
