@@ -76,7 +76,13 @@ class Cache:
         return path if entry is not None and _size(path) == entry.size else None
 
     def fetch(
-        self, key: str, version: str, size: int | None, pieces: Pieces, anew: bool = False, resume: bool = True
+        self,
+        key: str,
+        version: str,
+        size: int | None,
+        pieces: Pieces,
+        anew: bool | Callable[[], bool] = False,
+        resume: bool = True,
     ) -> Path:
         """The path of a file, written first if it is not there.
 
@@ -85,9 +91,10 @@ class Cache:
             version: which version of it.
             size: its bytes, when known: the disk must have room for them, and the file must come out so.
             pieces: gives its bytes from an offset on, which is 0 or where an earlier writer got to.
-            anew: write it in any case, from its first byte on; what is there of it is taken away before.
+            anew: write it in any case, from its first byte on; what is there of it is taken away before. Or what tells
+                whether to, asked once nobody else writes it.
             resume: go on from where an earlier writer got to; else from the first byte, as for a file whose version
-                nobody tells.
+                nobody tells, and what is there stays for its readers until it is replaced.
 
         Raises:
             AccessError: it is not there, and the folder cannot be written.
@@ -103,12 +110,17 @@ class Cache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with waited_for(Path(f"{path}.lock"), key):
-                if anew:
-                    self._forget(path)
-                found = self.find(key, version)
-                if found is None and not resume:
+                is_anew = anew() if callable(anew) else anew
+                found = None if is_anew else self.find(key, version)
+                if found is not None:
+                    return found
+                if not resume:
                     _part(path).unlink(missing_ok=True)
-                return found or self._write(path, key, version, size, pieces)
+                elif is_anew:
+                    self._forget(path)
+                else:
+                    self._drop(path)
+                return self._write(path, key, version, size, pieces)
         except PercError:
             raise
         except OSError as err:
@@ -160,7 +172,6 @@ class Cache:
         return self.folder / name[:2] / name
 
     def _write(self, path: Path, key: str, version: str, size: int | None, pieces: Pieces) -> Path:
-        self._drop(path)
         part = _part(path)
         self._require_room(key, size, _size(part) or 0)
         with part.open("ab") as file:

@@ -77,6 +77,8 @@ class Services:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     folder: str | None = None
     anew: bool = False
+    _fresh: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False, compare=False)
+    """What was asked anew: once is enough."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.endpoints, Mapping):
@@ -208,7 +210,9 @@ class Services:
         Raises:
             PercError: as `Client.head`.
         """
-        if not location.is_remote(place) or (not self.anew and self._cache.find(place, _PRESENT) is not None):
+        if not location.is_remote(place) or (
+            not self._is_stale(place) and self._cache.find(place, _PRESENT) is not None
+        ):
             return True
 
         def pieces(_offset: int) -> Iterator[bytes]:
@@ -233,22 +237,38 @@ class Services:
     def _brought(self, key: str, pieces: Callable[[int], Iterator[bytes]], version: str = _PRESENT) -> Path:
         """What is kept of a key, asked for where it is not; "not there" is kept, too."""
         cache = self._cache
-        found, gone = (None, None) if self.anew else (cache.find(key, _PRESENT), cache.find(key, _ABSENT))
+        found = None if self.anew else cache.find(key, _PRESENT)
         if found is not None:
             return found
+        gone = None if self._is_stale(key, version) else cache.find(key, _ABSENT)
         msg = f"{shown(key)}: not there"
         if gone is not None and 0 <= _age(gone) < _BELIEVED:
             raise NotFoundError(msg)
+
+        def settled(offset: int) -> Iterator[bytes]:
+            yield from pieces(offset)
+            self._settle(key, version)  # before others may ask
+
         try:
-            return cache.fetch(key, version, None, pieces, anew=self.anew, resume=False)
+            return cache.fetch(key, version, None, settled, anew=lambda: self._is_stale(key, version), resume=False)
         except NotFoundError:
             with contextlib.suppress(PercError):  # a cache that cannot be written keeps nothing
-                cache.fetch(key, _ABSENT, 0, lambda _offset: iter(()), anew=True)
+                cache.fetch(key, _ABSENT, 0, lambda _offset: iter(()), anew=True, resume=False)
+                cache.remove(key, _PRESENT)
+            self._settle(key, version)
             raise
         except (UnreachableError, StalledError) as err:
             if gone is None:
                 raise
             raise NotFoundError(msg) from err
+
+    def _is_stale(self, key: str, version: str = _PRESENT) -> bool:
+        """Whether to ask in any case."""
+        return self.anew and (key, version) not in self._fresh
+
+    def _settle(self, key: str, version: str) -> None:
+        if self.anew:
+            self._fresh.add((key, version))
 
 
 def _look(url: str) -> None:

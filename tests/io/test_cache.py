@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -351,6 +352,35 @@ def test_what_is_to_be_fetched_anew_is_gone_only_once_nobody_writes_it(cache, mo
         thread.start()
         thread.join(10)
     assert cache.verify("x", "1").size == len(DATA)
+
+
+def test_whether_a_file_is_wanted_anew_is_asked_once_nobody_writes_it(cache):
+    cache.fetch("x", "1", None, pieces_of(b"old"))
+    log = []
+
+    def bring(_number):
+        return cache.fetch("x", "1", None, pieces_of(DATA, log), anew=lambda: not log, resume=False).read_bytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(bring, range(4))) == {DATA}
+    assert log == [0]
+
+
+def test_what_is_fetched_anew_without_a_version_stays_for_its_readers(cache):
+    path = cache.fetch("x", "1", None, pieces_of(DATA))
+
+    def pieces(_offset):
+        assert path.read_bytes() == DATA
+        assert cache.find("x", "1") == path
+        yield b"half"
+        msg = "the server fails"
+        raise ReadError(msg)
+
+    with pytest.raises(ReadError, match="the server fails"):
+        cache.fetch("x", "1", None, pieces, anew=True, resume=False)
+    assert cache.verify("x", "1").size == len(DATA)
+    cache.fetch("x", "1", None, pieces_of(b"new"), anew=True, resume=False)
+    assert (path.read_bytes(), cache.verify("x", "1").size) == (b"new", 3)
 
 
 def test_verify_finds_a_flipped_bit_and_takes_the_file_away(cache):

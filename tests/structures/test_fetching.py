@@ -156,6 +156,27 @@ def test_two_who_want_one_structure_make_one_download(databases, bring):
     assert len(databases.asked("rcsb_files")) == 1
 
 
+def test_anew_asks_each_thing_once_whatever_wants_it(databases, bring):
+    """Others read what it brought: it is not taken away from under them."""
+    ids = ["P45523", "1q6h", "AF-P45523-F1", "P69905", "4hhb", "P68871"]
+    bring(ids, remove=["signal_peptides"])
+    for _ in range(5):
+        databases.requests.clear()
+        bring(ids, remove=["signal_peptides"], anew=True)
+        asked = [(request.path, request.body) for request in databases.requests]
+        assert asked
+        assert len(asked) == len(set(asked))
+
+
+def test_anew_keeps_what_there_was_where_a_server_fails(databases, bring):
+    first = bring("P45523")
+    for service in ("rcsb_search", "rcsb_files"):
+        databases.broken = {service: Fault(status=500)}
+        with pytest.raises(PercError, match="HTTP 500"):
+            bring("P45523", anew=True)
+    assert bring("P45523") == first
+
+
 def test_nothing_half_written_is_left(databases, bring, tmp_path):
     databases.fail("/download/4HHB.cif.gz", Fault(cut=100), Fault(cut=0), Fault(cut=0), Fault(cut=0))
     with pytest.raises(PercError, match="4HHB"):
