@@ -23,9 +23,9 @@ from builders.structures.clean import REMOVABLE, cleaned_name, write
 from builders.structures.ids import Claim, Id, accession_of, parse_id, read_ids
 from builders.structures.peptides import Peptide
 from builders.structures.resolve import Found, Wish, exists, find
-from builders.structures.services import Services
+from builders.structures.services import Services, read_bytes
 from builders.structures.sources import Candidate, sources
-from builders.structures.treatment import Treated, Treatment, check_removable, read_bytes, treat
+from builders.structures.treatment import Treated, Treatment, check_removable, treat
 
 logger = logging.getLogger(__name__)
 
@@ -271,7 +271,7 @@ class _Saving:
             treated = treat(found, path, Treatment(self.remove), self.wish.services)
             data, peptides = _content(treated, found), _named_peptides(treated)
         else:
-            data, peptides = content.plain(read_bytes(path, found.name), found.name), []
+            data, peptides = self._plain(found, path), []
         target = self._folder(found) / cleaned_name(_stem(found), self.remove, peptides, found.format)
         return Fetched(
             found.id,
@@ -282,6 +282,13 @@ class _Saving:
             candidate.coverage,
             candidate.resolution,
         )
+
+    def _plain(self, found: Found, path: Path) -> bytes:
+        try:
+            return content.plain(read_bytes(path, found.name), found.name)
+        except FormatError:
+            self.wish.services.drop(found.place)  # it was whole when it came
+            raise
 
     def _folder(self, found: Found) -> Path:
         if self.folder is not None:

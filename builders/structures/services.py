@@ -159,7 +159,7 @@ class Services:
         folder = self.local(service)
         if folder is not None:
             found = self.places(service, path, f"{path}.json")
-            return _parsed(Path(found[0]).read_bytes(), found[0]) if found else None
+            return _parsed(read_bytes(Path(found[0]), found[0]), found[0]) if found else None
         url = f"{self.base(service)}{path}"
 
         def pieces(_offset: int) -> Iterator[bytes]:
@@ -172,11 +172,15 @@ class Services:
             _parsed(text, url)
             yield text
 
+        key = f"{url} {(body or b'').decode()} {good}"
         try:
-            path_of_answer = self._brought(f"{url} {(body or b'').decode()} {good}", pieces)
+            kept = self._brought(key, pieces)
+            with contextlib.suppress(FormatError):
+                return _parsed(read_bytes(kept, url), url)
+            self.drop(key)  # it was JSON when it came: the disk has damaged it
+            return _parsed(read_bytes(self._brought(key, pieces), url), url)
         except NotFoundError:
             return None
-        return _parsed(path_of_answer.read_bytes(), url)
 
     def bring(self, place: str, check: Check) -> Path:
         """A file in the cache, or where it is in a local folder.
@@ -285,6 +289,19 @@ def _look(url: str) -> None:
     except HttpError:
         for _ in remote.client().stream(url, packed=True):
             return
+
+
+def read_bytes(path: Path, name: str) -> bytes:
+    """A local file's bytes.
+
+    Raises:
+        ReadError: the disk fails, or it is gone.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        msg = f"{name}: {path} cannot be read: {err.strerror}"
+        raise ReadError(msg) from err
 
 
 def _base(name: str, base: object) -> str:

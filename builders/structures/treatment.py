@@ -8,14 +8,14 @@ from typing import Any
 
 import gemmi
 
-from builders.errors import FormatError, OptionError, ReadError
+from builders.errors import FormatError, OptionError
 from builders.structures.clean import REMOVABLE, Cut, remove
 from builders.structures.ids import accession_of
 from builders.structures.parse import Loaded, load, select
 from builders.structures.peptides import Peptide, peptides_of
 from builders.structures.references import segments_by_alignment, segments_of_sifts
 from builders.structures.resolve import Found, told_inactive, uniprot_entry
-from builders.structures.services import Services
+from builders.structures.services import Services, read_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -116,19 +116,6 @@ def _extent(loaded: Loaded) -> list[int]:
     structure = loaded.structure
     atoms = [model.count_atom_sites() for model in structure]
     return [*atoms, *(len(entity.full_sequence) for entity in structure.entities)]
-
-
-def read_bytes(path: Path, name: str) -> bytes:
-    """A local file's bytes.
-
-    Raises:
-        ReadError: the disk fails, or it is gone.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as err:
-        msg = f"{name}: {path} cannot be read: {err.strerror}"
-        raise ReadError(msg) from err
 
 
 def _model_of(id: str) -> str:

@@ -192,14 +192,27 @@ def test_a_connection_that_breaks_is_gone_on_with(databases, bring):
     assert bring("4hhb").path.read_bytes() == gzip.decompress(packed)
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(databases, bring, tmp_path):
+@pytest.mark.parametrize("remove", [(), ["water"]])
+def test_a_damaged_file_in_the_cache_is_fetched_again(databases, bring, tmp_path, remove):
     bring("4hhb")
     packed = databases.files["/download/4HHB.cif.gz"]
     (copy,) = [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.read_bytes() == packed]
     copy.write_bytes(packed[:-20] + bytes(20))  # of the right size
     with pytest.raises(FormatError, match="4hhb"):
-        bring("4hhb", remove=["water"])
-    assert bring("4hhb", remove=["water"]).path.stat().st_size > 0
+        bring("4hhb", remove=remove)
+    assert bring("4hhb", remove=remove).path.stat().st_size > 0
+
+
+def test_a_damaged_answer_in_the_cache_is_asked_for_again(databases, bring, tmp_path):
+    first = bring("P45523", remove=["signal_peptides"])
+    answers = [p for p in (tmp_path / "cache").rglob("*") if p.name.isalnum() and p.is_file()]
+    answers = [p for p in answers if p.read_bytes().startswith(b"{")]
+    assert len(answers) == 3
+    for answer in answers:
+        answer.write_bytes(bytes(answer.stat().st_size))  # as a disk without power leaves it
+    databases.requests.clear()
+    assert bring("P45523", remove=["signal_peptides"]) == first
+    assert len(databases.requests) == 3
 
 
 # databases that others add
