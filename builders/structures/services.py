@@ -141,7 +141,7 @@ class Services:
     def ask(
         self, service: str, path: str, question: Any = None, absent: Sequence[int] = (404,), good: Sequence[int] = ()
     ) -> Any:
-        """What a service answers, out of JSON; None where it has nothing.
+        """What a service answers, out of JSON; None where it has nothing, which an empty list says, too.
 
         Args:
             service: whom to ask.
@@ -169,7 +169,9 @@ class Services:
                 raise NotFoundError(msg)
             only_leads = answer.location is not None and not answer.body.lstrip().startswith(b"{")
             text = json.dumps({"location": answer.location}).encode() if only_leads else answer.body
-            _parsed(text, url)
+            if _parsed(text, url) == []:
+                msg = f"{shown(url)}: nothing (an empty list)"
+                raise NotFoundError(msg)
             yield text
 
         key = f"{url} {(body or b'').decode()} {good}"

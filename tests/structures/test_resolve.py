@@ -341,6 +341,19 @@ def test_not_there_is_believed_for_a_day(databases, find_one, monkeypatch):
     assert find_one("9xyz").candidate.entry_id == "9xyz"
 
 
+@pytest.mark.parametrize("form", ["404", "400", "[]"])
+def test_each_way_to_say_no_is_believed_for_a_day(databases, find_one, monkeypatch, form):
+    databases.alphafold_absent = form
+    model = databases.models.pop("F4HVG8")
+    with pytest.raises(NotFoundError):
+        find_one("F4HVG8")
+    databases.models["F4HVG8"] = model
+    with pytest.raises(NotFoundError):
+        find_one("F4HVG8")
+    monkeypatch.setattr("builders.structures.services._BELIEVED", 0.0)
+    assert find_one("F4HVG8").candidate.entry_id == "AF-F4HVG8-F1"
+
+
 def test_what_asking_anew_found_stays_found(databases, tmp_path):
     options = {"endpoints": databases.endpoints, "cache_dir": str(tmp_path)}
     with pytest.raises(NotFoundError):
