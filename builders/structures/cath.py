@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from builders.structures.services import Services
 from builders.structures.sources import Candidate, register
 
-_DOMAIN = re.compile(r"([0-9][a-z0-9]{3})([a-z0-9])([0-9]{2})", re.IGNORECASE)
+_DOMAIN = re.compile(r"([0-9][a-z0-9]{3})([a-z0-9])([0-9]{2})", re.ASCII | re.IGNORECASE)
 
 
 class Cath:

@@ -49,6 +49,8 @@ def test_an_id_is_spelled_as_its_databases_spell_it(text, id, databases):
         "../4v1w",
         "4v1w/..",
         "\uff14v1w",
+        "1a\u017faA01",
+        "1cuk\u212a01",
         None,
         7,
     ],
