@@ -7,6 +7,8 @@ from builders.errors import FormatError, TruncatedError
 
 FORMATS = ("cif", "pdb")
 LARGEST = 2**30
+_HARMLESS, _PACKED = 2**26, 100
+"""Bytes that any file may inflate to; and how many times its own size: structures are packed to a fifth."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _GZIP = b"\x1f\x8b"
@@ -52,7 +54,7 @@ def plain(data: bytes, name: str, most: int = LARGEST) -> bytes:
 
 def _inflated(data: bytes, name: str, most: int) -> bytes:
     parts: list[bytes] = []
-    room = most
+    room = most = min(most, max(_HARMLESS, _PACKED * len(data)))
     while data.startswith(_GZIP):
         member = zlib.decompressobj(wbits=31)
         try:

@@ -46,6 +46,15 @@ def test_no_more_than_allowed_is_taken(data):
     assert len(plain(gzip.compress(bytes(999_999)), "x", most=999_999)) == 999_999
 
 
+def test_a_small_file_is_not_inflated_to_the_most_that_a_large_one_may_have():
+    """Several are read at once: a thousand times a file's size is no structure."""
+    zeros = gzip.compress(bytes(2**26 + 1))
+    with pytest.raises(FormatError, match=f"inflates to more than {2**26} bytes"):
+        plain(zeros, "x.cif.gz")
+    noise = random.Random(1).randbytes(2**20)
+    assert len(plain(gzip.compress(noise, 1) + zeros, "x.cif.gz")) == 2**20 + 2**26 + 1
+
+
 def test_a_gzip_that_breaks_off_anywhere():
     data = gzip.compress(random.Random(0).randbytes(500))
     for length in range(2, len(data)):
