@@ -1,11 +1,14 @@
 """Blocks of files, read ahead of the one who uses them, in order."""
 
+import atexit
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from builders.io.threads import Pool, Stop
 
@@ -68,6 +71,31 @@ def read_ahead(
         >>> [data for _, data in read_ahead(cut("x", 0, 6, most=2), lambda block: block.start)]
         [0, 2, 4]
     """
+    reader = _read_ahead(items, read, ahead, size, most, sharers, is_slow)
+    _readers.add(reader)
+    return reader
+
+
+_readers: "WeakSet[Generator[Any, None, None]]" = WeakSet()
+
+
+@atexit.register
+def _close_readers() -> None:
+    """End what a script leaves unread while there still is all that its end needs."""
+    for reader in list(_readers):
+        with suppress(ValueError):  # a thread is in it
+            reader.close()
+
+
+def _read_ahead(
+    items: Iterable[_Item],
+    read: Callable[[_Item], _T],
+    ahead: int,
+    size: Callable[[_Item], int],
+    most: int,
+    sharers: Callable[[], int],
+    is_slow: Callable[[_Item], bool],
+) -> Generator[tuple[_Item, _T], None, None]:
     waiting: deque[tuple[_Item, Future[_T]]] = deque()
     next_one: deque[_Item] = deque()
     remaining = iter(items)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -143,3 +145,22 @@ def test_what_is_quick_is_read_by_the_caller_ahead_of_its_use_and_in_order():
     with pytest.raises(OSError, match="damaged"):
         next(stream)
     assert all((threads[b] is threading.current_thread()) == (b.start % 20 != 0) for b in BLOCKS[:6])
+
+
+UNREAD = """
+from builders.io.blocks import read_ahead
+import time
+def outer():
+    reader = read_ahead(range(100), lambda item: time.sleep(0.01) or item)
+    try:
+        yield from reader
+    finally:
+        reader.close()
+left = outer()
+print(next(left))
+"""
+
+
+def test_a_script_that_ends_amid_reading_ends_in_silence():
+    run = subprocess.run([sys.executable, "-c", UNREAD], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "(0, 0)\n", "")
