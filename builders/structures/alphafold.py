@@ -35,7 +35,8 @@ class AlphaFold:
         match = _MODEL.fullmatch(id)
         accession = match[1] if match else id
         folder = services.local("alphafold")
-        answer = services.ask("alphafold", f"/api/prediction/{accession.partition('-')[0]}", absent=_NOWHERE)
+        path = f"/api/prediction/{accession.partition('-')[0]}"
+        answer = services.ask("alphafold", path, absent=_NOWHERE, is_answer=lambda answer: isinstance(answer, list))
         if answer is None and folder is not None:
             return _in_folder(folder, accession, id if match else None)
         models = [item for item in answer if isinstance(item, dict)] if isinstance(answer, list) else []

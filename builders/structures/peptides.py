@@ -42,11 +42,10 @@ def peptides_of(entry: Any, accession: str) -> tuple[list[Peptide], list[str]]:
         >>> peptides_of({**entry, "features": [{"type": "Signal", "location": ends}]}, "P05067")
         ([Peptide(start=1, end=17)], [])
     """
-    kind = entry.get("entryType") if isinstance(entry, Mapping) else None
-    if not isinstance(kind, str) or not isinstance(entry.get("primaryAccession"), str):
+    if not is_entry(entry):
         msg = f"{accession}: the answer is no UniProt entry: {_shown(entry)}"
         raise FormatError(msg)
-    if kind == "Inactive":
+    if entry["entryType"] == "Inactive":
         return [], [_inactive(entry, accession)]
     _check_subject(entry, accession)
     features = entry.get("features", [])
@@ -61,6 +60,13 @@ def peptides_of(entry: Any, accession: str) -> tuple[list[Peptide], list[str]]:
             found.update([peptide] if peptide else [])
             said += [unsure] if unsure else []
     return sorted(found, key=lambda peptide: (peptide.start, peptide.end)), said
+
+
+def is_entry(answer: Any) -> bool:
+    """Whether decoded JSON is an entry of UniProt, by what all of them have."""
+    return isinstance(answer, Mapping) and all(
+        isinstance(answer.get(name), str) for name in ("entryType", "primaryAccession")
+    )
 
 
 def _check_subject(entry: Mapping[str, Any], accession: str) -> None:

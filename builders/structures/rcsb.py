@@ -80,7 +80,8 @@ def _search(accession: str, services: Services) -> dict[str, list[str]]:
     seen: set[str] = set()
     start = 0
     for _ in range(_MOST_PAGES):
-        answer = services.ask("rcsb_search", "/rcsbsearch/v2/query", _query(accession, start), absent=(204, 404))
+        query = _query(accession, start)
+        answer = services.ask("rcsb_search", "/rcsbsearch/v2/query", query, (204, 404), is_answer=_has_hits)
         if answer is None:
             break
         hits = [str(_dict(hit).get("identifier", "")).upper() for hit in _list(answer, "result_set")]
@@ -94,6 +95,10 @@ def _search(accession: str, services: Services) -> dict[str, list[str]]:
             break
         seen.update(hits)
     return found
+
+
+def _has_hits(answer: Any) -> bool:
+    return isinstance(_dict(answer).get("result_set"), list)
 
 
 def _query(accession: str, start: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from builders.errors import FormatError, NotFoundError, PercError
 from builders.io.answers import shown
 from builders.structures import content
 from builders.structures.ids import Id, accession_of, parse_id
+from builders.structures.peptides import is_entry
 from builders.structures.services import Services
 from builders.structures.sources import Candidate, Source, sources
 
@@ -185,7 +186,9 @@ def uniprot_entry(accession: str, services: Services) -> Any:
 
     That one was merged may be told by nothing but a redirect to the other.
     """
-    entry = services.ask("uniprot", f"/uniprotkb/{accession}.json", absent=_NOWHERE, good=(_MERGED,))
+    entry = services.ask(
+        "uniprot", f"/uniprotkb/{accession}.json", absent=_NOWHERE, good=(_MERGED,), is_answer=is_entry
+    )
     if not isinstance(entry, Mapping) or set(entry) != {"location"}:
         return entry
     target = accession_of(PurePosixPath(urlsplit(str(entry["location"])).path).stem)

@@ -139,7 +139,13 @@ class Services:
         return [url]
 
     def ask(
-        self, service: str, path: str, question: Any = None, absent: Sequence[int] = (404,), good: Sequence[int] = ()
+        self,
+        service: str,
+        path: str,
+        question: Any = None,
+        absent: Sequence[int] = (404,),
+        good: Sequence[int] = (),
+        is_answer: Callable[[Any], bool] = lambda answer: isinstance(answer, dict),
     ) -> Any:
         """What a service answers, out of JSON; None where it has nothing, which an empty list says, too.
 
@@ -150,9 +156,10 @@ class Services:
             absent: statuses by which it says that it has nothing.
             good: statuses besides 200 with an answer to read; redirects among them are not followed, and one that
                 says nothing else is read as `{"location": where it leads}`.
+            is_answer: whether JSON is of the form that is expected; what is not is not kept.
 
         Raises:
-            FormatError: it answers with anything but JSON.
+            FormatError: it answers with anything but JSON of that form.
             PercError: as `Client.ask`.
         """
         body = None if question is None else json.dumps(question, sort_keys=True).encode()
@@ -169,9 +176,13 @@ class Services:
                 raise NotFoundError(msg)
             only_leads = answer.location is not None and not answer.body.lstrip().startswith(b"{")
             text = json.dumps({"location": answer.location}).encode() if only_leads else answer.body
-            if _parsed(text, url) == []:
+            parsed = _parsed(text, url)
+            if parsed == []:
                 msg = f"{shown(url)}: nothing (an empty list)"
                 raise NotFoundError(msg)
+            if not only_leads and not is_answer(parsed):
+                msg = f"{shown(url)}: no answer to the question: {_begin(answer.body)}"
+                raise FormatError(msg)
             yield text
 
         key = f"{url} {(body or b'').decode()} {good}"
@@ -367,6 +378,9 @@ def _parsed(body: bytes, url: str) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as err:
-        begin = shown(body[:40].decode("utf-8", "replace"))
-        msg = f"{shown(url)}: expected JSON, got {begin!r}"
+        msg = f"{shown(url)}: expected JSON, got {_begin(body)}"
         raise FormatError(msg) from err
+
+
+def _begin(body: bytes) -> str:
+    return repr(shown(body[:40].decode("utf-8", "replace")))

@@ -253,6 +253,23 @@ def test_answers_of_no_known_form_are_errors_or_nothing(databases, find_one, bod
         find_one("P0DTC2")
 
 
+@pytest.mark.parametrize(
+    ("service", "db"), [("rcsb_search", "pdb"), ("alphafold", "alphafold"), ("uniprot", "pdb"), ("pdbe", "pdb")]
+)
+@pytest.mark.parametrize("body", [b'{"message": "maintenance"}', b"null", b'"busy"', b'{"result_set": 5}'])
+def test_what_is_no_answer_is_not_kept(databases, endpoints, tmp_path, service, db, body):
+    """Nor does it lead to another database: a server that fails says so in many ways."""
+    options = {"endpoints": endpoints, "cache_dir": str(tmp_path), "remove": ["signal_peptides"], "format": "pdb"}
+    databases.broken = {service: Fault(status=200, body=body)}
+    if service == "pdbe":  # the RCSB ranks instead
+        assert fetch("P45523", db, **options).entry_id == "1q6h"
+    else:
+        with pytest.raises(FormatError, match="no answer"):
+            fetch("P45523", db, **options)
+    databases.broken = {}
+    assert fetch("P45523", db, **options).source == db
+
+
 def test_hostile_hits_are_passed_over(databases, find_one):
     hits = [{"identifier": i} for i in ("../../etc", "4V1W/../x", None, "1Q6U_1", {"a": 1})]
     databases.broken["rcsb_search"] = Fault(
