@@ -160,6 +160,7 @@ def _rounded(size: float) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer on a connection that is kept waits for an acknowledgement
     archive: Archive
 
     def log_message(self, *_args: object) -> None:

@@ -3,9 +3,12 @@
 import hashlib
 import logging
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -14,25 +17,23 @@ from tqdm.auto import tqdm
 
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.io import location, remote
-from builders.io.blocks import read_ahead
 from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_integer
 from builders.quarantine import Quarantine, check_quarantine
 from builders.streaming import TableStream
 from builders.structures.content import FORMATS
 from builders.structures.ids import Id, read_ids
+from builders.structures.maker import LeftOut, Maker
 from builders.structures.resolve import Wish, find, parse_all
-from builders.structures.rows import features, tables_of
+from builders.structures.rows import features
 from builders.structures.services import Services
 from builders.structures.sources import sources
-from builders.structures.treatment import Treatment, check_removable, treat
+from builders.structures.treatment import Treatment, check_removable
 
 logger = logging.getLogger(__name__)
 
 _cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
 """Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
 _CHOICES = ("first", "all")
-
-Rows = list[tuple[str, pa.Table]]
 
 
 @dataclass
@@ -122,90 +123,94 @@ class Structures(OptionedTableBuilder):
     config: StructuresConfig
 
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+        self._left_out = LeftOut("raise")
+        self._account = Path()
         token = _cache_folder.set(None if cache_dir is None else os.path.join(cache_dir, "perc"))  # noqa: PTH118
         try:
             super().__init__(cache_dir, *args, **kwargs)
         finally:
             _cache_folder.reset(token)
+        self._wish = self.config.wish
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(features=features(self.config.include_file))
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        table = Quarantine(self.config.quarantine)
-        table.begin()
+        tables = [self.config.quarantine] if self.config.quarantine else []
+        if not dl_manager.is_streaming:
+            tables.append(str(self._account / "left_out.tsv"))
+        for table in tables:
+            Quarantine(table).begin()
+        passing = None if dl_manager.is_streaming else str(self._account / "passing")
+        self._left_out = LeftOut(self.config.on_error, tuple(tables), passing)
         for text, err in self.config.refused:
-            table.add(text, err)
-            logger.warning("structures: leaving out %s", err)
-        anew = bool(dl_manager.download_config.force_download)
-        return [datasets.SplitGenerator(name="train", gen_kwargs={"ids": self.config.known, "anew": anew})]
+            self._left_out.add(text, err)
+        ids = self.config.known if dl_manager.is_streaming else self._fetched()
+        return [datasets.SplitGenerator(name="train", gen_kwargs={"ids": ids})]
 
-    def _maker(self, anew: bool) -> "Maker":
-        wish = replace(self.config.wish, services=replace(self.config.wish.services, anew=anew))
-        return Maker(
-            wish, self.config.treatment, self.config.include_file, self.config.on_error, self.config.quarantine
-        )
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Build the dataset, or take it from the cache.
 
-    def _generate_tables(self, ids: list[Id], anew: bool) -> Iterator[tuple[str, pa.Table]]:
-        left_out = 0
-        progress = tqdm(ids, desc="Fetching", unit=" structures", disable=None, delay=1, leave=False)
-        for rows in self._maker(anew)(progress):
-            left_out += not rows
-            yield from rows
-        left_out += len(self.config.refused)
-        if left_out:
-            logger.warning("structures: left out %d of %d ids", left_out, len(ids) + len(self.config.refused))
-        if left_out == len(self.config.known) + len(self.config.refused):
-            msg = f"structures: none of {left_out} ids gave a structure: {', '.join(self.config.ids[:5])}"
+        One from which a fault that may have passed left something out is built again.
+
+        Raises:
+            NotFoundError: there is no structure of any of the ids.
+            PercError: what fails, unless it is to be left out.
+        """
+        mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
+        anew = mode == datasets.DownloadMode.FORCE_REDOWNLOAD
+        kept = Path(self.cache_dir)
+        if (kept / "passing").exists():
+            mode = kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
+        if mode == datasets.DownloadMode.FORCE_REDOWNLOAD:
+            self.info.splits = None  # how many rows there were before is nothing to check against
+        self._wish = replace(self.config.wish, services=replace(self.config.wish.services, anew=anew))
+        with tempfile.TemporaryDirectory(prefix="perc-") as folder:
+            self._account = Path(folder)
+            super().download_and_prepare(*args, **kwargs)
+            for made in self._account.iterdir():  # none, where the dataset was in the cache
+                shutil.copyfile(made, kept / made.name)
+        if self.config.quarantine and (kept / "left_out.tsv").exists():
+            shutil.copyfile(kept / "left_out.tsv", self.config.quarantine)
+        if not sum(split.num_examples for split in self.info.splits.values()):
+            (kept / "passing").touch()
+            count = len(self.config.known) + len(self.config.refused)
+            msg = f"structures: none of {count} ids gave a structure: {', '.join(self.config.ids[:5])}"
             raise NotFoundError(msg)
 
+    def _fetched(self) -> list[Id]:
+        """Those of the ids whose files could be brought, by this process for all that make rows of them."""
+
+        def brought(id: Id) -> PercError | None:
+            try:
+                find(id, self._wish)
+            except PercError as err:
+                return err
+            return None
+
+        ids = self.config.known
+        usable = []
+        with tqdm(total=len(ids), desc="Fetching", unit=" structures", disable=None, delay=1, leave=False) as progress:
+            for id, err in zip(ids, remote.each(brought, ids, pool="structures"), strict=True):
+                progress.update()
+                if err is None:
+                    usable.append(id)
+                else:
+                    self._left_out.add(id.text, err)
+        if len(usable) < len(ids) + len(self.config.refused):
+            missing = len(ids) + len(self.config.refused) - len(usable)
+            logger.warning("structures: left out %d of %d ids", missing, len(ids) + len(self.config.refused))
+        return usable
+
+    def _maker(self) -> Maker:
+        return Maker(self._wish, self.config.treatment, self.config.include_file, self._left_out)
+
+    def _generate_tables(self, ids: list[Id]) -> Iterator[tuple[str, pa.Table]]:
+        for rows in self._maker()(ids):
+            yield from rows
+
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> TableStream:
-        kwargs = split_generator.gen_kwargs
-        return TableStream(self._maker(kwargs["anew"]), kwargs["ids"])
-
-
-@dataclass
-class Maker:
-    """Makes rows of ids, the next ones' while the first are used.
-
-    Args:
-        wish: where to look for structures.
-        treatment: what is done to them.
-        include_file: whether rows hold the bytes of a file.
-        on_error: what an id does of which nothing can be had.
-        quarantine: path of the table of what was left out.
-    """
-
-    wish: Wish
-    treatment: Treatment
-    include_file: bool
-    on_error: str
-    quarantine: str | None
-
-    def __call__(self, shards: Iterable[Id]) -> Generator[Rows, None, None]:
-        """The rows of each id: none of one that is left out."""
-        ready = read_ahead(shards, self._made, ahead=remote.CONNECTIONS, sharers=remote.sharers)
-        try:
-            for id, made in ready:
-                if isinstance(made, PercError):
-                    if self.on_error == "raise":
-                        raise made
-                    Quarantine(self.quarantine).add(id.text, made)
-                    logger.warning("structures: leaving out %s", made)
-                    yield []
-                    continue
-                yield made
-        finally:
-            ready.close()
-
-    def _made(self, id: Id) -> Rows | PercError:
-        try:
-            found, path = find(id, self.wish)
-            treated = treat(found, path, self.treatment, self.wish.services)
-            tables = tables_of(treated, found, self.include_file)
-        except PercError as err:
-            return err
-        return [(f"{id.text}#{number}", table) for number, table in enumerate(tables)]
+        return TableStream(self._maker(), split_generator.gen_kwargs["ids"])
 
 
 def _state(base: str) -> str:

@@ -13,7 +13,7 @@ from datasets import load_dataset as stock_load_dataset
 from datasets.distributed import split_dataset_by_node
 
 import builders
-from builders.errors import FormatError, NotFoundError, OptionError, UnknownOptionError
+from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, UnknownOptionError
 from builders.structures.arrays import atoms_of
 from builders.structures.parse import load
 from tests.server import Fault
@@ -278,6 +278,49 @@ def test_what_fails_can_be_left_out(databases, open_dataset, tmp_path, caplog):
         assert [row["id"] for row in rows] == ["4hhb", "2beg"]
         assert [line.split("\t")[0] for line in table.read_text().splitlines()] == ["path", "nonsense", "9xyz"]
     assert "left out 2 of 4 ids" in caplog.text
+
+
+def test_a_fault_that_passes_leaves_nothing_out_for_good(databases, open_dataset, caplog):
+    databases.fail("/download/4HHB.cif.gz", *[Fault(status=503)] * 2)
+    assert [row["id"] for row in open_dataset(["4hhb", "2beg"], on_error="skip")] == ["2beg"]
+    assert "left out 1 of 2 ids" in caplog.text
+    assert [row["id"] for row in open_dataset(["4hhb", "2beg"], on_error="skip")] == ["4hhb", "2beg"]
+    asked = len(databases.requests)
+    assert len(open_dataset(["4hhb", "2beg"], on_error="skip")) == 2
+    assert len(databases.requests) == asked
+
+
+def test_what_was_left_out_is_listed_also_of_a_dataset_in_the_cache(open_dataset, tmp_path):
+    for name in ("first.tsv", "second.tsv"):
+        options = {"on_error": "skip", "quarantine": str(tmp_path / name)}
+        assert len(open_dataset(["4hhb", "9xyz", "nonsense"], **options)) == 1
+    first, second = ((tmp_path / name).read_text() for name in ("first.tsv", "second.tsv"))
+    assert first == second
+    assert first.count("\n") == 3
+
+
+def test_a_stream_counts_what_it_left_out(open_dataset, caplog):
+    assert len(list(open_dataset(["4hhb", "9xyz", "9xya"], on_error="skip", streaming=True))) == 1
+    assert "structures: left out 2 of 3 ids" in caplog.text
+
+
+def test_a_full_disk_is_no_reason_to_leave_something_out(open_dataset, monkeypatch):
+    def full(*args):
+        raise DiskFullError("no room left")
+
+    monkeypatch.setattr("builders.io.cache.require_room", full)
+    monkeypatch.setattr("builders.io.cache.Cache._write", full)
+    with pytest.raises(DiskFullError):
+        open_dataset(["4hhb", "2beg"], on_error="skip")
+
+
+def test_several_processes_share_what_one_fetched(databases, open_dataset):
+    databases.latency = 0.02
+    assert [row["entry_id"] for row in open_dataset(num_proc=2)] == ENTRIES
+    assert databases.most_under_way <= 8
+    assert len({request.path for request in databases.asked("rcsb_files")}) == len(databases.asked("rcsb_files"))
+    with pytest.raises(NotFoundError, match="9xyz: no structure of it"):
+        open_dataset(["4hhb", "2beg", "9xyz"], num_proc=2)
 
 
 def test_nothing_at_all_is_an_error(open_dataset):
