@@ -43,7 +43,8 @@ def generate(root: Path) -> dict[str, str]:
         _write(folders["rcsb_files"] / "download" / f"{name.upper()}.pdb", text)
     hits = [{"identifier": f"{name.upper()}_1"} for name in _COVERAGE]
     ranks = [{"pdb_id": name, "coverage": share, "resolution": best} for name, (share, best) in _COVERAGE.items()]
-    _tell(folders["rcsb_search"] / "rcsbsearch/v2/query", {"total_count": len(hits), "result_set": hits})
+    answer = {"total_count": len(hits), "result_set": hits}
+    _tell(folders["rcsb_search"] / f"rcsbsearch/v2/query/{SECRETED.accession}", answer)
     _tell(folders["pdbe"] / f"pdbe/api/v2/uniprot/best_structures/{SECRETED.accession}", {SECRETED.accession: ranks})
     for protein in (SECRETED, PARTNER):
         _tell(folders["uniprot"] / f"uniprotkb/{protein.accession}", _annotation(protein))

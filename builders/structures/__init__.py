@@ -8,7 +8,8 @@ Example:
 
 # importing a database's module makes it known; they are asked in this order
 from builders.structures import rcsb, alphafold, cath  # noqa: F401, I001
-from builders.structures.fetching import Fetched, available, clean, fetch
+from builders.structures.fetching import available, clean, fetch
+from builders.structures.saving import Fetched
 from builders.structures.services import Services
 from builders.structures.sources import Candidate, Source, register
 

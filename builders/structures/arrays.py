@@ -20,6 +20,10 @@ _PARENTS = {
 }
 
 
+_NONE = {"sequence_position": 0, "uniprot_position": 0, "residue_number": np.iinfo(np.int32).min}
+"""What stands for no number."""
+
+
 @dataclass(slots=True)
 class Atoms:
     """The N atoms of a model, in its order. Text is UTF-8 bytes, empty for none.
@@ -29,7 +33,7 @@ class Atoms:
         element: as in the periodic table (`b"Se"`), `b"D"` for deuterium, `b"X"` when unknown.
         atom_name: such as `b"CA"`.
         residue_name: such as `b"ALA"`.
-        residue_number: the author's, int32.
+        residue_number: the author's, int32; the least int32 for none.
         insertion_code: the author's.
         sequence_position: label position in the sequence of the polymer, from 1, int32; 0 for none.
         uniprot_position: position in the UniProt sequence of the chain, int32; 0 for none.
@@ -111,7 +115,7 @@ def _uniprot_positions(loaded: Loaded, subchains: list[str], positions: NDArray[
 
 
 def table_columns(atoms: Atoms) -> dict[str, pa.Array]:
-    """The same as Arrow arrays: text as strings, null for no position, coordinates as lists of three.
+    """The same as Arrow arrays: text as strings, null for no number, coordinates as lists of three.
 
     Example:
         >>> import numpy as np
@@ -127,8 +131,8 @@ def table_columns(atoms: Atoms) -> dict[str, pa.Array]:
             columns[column.name] = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 3)
         elif values.dtype.kind == "S":
             columns[column.name] = _strings(values)
-        elif column.name.endswith("_position"):
-            columns[column.name] = pa.array(values, mask=values == 0)
+        elif column.name in _NONE:
+            columns[column.name] = pa.array(values, mask=values == _NONE[column.name])
         else:
             columns[column.name] = pa.array(values)
     return columns

@@ -1,59 +1,30 @@
 """`fetch`, `available` and `clean`: structures as files, for people who want no dataset."""
 
-import contextlib
-import hashlib
 import logging
 import os
 import re
-import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
 from tqdm.auto import tqdm
 
-from builders.errors import FormatError, NotFoundError, OptionError, PercError
+from builders.errors import NotFoundError, OptionError, PercError
 from builders.io import remote
-from builders.io.cache import default_folder, disk_error
 from builders.options import ON_ERROR, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
-from builders.structures.clean import REMOVABLE, cleaned_name, write
+from builders.structures.clean import REMOVABLE, cleaned_name
 from builders.structures.ids import Claim, Id, accession_of, parse_id, read_ids
-from builders.structures.peptides import Peptide
-from builders.structures.resolve import Found, Wish, exists, find
+from builders.structures.resolve import Found, Wish, exists
+from builders.structures.saving import Fetched, Saving, content_of, named_peptides, write_whole
 from builders.structures.services import Services, read_bytes
 from builders.structures.sources import Candidate, sources
-from builders.structures.treatment import Treated, Treatment, check_removable, treat
+from builders.structures.treatment import Treatment, check_removable, treat
 
 logger = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _SUFFIX = re.compile(r"\.(cif|mmcif|pdb|ent)(\.gz)?$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A structure's file.
-
-    Attributes:
-        id: what was asked for, as its database spells it.
-        path: the file.
-        source: the database that it is from.
-        entry_id: the entry.
-        format: `cif` or `pdb`.
-        coverage: fraction of the UniProt sequence that the entry covers, when it was asked for by accession.
-        resolution: Å, as far as the database told it when it was asked by accession.
-    """
-
-    id: str
-    path: Path
-    source: str
-    entry_id: str
-    format: str
-    coverage: float | None = None
-    resolution: float | None = None
 
 
 @overload
@@ -133,7 +104,7 @@ def fetch(
     check_flag("fallback", fallback)
     table = Quarantine(check_quarantine(quarantine, on_error))
     wish = Wish(db, fallback, format, Services(endpoints or {}, _files_folder(cache_dir), anew))
-    saving = _Saving(wish, check_removable(remove), None if save_dir is None else Path(save_dir).expanduser())
+    saving = Saving(wish, check_removable(remove), None if save_dir is None else Path(save_dir).expanduser())
     claims = _claims()
     given = read_ids(ids, claims)
     if isinstance(ids, str) and given == [ids.strip()]:
@@ -214,10 +185,11 @@ def clean(
         cache_dir: as for `fetch`.
 
     Returns:
-        The file that was written, such as `p45523_1q6u_nosignal1to25_nohydrogens_nowater_nohetatm.pdb`.
+        The file that was written, such as `p45523_1q6u_nosignal1to25_nohydrogens_nowater_nohetatm.pdb`; the same file
+        where nothing of it is to go, as when its proteins have no signal peptide.
 
     Raises:
-        OptionError: an option is none.
+        OptionError: an option is none, or the result would replace the file.
         NotFoundError: the file is not there.
         FormatError: it is no structure, or nothing is left of it.
         PercError: UniProt, or the disk, fails.
@@ -238,12 +210,15 @@ def clean(
     treated = treat(
         found, file, Treatment(wanted, models, altlocs, assembly), Services(endpoints or {}, _files_folder(cache_dir))
     )
-    name = cleaned_name(_SUFFIX.sub("", file.name), wanted, _named_peptides(treated), format)
+    name = cleaned_name(_SUFFIX.sub("", file.name), wanted, named_peptides(treated), format)
     target = (file.parent if save_dir is None else Path(save_dir).expanduser()) / name
     if target.exists() and target.samefile(file):
-        msg = f"{file}: there is nothing to write: no signal peptide of its proteins is known"
-        raise FormatError(msg)
-    return _write(target, _content(treated, found))
+        if treated.is_changed:
+            msg = f"{file}: the result would replace it: name a save_dir"
+            raise OptionError(msg)
+        logger.warning("%s: nothing of it is to go: it stays as it is", file)
+        return file
+    return write_whole(target, content_of(treated, found))
 
 
 def given_ids(arguments: Iterable[str]) -> list[str]:
@@ -256,49 +231,7 @@ def given_ids(arguments: Iterable[str]) -> list[str]:
     return [id for argument in arguments for id in read_ids(argument, _claims())]
 
 
-@dataclass(frozen=True, slots=True)
-class _Saving:
-    """Brings, cleans and saves one structure."""
-
-    wish: Wish
-    remove: tuple[str, ...]
-    folder: Path | None
-
-    def save(self, id: Id) -> Fetched:
-        found, path = find(id, self.wish)
-        candidate = found.candidate
-        if self.remove:
-            treated = treat(found, path, Treatment(self.remove), self.wish.services)
-            data, peptides = _content(treated, found), _named_peptides(treated)
-        else:
-            data, peptides = self._plain(found, path), []
-        target = self._folder(found) / cleaned_name(_stem(found), self.remove, peptides, found.format)
-        return Fetched(
-            found.id,
-            _write(target, data),
-            candidate.source,
-            candidate.entry_id,
-            found.format,
-            candidate.coverage,
-            candidate.resolution,
-        )
-
-    def _plain(self, found: Found, path: Path) -> bytes:
-        try:
-            return content.plain(read_bytes(path, found.name), found.name)
-        except FormatError:
-            self.wish.services.drop(found.place)  # it was whole when it came
-            raise
-
-    def _folder(self, found: Found) -> Path:
-        if self.folder is not None:
-            return self.folder
-        digest = hashlib.sha256(found.place.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        folder = self.wish.services.folder
-        return (default_folder() if folder is None else Path(folder)) / "structures" / digest
-
-
-def _save_each(given: Sequence[object], saving: _Saving, on_error: str) -> list[Fetched | PercError]:
+def _save_each(given: Sequence[object], saving: Saving, on_error: str) -> list[Fetched | PercError]:
     """A result for each id, in order; those that are named more than once are fetched once."""
     claims = _claims()
     parsed: list[Id | PercError] = []
@@ -338,45 +271,3 @@ def _claims() -> dict[str, Claim]:
 
 def _progress(count: int, what: str) -> "tqdm[None]":
     return tqdm(total=count, desc=what, unit=" structures", disable=None, delay=1, leave=False)
-
-
-def _stem(found: Found) -> str:
-    """What a file is called: by the id, and by the entry where that is another one; in small letters."""
-    entry = found.candidate.entry_id
-    parts = [found.id] if found.id.lower() == entry.lower() else [found.id, entry]
-    lower = "_".join(parts).lower()
-    source = sources()[found.candidate.source]
-    stem = lower if source.claim(entry.lower()) == entry else "_".join(parts)
-    if not _NAME.fullmatch(stem):
-        msg = f"{found.id}: {found.candidate.source} calls its entry {entry[:100]!r}: no name for a file"
-        raise FormatError(msg)
-    return stem
-
-
-def _named_peptides(treated: Treated) -> list[Peptide]:
-    """The signal peptides that a file's name tells: of the protein that was asked for, or else of its chains."""
-    if treated.accession is not None and treated.peptides.get(treated.accession):
-        return treated.peptides[treated.accession]
-    found = {peptide for cut in treated.cuts or [] for peptide in cut.peptides}
-    return sorted(found, key=lambda peptide: (peptide.start, peptide.end))
-
-
-def _content(treated: Treated, found: Found) -> bytes:
-    """The bytes of what is left: the file's own where all is left."""
-    if not treated.is_changed:
-        return content.plain(treated.data, found.name)
-    return write(treated.loaded, found.format)
-
-
-def _write(target: Path, data: bytes) -> Path:
-    """Write a file that is there whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid():x}-{threading.get_ident():x}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    except OSError as err:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise disk_error(err, target.parent, target.name) from err
-    return target

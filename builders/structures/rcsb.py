@@ -77,24 +77,33 @@ def _order(candidate: Candidate) -> tuple[float, float, str]:
 def _search(accession: str, services: Services) -> dict[str, list[str]]:
     """Entries with a polymer of that accession, and the numbers of these polymers, as far as they are told."""
     found: dict[str, list[str]] = {}
-    seen: set[str] = set()
+    for match in filter(None, map(_ENTITY.fullmatch, _hits(accession, services))):
+        numbers = found.setdefault(match[1].lower(), [])
+        if match[2] is not None and match[2] not in numbers:
+            numbers.append(match[2])
+    return found
+
+
+def _hits(accession: str, services: Services) -> dict[str, None]:
+    """What the search finds, page by page; a folder in its place holds an answer for each accession."""
+    path = "/rcsbsearch/v2/query"
+    if services.local("rcsb_search") is not None:
+        return _identifiers(services.ask("rcsb_search", f"{path}/{accession}"))
+    found: dict[str, None] = {}
     start = 0
     for _ in range(_MOST_PAGES):
-        query = _query(accession, start)
-        answer = services.ask("rcsb_search", "/rcsbsearch/v2/query", query, (204, 404), is_answer=_has_hits)
-        if answer is None:
-            break
-        hits = [str(_dict(hit).get("identifier", "")).upper() for hit in _list(answer, "result_set")]
-        for match in filter(None, map(_ENTITY.fullmatch, hits)):
-            numbers = found.setdefault(match[1].lower(), [])
-            if match[2] is not None and match[2] not in numbers:
-                numbers.append(match[2])
-        start += len(hits)  # a page may hold less than was asked for
+        answer = services.ask("rcsb_search", path, _query(accession, start), (204, 404), is_answer=_has_hits)
+        page = _identifiers(answer)
         total = _dict(answer).get("total_count")
-        if seen.issuperset(hits) or not isinstance(total, int) or start >= total:
-            break
-        seen.update(hits)
+        start += len(_list(answer or {}, "result_set"))  # a page may hold less than was asked for
+        if found.keys() >= page.keys() or not isinstance(total, int) or start >= total:
+            return found | page
+        found |= page
     return found
+
+
+def _identifiers(answer: Any) -> dict[str, None]:
+    return dict.fromkeys(str(_dict(hit).get("identifier", "")).upper() for hit in _list(answer or {}, "result_set"))
 
 
 def _has_hits(answer: Any) -> bool:

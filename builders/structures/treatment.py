@@ -136,6 +136,8 @@ def _annotated(
         told = [] if answer is None else segments_of_sifts(answer, loaded.structure)
         loaded.segments += [segment for segment in told if (segment.subchain, segment.accession) not in stated]
         unmapped = _unmapped_proteins(loaded)
+    if not loaded.segments and accession is None and unmapped:
+        logger.warning("%s: it does not say which proteins of UniProt it has: no signal peptide is known", loaded.name)
     peptides: dict[str, list[Peptide]] = {}
     for name in dict.fromkeys(
         [*(segment.accession for segment in loaded.segments), *([accession] if accession else [])]

@@ -154,3 +154,12 @@ def test_without_sequence_records_positions_count_what_is_there(shared):
         (50, 2),
         (51, 3),
     ]
+
+
+def test_a_number_that_the_file_does_not_give_is_null():
+    tags = "group_PDB id type_symbol label_atom_id label_alt_id label_comp_id label_asym_id label_entity_id".split()
+    tags += "label_seq_id Cartn_x Cartn_y Cartn_z auth_seq_id auth_asym_id".split()
+    text = "data_x\nloop_\n" + "".join(f"_atom_site.{tag}\n" for tag in tags)
+    text += "HETATM 1 C C1 . LIG A 1 . 1.0 2.0 3.0 ? A\nHETATM 2 C C2 . LIG A 1 . 2.0 2.0 3.0 ? A\n"
+    columns = table_columns(atoms_of(load(text.encode(), "x.cif"), 0))
+    assert columns["residue_number"].to_pylist() == [None, None]

@@ -11,8 +11,8 @@ import pytest
 from builders.errors import FormatError, NotFoundError, OptionError, PercError
 from builders.structures import Candidate, Fetched, clean, fetch, register
 from builders.structures.clean import REMOVABLE
-from builders.structures.fetching import _stem
 from builders.structures.resolve import Found
+from builders.structures.saving import stem_of
 from tests.server import Fault
 
 
@@ -265,9 +265,9 @@ def test_names_are_taken_once():
 
 
 def test_files_of_accessions_are_named_by_both():
-    assert _stem(Found("P45523", Candidate("pdb", "1q6u"), "pdb", "")) == "p45523_1q6u"
-    assert _stem(Found("4v1w", Candidate("pdb", "4v1w"), "cif", "")) == "4v1w"
-    assert _stem(Found("1cukA01", Candidate("cath", "1cukA01"), "pdb", "")) == "1cukA01"
+    assert stem_of(Found("P45523", Candidate("pdb", "1q6u"), "pdb", "")) == "p45523_1q6u"
+    assert stem_of(Found("4v1w", Candidate("pdb", "4v1w"), "cif", "")) == "4v1w"
+    assert stem_of(Found("1cukA01", Candidate("cath", "1cukA01"), "pdb", "")) == "1cukA01"
 
 
 # clean
@@ -299,15 +299,24 @@ def test_a_packed_file_is_cleaned(databases, wash, tmp_path):
     assert len(gemmi.read_structure(str(result))[0]) == 1
 
 
-def test_a_file_that_says_no_accession_can_be_told_it(databases, wash, tmp_path):
+def test_a_file_that_says_no_accession_can_be_told_it(databases, wash, tmp_path, caplog):
     text = databases.files["/download/1Q6H.pdb"].decode()
     file = tmp_path / "mine.pdb"
     file.write_text("".join(line for line in text.splitlines(True) if not line.startswith("DBREF")))
     result = wash(file, ["signal_peptides"], accession="p45523")
     assert result.name == "mine_nosignal1to25.pdb"
     assert residues(result)[0] == residues(file)[11]
-    with pytest.raises(FormatError, match="nothing to write"):
-        wash(file, ["signal_peptides"])
+    assert wash(file, ["signal_peptides"]) == file
+    assert "does not say which proteins of UniProt it has" in caplog.text
+    assert "nothing of it is to go" in caplog.text
+
+
+def test_a_result_that_would_replace_the_file_needs_a_folder(bring, wash, tmp_path):
+    file = bring("2beg", save_dir=tmp_path).path
+    with pytest.raises(OptionError, match="the result would replace it: name a save_dir"):
+        wash(file, [], models="first")
+    result = wash(file, [], tmp_path / "out", models="first")
+    assert [len(gemmi.read_structure(str(path))) for path in (file, result)] == [2, 1]
 
 
 def test_a_file_without_sequence_records_loses_its_signal_peptide_too(databases, wash, tmp_path):
@@ -336,6 +345,5 @@ def test_a_structure_without_polymer(wash, shared):
 def test_unknown_ends_cut_nothing_and_say_so(databases, wash, bring, tmp_path, caplog):
     databases.add_protein("P45523", "M" * 270, [(1, None)])
     file = bring("P45523", save_dir=tmp_path).path
-    with pytest.raises(FormatError, match="nothing to write"):
-        wash(file, ["signal_peptides"])
+    assert wash(file, ["signal_peptides"]) == file
     assert "P45523: the end of a signal peptide is unknown: it cannot be cut" in caplog.text

@@ -464,6 +464,22 @@ def test_folders_stand_for_services(tmp_path, databases):
     assert databases.requests == []
 
 
+def test_a_folder_holds_answers_of_the_search_by_accession(databases, tmp_path):
+    for entry in ("1Q6U", "4HHB"):
+        path = tmp_path / "files" / f"{entry}.cif"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(databases.files[f"/download/{entry}.cif"])
+    (tmp_path / "search").mkdir()
+    for accession, hit in (("P45523", "1Q6U_1"), ("P69905", "4HHB_1")):
+        answer = {"total_count": 1, "result_set": [{"identifier": hit}]}
+        (tmp_path / "search" / f"{accession}.json").write_text(json.dumps(answer))
+    endpoints = {"rcsb_files": str(tmp_path / "files"), "rcsb_search": str(tmp_path / "search")}
+    options = {"endpoints": endpoints, "cache_dir": str(tmp_path / "cache"), "fallback": False}
+    assert [item.entry_id for item in fetch(["P69905", "P45523"], **options)] == ["4hhb", "1q6u"]
+    with pytest.raises(NotFoundError, match="pdb: nothing for P0DTC2"):
+        fetch("P0DTC2", **options)
+
+
 def test_a_folder_holds_what_services_answer(tmp_path, shared):
     """The recorded answers, as files in folders."""
     uniprot, models = tmp_path / "uniprot", tmp_path / "models"
