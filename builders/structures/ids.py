@@ -10,6 +10,8 @@ from builders.errors import NotFoundError, OptionError, ReadError
 
 _ACCESSION = re.compile(r"([OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9]([A-Z][A-Z0-9]{2}[0-9]){1,2})(-[1-9][0-9]{0,3})?")
 """https://www.uniprot.org/help/accession_numbers, and the number of an isoform."""
+_PATH = re.compile(r"[./\\~]")
+"""No id has these: what has is meant for the path of a file."""
 
 Claim = Callable[[str], str | None]
 """A text as a source spells an id that it knows by its form; None: it is none of its."""
@@ -76,9 +78,9 @@ def read_ids(ids: object, claims: Mapping[str, Claim]) -> list[str]:
 
     Raises:
         OptionError: there are none, or they are nothing of the kind.
-        NotFoundError: a text that is neither an id nor the path of a file.
+        NotFoundError: a path that leads to no file.
     """
-    if isinstance(ids, str) and any(claim(ids.strip()) is not None for claim in claims.values()):
+    if isinstance(ids, str) and (_is_id(ids, claims) or not (_PATH.search(ids) or Path(ids).is_file())):
         return [ids.strip()]
     if isinstance(ids, str | os.PathLike):
         return _read_list(Path(ids), claims)
@@ -90,6 +92,10 @@ def read_ids(ids: object, claims: Mapping[str, Claim]) -> list[str]:
         msg = f"ids is {ids!r}: expected at least one id"
         raise OptionError(msg)
     return found
+
+
+def _is_id(text: str, claims: Mapping[str, Claim]) -> bool:
+    return any(claim(text.strip()) is not None for claim in claims.values())
 
 
 def _read_list(path: Path, claims: Mapping[str, Claim]) -> list[str]:

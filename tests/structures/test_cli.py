@@ -54,6 +54,12 @@ def test_fetch_what_a_file_lists_and_go_on_after_a_failure(perc, tmp_path, caplo
     assert "left out 2 of 4 ids" in caplog.text
 
 
+def test_a_slip_of_the_pen_does_not_stop_the_others(perc, caplog):
+    code, out, _ = perc("fetch", "4hhb", "4hhbb", "2beg")
+    assert (code, [line.split("\t")[0] for line in out.splitlines()]) == (1, ["4hhb", "2beg"])
+    assert "'4hhbb' is no id" in caplog.text
+
+
 def test_where(perc):
     code, out, _ = perc("where", "7U6Q", "F4HvG8", "A0A023FDY8")
     assert (code, out) == (0, "7U6Q\tpdb\nF4HvG8\talphafold\nA0A023FDY8\tpdb alphafold\n")
@@ -78,7 +84,8 @@ def test_what_to_remove_is_said_as_people_say_it(perc, what):
     ("arguments", "message"),
     [
         (["fetch", "4v1w", "--remove", "waters"], "expected some of 'signal_peptides', 'hydrogens'"),
-        (["where", "nothing"], "neither an id .* nor a file"),
+        (["where", "nothing"], "'nothing' is no id: expected a PDB id"),
+        (["where", "nothing.txt"], "neither an id .* nor a file"),
         (["where", "4v1w", "--endpoint", "pdbe"], "expected NAME=BASE"),
         (["where", "4v1w", "--endpoint", "pdb=http://x"], "did you mean 'pdbe'"),
         (["fetch", "4v1w", "--db", "other"], "db is 'other': expected 'pdb' or 'alphafold'"),

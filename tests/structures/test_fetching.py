@@ -123,9 +123,10 @@ def test_what_fails_is_an_error_by_default_and_the_rest_is_kept(databases, bring
     assert databases.requests == []
 
 
-def test_an_id_of_no_form_is_an_error_before_anything_is_asked(databases, bring):
+@pytest.mark.parametrize("ids", ["nonsense", ["nonsense"], ["4v1w", "nonsense"]])
+def test_an_id_of_no_form_is_an_error_before_anything_is_asked(databases, bring, ids):
     with pytest.raises(OptionError, match="'nonsense' is no id"):
-        bring(["4v1w", "nonsense"])
+        bring(ids)
     assert databases.requests == []
 
 

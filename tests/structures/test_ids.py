@@ -99,6 +99,13 @@ def test_an_empty_file_and_a_missing_one_are_errors_that_name_them(tmp_path):
         read_ids(tmp_path / "picture.png", CLAIMS)
 
 
+def test_a_text_that_is_neither_an_id_nor_a_path_is_taken_for_an_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_ids("nonsense", CLAIMS) == ["nonsense"]
+    (tmp_path / "nonsense").write_text("4v1w\n")
+    assert read_ids("nonsense", CLAIMS) == ["4v1w"]
+
+
 def test_an_id_in_several_spellings_is_one():
     known, refused = parse_all(["4v1w", "4V1W", "p45523", "P45523"])
     assert [id.text for id in known] == ["4v1w", "P45523"]
