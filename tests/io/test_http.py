@@ -338,11 +338,12 @@ def test_the_try_that_failed_for_good_is_told(archive, client):
         read(client, archive)
 
 
-def test_a_whole_file_is_not_read_to_serve_a_slice(archive, client):
+def test_a_whole_file_is_not_read_to_serve_a_slice(archive):
     archive.files["/large"] = bytes(64 * 2**20)
     archive.fail("/large", Fault(whole=True))
+    patient = Client([archive.base])  # the server takes its time to name the version of so large a file
     with pytest.raises(HttpError, match="does not do ranges"):
-        client.read(archive.url("/large"), 5000, 6000)
+        patient.read(archive.url("/large"), 5000, 6000)
     assert archive.bytes_sent < 16 * 2**20
 
 
