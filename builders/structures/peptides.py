@@ -1,10 +1,11 @@
-"""Signal peptides, as an entry of UniProt annotates them. JSON in, positions out."""
+"""What an entry of UniProt says: signal peptides, and what became of it. JSON in, positions and sentences out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from builders.errors import FormatError
+from builders.io.answers import shown
 
 _LONGEST = 100_000  # residues; the longest protein of UniProt has some 45,000
 
@@ -45,8 +46,9 @@ def peptides_of(entry: Any, accession: str) -> tuple[list[Peptide], list[str]]:
     if not is_entry(entry):
         msg = f"{accession}: the answer is no UniProt entry: {_shown(entry)}"
         raise FormatError(msg)
-    if entry["entryType"] == "Inactive":
-        return [], [_inactive(entry, accession)]
+    gone = told_inactive(entry, accession)
+    if gone is not None:
+        return [], [f"{gone}: no signal peptide of it is known"]
     _check_subject(entry, accession)
     features = entry.get("features", [])
     if not isinstance(features, list) or not all(isinstance(feature, Mapping) for feature in features):
@@ -67,6 +69,39 @@ def is_entry(answer: Any) -> bool:
     return isinstance(answer, Mapping) and all(
         isinstance(answer.get(name), str) for name in ("entryType", "primaryAccession")
     )
+
+
+def successors(entry: Any) -> list[str]:
+    """The accessions that an entry which is not in use any more was merged or split into."""
+    targets = _inactive_reason(entry).get("mergeDemergeTo")
+    return [target for target in targets if isinstance(target, str)] if isinstance(targets, list) else []
+
+
+def told_inactive(entry: Any, accession: str) -> str | None:
+    """What became of an accession that is not in use any more; None: it is.
+
+    Args:
+        entry: as for `peptides_of`.
+        accession: what was asked for.
+
+    Example:
+        >>> reason = {"inactiveReasonType": "MERGED", "mergeDemergeTo": ["A6QL63"]}
+        >>> told_inactive({"entryType": "Inactive", "inactiveReason": reason}, "A4FU41")
+        'A4FU41 was merged into A6QL63'
+    """
+    if not isinstance(entry, Mapping) or entry.get("entryType") != "Inactive":
+        return None
+    reason = _inactive_reason(entry)
+    kind = str(reason.get("inactiveReasonType", "")).upper()
+    if kind in ("MERGED", "DEMERGED"):
+        into = ", ".join(map(_clean, successors(entry)[:20])) or "other entries"
+        return f"{accession} was {'merged' if kind == 'MERGED' else 'split'} into {into}"
+    return f"{accession} was withdrawn ({_clean(str(reason.get('deletedReason') or kind.lower() or 'no reason told'))})"
+
+
+def _inactive_reason(entry: Any) -> Mapping[str, Any]:
+    reason = entry.get("inactiveReason") if isinstance(entry, Mapping) else None
+    return reason if isinstance(reason, Mapping) else {}
 
 
 def _check_subject(entry: Mapping[str, Any], accession: str) -> None:
@@ -112,23 +147,9 @@ def _end(value: Any, name: str, accession: str) -> tuple[int | None, str]:
     return position, modifier
 
 
-def _inactive(entry: Mapping[str, Any], accession: str) -> str:
-    reason = entry.get("inactiveReason")
-    reason = reason if isinstance(reason, Mapping) else {}
-    kind = {"DELETED": "deleted", "MERGED": "merged into", "DEMERGED": "split into"}.get(
-        str(reason.get("inactiveReasonType")), "inactive"
-    )
-    targets = reason.get("mergeDemergeTo")
-    named = [target for target in targets if isinstance(target, str)] if isinstance(targets, list) else []
-    into = " and ".join(_clean(target) for target in named[:20]) or "other entries"
-    happened = f"is {kind} {into}" if kind.endswith("into") else f"is {kind}"
-    return f"{accession}: the UniProt entry {happened}: no signal peptide is known"
-
-
 def _shown(value: Any) -> str:
     return _clean(repr(value))
 
 
 def _clean(text: str) -> str:
-    """The beginning of a remote text, without what could act on a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text[:60])
+    return shown(text[:60])

@@ -11,7 +11,7 @@ from builders.errors import FormatError, NotFoundError, PercError
 from builders.io.answers import shown
 from builders.structures import content
 from builders.structures.ids import Id, accession_of, parse_id
-from builders.structures.peptides import is_entry
+from builders.structures.peptides import is_entry, successors, told_inactive
 from builders.structures.services import Services
 from builders.structures.sources import Candidate, Source, sources
 
@@ -178,7 +178,11 @@ def _status(id: Id, services: Services) -> str:
     if entry is None:
         return f"; uniprot: there is no {id.accession}"
     said = told_inactive(entry, id.accession)
-    return f"; {said}" if said else ""
+    if said is None:
+        return ""
+    others = len(successors(entry))
+    hint = "" if not others else ": ask for that one" if others == 1 else ": ask for one of them"
+    return f"; uniprot: {said}{hint}"
 
 
 def uniprot_entry(accession: str, services: Services) -> Any:
@@ -194,18 +198,3 @@ def uniprot_entry(accession: str, services: Services) -> Any:
     target = accession_of(PurePosixPath(urlsplit(str(entry["location"])).path).stem)
     reason = {"inactiveReasonType": "MERGED", "mergeDemergeTo": [target] if target else []}
     return {"entryType": "Inactive", "primaryAccession": accession, "inactiveReason": reason}
-
-
-def told_inactive(entry: Any, accession: str) -> str | None:
-    """What became of an accession that is not in use any more; None: it is."""
-    reason = entry.get("inactiveReason") if isinstance(entry, Mapping) else None
-    if not isinstance(reason, Mapping):
-        return None
-    kind = str(reason.get("inactiveReasonType", "")).upper()
-    targets = reason.get("mergeDemergeTo")
-    names = ", ".join(shown(str(name)) for name in targets) if isinstance(targets, list) else ""
-    if kind == "MERGED":
-        return f"uniprot: {accession} was merged into {names}: ask for that one"
-    if kind == "DEMERGED":
-        return f"uniprot: {accession} was split into {names}: ask for one of them"
-    return f"uniprot: {accession} was withdrawn ({shown(str(reason.get('deletedReason', kind.lower())))})"

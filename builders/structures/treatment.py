@@ -12,9 +12,9 @@ from builders.errors import FormatError, OptionError
 from builders.structures.clean import REMOVABLE, Cut, remove
 from builders.structures.ids import accession_of
 from builders.structures.parse import Loaded, load, select
-from builders.structures.peptides import Peptide, peptides_of
+from builders.structures.peptides import Peptide, peptides_of, successors, told_inactive
 from builders.structures.references import segments_by_alignment, segments_of_sifts
-from builders.structures.resolve import Found, told_inactive, uniprot_entry
+from builders.structures.resolve import Found, uniprot_entry
 from builders.structures.services import Services, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -175,11 +175,10 @@ def _uniprot(accession: str, name: str, services: Services) -> tuple[Mapping[str
     if facts is None:
         logger.warning("%s: UniProt has no entry %s: no signal peptide of it is known", name, accession)
         return {}, []
-    reason = facts.get("inactiveReason") if isinstance(facts, Mapping) else None
-    targets = reason.get("mergeDemergeTo") if isinstance(reason, Mapping) else None
-    target = accession_of(str(targets[0])) if isinstance(targets, list) and len(targets) == 1 else None
+    others = successors(facts)
+    target = accession_of(others[0]) if len(others) == 1 else None
     if target is not None and target != accession:
-        logger.warning("%s: %s", name, told_inactive(facts, accession))
+        logger.warning("%s: %s: signal peptides are those of that entry", name, told_inactive(facts, accession))
         facts = uniprot_entry(target, services)
         if facts is None:
             return {}, []

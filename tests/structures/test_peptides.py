@@ -3,7 +3,7 @@ import json
 import pytest
 
 from builders.errors import FormatError
-from builders.structures.peptides import Peptide, peptides_of
+from builders.structures.peptides import Peptide, peptides_of, told_inactive
 
 
 def entry(*features, accession="P05067", **facts):
@@ -51,9 +51,9 @@ def test_every_kind_of_end(shared, name, expected, said):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("deleted_live_2026-09-30", "is deleted"),
-        ("demerged_live_2026-09-30", "is split into P99999 and P99998"),
-        ("merged_quoted", "is merged into A6QL63"),
+        ("deleted_live_2026-09-30", "P99997 was withdrawn (Not part of a reference proteome)"),
+        ("demerged_live_2026-09-30", "P99997 was split into P99999, P99998"),
+        ("merged_quoted", "P99997 was merged into A6QL63"),
     ],
 )
 def test_inactive_entries_say_so(shared, name, said):
@@ -62,6 +62,20 @@ def test_inactive_entries_say_so(shared, name, said):
     assert peptides == []
     assert len(notes) == 1
     assert said in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ({"inactiveReasonType": "MERGED", "mergeDemergeTo": []}, "was merged into other entries"),
+        ({"inactiveReasonType": "DEMERGED"}, "was split into other entries"),
+        ({"inactiveReasonType": "DELETED"}, "was withdrawn (deleted)"),
+        (None, "was withdrawn (no reason told)"),
+    ],
+)
+def test_inactive_entries_that_leave_out_why_or_where_to(reason, said):
+    assert told_inactive({"entryType": "Inactive", "inactiveReason": reason}, "P99997") == f"P99997 {said}"
+    assert told_inactive(entry(), "P05067") is None
 
 
 def test_all_of_them_count_in_order_and_once():
