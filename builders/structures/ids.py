@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builders.errors import NotFoundError, OptionError, ReadError
 
-_ACCESSION = re.compile(r"([OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9]([A-Z][A-Z0-9]{2}[0-9]){1,2})(-[1-9][0-9]{0,3})?")
+ACCESSION = re.compile(r"([OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9]([A-Z][A-Z0-9]{2}[0-9]){1,2})(-[1-9][0-9]{0,3})?")
 """https://www.uniprot.org/help/accession_numbers, and the number of an isoform."""
 _PATH = re.compile(r"[./\\~]")
 """No id has these: what has is meant for the path of a file."""
@@ -42,7 +42,7 @@ def accession_of(text: str) -> str | None:
         >>> accession_of("p45523"), accession_of("P05067-2"), accession_of("4v1w")
         ('P45523', 'P05067-2', None)
     """
-    match = _ACCESSION.fullmatch(text.strip().upper())
+    match = ACCESSION.fullmatch(text.strip().upper())
     return None if match is None else match[0]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from builders.errors import FormatError
 from builders.io.answers import shown
 
-_LONGEST = 100_000  # residues; the longest protein of UniProt has some 45,000
+LONGEST = 100_000
+"""Residues; the longest protein of UniProt has some 45,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,8 @@ def _end(value: Any, name: str, accession: str) -> tuple[int | None, str]:
         raise FormatError(msg)
     if position is None or modifier == "UNKNOWN":
         return None, modifier
-    if isinstance(position, bool) or not isinstance(position, int) or not 1 <= position <= _LONGEST:
-        msg = f"{accession}: a signal peptide's {name} is {_shown(position)}: expected a position from 1 to {_LONGEST}"
+    if isinstance(position, bool) or not isinstance(position, int) or not 1 <= position <= LONGEST:
+        msg = f"{accession}: a signal peptide's {name} is {_shown(position)}: expected a position from 1 to {LONGEST}"
         raise FormatError(msg)
     return position, modifier
 

@@ -13,12 +13,10 @@ import gemmi
 
 from builders.errors import FormatError
 from builders.structures.alignment import stretches
+from builders.structures.ids import ACCESSION
+from builders.structures.peptides import LONGEST
 
-_ACCESSION = re.compile(
-    r"(?:[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2})(?:-[1-9][0-9]{0,3})?"
-)
 _UNIPROT = {"UNP", "UNIPROT", "UNIPROTKB", "SWS", "SWISSPROT", "SWISS-PROT", "TREMBL"}
-_LONGEST = 100_000  # residues; the longest protein of UniProt has some 45,000
 
 # An alignment says that a chain is a protein when this share of what is aligned is identical ...
 _IDENTITY = 0.9
@@ -164,7 +162,7 @@ def _polymers(structure: gemmi.Structure) -> list[_Polymer]:
 
 def _observed_sequence(span: gemmi.ResidueSpan) -> list[str]:
     at = {residue.label_seq: residue.name for residue in reversed(list(span)) if residue.label_seq}
-    return [at.get(position, "") for position in range(1, min(max(at, default=0), _LONGEST) + 1)]
+    return [at.get(position, "") for position in range(1, min(max(at, default=0), LONGEST) + 1)]
 
 
 def _letter(name: str) -> str:
@@ -185,7 +183,7 @@ def _segment(
     uniprot_first, uniprot_last = uniprot
     if first is None or last is None or uniprot_first is None or uniprot_last is None:
         return
-    if not 1 <= first <= last <= len(polymer.sequence) or not 1 <= uniprot_first <= uniprot_last <= _LONGEST:
+    if not 1 <= first <= last <= len(polymer.sequence) or not 1 <= uniprot_first <= uniprot_last <= LONGEST:
         return
     if last - first == uniprot_last - uniprot_first:
         yield Segment(polymer.subchain, accession, first, last, uniprot_first, origin)
@@ -210,7 +208,7 @@ def _by_struct_ref(block: gemmi.cif.Block, polymers: list[_Polymer]) -> Iterator
         if reference is None or _text(reference, 1).upper() not in _UNIPROT:
             continue
         named = [_text(reference, 3), _text(reference, 4), _text(row, 6), _text(reference, 5)]
-        accession = next((name for name in named if _ACCESSION.fullmatch(name)), None)
+        accession = next((name for name in named if ACCESSION.fullmatch(name)), None)
         strands = {strand.strip() for strand in _text(row, 5).split(",") if strand.strip()}
         first, last, uniprot_first, uniprot_last = (_number(_text(row, column)) for column in (1, 2, 3, 4))
         for polymer in polymers if accession else []:
@@ -224,7 +222,7 @@ def _by_sifts_of_file(block: gemmi.cif.Block, polymers: list[_Polymer]) -> Itera
     tags = ["asym_id", "unp_acc", "seq_id_start", "seq_id_end", "unp_start", "unp_end", "?best_mapping"]
     for row in block.find("_pdbx_sifts_unp_segments.", tags):
         polymer, accession = of_name.get(_text(row, 0)), _text(row, 1)
-        if polymer and _ACCESSION.fullmatch(accession) and _text(row, 6).upper() in ("", "Y", "YES"):
+        if polymer and ACCESSION.fullmatch(accession) and _text(row, 6).upper() in ("", "Y", "YES"):
             first, last, uniprot_first, uniprot_last = (_number(_text(row, column)) for column in (2, 3, 4, 5))
             yield from _segment(polymer, accession, (first, last), (uniprot_first, uniprot_last), "file")
     tags = ["asym_id", "seq_id", "unp_acc", "unp_num"]
@@ -242,7 +240,7 @@ def _runs(residues: Iterable[tuple[str, ...]], polymers: dict[str, _Polymer]) ->
     run: Segment | None = None
     for subchain, position, accession, number in (map(gemmi.cif.as_string, residue) for residue in residues):
         label, uniprot = _number(position), _number(number)
-        if subchain not in polymers or not _ACCESSION.fullmatch(accession) or label is None or uniprot is None:
+        if subchain not in polymers or not ACCESSION.fullmatch(accession) or label is None or uniprot is None:
             continue
         if run and (run.subchain, run.accession) == (subchain, accession) and label > run.last:
             if uniprot - run.uniprot_first == label - run.first:
@@ -266,7 +264,7 @@ def _mappings(answer: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     for entry in _object(answer, "the answer").values():
         for accession, facts in _object(_object(entry, "an entry").get("UniProt"), "its UniProt part").items():
             mappings = _object(facts, "an accession").get("mappings")
-            if not _ACCESSION.fullmatch(accession) or not isinstance(mappings, list):
+            if not ACCESSION.fullmatch(accession) or not isinstance(mappings, list):
                 msg = f"SIFTS: {accession[:40]!r} has no list of mappings, or is no UniProt accession"
                 raise FormatError(msg)
             for mapping in mappings:
