@@ -15,11 +15,11 @@ from builders.options import ON_ERROR, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
 from builders.structures.clean import REMOVABLE, cleaned_name
-from builders.structures.ids import Claim, Id, accession_of, parse_id, read_ids
+from builders.structures.ids import Id, accession_of, parse_id, read_ids
 from builders.structures.resolve import Found, Wish, exists
 from builders.structures.saving import Fetched, Saving, content_of, named_peptides, write_whole
 from builders.structures.services import Services, read_bytes
-from builders.structures.sources import Candidate, sources
+from builders.structures.sources import Candidate, claims, sources
 from builders.structures.treatment import Treatment, check_removable, treat
 
 logger = logging.getLogger(__name__)
@@ -105,10 +105,9 @@ def fetch(
     table = Quarantine(check_quarantine(quarantine, on_error))
     wish = Wish(db, fallback, format, Services(endpoints or {}, _files_folder(cache_dir), anew))
     saving = Saving(wish, check_removable(remove), None if save_dir is None else Path(save_dir).expanduser())
-    claims = _claims()
-    given = read_ids(ids, claims)
+    given = read_ids(ids, claims())
     if isinstance(ids, str) and given == [ids.strip()]:
-        return saving.save(parse_id(ids, claims))
+        return saving.save(parse_id(ids, claims()))
     table.begin()
     results = _save_each(given, saving, on_error)
     fetched = []
@@ -143,9 +142,9 @@ def available(
         PercError: a server fails.
     """
     services = Services(endpoints or {}, _files_folder(cache_dir), anew)
-    claims, known = _claims(), sources()
-    given = list(dict.fromkeys(read_ids(ids, claims)))
-    parsed = {text: parse_id(text, claims) for text in given}
+    known = sources()
+    given = list(dict.fromkeys(read_ids(ids, claims())))
+    parsed = {text: parse_id(text, claims()) for text in given}
 
     def asked(id: Id) -> list[str]:
         return [name for name in id.sources if exists(id, known[name], services)]
@@ -228,16 +227,15 @@ def given_ids(arguments: Iterable[str]) -> list[str]:
         NotFoundError: an argument is neither.
         OptionError: a file holds none.
     """
-    return [id for argument in arguments for id in read_ids(argument, _claims())]
+    return [id for argument in arguments for id in read_ids(argument, claims())]
 
 
 def _save_each(given: Sequence[object], saving: Saving, on_error: str) -> list[Fetched | PercError]:
     """A result for each id, in order; those that are named more than once are fetched once."""
-    claims = _claims()
     parsed: list[Id | PercError] = []
     for text in given:
         try:
-            parsed.append(parse_id(text, claims))
+            parsed.append(parse_id(text, claims()))
         except PercError as err:
             if on_error == "raise":
                 raise
@@ -263,10 +261,6 @@ def _save_each(given: Sequence[object], saving: Saving, on_error: str) -> list[F
 def _files_folder(cache_dir: str | os.PathLike[str] | None) -> str | None:
     """Where files are kept in a cache folder: where a dataset with that `cache_dir` keeps them, too."""
     return None if cache_dir is None else str(Path(cache_dir).expanduser() / "perc")
-
-
-def _claims() -> dict[str, Claim]:
-    return {name: source.claim for name, source in sources().items()}
 
 
 def _progress(count: int, what: str) -> "tqdm[None]":

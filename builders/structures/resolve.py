@@ -13,7 +13,7 @@ from builders.structures import content
 from builders.structures.ids import Id, accession_of, parse_id
 from builders.structures.peptides import is_entry, successors, told_inactive
 from builders.structures.services import Services
-from builders.structures.sources import Candidate, Source, sources
+from builders.structures.sources import Candidate, Source, claims, sources
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +73,11 @@ def parse_all(given: Iterable[object], on_error: str = "raise") -> tuple[list[Id
     Raises:
         OptionError: one of them has no known form.
     """
-    claims = {name: source.claim for name, source in sources().items()}
     known: dict[str, Id] = {}
     refused: list[tuple[str, PercError]] = []
     for text in given:
         try:
-            id = parse_id(text, claims)
+            id = parse_id(text, claims())
         except PercError as err:
             if on_error == "raise":
                 raise

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from builders.errors import OptionError
+from builders.structures.ids import Claim
 from builders.structures.services import BUILT_IN, Services
 
 
@@ -94,3 +95,8 @@ def register(source: Source) -> None:
 def sources() -> dict[str, Source]:
     """The databases by name, in the order in which they are asked."""
     return dict(_sources)
+
+
+def claims() -> dict[str, Claim]:
+    """By the name of each database, which ids are its."""
+    return {name: source.claim for name, source in _sources.items()}

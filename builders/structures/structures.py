@@ -26,7 +26,7 @@ from builders.structures.maker import LeftOut, Maker
 from builders.structures.resolve import Wish, find, parse_all
 from builders.structures.rows import features
 from builders.structures.services import Services
-from builders.structures.sources import sources
+from builders.structures.sources import claims, sources
 from builders.structures.treatment import Treatment, check_removable
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.remove = check_removable(self.remove)
         self.quarantine = check_quarantine(self.quarantine, self.on_error)
         self._services = Services(self.endpoints or {}, _cache_folder.get())
-        given = read_ids(self.ids, {name: source.claim for name, source in sources().items()})
+        given = read_ids(self.ids, claims())
         self.known, self.refused = parse_all(given, self.on_error)
         self.ids = [id.text for id in self.known]
 
