@@ -4,7 +4,7 @@ What is what is decided by UniProt position, by element, and by entity and resid
 modified residue of a polymer (MSE, SEP ...) is no hetero atom, however its record is written.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import gemmi
@@ -15,9 +15,6 @@ from builders.structures.cutting import cut, cut_segments
 from builders.structures.kinds import is_hetero, is_water
 from builders.structures.parse import Loaded
 from builders.structures.peptides import Peptide
-from builders.structures.writing import write
-
-__all__ = ["REMOVABLE", "Cut", "cleaned_name", "remove", "write"]
 
 REMOVABLE = ("signal_peptides", "hydrogens", "water", "hetatms")
 
@@ -35,6 +32,25 @@ class Cut:
     subchain: str
     accession: str
     peptides: list[Peptide]
+
+
+def check_removable(remove: object) -> tuple[str, ...]:
+    """What is to be taken away, each once and in the order in which file names tell it.
+
+    Raises:
+        OptionError: lists what can be.
+
+    Example:
+        >>> check_removable(["water", "hydrogens", "water"]), check_removable("water"), check_removable(None)
+        (('hydrogens', 'water'), ('water',), ())
+    """
+    if remove is None:
+        return ()
+    given = [remove] if isinstance(remove, str) else list(remove) if isinstance(remove, Iterable) else [remove]
+    if not all(isinstance(name, str) and name in REMOVABLE for name in given):
+        msg = f"remove is {remove!r}: expected some of {', '.join(map(repr, REMOVABLE))}"
+        raise OptionError(msg)
+    return tuple(name for name in REMOVABLE if name in given)
 
 
 def remove(loaded: Loaded, what: Collection[str], peptides: Mapping[str, Sequence[Peptide]] | None = None) -> list[Cut]:
@@ -65,9 +81,7 @@ def remove(loaded: Loaded, what: Collection[str], peptides: Mapping[str, Sequenc
         >>> [residue.name for chain in loaded.structure[0] for residue in chain]
         ['ALA']
     """
-    if not set(what) <= set(REMOVABLE):
-        msg = f"remove is {what!r}: expected some of {', '.join(REMOVABLE)}"
-        raise OptionError(msg)
+    what = check_removable(what)
     if not what:
         return []
     structure = loaded.structure

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import OptionError, PercError
-from builders.structures.clean import REMOVABLE
+from builders.structures.clean import REMOVABLE, check_removable
 from builders.structures.content import FORMATS
 from builders.structures.fetching import available, clean, fetch, given_ids
-from builders.structures.treatment import check_removable
 from builders.terminal import printable
 
 _WHAT = ", ".join(REMOVABLE)

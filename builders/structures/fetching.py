@@ -14,13 +14,13 @@ from builders.io import remote
 from builders.options import ON_ERROR, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
-from builders.structures.clean import REMOVABLE, cleaned_name
+from builders.structures.clean import REMOVABLE, check_removable, cleaned_name
 from builders.structures.ids import Id, accession_of, parse_id, read_ids
 from builders.structures.resolve import Found, Wish, exists
 from builders.structures.saving import Fetched, Saving, content_of, named_peptides, write_whole
 from builders.structures.services import Services, read_bytes
 from builders.structures.sources import Candidate, claims, sources
-from builders.structures.treatment import Treatment, check_removable, treat
+from builders.structures.treatment import Treatment, treat
 
 logger = logging.getLogger(__name__)
 

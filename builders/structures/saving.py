@@ -11,13 +11,14 @@ from pathlib import Path
 from builders.errors import FormatError
 from builders.io.cache import default_folder, disk_error
 from builders.structures import content
-from builders.structures.clean import cleaned_name, write
+from builders.structures.clean import cleaned_name
 from builders.structures.ids import Id
 from builders.structures.peptides import Peptide
 from builders.structures.resolve import Found, Wish, find
 from builders.structures.services import read_bytes
 from builders.structures.sources import sources
 from builders.structures.treatment import Treated, Treatment, treat
+from builders.structures.writing import write
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 

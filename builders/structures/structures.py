@@ -20,6 +20,7 @@ from builders.io import location, remote
 from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_integer
 from builders.quarantine import Quarantine, check_quarantine
 from builders.streaming import TableStream
+from builders.structures.clean import check_removable
 from builders.structures.content import FORMATS
 from builders.structures.ids import Id, read_ids
 from builders.structures.maker import LeftOut, Maker
@@ -27,7 +28,7 @@ from builders.structures.resolve import Wish, find, parse_all
 from builders.structures.rows import features
 from builders.structures.services import Services
 from builders.structures.sources import claims, sources
-from builders.structures.treatment import Treatment, check_removable
+from builders.structures.treatment import Treatment
 
 logger = logging.getLogger(__name__)
 

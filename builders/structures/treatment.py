@@ -1,15 +1,15 @@
 """What is done to a structure before it becomes a row or a file: read, numbered by UniProt, chosen from, cleaned."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gemmi
 
-from builders.errors import FormatError, OptionError
-from builders.structures.clean import REMOVABLE, Cut, remove
+from builders.errors import FormatError
+from builders.structures.clean import Cut, remove
 from builders.structures.ids import accession_of
 from builders.structures.parse import Loaded, load, select
 from builders.structures.peptides import Peptide, peptides_of, successors, told_inactive
@@ -45,8 +45,8 @@ class Treated:
 
     Attributes:
         loaded: what is left of it.
+        data: the bytes of the file it was read from.
         accession: of UniProt, that was asked for.
-        data: the bytes of the file.
         cuts: the signal peptides of its chains, whether or not any residue of them was in the file; None unless they
             were to go.
         peptides: signal peptides by accession, of the chains and of the one asked for; empty unless they were to go.
@@ -59,25 +59,6 @@ class Treated:
     cuts: list[Cut] | None = None
     peptides: dict[str, list[Peptide]] = field(default_factory=dict)
     is_changed: bool = False
-
-
-def check_removable(remove: object) -> tuple[str, ...]:
-    """What is to be taken away, each once and in the order in which file names tell it.
-
-    Raises:
-        OptionError: lists what can be.
-
-    Example:
-        >>> check_removable(["water", "hydrogens", "water"]), check_removable("water"), check_removable(None)
-        (('hydrogens', 'water'), ('water',), ())
-    """
-    if remove is None:
-        return ()
-    given = [remove] if isinstance(remove, str) else list(remove) if isinstance(remove, Iterable) else [remove]
-    if not all(isinstance(name, str) and name in REMOVABLE for name in given):
-        msg = f"remove is {remove!r}: expected some of {', '.join(map(repr, REMOVABLE))}"
-        raise OptionError(msg)
-    return tuple(name for name in REMOVABLE if name in given)
 
 
 def treat(found: Found, path: Path, treatment: Treatment, services: Services) -> Treated:

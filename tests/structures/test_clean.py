@@ -11,10 +11,11 @@ from Bio.PDB import MMCIFParser, PDBParser
 
 from builders.errors import FormatError, OptionError
 from builders.structures.arrays import atoms_of
-from builders.structures.clean import REMOVABLE, Cut, cleaned_name, remove, write
+from builders.structures.clean import REMOVABLE, Cut, cleaned_name, remove
 from builders.structures.parse import load, select
 from builders.structures.peptides import Peptide
 from builders.structures.references import Segment
+from builders.structures.writing import write
 from tests.structures.models import Chain, as_cif, as_pdb, protein
 
 COMBINATIONS = [what for n in range(5) for what in itertools.combinations(REMOVABLE, n)]
@@ -569,9 +570,9 @@ def test_nothing_left_is_an_error_that_says_why():
         remove(loaded, ["water", "signal_peptides"], {"P45523": [Peptide(1, 9)]})
 
 
-@pytest.mark.parametrize("what", ["water", ["waters"], ["water", "HOH"]])
+@pytest.mark.parametrize("what", ["waters", ["waters"], ["water", "HOH"]])
 def test_only_what_can_be_removed(what):
-    with pytest.raises(OptionError, match="expected some of signal_peptides, hydrogens, water, hetatms"):
+    with pytest.raises(OptionError, match="expected some of 'signal_peptides', 'hydrogens', 'water', 'hetatms'"):
         remove(load(as_pdb(protein("AAAA")).encode(), "p.pdb"), what)
 
 
