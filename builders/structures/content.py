@@ -73,7 +73,7 @@ def _inflated(data: bytes, name: str, most: int) -> bytes:
         # Padding by zeros is allowed after a member.
         data = member.unused_data.lstrip(b"\0")
     if data:
-        msg = f"{name}: damaged gzip: followed by {_excerpt(data)}"
+        msg = f"{name}: damaged gzip: followed by {excerpt(data)}"
         raise FormatError(msg)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -109,7 +109,7 @@ def _describe(text: bytes, start: int) -> str:
     """What stands in place of a structure."""
     if start == len(text):
         return "empty" if not text else "nothing but blanks and comments"
-    found = f"beginning {_excerpt(text[start:])}"
+    found = f"beginning {excerpt(text[start:])}"
     if _BINARY_CIF.match(text):
         return f"BinaryCIF, which is not read (ask for cif), {found}"
     if _is_binary(text, start):
@@ -127,7 +127,7 @@ def _is_binary(text: bytes, start: int) -> bool:
     return b"\0" in text[: start + 1000].rstrip(b"\0")
 
 
-def _excerpt(data: bytes) -> str:
+def excerpt(data: bytes) -> str:
     """The first characters, printable whatever they are."""
     return repr("".join(c if c.isprintable() else "?" for c in data[:40].decode("latin-1")))
 
@@ -152,7 +152,7 @@ def check_complete(data: bytes, format: str, name: str) -> None:
     last = data.rstrip().rpartition(b"\n")[2]
     missing = _missing_of_cif(data, last) if format == "cif" else _missing_of_pdb(data, last)
     if missing:
-        msg = f"{name}: breaks off at {_excerpt(last)}: {missing}"
+        msg = f"{name}: breaks off at {excerpt(last)}: {missing}"
         raise TruncatedError(msg)
 
 

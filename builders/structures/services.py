@@ -30,6 +30,7 @@ from builders.io import location, remote
 from builders.io.answers import address_of, shown
 from builders.io.cache import Cache
 from builders.options import reject_unknown
+from builders.structures.content import excerpt
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +182,7 @@ class Services:
                 msg = f"{shown(url)}: nothing (an empty list)"
                 raise NotFoundError(msg)
             if not only_leads and not is_answer(parsed):
-                msg = f"{shown(url)}: no answer to the question: {_begin(answer.body)}"
+                msg = f"{shown(url)}: no answer to the question: {excerpt(answer.body)}"
                 raise FormatError(msg)
             yield text
 
@@ -378,9 +379,5 @@ def _parsed(body: bytes, url: str) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as err:
-        msg = f"{shown(url)}: expected JSON, got {_begin(body)}"
+        msg = f"{shown(url)}: expected JSON, got {excerpt(body)}"
         raise FormatError(msg) from err
-
-
-def _begin(body: bytes) -> str:
-    return repr(shown(body[:40].decode("utf-8", "replace")))
