@@ -20,7 +20,7 @@ from builders.structures.resolve import Found, Wish, exists
 from builders.structures.saving import Fetched, Saving, content_of, named_peptides, write_whole
 from builders.structures.services import Services, read_bytes
 from builders.structures.sources import Candidate, claims, sources
-from builders.structures.treatment import Treatment, treat
+from builders.structures.treatment import WHICH, Treatment, treat
 
 logger = logging.getLogger(__name__)
 
@@ -197,8 +197,8 @@ def clean(
     if not file.is_file():
         msg = f"{file}: no such file"
         raise NotFoundError(msg)
-    check_choice("models", models, ("first", "all"))
-    check_choice("altlocs", altlocs, ("first", "all"))
+    check_choice("models", models, WHICH)
+    check_choice("altlocs", altlocs, WHICH)
     asked = None if accession is None else accession_of(str(accession))
     if accession is not None and asked is None:
         msg = f"accession is {accession!r}: expected a UniProt accession, such as P45523"

@@ -19,8 +19,7 @@ def is_hetero(residue: gemmi.Residue) -> bool:
     What is a polymer was decided when the file was read: by its entities where it states them, else by backbones. A
     modified residue of a polymer (MSE, SEP ...) is no hetero atom, however its record is written.
     """
-    name = residue.name
-    return residue.entity_type != gemmi.EntityType.Polymer or name.upper() in WATER or is_sugar(name)
+    return residue.entity_type != gemmi.EntityType.Polymer or is_water(residue) or is_sugar(residue.name)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -15,7 +15,7 @@ from builders.structures import content, pdb_text
 from builders.structures.alternatives import keep_best
 from builders.structures.annotations import Places, prune
 from builders.structures.flat import flatten
-from builders.structures.kinds import is_sugar
+from builders.structures.kinds import is_sugar, is_water
 from builders.structures.references import Segment, segments_in_file
 
 logger = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ def _find_missed_polymers(model: gemmi.Model) -> None:
     polymer = gemmi.EntityType.Polymer
     found = {chain.name for chain in model for residue in chain if residue.entity_type == polymer}
     for chain in model:
-        rest = [r for r in chain if r.het_flag == "A" and not r.is_water()]
+        rest = [r for r in chain if r.het_flag == "A" and not is_water(r)]
         if chain.name not in found and any(_has_backbone(residue) for residue in rest):
             for residue in rest:
                 residue.entity_type = polymer

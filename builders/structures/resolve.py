@@ -57,7 +57,7 @@ class Found:
     @property
     def name(self) -> str:
         """What errors call it."""
-        return self.id if self.place.lower().find(self.id.lower()) >= 0 else f"{self.id} ({self.place})"
+        return self.id if self.id.lower() in self.place.lower() else f"{self.id} ({self.place})"
 
 
 def parse_all(given: Iterable[object], on_error: str = "raise") -> tuple[list[Id], list[tuple[str, PercError]]]:

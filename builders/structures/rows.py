@@ -116,7 +116,7 @@ def _chains(loaded: Loaded, place: int, cuts: Iterable[Cut] | None) -> list[dict
     told = []
     for chain in chains_of(loaded, place):
         facts = asdict(chain)
-        peptides = None if cuts is None else known.get(facts.pop("subchain"), [])
+        peptides = None if cuts is None else known.get(chain.subchain, [])
         told.append({name: facts[name] for name in _CHAIN} | {"signal_peptides": peptides})
     return told
 

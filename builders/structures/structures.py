@@ -28,13 +28,12 @@ from builders.structures.resolve import Wish, find, parse_all
 from builders.structures.rows import features
 from builders.structures.services import Services
 from builders.structures.sources import claims, sources
-from builders.structures.treatment import Treatment
+from builders.structures.treatment import WHICH, Treatment
 
 logger = logging.getLogger(__name__)
 
 _cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
 """Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
-_CHOICES = ("first", "all")
 
 
 @dataclass
@@ -84,8 +83,8 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
             raise OptionError(msg)
         check_choice("db", self.db, tuple(sources()))
         check_choice("format", self.format, FORMATS)
-        check_choice("models", self.models, _CHOICES)
-        check_choice("altlocs", self.altlocs, _CHOICES)
+        check_choice("models", self.models, WHICH)
+        check_choice("altlocs", self.altlocs, WHICH)
         check_choice("on_error", self.on_error, ON_ERROR)
         for flag in ("fallback", "include_file"):
             check_flag(flag, getattr(self, flag))

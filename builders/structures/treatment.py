@@ -19,6 +19,8 @@ from builders.structures.services import Services, read_bytes
 
 logger = logging.getLogger(__name__)
 
+WHICH = ("first", "all")
+"""Of models, and of alternate locations."""
 _PROTEINS = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)
 
 
