@@ -1,7 +1,7 @@
 """The examples iterables of our streams: with `registry.py` the only user of datasets' private names.
 
 `datasets` calls a generator once a shard, which leaves a gap in which nothing is read, and resumes by reading the
-shard's rows once more. This one hands all its shards to one reader, which reads ahead across them, and tells it where
+shard's rows once more. These hand all their shards to one reader, which reads ahead across them, and tell it where
 to begin.
 """
 

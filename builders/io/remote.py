@@ -1,7 +1,8 @@
 """This process's one client: which hosts it may contact, and how many connections are its share.
 
-Hosts besides the archives' own are permitted when a caller names them (`archive=`, `api=`), and in no other way: not by
-a URL in a table, whoever wrote it. What a pickle brings is permitted, too: that is how a DataLoader's workers learn it.
+Hosts besides the archives' own and the services of a database that is registered are permitted when a caller names them
+(`archive=`, `api=`, `endpoints=`), and in no other way: not by a URL in a table or an answer, whoever wrote it. What a
+pickle brings is permitted, too: that is how a DataLoader's workers learn it.
 """
 
 import os
@@ -37,7 +38,7 @@ _alone = fork_safe_lock()
 
 
 def permit(base: str) -> None:
-    """Permit the host of a URL that the caller named.
+    """Permit the host of a URL that the caller named, or that a registered database needs.
 
     It makes no client: what a spawned worker unpickles comes before torch says which worker it is.
     """

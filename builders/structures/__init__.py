@@ -2,7 +2,7 @@
 
 Example:
     >>> from builders.structures import available
-    >>> available(["P45523"], endpoints={"rcsb_search": "http://localhost"})  # doctest: +SKIP
+    >>> available(["P45523"])  # doctest: +SKIP
     {'P45523': ['pdb', 'alphafold']}
 """
 

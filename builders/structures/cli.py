@@ -10,6 +10,7 @@ from builders.errors import OptionError, PercError
 from builders.structures.clean import REMOVABLE, check_removable
 from builders.structures.content import FORMATS
 from builders.structures.fetching import available, clean, fetch, given_ids
+from builders.structures.services import BUILT_IN
 from builders.terminal import printable
 
 _WHAT = ", ".join(REMOVABLE)
@@ -26,7 +27,7 @@ def add_commands(commands: Any) -> None:
         metavar="NAME=BASE",
         action="append",
         default=[],
-        help="base URL or folder in place of a service: rcsb_files, rcsb_search, rcsb_data, pdbe, alphafold, uniprot",
+        help=f"base URL or folder in place of a service: {', '.join(BUILT_IN)}",
     )
     asked = argparse.ArgumentParser(add_help=False, parents=[services])
     asked.add_argument("ids", metavar="ID", nargs="+", help="4v1w, P45523, AF-P45523-F1, or a file with one a line")

@@ -81,7 +81,7 @@ def fetch(
         format: `cif` or `pdb`; where an entry has no file of it, the other one is taken.
         save_dir: folder to save the files into, as `4v1w.cif` or, by accession and entry, `p45523_1q6u.cif`; None: a
             folder of the cache.
-        remove: what to take away, of `clean.REMOVABLE`; file names then say so.
+        remove: what to take away: `signal_peptides`, `hydrogens`, `water`, `hetatms`; file names then say so.
         fallback: ask the other databases where this one has nothing.
         on_error: what an id does of which nothing can be had: `raise`, or `skip` to leave it out of the list.
         quarantine: write a table of what was left out (id, tab, reason) here; goes with `on_error="skip"`.
@@ -177,7 +177,7 @@ def clean(
         remove: what to take away: `signal_peptides`, `hydrogens`, `water`, `hetatms`; default: all of them.
         save_dir: folder for the result; None: that of the file.
         accession: of UniProt, of the protein whose signal peptide is to go, where the file does not say which it is.
-        models: `first` or `all`.
+        models: the `first` or `all`.
         altlocs: of alternate locations, the `first` or `all`.
         assembly: number of a biological assembly, in place of what was deposited.
         endpoints: as for `fetch`; signal peptides are asked of `uniprot`.

@@ -57,7 +57,7 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
         quarantine: write a table of what was left out (id, tab, reason) here; goes with `on_error="skip"`. A stream
             adds to it while it is read.
         endpoints: base URLs, or local folders, in place of the built-in services: `rcsb_files`, `rcsb_search`,
-            `rcsb_data`, `pdbe`, `alphafold`, `uniprot`.
+            `rcsb_data`, `pdbe`, `alphafold`, `cath`, `uniprot`.
     """
 
     ids: Any = None
