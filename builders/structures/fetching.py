@@ -9,13 +9,14 @@ from typing import overload
 
 from tqdm.auto import tqdm
 
-from builders.errors import NotFoundError, OptionError, PercError
+from builders.errors import DiskFullError, NotFoundError, OptionError, PercError
 from builders.io import remote
 from builders.options import ON_ERROR, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
 from builders.structures.clean import REMOVABLE, check_removable, cleaned_name
 from builders.structures.ids import Id, accession_of, parse_id, read_ids
+from builders.structures.maker import LeftOut
 from builders.structures.resolve import Found, Wish, exists
 from builders.structures.saving import Fetched, Saving, content_of, named_peptides, write_whole
 from builders.structures.services import Services, read_bytes
@@ -102,21 +103,21 @@ def fetch(
     check_choice("format", format, content.FORMATS)
     check_choice("on_error", on_error, ON_ERROR)
     check_flag("fallback", fallback)
-    table = Quarantine(check_quarantine(quarantine, on_error))
+    table = check_quarantine(quarantine, on_error)
     wish = Wish(db, fallback, format, Services(endpoints or {}, _files_folder(cache_dir), anew))
     saving = Saving(wish, check_removable(remove), None if save_dir is None else Path(save_dir).expanduser())
     given = read_ids(ids, claims())
     if isinstance(ids, str) and given == [ids.strip()]:
         return saving.save(parse_id(ids, claims()))
-    table.begin()
+    Quarantine(table).begin()
+    left_out = LeftOut(on_error, () if table is None else (table,))
     results = _save_each(given, saving, on_error)
     fetched = []
     for text, result in zip(given, results, strict=True):
         if isinstance(result, Fetched):
             fetched.append(result)
-            continue
-        table.add(str(text), result)
-        logger.warning("structures: leaving out %s", result)
+        else:
+            left_out.add(str(text), result)
     if len(fetched) < len(given):
         logger.warning("structures: left out %d of %d ids", len(given) - len(fetched), len(given))
     return fetched
@@ -246,7 +247,7 @@ def _save_each(given: Sequence[object], saving: Saving, on_error: str) -> list[F
         try:
             return saving.save(id)
         except PercError as err:
-            if on_error == "raise":
+            if on_error == "raise" or isinstance(err, DiskFullError):
                 raise
             return err
 

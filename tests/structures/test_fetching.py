@@ -8,7 +8,7 @@ from typing import ClassVar
 import gemmi
 import pytest
 
-from builders.errors import FormatError, NotFoundError, OptionError, PercError
+from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, PercError
 from builders.structures import Candidate, Fetched, clean, fetch, register
 from builders.structures.clean import REMOVABLE
 from builders.structures.resolve import Found
@@ -113,6 +113,15 @@ def test_what_fails_is_left_out_and_listed(databases, bring, tmp_path, caplog):
     assert "not there" in lines[2][1]
     assert "HTTP 500" in lines[3][1]
     assert "left out 3 of 5 ids" in caplog.text
+
+
+def test_a_full_disk_is_no_fault_of_an_id(bring, monkeypatch):
+    def full(*args):
+        raise DiskFullError("no room left")
+
+    monkeypatch.setattr("builders.structures.saving.write_whole", full)
+    with pytest.raises(DiskFullError):
+        bring(["4v1w", "AF-F4HVG8-F1"], on_error="skip")
 
 
 def test_what_fails_is_an_error_by_default_and_the_rest_is_kept(databases, bring):
