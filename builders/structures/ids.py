@@ -64,7 +64,7 @@ def parse_id(text: object, claims: Mapping[str, Claim]) -> Id:
     shown = repr(text if not isinstance(text, str) else text[:100])
     msg = (
         f"{shown} is no id: expected a PDB id (4v1w), a UniProt accession (P45523), an AlphaFold id (AF-P45523-F1)"
-        f" or an id of {' or '.join(claims)}"
+        f" or another one of {', '.join(claims)}"
     )
     raise OptionError(msg)
 

@@ -101,7 +101,7 @@ def test_counts_of_real_files(shared):
     for path, facts in readable(shared):
         if path.name in READ_OTHERWISE:
             continue
-        for all_models in (False, True):
+        for all_models in (False, True)[: facts["raw"]["models"]]:
             counts = facts["raw"]["clean_all_models"] if all_models else facts["raw"]["model_1"]["clean"]
             for what, key in [
                 (["hydrogens"], "no_hydrogens"),
@@ -124,12 +124,14 @@ def test_counts_of_real_files(shared):
                     with pytest.raises(FormatError, match=f"{path.name}: no atom is left.*: it has no polymer"):
                         remove(loaded, what)
                 compared += 1
-    assert compared > 250
+    assert compared > 150
 
 
 @pytest.mark.parametrize("what", COMBINATIONS, ids="-".join)
 def test_what_is_written_reads_as_the_same_atoms(shared, what):
     for path, _ in readable(shared):
+        if path.stat().st_size > 150_000 and 1 < len(what) < len(REMOVABLE):
+            continue  # of large files no pairs
         if path.name == "4YVS.cif.gz" and what != REMOVABLE:
             continue  # 26,000 atoms: once is enough
         loaded = read(path)
