@@ -8,11 +8,11 @@ from typing import ClassVar
 import gemmi
 import pytest
 
-from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, PercError
+from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, PercError, ReadError
 from builders.structures import Candidate, Fetched, clean, fetch, register
 from builders.structures.clean import REMOVABLE
 from builders.structures.resolve import Found
-from builders.structures.saving import stem_of
+from builders.structures.saving import stem_of, write_whole
 from tests.server import Fault
 
 
@@ -194,6 +194,20 @@ def test_nothing_half_written_is_left(databases, bring, tmp_path):
     assert not (tmp_path / "out").exists()
     assert bring("4hhb", save_dir=tmp_path / "out").path.read_bytes() == databases.files["/download/4HHB.cif"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["4hhb.cif"]
+
+
+def test_a_file_that_cannot_take_its_place_leaves_nothing(tmp_path):
+    (tmp_path / "4v1w.cif" / "x").mkdir(parents=True)
+    with pytest.raises(ReadError, match="4v1w"):
+        write_whole(tmp_path / "4v1w.cif", b"data_4V1W")
+    assert [path.name for path in tmp_path.iterdir()] == ["4v1w.cif"]
+
+
+def test_a_file_of_the_cache_is_written_once(bring):
+    path = bring("4v1w").path
+    written = path.stat().st_ino, path.stat().st_mtime_ns
+    assert bring("4v1w").path == path
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == written
 
 
 def test_a_connection_that_breaks_is_gone_on_with(databases, bring):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import time
 
 import pytest
 
@@ -14,8 +15,10 @@ from builders.errors import (
     PercError,
     TruncatedError,
     UnknownOptionError,
+    UnreachableError,
     UnsafeAddressError,
 )
+from builders.io import remote
 from builders.structures import available, fetch
 from builders.structures.resolve import Wish, find, parse_all
 from builders.structures.services import Services
@@ -74,6 +77,40 @@ def test_the_rcsb_ranks_where_pdbe_fails(databases, find_one, fault):
     assert find_one("P45523").candidate.entry_id == "1q6h"
 
 
+@pytest.mark.parametrize("broken", ["", "pdbe"])
+def test_of_an_entry_the_chain_with_the_best_coverage_counts(databases, find_one, broken):
+    file = databases.files["/download/1Q6H.cif"].decode()
+    chains = {"A": ("P45523", 15, 257, 0.95), "B": ("P45523", 82, 100, 0.1)}
+    databases.add_entry("1aaa", file, file, resolution=3.0, chains=chains)
+    databases.broken[broken] = Fault(status=404, body=b"{}")
+    found = find_one("P45523")
+    assert (found.candidate.entry_id, found.candidate.coverage) == ("1aaa", pytest.approx(0.95))
+
+
+def test_what_an_entry_covers_of_other_proteins_does_not_count(databases, find_one):
+    file = databases.files["/download/4HHB.cif"].decode()
+    databases.add_entry("1aaa", file, file, chains={"A": ("P69905", 1, 70, 0.5), "B": ("P68871", 1, 147, 0.99)})
+    databases.add_entry("2aaa", file, file, chains={"A": ("P69905", 1, 85, 0.6)})
+    databases.broken["pdbe"] = Fault(status=404, body=b"{}")
+    hits = {"total_count": 2, "result_set": [{"identifier": "1AAA"}, {"identifier": "2AAA"}]}
+    databases.broken["rcsb_search"] = Fault(status=200, body=json.dumps(hits).encode())
+    assert find_one("P69905").candidate.entry_id == "2aaa"
+
+
+def test_pdbe_ranks_by_its_older_answer_where_it_lacks_the_newer(databases, find_one):
+    databases.fail("/pdbe/api/v2/uniprot/best_structures/P45523", Fault(status=404, body=b"{}"))
+    assert find_one("P45523").candidate.entry_id == "1q6h"
+    assert databases.asked("rcsb_data") == []
+
+
+def test_where_only_pdbe_can_rank_its_failure_is_an_error_unless_there_is_one_entry(databases, find_one):
+    databases.broken["pdbe"] = Fault(status=500)
+    endpoints = {name: base for name, base in databases.endpoints.items() if name != "rcsb_data"}
+    with pytest.raises(HttpError, match="HTTP 500"):
+        find_one("P45523", endpoints=endpoints)
+    assert find_one("P0DTC2", endpoints=endpoints).candidate.entry_id == "6vxx"
+
+
 def test_nobody_is_asked_for_an_order_of_no_entries(databases, find_one):
     databases.broken["pdbe"] = databases.broken["rcsb_data"] = Fault(status=403)
     assert chosen(find_one("F4HVG8")) == ("alphafold", "AF-F4HVG8-F1", "cif")
@@ -123,6 +160,18 @@ def test_the_canonical_model_is_taken_by_accession_and_isoforms_by_theirs(find_o
     assert find_one("af-p05067-4-f1").candidate.entry_id == "AF-P05067-4-F1"
 
 
+def test_of_a_model_in_parts_the_part_that_is_named_is_taken_or_else_the_first(databases, find_one):
+    first, name = databases.models["F4HVG8"][0], "AF-F4HVG8-F2"
+    with pytest.raises(NotFoundError, match="alphafold: nothing for AF-P45523-F2"):
+        find_one("AF-P45523-F2")
+    databases.models["F4HVG8"].insert(0, first | {"entryId": name, "modelEntityId": name})
+    for format in ("cif", "pdb"):
+        first[f"{format}Url"] += ".not"
+    assert find_one(name).candidate.entry_id == name
+    with pytest.raises(NotFoundError, match=r"\.not: not there"):  # another part is not what stands for the protein
+        find_one("F4HVG8")
+
+
 @pytest.mark.parametrize("names", ["old", "new"])
 def test_old_and_new_names_of_fields(databases, find_one, names):
     databases.alphafold_names = names
@@ -160,6 +209,18 @@ def test_what_is_no_url_is_not_followed_nor_taken_for_a_path(databases, find_one
         find_one("F4HVG8", "alphafold", fallback=False)
     with pytest.raises(UnsafeAddressError):
         Services().moved(url)
+
+
+def test_a_path_in_place_of_a_url_is_not_followed(databases, find_one, tmp_path):
+    (tmp_path / "x.cif").write_bytes(databases.files["/download/1Q6H.cif"])
+    databases.models["F4HVG8"][0]["cifUrl"] = str(tmp_path / "x.cif")
+    assert chosen(find_one("F4HVG8")) == ("alphafold", "AF-F4HVG8-F1", "pdb")
+
+
+def test_formats_of_which_no_url_is_told_are_named(databases, find_one):
+    del databases.models["F4HVG8"][0]["cifUrl"], databases.models["F4HVG8"][0]["pdbUrl"]
+    with pytest.raises(NotFoundError, match="no cif of AF-F4HVG8-F1; alphafold: no pdb of AF-F4HVG8-F1"):
+        find_one("F4HVG8")
 
 
 @pytest.mark.parametrize("end", ["\ud800", "x\r\ny: z", "\x1b[31m"])
@@ -206,6 +267,22 @@ def test_what_became_of_an_accession_is_said(databases, find_one, reason, to, me
     assert "pdb: nothing" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "message"), [(404, "there is no Q9Y6K9"), (400, "there is no Q9Y6K9"), (500, "nothing for Q9Y6K9$")]
+)
+def test_what_uniprot_says_of_an_accession_that_is_nowhere(databases, find_one, status, message):
+    databases.broken["uniprot"] = Fault(status=status, body=b"{}")
+    with pytest.raises(NotFoundError, match=message):
+        find_one("Q9Y6K9")
+
+
+def test_services_that_are_not_replaced_are_not_wanted_where_others_are():
+    assert Services().is_wanted("pdbe")
+    services = Services({"uniprot": "http://127.0.0.1:1"})
+    assert services.is_wanted("uniprot")
+    assert not services.is_wanted("pdbe")
+
+
 def test_a_merge_that_only_a_redirect_tells(databases, find_one):
     headers = {"Location": "/uniprotkb/A6QL63?from=A4FU41"}
     databases.broken["uniprot"] = Fault(status=303, headers=headers, body=b"")
@@ -238,6 +315,12 @@ def test_a_truncated_file_is_not_kept(databases, find_one):
     with pytest.raises(TruncatedError, match="4v1w"):
         find_one("4v1w")
     assert chosen(find_one("4v1w")) == ("pdb", "4v1w", "cif")
+
+
+def test_a_file_without_end_is_not_read(databases, find_one, monkeypatch):
+    monkeypatch.setattr("builders.structures.services.MOST_BYTES", 1000)
+    with pytest.raises(FormatError, match="more than 1000 bytes"):
+        find_one("4v1w")
 
 
 def test_a_wrong_format_is_not_kept(databases, find_one):
@@ -358,6 +441,35 @@ def test_not_there_is_believed_for_a_day(databases, find_one, monkeypatch):
     assert find_one("9xyz").candidate.entry_id == "9xyz"
 
 
+@pytest.mark.parametrize(("hours", "is_believed"), [(23, True), (25, False)])
+def test_a_day_has_24_hours(databases, find_one, tmp_path, hours, is_believed):
+    with pytest.raises(NotFoundError):
+        find_one("9xyz")
+    then = time.time() - hours * 3600
+    for note in (tmp_path / "cache").rglob("*"):
+        os.utime(note, (then, then))
+    asked = len(databases.requests)
+    with pytest.raises(NotFoundError):
+        find_one("9xyz")
+    assert (len(databases.requests) == asked) is is_believed
+
+
+def test_not_there_is_believed_where_nobody_can_be_reached_and_nothing_else_is(find_one, monkeypatch):
+    with pytest.raises(NotFoundError):
+        find_one("9xyz")
+    monkeypatch.setattr("builders.structures.services._BELIEVED", 0.0)
+
+    def stream(url, **_options):
+        msg = f"{url}: no connection"
+        raise UnreachableError(msg)
+
+    monkeypatch.setattr(remote.client(), "stream", stream)
+    with pytest.raises(NotFoundError):
+        find_one("9xyz")
+    with pytest.raises(UnreachableError):
+        find_one("4v1w")
+
+
 @pytest.mark.parametrize("form", ["404", "400", "[]"])
 def test_each_way_to_say_no_is_believed_for_a_day(databases, find_one, monkeypatch, form):
     databases.alphafold_absent = form
@@ -379,6 +491,29 @@ def test_what_asking_anew_found_stays_found(databases, tmp_path):
     databases.add_entry("9xyz", file, file)
     assert fetch("9xyz", anew=True, **options).entry_id == "9xyz"
     assert fetch("9xyz", **options).entry_id == "9xyz"
+
+
+def test_what_asking_anew_did_not_find_is_not_there(databases, tmp_path):
+    options = {"endpoints": databases.endpoints, "cache_dir": str(tmp_path)}
+    fetch("4hhb", **options)
+    for path in [path for path in databases.files if "4HHB" in path]:
+        del databases.files[path]
+    assert available("4hhb", **options) == {"4hhb": ["pdb"]}
+    assert available("4hhb", anew=True, **options) == {"4hhb": []}
+    for anew in (True, False):
+        with pytest.raises(NotFoundError):
+            fetch("4hhb", anew=anew, **options)
+
+
+def test_asking_anew_what_is_not_there_asks_once(databases, tmp_path):
+    services = Services(databases.endpoints, str(tmp_path), anew=True)
+    ((id,), _) = parse_all(["9xyz"])
+    asked = []
+    for _ in range(2):
+        with pytest.raises(NotFoundError):
+            find(id, Wish(services=services))
+        asked.append(len(databases.requests))
+    assert asked[0] == asked[1]
 
 
 def test_not_there_is_not_believed_from_the_future(databases, find_one, tmp_path):
@@ -434,6 +569,14 @@ def test_what_is_available_is_asked_once(databases, endpoints, tmp_path):
     assert len(databases.requests) == asked
 
 
+def test_a_file_that_was_seen_to_be_there_is_still_to_be_fetched(databases, endpoints, tmp_path):
+    for suffix in ("cif", "cif.gz"):
+        del databases.files[f"/download/4HHB.{suffix}"]
+    options = {"endpoints": endpoints, "cache_dir": str(tmp_path)}
+    assert available("4hhb", **options) == {"4hhb": ["pdb"]}
+    assert fetch("4hhb", **options).path.read_bytes() == databases.files["/download/4HHB.pdb"]
+
+
 def test_servers_need_not_answer_head(databases, endpoints, tmp_path, monkeypatch):
     answer = databases.answer
     monkeypatch.setattr(
@@ -462,6 +605,14 @@ def test_folders_stand_for_services(tmp_path, databases):
         ("AF-F4HVG8-F1", "cif"),
     ]
     assert databases.requests == []
+
+
+def test_of_the_models_in_a_folder_the_newest_is_taken(find_one, tmp_path, databases):
+    whole = gzip.decompress(databases.files["/files/AF-F4HVG8-F1-model_v6.cif"])
+    for end in ("v6.cif", "v10.cif", "v9.cif", "v11.cif.part"):
+        (tmp_path / f"AF-F4HVG8-F1-model_{end}").write_bytes(whole)
+    found = find_one("AF-F4HVG8-F1", endpoints={"alphafold": str(tmp_path)})
+    assert found.place == str(tmp_path / "AF-F4HVG8-F1-model_v10.cif")
 
 
 def test_a_folder_holds_answers_of_the_search_by_accession(databases, tmp_path):
