@@ -3,7 +3,8 @@
 import json
 import pickle
 import time
-from itertools import pairwise
+from itertools import islice, pairwise
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -14,6 +15,7 @@ from datasets.distributed import split_dataset_by_node
 
 import builders
 from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, UnknownOptionError
+from builders.streaming import TableStream
 from builders.structures.arrays import atoms_of
 from builders.structures.parse import load
 from tests.server import Fault
@@ -149,6 +151,28 @@ def test_models(open_dataset):
         assert [(row["id"], row["model"]) for row in rows] == [("2beg", 1), ("2beg", 2), ("4hhb", 1)]
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_alternatives(open_dataset, databases, streaming):
+    databases.add_entry("1abc", as_cif(protein("MKRLLAAAWTYVEDKSTPQF", name="1ABC", altlocs=3)))
+    (one,) = open_dataset(["1abc"], streaming=streaming)
+    (each,) = open_dataset(["1abc"], altlocs="all", streaming=streaming)
+    assert (set(one["altloc"]), set(each["altloc"])) == ({"", "B"}, {"", "A", "B"})
+    assert len(each["altloc"]) == len(one["altloc"]) + 3
+
+
+def test_only_one_database_is_asked_without_fallback(databases, open_dataset):
+    for streaming in (False, True):
+        with pytest.raises(NotFoundError, match="pdb: nothing for F4HVG8"):
+            list(open_dataset(["F4HVG8"], fallback=False, streaming=streaming))
+    assert databases.asked("alphafold") == []
+
+
+def test_the_accession_that_was_asked_for_is_told_where_the_file_tells_none(databases, open_dataset):
+    file = as_cif(protein("MKRLLAAAWTYVEDKSTPQF", name="1ABC", uniprot=None))
+    databases.add_entry("1abc", file, chains={"A": ("Q9Y6K9", 1, 20, 1.0)})
+    assert open_dataset(["Q9Y6K9"])[0]["uniprot"] == ["Q9Y6K9"]
+
+
 def test_an_id_that_is_named_twice_is_one_row(open_dataset, databases):
     assert len(open_dataset(["4hhb", "4HHB"])) == 1
     assert len(databases.asked("rcsb_files")) == 1
@@ -194,11 +218,29 @@ def test_a_stream_goes_on_where_it_stopped(open_dataset, models, format):
         assert names(begun) + names(rest) == whole
 
 
+def test_a_stream_can_be_stopped_again_and_again(open_dataset, databases):
+    databases.add_entry("1abc", as_cif(protein("MKRLLAAAWTYVEDKSTPQF", name="1ABC", models=7)))
+    state, names = None, []
+    for _ in range(3):
+        stream = open_dataset(["1abc", "2beg"], streaming=True, models="all")
+        if state is not None:
+            stream.load_state_dict(state)
+        names += [(row["id"], row["model"]) for row in islice(stream, 3)]
+        state = stream.state_dict()
+    assert names == [*(("1abc", number) for number in range(1, 8)), ("2beg", 1), ("2beg", 2)]
+
+
+def test_shards_are_ids_and_are_divided_no_further(open_dataset):
+    assert open_dataset(streaming=True).num_shards == len(IDS)
+    assert TableStream(print, IDS).reshard_data_sources().num_shards == len(IDS)
+
+
 def test_shuffling_maps_and_batches(open_dataset):
     stream = open_dataset(streaming=True)
     shuffled = [row["entry_id"] for row in stream.shuffle(seed=3, buffer_size=2)]
     assert sorted(shuffled) == sorted(ENTRIES)
     assert shuffled != ENTRIES
+    assert [row["entry_id"] for row in stream.shuffle(seed=3, buffer_size=1)] != ENTRIES  # the shards are, too
     sizes = stream.map(lambda rows: {"atoms": [len(x) for x in rows["element"]]}, batched=True, batch_size=2)
     assert [row["atoms"] for row in sizes] == [len(row["element"]) for row in stream]
     assert [row["id"] for row in stream.skip(1).take(2)] == ["P45523", "2beg"]
@@ -299,6 +341,14 @@ def test_what_was_left_out_is_listed_also_of_a_dataset_in_the_cache(open_dataset
     assert first.count("\n") == 3
 
 
+def test_a_dataset_that_lacks_what_is_not_there_is_not_built_again(open_dataset):
+    (first,), (second,) = (open_dataset(["4hhb", "9xyz"], on_error="skip").cache_files for _ in range(2))
+    assert first == second
+    made = Path(first["filename"]).stat()
+    open_dataset(["4hhb", "9xyz"], on_error="skip")
+    assert Path(first["filename"]).stat().st_ino == made.st_ino
+
+
 def test_a_stream_counts_what_it_left_out(open_dataset, caplog):
     assert len(list(open_dataset(["4hhb", "9xyz", "9xya"], on_error="skip", streaming=True))) == 1
     assert "structures: left out 2 of 3 ids" in caplog.text
@@ -328,6 +378,14 @@ def test_nothing_at_all_is_an_error(open_dataset):
         open_dataset(["9xyz", "9xya"], on_error="skip")
 
 
+def test_nothing_at_all_is_asked_for_again(databases, open_dataset, monkeypatch):
+    with pytest.raises(NotFoundError):
+        open_dataset(["9xyz"], on_error="skip")
+    monkeypatch.setattr("builders.structures.services._BELIEVED", 0.0)
+    databases.add_entry("9xyz", databases.files["/download/1Q6H.cif"].decode())
+    assert len(open_dataset(["9xyz"], on_error="skip")) == 1
+
+
 def test_what_fails_is_an_error(databases, open_dataset):
     with pytest.raises(NotFoundError, match="9xyz: no structure of it"):
         open_dataset(["4hhb", "9xyz"])
@@ -353,6 +411,7 @@ def test_what_fails_is_an_error(databases, open_dataset):
         ({"remove": ["hydrogen"]}, OptionError, "'hydrogens'"),
         ({"endpoints": {"rcsb": "http://x"}}, UnknownOptionError, "rcsb_files"),
         ({"data_dir": "x"}, OptionError, r"structures takes ids=\[...\]"),
+        ({"data_files": __file__}, OptionError, "takes ids"),
         ({"pdb_ids": ["4v1w"]}, UnknownOptionError, "did you mean 'ids'"),
         ({"quarantine": "x"}, OptionError, "on_error='skip'"),
     ],
