@@ -60,6 +60,7 @@ def test_one_alternative_of_each_atom_is_left(shared, name, kept):
         (["CA A SER A 1 1 .4 C", "CA A SER A 1A 2 .4 C", "CA A SER B 1 3 .4 C"], [1, 2, 3]),
         # Atoms twice without a label are no alternatives.
         (["CA _ SER A 1 1 .4 C", "CA _ SER A 1 2 .6 C"], [1, 2]),
+        (["CA _ SER A 1 1 .4 C", "CA _ SER A 1 2 .6 C", "CB A SER A 1 3 .4 C", "CB B SER A 1 4 .6 C"], [1, 2, 4]),
     ],
 )
 def test_alternatives_are_ranked(atoms, left):

@@ -4,6 +4,7 @@ import pytest
 
 from builders.structures.arrays import Chain, atoms_of, chains_of, table_columns
 from builders.structures.parse import load
+from builders.structures.references import Segment
 from tests.structures.samples import CIF, pdb, read, words
 
 
@@ -143,6 +144,17 @@ def test_a_chain_of_sugars_is_no_polymer():
     loaded = load((SUGARS + "TER\nEND\n").encode(), "sugars.pdb")
     assert atoms_of(loaded, 0).hetero.all()
     assert [(chain.name, chain.sequence) for chain in chains_of(loaded, 0)] == [("B", "")]
+
+
+def test_of_residues_of_several_names_at_one_position_the_first_is_in_the_sequence():
+    loaded = load(pdb("CA A SER A 1 1 .4 C", "CA B PRO A 1 2 .6 C", "CA _ GLY A 2 3 1 C"), "a.pdb")
+    assert [chain.sequence for chain in chains_of(loaded, 0)] == ["SG"]
+
+
+def test_where_segments_overlap_the_first_counts():
+    loaded = load(CIF.encode(), "a.cif")
+    loaded.segments = [Segment("P", "P05067", 2, 2, 17, "file"), Segment("P", "P69905", 1, 2, 101, "file")]
+    assert atoms_of(loaded, 0).uniprot_position.tolist() == [101, 17, 0, 0]
 
 
 def test_without_sequence_records_positions_count_what_is_there(shared):

@@ -17,6 +17,7 @@ from builders.structures.peptides import Peptide
 from builders.structures.references import Segment
 from builders.structures.writing import write
 from tests.structures.models import Chain, as_cif, as_pdb, protein
+from tests.structures.samples import pdb
 
 COMBINATIONS = [what for n in range(5) for what in itertools.combinations(REMOVABLE, n)]
 TEXTS = pytest.mark.parametrize("text", [as_pdb, as_cif])
@@ -409,6 +410,34 @@ def test_nothing_speaks_of_what_is_gone(shared, name):
     assert lengths["A/TYR 42/"] == [("36", 7), ("41", 2)]
     assert lengths["A/SER 35/"] == [("20", 16)]
     assert {helix.start.chain_name for helix in loaded.structure.helices} == set("ABCD")
+
+
+def test_a_single_residue_is_no_helix(shared):
+    loaded = read(shared / "wire" / "rcsb" / "4hhb.pdb")
+    remove(loaded, ["signal_peptides"], {"P69905": [Peptide(1, 42)]})  # of helix C, 36-42, 42 is left
+    ends = {str(helix.end) for helix in loaded.structure.helices}
+    assert "A/GLY 51/" in ends
+    assert "A/TYR 42/" not in ends
+
+
+def test_cis_peptides_and_modified_residues_that_are_gone_are_not_spoken_of(shared):
+    for accession, left in (("Q9UL95", 2), ("Q6GMX0", 0)):  # both are of the light chain
+        loaded = read(shared / "data" / "struct" / "2d7t.cif")
+        remove(loaded, ["signal_peptides"], {accession: [Peptide(1, 1000)]})
+        assert len(loaded.structure.cispeps) == left
+    loaded = read(shared / "data" / "struct" / "1A8O.pdb")
+    places = [modified.res_id.seqid.num for modified in loaded.structure.mod_residues]
+    remove(loaded, ["signal_peptides"], {"P12497": [Peptide(1, 320)]})
+    there = {r.seqid.num for r in residues(loaded.structure, "A")}
+    left = [modified.res_id.seqid.num for modified in loaded.structure.mod_residues]
+    assert left == [place for place in places if place in there]
+    assert 0 < len(left) < len(places)
+
+
+def test_a_residue_of_hydrogens_alone_goes_with_them():
+    loaded = load(pdb("CA _ GLY A 1 1 1 C", "H _ ALA A 2 2 1 H"), "a.pdb")
+    remove(loaded, ["hydrogens"])
+    assert [residue.name for chain in loaded.structure[0] for residue in chain] == ["GLY"]
 
 
 def bonds(structure):

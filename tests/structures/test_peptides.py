@@ -78,6 +78,14 @@ def test_inactive_entries_that_leave_out_why_or_where_to(reason, said):
     assert told_inactive(entry(), "P05067") is None
 
 
+@pytest.mark.parametrize("unsure", ["UNSURE", "OUTSIDE"])
+def test_what_is_not_sure_is_said_of_both_ends(unsure):
+    """But for a start outside of what was sequenced: all of that is signal peptide."""
+    for feature, says in ((signal(2, 22, unsure), unsure == "UNSURE"), (signal(2, 22, "EXACT", unsure), True)):
+        peptides, notes = peptides_of(entry(feature), "P05067")
+        assert (peptides, len(notes)) == ([Peptide(2, 22)], says)
+
+
 def test_all_of_them_count_in_order_and_once():
     features = [signal(40, 50), {"type": "Chain"}, signal(1, 25), signal(1, 25)]
     assert peptides_of(entry(*features), "P05067") == ([Peptide(1, 25), Peptide(40, 50)], [])

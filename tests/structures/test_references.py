@@ -10,7 +10,8 @@ from builders.errors import FormatError
 from builders.structures.alignment import stretches
 from builders.structures.parse import load
 from builders.structures.references import Segment, segments_by_alignment, segments_of_sifts
-from tests.structures.models import as_cif, as_pdb, protein
+from tests.structures.models import Chain, as_cif, as_pdb, protein
+from tests.structures.samples import CIF
 
 LYSOZYME = (
     "MRSLLILVLCFLPLAALGKVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNC"
@@ -97,9 +98,9 @@ _pdbx_sifts_unp_segments.unp_end
 _pdbx_sifts_unp_segments.seq_id_start
 _pdbx_sifts_unp_segments.seq_id_end
 _pdbx_sifts_unp_segments.best_mapping
+1 A Q00001 1 20 1 20 N
 1 A P05067 672 676 1 5 Y
 1 A P05067 677 690 6 20 Y
-1 A Q00001 1 20 1 20 N
 1 B P05067 1 5 1 5 Y
 1 A NOTANID 1 5 1 5 Y
 1 A P05067 700 704 18 22 Y
@@ -129,6 +130,23 @@ def mapping(chain="A", label=(1, 20), uniprot=(672, 691), **facts):
 
 def answer(*mappings, accession="P05067"):
     return {"2beg": {"UniProt": {accession: {"mappings": list(mappings)}}}}
+
+
+def test_of_two_polymers_of_an_author_chain_sifts_means_the_one_that_it_labels():
+    structure = load(CIF.encode(), "x.cif").structure
+    found = segments_of_sifts(answer(mapping(label=(1, 2), uniprot=(5, 6), struct_asym_id="Q")), structure)
+    assert spans(found) == [("Q", "P05067", 1, 2, 5)]
+
+
+def test_a_reference_is_of_the_chains_that_it_names():
+    sequence = "DAEFRHDSGYEVHHQKLVFF"
+    second = Chain(sequence, "B", ("P05067", 672))
+    text = as_cif(protein(sequence, uniprot=("P05067", 672), second_chain=second))
+    references = gemmi.cif.read_string(text)
+    for row in references.sole_block().find("_struct_ref_seq.", ["pdbx_strand_id"]):
+        row[0] = "A"
+    segments = load(references.as_string().encode(), "x.cif").segments
+    assert spans(segments) == [("A", "P05067", 1, 20, 672)]
 
 
 @pytest.mark.parametrize("text", [as_pdb, as_cif])
