@@ -127,7 +127,7 @@ def _annotated(
     ):
         facts, peptides[name] = _uniprot(name, loaded.name, services)
         renamed = str(facts.get("primaryAccession", name))
-        if renamed != name.partition("-")[0]:  # merged into another entry, which may be numbered otherwise
+        if renamed != name:  # merged into another entry, which may be numbered otherwise
             chains = [segment.subchain for segment in loaded.segments if segment.accession == name]
             loaded.segments += segments_by_alignment(loaded.structure, renamed, _sequence(facts), chains)
             peptides[renamed], peptides[name] = peptides[name], []
