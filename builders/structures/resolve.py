@@ -1,7 +1,8 @@
 """From an id to a file: which database, which of its entries, which format; each attempt is told when all fail."""
 
+import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -98,6 +99,23 @@ def find(id: Id, wish: Wish) -> tuple[Found, Path]:
         FormatError: what a server sends is no structure.
         PercError: a server fails.
     """
+    with naming(id.text):
+        return _find(id, wish)
+
+
+@contextlib.contextmanager
+def naming(id: str) -> Iterator[None]:
+    """Errors with the id in front, of which servers and disks know nothing."""
+    try:
+        yield
+    except PercError as err:
+        if str(err).lower().startswith(id.lower()):
+            raise
+        msg = f"{id}: {err}"
+        raise type(err)(msg) from err
+
+
+def _find(id: Id, wish: Wish) -> tuple[Found, Path]:
     attempts: list[str] = []
     known = sources()
     order = [wish.db, *(name for name in known if name != wish.db)] if wish.fallback else [wish.db]
@@ -120,14 +138,12 @@ def find(id: Id, wish: Wish) -> tuple[Found, Path]:
 
 def exists(id: Id, source: Source, services: Services) -> bool:
     """Whether a database has a structure for an id, as it says or as its files tell."""
-    candidates = source.candidates(id.text, services)
-    if id.accession is not None or not candidates:
-        return bool(candidates)
-    for format in source.formats:
-        for place in source.places(candidates[0], format, services):
-            if services.is_there(place):
-                return True
-    return False
+    with naming(id.text):
+        candidates = source.candidates(id.text, services)
+        if id.accession is not None or not candidates:
+            return bool(candidates)
+        places = (place for format in source.formats for place in source.places(candidates[0], format, services))
+        return any(map(services.is_there, places))
 
 
 def _brought(

@@ -14,7 +14,7 @@ from builders.structures.ids import accession_of
 from builders.structures.parse import Loaded, load, select
 from builders.structures.peptides import Peptide, peptides_of, successors, told_inactive
 from builders.structures.references import segments_by_alignment, segments_of_sifts
-from builders.structures.resolve import Found, uniprot_entry
+from builders.structures.resolve import Found, naming, uniprot_entry
 from builders.structures.services import Services, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,8 @@ def treat(found: Found, path: Path, treatment: Treatment, services: Services) ->
     treated = Treated(loaded, data, accession)
     if "signal_peptides" in treatment.remove:
         entry = found.candidate.entry_id if found.candidate.source == "pdb" else None
-        treated.peptides = _annotated(loaded, accession, entry, services)
+        with naming(found.id):
+            treated.peptides = _annotated(loaded, accession, entry, services)
     before = _extent(loaded)
     select(loaded, treatment.models, treatment.altlocs, treatment.assembly)
     if treatment.remove:

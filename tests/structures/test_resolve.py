@@ -247,7 +247,7 @@ def test_a_url_leads_out_of_no_folder_that_stands_for_a_service(databases, find_
 
 def test_a_server_that_fails_is_no_reason_to_look_elsewhere(databases, find_one):
     databases.broken["rcsb_search"] = Fault(status=503)
-    with pytest.raises(HttpError, match="HTTP 503"):
+    with pytest.raises(HttpError, match=r"^A0A023FDY8: http://.*/query: .*HTTP 503"):
         find_one("A0A023FDY8")
     assert databases.asked("alphafold") == []
 
