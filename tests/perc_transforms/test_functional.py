@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import perc_transforms.functional as F
+from perc_transforms.functional import blur, resampling
 
 SIDES = st.integers(1, 33)
 DIMS = st.sampled_from([2, 3])
@@ -82,7 +83,7 @@ def test_blur_is_scipys(shape, sigma):
 def test_long_and_short_axes_blur_alike(n, monkeypatch):
     x = noise(2, n, 3)
     one = F.gaussian_blur(x, 2.5, spatial_dims=2)
-    monkeypatch.setattr(F, "_MATRIX_LIMIT", 0 if n <= 256 else 1000)
+    monkeypatch.setattr(blur, "MATRIX_LIMIT", 0 if n <= 256 else 1000)
     torch.testing.assert_close(one, F.gaussian_blur(x, 2.5, spatial_dims=2))
 
 
@@ -132,11 +133,11 @@ def test_rescaling_a_band_limited_function_is_sampling_it_anew(rescaling, by_fft
     cutoffs = [max(0, math.ceil(n / (2 * max(s, 1.0))) - 1) for n, s in zip(sizes, steps, strict=True)]
     x, _ = sampled(sizes, (1.0,) * len(sizes), sizes, cutoffs)
     expected, inside = sampled(sizes, steps, shape, cutoffs)
-    F._MATRIX_LIMIT, limit = (0 if by_fft else 256), F._MATRIX_LIMIT
+    resampling.MATRIX_LIMIT, limit = (0 if by_fft else 256), resampling.MATRIX_LIMIT
     try:
         y = F.rescale(x, shape, spatial_dims=len(sizes), stretch=stretch)
     finally:
-        F._MATRIX_LIMIT = limit
+        resampling.MATRIX_LIMIT = limit
     torch.testing.assert_close(y, torch.where(inside, expected, x.mean()), atol=1e-9, rtol=0)
     single = F.rescale(x.float(), shape, spatial_dims=len(sizes), stretch=stretch)
     torch.testing.assert_close(single.double(), y, atol=1e-5 * float(x.abs().max() + 1), rtol=0)
@@ -146,12 +147,12 @@ def test_rescaling_a_band_limited_function_is_sampling_it_anew(rescaling, by_fft
 def test_enlarging_and_reducing_again_gives_the_image_back(shape, data, by_fft):
     larger = tuple(n + data.draw(st.integers(0, 20)) for n in shape)
     x = noise(*shape)
-    F._MATRIX_LIMIT, limit = (0 if by_fft else 256), F._MATRIX_LIMIT
+    resampling.MATRIX_LIMIT, limit = (0 if by_fft else 256), resampling.MATRIX_LIMIT
     try:
         there = F.rescale(x, larger, spatial_dims=len(shape), stretch=True)
         back = F.rescale(there, shape, spatial_dims=len(shape), stretch=True)
     finally:
-        F._MATRIX_LIMIT = limit
+        resampling.MATRIX_LIMIT = limit
     torch.testing.assert_close(back, x, atol=1e-8, rtol=0)
 
 
@@ -195,7 +196,7 @@ def test_nothing_aliases():
 @pytest.mark.parametrize("name", ["normalize", "minmax", "blur", "rescale", "rescale by FFT", "rescale with a margin"])
 def test_gradients_flow(name, monkeypatch):
     if name == "rescale by FFT":
-        monkeypatch.setattr(F, "_MATRIX_LIMIT", 0)
+        monkeypatch.setattr(resampling, "MATRIX_LIMIT", 0)
     function = {
         "normalize": lambda x: F.normalize(x, spatial_dims=2),
         "minmax": lambda x: F.minmax(x, spatial_dims=2),
@@ -211,8 +212,8 @@ def test_gradients_flow(name, monkeypatch):
 
 
 def test_what_was_first_used_without_gradients_has_them_later():
-    F._interpolation_matrix.cache_clear()
-    F._blur_matrix.cache_clear()
+    resampling._interpolation_matrix.cache_clear()
+    blur._blur_matrix.cache_clear()
     with torch.inference_mode():
         F.rescale(F.gaussian_blur(noise(16, 16), 1.0, spatial_dims=2), (8, 8), spatial_dims=2)
     x = noise(16, 16).requires_grad_()

@@ -1,0 +1,88 @@
+"""Where pixels and Fourier components lie, and the one way in which images are filtered."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from perc_transforms.functional.axes import spatial_axes
+
+
+def offsets(n: int, like: Tensor) -> Tensor:
+    """Pixels of an axis, counted from its centre `n // 2`: float64, on the device of `like`.
+
+    Example:
+        >>> offsets(4, torch.zeros(1))
+        tensor([-2., -1.,  0.,  1.], dtype=torch.float64)
+    """
+    return torch.arange(n, dtype=torch.float64, device=like.device) - n // 2
+
+
+def radii(sizes: Sequence[int], like: Tensor) -> Tensor:
+    """Distance of each pixel from the centre, in pixels: float64 of shape `sizes`.
+
+    Example:
+        >>> radii((1, 3), torch.zeros(1))
+        tensor([[1., 0., 1.]], dtype=torch.float64)
+    """
+    return _length([offsets(n, like) for n in sizes])
+
+
+def frequencies(sizes: Sequence[int], like: Tensor) -> list[Tensor]:
+    """Frequencies of each axis, in cycles a pixel, as `torch.fft.rfftn` orders them: the last axis has `n // 2 + 1`.
+
+    Example:
+        >>> frequencies((4, 4), torch.zeros(1))[1]
+        tensor([0.0000, 0.2500, 0.5000], dtype=torch.float64)
+    """
+    options = {"dtype": torch.float64, "device": like.device}
+    return [torch.fft.fftfreq(n, **options) for n in sizes[:-1]] + [torch.fft.rfftfreq(sizes[-1], **options)]
+
+
+def spatial_frequency(sizes: Sequence[int], like: Tensor) -> Tensor:
+    """Length of each component's frequency vector, in cycles a pixel (Nyquist is 0.5), as `rfftn` orders them.
+
+    Example:
+        >>> spatial_frequency((1, 4), torch.zeros(1))
+        tensor([[0.0000, 0.2500, 0.5000]], dtype=torch.float64)
+    """
+    return _length(frequencies(sizes, like))
+
+
+def filtered(x: Tensor, weights: Tensor, *, spatial_dims: int) -> Tensor:
+    """Multiply the spectra of images: one real FFT there and one back, for all of them.
+
+    Args:
+        x: `(..., ny, nx)` or `(..., nz, ny, nx)`.
+        weights: real or complex, broadcast against the spectrum `(..., ny, nx // 2 + 1)` that `rfftn` gives.
+        spatial_dims: 2 or 3.
+
+    Example:
+        >>> filtered(torch.ones(2, 4, 4), torch.tensor(0.5), spatial_dims=2).mean()
+        tensor(0.5000)
+    """
+    dim = spatial_axes(spatial_dims)
+    spectrum = torch.fft.rfftn(x, dim=dim)
+    spectrum = spectrum * weights.to(spectrum.dtype if weights.is_complex() else x.dtype)
+    y: Tensor = torch.fft.irfftn(spectrum, s=x.shape[-spatial_dims:], dim=dim)
+    return y
+
+
+def _length(components: Sequence[Tensor]) -> Tensor:
+    """Euclidean length of vectors whose components are given along an axis each."""
+    squares = [c.square().view(-1, *[1] * (len(components) - 1 - axis)) for axis, c in enumerate(components)]
+    return functools.reduce(torch.add, squares).sqrt()
+
+
+def edge(distance: Tensor, start: float, width: float) -> Tensor:
+    """A raised cosine that falls from 1 at `start` to 0 at `start + width`; a step where the width is 0.
+
+    Example:
+        >>> edge(torch.tensor([0.0, 1.0, 2.0, 3.0]), 1.0, 2.0)
+        tensor([1.0000, 1.0000, 0.5000, 0.0000])
+    """
+    if width == 0:
+        return (distance <= start).to(distance.dtype)
+    return 0.5 + 0.5 * torch.cos(math.pi * ((distance - start) / width).clamp(0, 1))
