@@ -58,8 +58,33 @@ class Transform:
         Raises:
             TransformError: the data holds no image that this transform can work on.
         """
-        _settle_in_child()
+        return self._run(Batch(data, type(self).__name__, self.spatial_dims))
+
+    def replay(self, data: Any, params: Any) -> Any:
+        """Transform again as it was done before: with what was drawn then, in place of drawing.
+
+        Args:
+            data: a row, a batch of rows, an image or a list of images, as for a call.
+            params: what `record=True` wrote into the column `transforms`: of a row, or for each row of a batch.
+
+        Raises:
+            TransformError: there are no parameters of a transform that draws some.
+
+        Example:
+            >>> import torch
+            >>> from perc_transforms import RandomShift
+            >>> shift = RandomShift(3.0, record=True)
+            >>> row = {"image": torch.rand(8, 8), "path": "a.mrcs", "index": 7}
+            >>> done = shift(row)
+            >>> bool((shift.replay(row, done["transforms"])["image"] == done["image"]).all())
+            True
+        """
         batch = Batch(data, type(self).__name__, self.spatial_dims)
+        batch.take_records(params)
+        return self._run(batch)
+
+    def _run(self, batch: Batch) -> Any:
+        _settle_in_child()
         self.transform(batch)
         return batch.result()
 
@@ -73,9 +98,16 @@ class Transform:
 
     def __repr__(self) -> str:
         given = [
-            f"{f.name}={value!r}" for f in dataclasses.fields(self) if (value := getattr(self, f.name)) != f.default
+            f"{f.name}={value!r}"
+            for f in dataclasses.fields(self)
+            if not _same(value := getattr(self, f.name), f.default)
         ]
         return f"{type(self).__name__}({', '.join(given)})"
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether an option has its default; one that is an array has not."""
+    return value is default or (not hasattr(value, "__array__") and bool(value == default))
 
 
 class Compose(Transform):
@@ -114,6 +146,12 @@ class Compose(Transform):
             else:
                 batch.map_images(transform)
         batch.spatial_dims, batch.owner = default, composer
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the epoch to those that draw; see `RandomTransform.set_epoch`."""
+        for transform in self.transforms:
+            if hasattr(transform, "set_epoch"):
+                transform.set_epoch(epoch)
 
     def __repr__(self) -> str:
         inner = ", ".join(getattr(t, "__name__", repr(t)) for t in self.transforms)

@@ -1,24 +1,35 @@
 """What a transform is given, brought to one form and back: a tensor, an array, a list, a row or a batch of rows."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from perc_transforms.errors import TransformError
+from perc_transforms.forms import (
+    IMAGE,
+    NULLABLE_NUMBERS,
+    Form,
+    as_image,
+    form_of,
+    like_column,
+    like_value,
+    plain,
+    plain_column,
+)
+from perc_transforms.keys import KEY, keys_of, name_of
 from perc_transforms.stacking import stack
 
-IMAGE = "image"
-ROW_COLUMNS = ("path", "index", "label", "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
-"""Columns that hold one value a row: where they hold a list, a dict of columns is a batch."""
-NULLABLE_NUMBERS = ("pixel_size",)
-"""Columns whose null becomes NaN, as in datasets' torch format, so that torch's default collate can stack it."""
+FRAME = "(frame)"
+"""A column that no row has, and that lasts as long as a batch: how the image is turned against its micrograph."""
 
-Form = Literal["tensor", "list", "row", "batch"]
+
+RECORDS = "transforms"
+"""The column in which transforms record what they drew."""
 
 
 @dataclass
@@ -56,7 +67,7 @@ class Batch:
     def __init__(self, data: Any, owner: str, spatial_dims: int | None = None) -> None:
         self.owner = owner
         self.source = data
-        self.form: Form = _form(data, owner)
+        self.form: Form = form_of(data, owner)
         images = data[IMAGE] if self.form in ("row", "batch") else data
         items: Sequence[Any] = images if self.form in ("list", "batch") else [images]
         if len(items) == 0:
@@ -69,6 +80,9 @@ class Batch:
             self._images = [as_image(item, owner) for item in items]
         self.spatial_dims = spatial_dims
         self._changed: dict[str, list[Any]] = {}
+        self._used: Counter[str] = Counter()
+        self._records: list[list[Any]] | None = None
+        self._keys: dict[int, list[bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._images)
@@ -79,8 +93,12 @@ class Batch:
             return self._changed[name]
         if self.form not in ("row", "batch") or name not in self.source:
             return [None] * len(self)
-        values = self.source[name] if self.form == "batch" else [self.source[name]]
-        return [_plain(value) for value in values]
+        return plain_column(self.source[name]) if self.form == "batch" else [plain(self.source[name])]
+
+    def turn(self, name: str) -> int:
+        """How many transforms of this name the batch has met before: of two that draw, each draws its own."""
+        self._used[name] += 1
+        return self._used[name] - 1
 
     def groups(self, columns: Sequence[str]) -> list[tuple[list[int], Rows]]:
         """The rows, those of equal image shape together, with the values of some columns."""
@@ -112,7 +130,7 @@ class Batch:
         images: list[Any] = [None] * len(self)
         for places, rows in results:
             for name, values in rows.columns.items():
-                if self.form in ("row", "batch") and name in self.source:
+                if name == FRAME or (self.form in ("row", "batch") and name in self.source):
                     column = self._changed.setdefault(name, list(self.column(name)))
                     for place, value in zip(places, values, strict=True):
                         column[place] = value
@@ -122,6 +140,73 @@ class Batch:
             for place, image in zip(places, rows.images.unbind(), strict=True):
                 images[place] = image
         self._images = images
+
+    def keys(self, parts: int = 1) -> list[bytes]:
+        """What tells each row from others: its `path` and `index`, else its `id`, else the pixels it came with.
+
+        Args:
+            parts: of a bare tensor, how many images it is: a key for each.
+        """
+        if parts not in self._keys:
+            if self.form == "tensor":
+                pixels = as_image(self.source, self.owner)
+                split = pixels.numel() % parts == 0
+                images = list(pixels.reshape(parts, 1, -1)) if split else [pixels] * parts
+                self._keys[parts] = keys_of([None] * parts, images, self.owner)
+            else:
+                names = [name_of(*names) for names in zip(*map(self.column, KEY), strict=True)]
+                images = self.source if self.form == "list" else self.source[IMAGE]
+                self._keys[parts] = keys_of(names, [images] if self.form == "row" else images, self.owner)
+        return self._keys[parts]
+
+    def take_records(self, params: Any) -> None:
+        """Have transforms use what was drawn before.
+
+        Args:
+            params: a record, or a list of them, of one row; for several rows, a list of these.
+        """
+        if self.form in ("tensor", "row"):
+            rows = [params]
+        else:
+            rows = list(params) if isinstance(params, list | tuple) else [params]
+        if len(rows) != len(self):
+            msg = f"{self.owner}: parameters of {len(rows)} rows for {len(self)}: expected those of each row"
+            raise TransformError(msg)
+        self._records = [[row] if isinstance(row, Mapping) else list(row) for row in rows]
+
+    def recorded(self, name: str, turn: int) -> list[dict[str, Any]] | None:
+        """For each row what the transform of this name drew at its turn; None: it is to draw now.
+
+        Raises:
+            TransformError: there are records, but not of this one.
+        """
+        if self._records is None:
+            return None
+        found = []
+        for records in self._records:
+            own = [record for record in map(plain, records) if record.get("transform", name) == name]
+            if turn >= len(own):
+                msg = f"{name}: nothing to replay among {records}: expected what record=True wrote into `transforms`"
+                raise TransformError(msg)
+            found.append(own[turn])
+        return found
+
+    def record(self, name: str, params: Sequence[Mapping[str, Any]]) -> None:
+        """Add what was drawn for each row to the column `transforms`.
+
+        Raises:
+            TransformError: the data has no columns.
+        """
+        if self.form not in ("row", "batch"):
+            msg = f"{name}: record=True for a {self.form} of images: expected a row, or a batch of rows, to record in"
+            raise TransformError(msg)
+        before = [list(value or []) for value in self.column(RECORDS)]
+        drawn = [{"transform": name, **dict(values)} for values in params]
+        self.set_column(RECORDS, [[*old, new] for old, new in zip(before, drawn, strict=True)])
+
+    def set_column(self, name: str, values: list[Any]) -> None:
+        """Give the rows a column, which they may not have had."""
+        self._changed[name] = values
 
     def map_images(self, function: Callable[[Tensor], Any]) -> None:
         """Replace each image by what `function` makes of it; should it work in place, then on a copy."""
@@ -144,100 +229,12 @@ class Batch:
             return images
         out = self.source.copy() if hasattr(self.source, "copy") else dict(self.source)
         out[IMAGE] = images
-        for name in {*self._changed, *NULLABLE_NUMBERS} & set(out):
+        kept = {name for name in NULLABLE_NUMBERS if name in self.source}
+        for name in sorted({*self._changed, *kept} - {FRAME}):
             values = [math.nan if v is None and name in NULLABLE_NUMBERS else v for v in self.column(name)]
-            out[name] = _like(self.source[name], values) if self.form == "batch" else _like_one(out[name], values[0])
+            old = self.source.get(name)
+            if self.form == "batch":
+                out[name] = values if old is None else like_column(old, values)
+            else:
+                out[name] = like_value(old, values[0])
         return out
-
-
-def as_image(value: Any, owner: str) -> Tensor:
-    """An image as a floating-point tensor: arrays, integers and half precision become float32, float64 tensors stay.
-
-    Raises:
-        TransformError: complex or no numbers, no axes, or a side of length 0.
-    """
-    if not isinstance(value, Tensor):
-        value = _tensor(value, owner)
-    if value.is_complex():
-        msg = f"{owner}: a complex image ({value.dtype}): take its real part or its abs() first"
-        raise TransformError(msg)
-    if value.ndim < 2 or 0 in value.shape:
-        msg = f"{owner}: an image of shape {tuple(value.shape)}: expected 2 axes or more, none empty"
-        raise TransformError(msg)
-    image: Tensor = value
-    return image if image.dtype in (torch.float32, torch.float64) else image.to(torch.float32)
-
-
-def _tensor(value: Any, owner: str) -> Tensor:
-    try:
-        array = np.asarray(value)
-    except ValueError as err:
-        msg = f"{owner}: an image with rows of different lengths: expected a rectangular array"
-        raise TransformError(msg) from err
-    if array.dtype.kind == "c":
-        msg = f"{owner}: a complex image ({array.dtype}): take its real part or its abs() first"
-        raise TransformError(msg)
-    if array.dtype.kind not in "biuf":
-        msg = f"{owner}: an image of {type(value).__name__} ({array.dtype}): expected numbers"
-        raise TransformError(msg)
-    usable = array.dtype == np.float32 and array.flags.writeable and all(step >= 0 for step in array.strides)
-    return torch.from_numpy(array if usable else array.astype(np.float32))
-
-
-def _form(data: Any, owner: str) -> Form:
-    if isinstance(data, Tensor) or (isinstance(data, np.ndarray) and data.dtype != object):
-        return "tensor"
-    if isinstance(data, list | tuple | np.ndarray):
-        return "list"
-    if isinstance(data, Mapping):
-        if IMAGE not in data:
-            msg = f"{owner}: a row without a column {IMAGE!r}: it has {', '.join(map(repr, data))}"
-            raise TransformError(msg)
-        return "batch" if _is_batch(data) else "row"
-    msg = f"{owner}: cannot transform {type(data).__name__}: expected a tensor, an array, a list, a row or a batch"
-    raise TransformError(msg)
-
-
-def _is_batch(data: Mapping[str, Any]) -> bool:
-    """Whether a dict holds several rows: a list of images says so; beside a stack of them, the other columns do."""
-    image = data[IMAGE]
-    if not isinstance(image, Tensor | np.ndarray) or image.dtype == object:
-        return isinstance(image, list | tuple | np.ndarray)
-    lengths = {name: _length(value) for name, value in data.items() if name != IMAGE}
-    if any(lengths.get(name) is not None for name in ROW_COLUMNS):
-        return True
-    return image.ndim > 2 and bool(lengths) and set(lengths.values()) == {len(image)}
-
-
-def _length(column: Any) -> int | None:
-    """How many values a column holds; None for a single value."""
-    if isinstance(column, list | tuple):
-        return len(column)
-    return len(column) if isinstance(column, Tensor | np.ndarray) and column.ndim > 0 else None
-
-
-def _plain(value: Any) -> Any:
-    """A column's value as a Python object; NaN, which stands for null, as None."""
-    if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
-        value = value.item()
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _like(column: Any, values: list[Any]) -> Any:
-    """Values in the kind of container that the column came in; integers become floats, which the values are."""
-    if isinstance(column, Tensor):
-        dtype = column.dtype if column.is_floating_point() else torch.float32
-        return torch.tensor(values, dtype=dtype, device=column.device)
-    if isinstance(column, np.ndarray):
-        return np.array(values, column.dtype if column.dtype.kind == "f" else np.float64)
-    return values
-
-
-def _like_one(value: Any, new: Any) -> Any:
-    if isinstance(value, Tensor | np.ndarray):
-        return _like(value, new)
-    return (
-        np.float64(new).astype(value.dtype if value.dtype.kind == "f" else None)
-        if isinstance(value, np.generic)
-        else new
-    )

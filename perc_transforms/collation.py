@@ -7,8 +7,8 @@ from typing import Any, cast
 import torch
 from torch.utils.data import default_collate, get_worker_info
 
-from perc_transforms.batch import IMAGE, as_image
 from perc_transforms.errors import TransformError
+from perc_transforms.forms import IMAGE, as_image
 from perc_transforms.stacking import stack
 
 

@@ -1,0 +1,141 @@
+"""The base of transforms that draw: from the seed, the epoch and the row, and from nothing else."""
+
+import hashlib
+import math
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perc_transforms.base import Transform
+from perc_transforms.batch import Batch, Rows
+from perc_transforms.errors import TransformError
+
+
+class Epoch:
+    """A number that a transform, its copies and the processes they were sent to have in common."""
+
+    def __init__(self) -> None:
+        with torch.inference_mode(False):
+            self._value = torch.zeros((), dtype=torch.int64)
+        self._value.share_memory_()  # type: ignore[no-untyped-call]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Epoch":
+        return self  # `datasets` copies a dataset with its transform: told once, all know
+
+    def set(self, epoch: int) -> None:
+        """Tell all."""
+        self._value.fill_(epoch)
+
+    def get(self) -> int:
+        """What was told last."""
+        return int(self._value)
+
+
+@dataclass(repr=False)
+class RandomTransform(Transform):
+    """A transform that draws its parameters for each row: `draw` says which, `apply_drawn` does what they say.
+
+    What is drawn depends on the seed, the epoch and the row alone: on its `path` and `index`, else on its `id`, else on
+    its pixels. So a row gets the same in every run, whoever reads it and in whatever order: one process or four
+    workers. The leading axes of a bare tensor are images of their own, and each gets its own; in a row (a movie) and in
+    a list, an image gets one. Two transforms of one class in a `Compose` draw differently.
+
+    Args:
+        seed: another one, other draws.
+        record: write what was drawn into the column `transforms`, a list of one dict a transform, for `replay`.
+        spatial_dims: see `Transform`.
+    """
+
+    seed: int = field(default=0, kw_only=True)
+    record: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.seed, numbers.Integral):
+            msg = f"{type(self).__name__}: seed is {self.seed!r}: expected an integer"
+            raise TransformError(msg)
+        self._epoch: Epoch = Epoch()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw anew: call it before each epoch, with its number.
+
+        Workers of a DataLoader see it too, also those that persist, and so do the copies that `datasets` made.
+
+        Args:
+            epoch: from 0, which it is before the first call.
+        """
+        self._epoch.set(int(epoch))
+
+    def draw(self, rng: np.random.Generator, rows: Rows, place: int) -> dict[str, Any]:
+        """Draw the parameters of one row: numbers, texts and lists of them, for `apply_drawn`."""
+        raise NotImplementedError
+
+    def apply_drawn(self, rows: Rows, params: Sequence[dict[str, Any]]) -> Rows:
+        """Transform rows of one shape, each with its parameters."""
+        raise NotImplementedError
+
+    def transform(self, batch: Batch) -> None:
+        """Draw for each row, or take what was recorded, and apply: shape by shape."""
+        name = type(self).__name__
+        turn = batch.turn(name)
+        recorded = batch.recorded(name, turn)
+        drawn: list[Any] = [None] * len(batch)
+        results = []
+        for places, rows in batch.groups(self.columns):
+            apart, leading = _images_apart(rows) if batch.form == "tensor" else (rows, ())
+            if recorded is not None:
+                params = [recorded[place] for place in places] * math.prod(leading)
+            else:
+                keys = batch.keys(math.prod(leading))
+                keys = keys if leading else [keys[place] for place in places]
+                params = [self.draw(self._generator(key, turn), apart, place) for place, key in enumerate(keys)]
+            result = self.apply_drawn(apart, params)
+            if leading:
+                images = result.images.reshape(1, *leading, *result.images.shape[1:])
+                result = replace(result, images=images, columns={})
+            for place, values in zip(places, params, strict=False):
+                drawn[place] = values
+            results.append((places, result))
+        batch.replace(results)
+        if self.record:
+            batch.record(name, drawn)
+
+    def _generator(self, key: bytes, turn: int) -> np.random.Generator:
+        """A generator of numbers for one row, this transform's turn, and the epoch."""
+        text = repr((int(self.seed), self._epoch.get(), type(self).__name__, turn)).encode() + key
+        digest = hashlib.blake2b(text, digest_size=16).digest()
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def noise(seeds: Sequence[int], like: Tensor) -> Tensor:
+    """Gaussian noise of variance 1 in the shape of `like`, `(rows, ...)`, each row from its own seed.
+
+    It is made on the CPU, so that every device gets the same.
+
+    Example:
+        >>> noise([1, 1], torch.zeros(2, 3)).unique(dim=0).shape
+        torch.Size([1, 3])
+    """
+    made = torch.empty(like.shape, dtype=like.dtype)
+    for row, seed in zip(made, seeds, strict=True):
+        torch.randn(row.shape, generator=torch.Generator().manual_seed(seed), out=row)
+    return made.to(like.device)
+
+
+def draw_seed(rng: np.random.Generator) -> int:
+    """A seed for `noise`: a parameter that can be recorded, where the noise itself is too much."""
+    return int(rng.integers(2**62))
+
+
+def _images_apart(rows: Rows) -> tuple[Rows, tuple[int, ...]]:
+    """A bare tensor's images as rows of their own, and the leading axes that they came from, if there are any."""
+    leading = tuple(rows.images.shape[1 : -rows.spatial_dims])
+    if not leading:
+        return rows, ()
+    images = rows.images.flatten(0, -rows.spatial_dims - 1)
+    return replace(rows, images=images, columns={name: [None] * len(images) for name in rows.columns}), leading

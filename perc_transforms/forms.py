@@ -1,0 +1,165 @@
+"""The forms in which images and the values beside them come: what they are, brought to plain values and back."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perc_transforms.errors import TransformError
+
+IMAGE = "image"
+ROW_COLUMNS = ("path", "index", "label", "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
+"""Columns that hold one value a row: where they hold a list, a dict of columns is a batch."""
+NULLABLE_NUMBERS = ("pixel_size",)
+"""Columns whose null becomes NaN, as in datasets' torch format, so that torch's default collate can stack it."""
+
+Form = Literal["tensor", "list", "row", "batch"]
+_EXACT = 2**24
+"""Integers up to which float32 holds every one."""
+
+
+def as_image(value: Any, owner: str) -> Tensor:
+    """An image as a floating-point tensor: arrays, integers and half precision become float32, float64 tensors stay.
+
+    Raises:
+        TransformError: complex or no numbers, integers that float32 cannot hold, no axes, or a side of length 0.
+    """
+    if not isinstance(value, Tensor):
+        value = _tensor(value, owner)
+    if value.is_complex():
+        msg = f"{owner}: a complex image ({value.dtype}): take its real part or its abs() first"
+        raise TransformError(msg)
+    if value.ndim < 2 or 0 in value.shape:
+        msg = f"{owner}: an image of shape {tuple(value.shape)}: expected 2 axes or more, none empty"
+        raise TransformError(msg)
+    if value.dtype in (torch.int32, torch.int64):
+        _check_exact(value.min().item(), value.max().item(), value.dtype, owner)
+    image: Tensor = value
+    return image if image.dtype in (torch.float32, torch.float64) else image.to(torch.float32)
+
+
+def _check_exact(low: float, high: float, dtype: Any, owner: str) -> None:
+    worst = max(low, high, key=abs)
+    if abs(worst) > _EXACT:
+        msg = f"{owner}: an image of integers ({dtype}) with the value {worst}, which float32 cannot hold: "
+        msg += "give it as float64"
+        raise TransformError(msg)
+
+
+def _tensor(value: Any, owner: str) -> Tensor:
+    try:
+        array = np.asarray(value)
+    except ValueError as err:
+        msg = f"{owner}: an image with rows of different lengths: expected a rectangular array"
+        raise TransformError(msg) from err
+    if array.dtype.kind == "c":
+        msg = f"{owner}: a complex image ({array.dtype}): take its real part or its abs() first"
+        raise TransformError(msg)
+    if array.dtype.kind not in "biuf":
+        msg = f"{owner}: an image of {type(value).__name__} ({array.dtype}): expected numbers"
+        raise TransformError(msg)
+    if array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
+        _check_exact(array.min().item(), array.max().item(), array.dtype, owner)
+    usable = array.dtype == np.float32 and array.flags.writeable and all(step >= 0 for step in array.strides)
+    return torch.from_numpy(array if usable else array.astype(np.float32))
+
+
+def form_of(data: Any, owner: str) -> Form:
+    """Which form data has.
+
+    Raises:
+        TransformError: none that a transform knows.
+    """
+    if isinstance(data, Tensor) or (isinstance(data, np.ndarray) and data.dtype != object):
+        return "tensor"
+    if isinstance(data, list | tuple | np.ndarray):
+        return "list"
+    if isinstance(data, Mapping):
+        if IMAGE not in data:
+            msg = f"{owner}: a row without a column {IMAGE!r}: it has {', '.join(map(repr, data))}"
+            raise TransformError(msg)
+        return "batch" if _is_batch(data) else "row"
+    msg = f"{owner}: cannot transform {type(data).__name__}: expected a tensor, an array, a list, a row or a batch"
+    raise TransformError(msg)
+
+
+def _is_batch(data: Mapping[str, Any]) -> bool:
+    """Whether a dict holds several rows: a list of images says so; beside a stack of them, the other columns do."""
+    image = data[IMAGE]
+    if not isinstance(image, Tensor | np.ndarray) or image.dtype == object:
+        return isinstance(image, list | tuple | np.ndarray)
+    lengths = {name: _length(value) for name, value in data.items() if name != IMAGE}
+    if any(lengths.get(name) is not None for name in ROW_COLUMNS):
+        return True
+    return image.ndim > 2 and bool(lengths) and set(lengths.values()) == {len(image)}
+
+
+def _length(column: Any) -> int | None:
+    """How many values a column holds; None for a single value."""
+    if isinstance(column, Mapping):  # a struct: of single values, or of columns
+        return next((length for value in column.values() if (length := _length(value)) is not None), None)
+    if isinstance(column, list | tuple):
+        return len(column)
+    return len(column) if isinstance(column, Tensor | np.ndarray) and column.ndim > 0 else None
+
+
+def plain(value: Any) -> Any:
+    """A value as a Python object; NaN, which stands for null, as None; what has axes as it is.
+
+    Example:
+        >>> plain({"rot": torch.tensor(1.5), "psi": float("nan")})
+        {'rot': 1.5, 'psi': None}
+    """
+    if isinstance(value, Mapping):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def plain_column(column: Any) -> list[Any]:
+    """The values of a batch's column; a dict of columns, as torch's default collate makes it, becomes dicts."""
+    if not isinstance(column, Mapping):
+        return [plain(value) for value in column]
+    columns = {name: plain_column(values) for name, values in column.items()}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def like_column(column: Any, values: list[Any]) -> Any:
+    """Values in the kind of container that the column came in; integers become floats, which the values are."""
+    if isinstance(column, Mapping):
+        any_of_them: Any = next(iter(column.values()), [])
+        names = list(column) + [n for v in values if v is not None for n in v if n not in column]
+        of_rows = {name: [math.nan if v is None else v.get(name) for v in values] for name in dict.fromkeys(names)}
+        return {name: like_column(column.get(name, any_of_them), inner) for name, inner in of_rows.items()}
+    if isinstance(column, Tensor | np.ndarray) and column.ndim > 1:
+        return torch.stack(values) if isinstance(column, Tensor) else np.stack(values)
+    if isinstance(column, Tensor):
+        dtype = column.dtype if column.is_floating_point() else torch.float32
+        return torch.tensor([math.nan if v is None else v for v in values], dtype=dtype, device=column.device)
+    if isinstance(column, np.ndarray) and column.dtype != object:
+        numbers = [math.nan if v is None else v for v in values]
+        return np.array(numbers, column.dtype if column.dtype.kind == "f" else np.float64)
+    if values and all(isinstance(v, dict | None) for v in values):
+        return [like_value(old, new) for old, new in zip(column, values, strict=True)]
+    return values
+
+
+def like_value(value: Any, new: Any) -> Any:
+    """A new value in the kind that the old one had: a tensor, an array, a NumPy or Python number, a dict of them."""
+    if isinstance(value, Mapping) and isinstance(new, Mapping):
+        kind = next(iter(value.values()), None)
+        return {name: like_value(value.get(name, kind), inner) for name, inner in new.items()}
+    if isinstance(value, Tensor | np.ndarray | np.generic) and new is None:
+        return None if value.ndim else like_value(value, math.nan)
+    if isinstance(value, Tensor):
+        dtype = value.dtype if value.is_floating_point() else torch.float32
+        return torch.as_tensor(new, dtype=dtype, device=value.device)
+    if isinstance(value, np.ndarray):
+        return np.array(new, value.dtype if value.dtype.kind == "f" else np.float64)
+    if isinstance(value, np.generic):
+        return np.float64(new).astype(value.dtype if value.dtype.kind == "f" else None)
+    return new
