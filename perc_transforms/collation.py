@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 from torch.utils.data import default_collate, get_worker_info
 
+from perc_transforms.batch import RECORDS
 from perc_transforms.errors import TransformError
 from perc_transforms.forms import IMAGE, as_image
 from perc_transforms.stacking import stack
@@ -15,7 +16,8 @@ from perc_transforms.stacking import stack
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Stack rows into a batch: a `collate_fn` for `torch.utils.data.DataLoader`.
 
-    Images of one shape are stacked, numbers become tensors with NaN for null, and everything else becomes a list.
+    Images of one shape are stacked, numbers become tensors with NaN for null, dicts of them (`pose`, `ctf`) one dict of
+    tensors, and everything else, as what transforms recorded, becomes a list.
 
     Raises:
         TransformError: images of different shapes, which cannot be stacked (the message says what can be done), or
@@ -32,7 +34,13 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         msg = f"collate: {found}: expected rows, and all with the same columns"
         raise TransformError(msg)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return {name: _images(values) if name == IMAGE else _values(values) for name, values in columns.items()}
+    return {name: _column(name, values) for name, values in columns.items()}
+
+
+def _column(name: str, values: list[Any]) -> Any:
+    if name == IMAGE:
+        return _images(values)
+    return values if name == RECORDS else _values(values)
 
 
 def _images(values: list[Any]) -> torch.Tensor:
@@ -49,6 +57,10 @@ def _images(values: list[Any]) -> torch.Tensor:
 
 
 def _values(values: list[Any]) -> Any:
+    structs = [value for value in values if isinstance(value, Mapping)]
+    if structs and all(value is None or isinstance(value, Mapping) for value in values):
+        names = dict.fromkeys(name for value in structs for name in value)
+        return {name: _values([None if value is None else value.get(name) for value in values]) for name in names}
     if any(value is None for value in values):
         filled = [math.nan if value is None else _number(value) for value in values]
         values = filled if all(isinstance(value, int | float) for value in filled) else values
