@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CONFORMANCE := .conformance
 CAKED_PYTHON ?=
 EMPIARREADER_PYTHON ?=
 
-.PHONY: demo test lint bench versions clean
+.PHONY: demo test lint bench conformance versions clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -24,6 +25,15 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks $(if $(CAKED_PYTHON),--caked-python $(CAKED_PYTHON)) \
 		$(if $(EMPIARREADER_PYTHON),--empiarreader-python $(EMPIARREADER_PYTHON))
 
+# an environment of its own: the packages that we compare with want other versions of torch than constraints.txt has
+conformance: $(CONFORMANCE)/.ready
+	$(CONFORMANCE)/bin/python -m conformance
+
+$(CONFORMANCE)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(CONFORMANCE)
+	$(CONFORMANCE)/bin/pip install --quiet --disable-pip-version-check -e '.[conformance]'
+	@touch $@
+
 versions:
 	.ci/datasets-versions
 
@@ -35,4 +45,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CONFORMANCE) demo-output .mypy_cache .ruff_cache .pytest_cache

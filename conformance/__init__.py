@@ -1,0 +1,1 @@
+"""Our conventions beside those of other packages: `python -m conformance` checks them, writes docs/conformance.md."""

@@ -1,0 +1,59 @@
+"""The table as a document: docs/conformance.md."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+from conformance.table import TRANSCRIBED, Row
+
+HEADINGS = ("convention", "size and parameters", "ours", "theirs", "package", "difference", "note")
+LIBRARIES = ("torch", "numpy")
+
+INTRODUCTION = """\
+# Conformance
+
+What `perc_transforms` gives beside what other packages give for the same sizes and parameters: every sign, unit and
+centre on which the field disagrees. Written by `make conformance` (`python -m conformance`), which fails where a value
+of ours or of theirs is not what this table says: where the column `difference` is 0, both are the same; where it is
+not, theirs is what the formula in the note gives, to the rounding of the package. So this file changes only when a
+package does.
+
+- Cells hold up to four numbers as they are. Of whole images, volumes and filters they hold the shape and the root of
+  the mean square; `difference` is always the largest of all elements. "0 (< 1e-5)": none is further apart than that.
+- Images are `(ny, nx)`, n pixels an axis, the centre at pixel n // 2; "64 → 32" is a change from n = 64 to m = 32.
+- Places and shifts are in pixels `(y, x)`, angles in degrees.
+"""
+
+
+def document(subjects: Mapping[str, Sequence[Row]]) -> str:
+    """The whole document."""
+    rows = [row for of_subject in subjects.values() for row in of_subject]
+    parts = [INTRODUCTION, _versions(rows)]
+    for heading, of_subject in subjects.items():
+        parts.append(_section(heading, of_subject))
+    return "\n".join(parts)
+
+
+def _versions(rows: Sequence[Row]) -> str:
+    packages = dict.fromkeys(row.package for row in rows)
+    lines = ["| program | version |", "| --- | --- |"]
+    lines.append(f"| Python | {sys.version_info.major}.{sys.version_info.minor} |")
+    for package in (*LIBRARIES, *(p for p in packages if p not in (*TRANSCRIBED, *LIBRARIES))):
+        lines.append(f"| {package} | {version(package)} |")
+    lines += [f"| {program} | {TRANSCRIBED[program]} |" for program in packages if program in TRANSCRIBED]
+    return "\n".join([*lines, ""])
+
+
+def _section(heading: str, rows: Sequence[Row]) -> str:
+    notes = {why: place for place, why in enumerate(dict.fromkeys(row.why for row in rows if row.why), 1)}
+    lines = [f"## {heading}", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
+    for row in rows:
+        *cells, why = row.cells()
+        lines.append(_line([*cells, f"({notes[why]})" if why else ""]))
+    lines += ["", "Theirs:", ""] if notes else [""]
+    lines += [f"{place}. {why}." for why, place in notes.items()]
+    return "\n".join([*lines, ""] if notes else lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
