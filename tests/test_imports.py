@@ -32,8 +32,9 @@ ALLOWED = {
         *("builders.structures", "builders.options", "builders.streaming", "builders.io", "builders.errors"),
         *("builders.quarantine", "builders.terminal"),
     ],
+    "builders.gallery": ["builders.gallery", "builders.io", "builders.terminal", "perc_transforms"],
     "builders.cli": [
-        *("builders.empiar", "builders.local_classes", "builders.structures"),
+        *("builders.empiar", "builders.gallery", "builders.local_classes", "builders.structures"),
         *("builders.terminal", "builders.errors"),
     ],
     "builders.__main__": ["builders.cli"],
@@ -44,6 +45,7 @@ OUTSIDE = {
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
+    "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
     "builders": {"datasets", "fsspec", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
 }
 PRIVATE_USERS = {"builders.registry", "builders.streaming"}

@@ -1,0 +1,1 @@
+"""Pictures of what the transforms of `perc_transforms` do."""

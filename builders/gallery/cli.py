@@ -1,0 +1,24 @@
+"""`perc transforms gallery`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from builders.terminal import printable
+
+
+def add_commands(commands: Any) -> None:
+    """Add `transforms` and its commands to the parser of `perc`."""
+    group = commands.add_parser("transforms", help="the transforms of images and volumes")
+    actions = group.add_subparsers(required=True, metavar="COMMAND")
+    gallery = actions.add_parser("gallery", help="draw what each transform does, before and after")
+    gallery.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the pictures and index.md")
+    gallery.set_defaults(run=_gallery)
+
+
+def _gallery(options: argparse.Namespace) -> int:
+    """Draw the pictures, and print where the page is that shows them."""
+    from builders.gallery.gallery import write_gallery  # needs torch and Pillow, the other commands of `perc` do not
+
+    print(printable(str(write_gallery(options.out))))
+    return 0

@@ -1,0 +1,182 @@
+"""A picture of what each transform does, and a page that shows them all."""
+
+import contextlib
+import dataclasses
+import inspect
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+import perc_transforms as T
+from builders.gallery.examples import EXAMPLES, Example
+from builders.gallery.panels import Column, Panel, Plane, draw_sheet, log_power, power
+from builders.gallery.subjects import Row
+from builders.io.cache import disk_error
+from perc_transforms.drawing import RandomTransform
+
+INDEX = "index.md"
+_INTRODUCTION = """\
+# What the transforms do
+
+Each transform on the same made-up protein, as an image of 96 x 96 pixels of 2 Å and as a map of 64 x 64 x 64 voxels of
+3 Å: before and after, with the power spectra. The options are examples; where the transform draws, the picture tells
+what it drew.
+
+Pictures in one column have one scale of length, so that what is cropped is smaller, and what is resampled has other
+pixels; spectra have one scale of frequency, DC in the centre, and are logarithmic. `grey` tells which values are black
+and white, `edge` which resolution the edge of a spectrum is at. A movie is drawn as the plain sum of its frames.
+
+Written by `perc transforms gallery`.
+"""
+
+
+def write_gallery(folder: Path, examples: Sequence[Example] = EXAMPLES) -> Path:
+    """Draw every transform's picture, and write the page that shows them; the same bytes every time.
+
+    Args:
+        folder: where to write them; it is made if need be, and files of these names are replaced.
+        examples: what to draw.
+
+    Returns:
+        The page.
+
+    Raises:
+        PercError: the folder cannot be made, or not be written.
+    """
+    page = [_INTRODUCTION]
+    for example in tqdm(examples, "Drawing", unit=" pictures", disable=None):
+        name = type(example.transform).__name__
+        _save(folder / f"{name}.png", draw(example))
+        page += [f"## {name}\n", f"{summary(example)}\n", f"`{example.transform!r}`\n", f"![{name}]({name}.png)\n"]
+    return _save(folder / INDEX, "\n".join(page).encode())
+
+
+def draw(example: Example) -> bytes:
+    """A transform's picture, as a PNG."""
+    transform = _recording(example.transform)
+    columns: list[Column] = []
+    words = [summary(example).replace("`", "")]
+    for subject, dims, kind in ((example.image, 2, "image"), (example.volume, 3, "volume")):
+        if subject is not None:
+            row = subject()
+            before = _first(row if example.shown is None else example.shown(row))
+            after = _first(transform(row))
+            columns += _columns([_view(before, dims), _view(after, dims)], example.one_grey)
+            words += _drawn(after, kind)
+            old, new = (np.asarray(row.get("label")).tolist() for row in (before, after))
+            if old != new:
+                words.append(f"label {old} becomes {_short(new)}")
+    return draw_sheet(repr(example.transform), words, (example.before, "after"), columns)
+
+
+def _recording(transform: T.Transform) -> T.Transform:
+    """The same transform, but it tells what it draws, if it draws anything."""
+    return dataclasses.replace(transform, record=True) if isinstance(transform, RandomTransform) else transform
+
+
+def _drawn(row: Row, kind: str) -> list[str]:
+    """What was drawn for a row, in words."""
+    drawn = {name: value for params in row.get("transforms") or [] for name, value in params.items()}
+    words = [f"{name} {_short(value)}" for name, value in drawn.items() if name not in ("transform", "seed")]
+    return [f"drawn for the {kind}: {', '.join(words)}"] if words else []
+
+
+def _short(value: Any) -> str:
+    """A value with three digits, also within lists."""
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_short, value))})"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def summary(example: Example) -> str:
+    """The first line of a transform's docstring."""
+    return (inspect.getdoc(type(example.transform)) or "").partition("\n")[0]
+
+
+def _first(data: Row) -> Row:
+    """A row, or the first one of a batch."""
+    return {name: values[0] for name, values in data.items()} if isinstance(data["image"], list) else data
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is drawn of a row: pixels `(ny, nx)` or `(nz, ny, nx)`, the shape of all of it, and Å a pixel."""
+
+    pixels: Plane
+    shape: tuple[int, ...]
+    size: float
+
+
+def _view(row: Row, dims: int) -> _View:
+    pixels = np.asarray(row["image"], np.float64)
+    return _View(pixels.reshape(-1, *pixels.shape[-dims:])[0], pixels.shape, float(row["pixel_size"]))
+
+
+def _columns(views: list[_View], one_grey: bool) -> list[Column]:
+    """The columns of an image or a volume."""
+    if views[0].pixels.ndim == 2:
+        return [_images("image", views, [view.pixels for view in views], one_grey), _spectra("power spectrum", views)]
+    xy = [view.pixels[view.pixels.shape[0] // 2] for view in views]
+    xz = [view.pixels[:, view.pixels.shape[1] // 2] for view in views]
+    return [
+        _images("volume, xy slice", views, xy, one_grey),
+        _images("volume, xz slice", views, xz, one_grey),
+        _spectra("power spectrum, xz", views),
+    ]
+
+
+def _images(title: str, views: list[_View], planes: list[Plane], one_grey: bool) -> Column:
+    lows, highs = [float(plane.min()) for plane in planes], [float(plane.max()) for plane in planes]
+    if one_grey:
+        lows, highs = [min(lows)] * 2, [max(highs)] * 2
+    panels = [
+        Panel(plane, view.size, grey, _words(view, grey))
+        for view, plane, grey in zip(views, planes, zip(lows, highs, strict=True), strict=True)
+    ]
+    return Column(title, tuple(panels))
+
+
+def _words(view: _View, grey: tuple[float, float]) -> tuple[str, ...]:
+    mean, std = view.pixels.mean(), view.pixels.std()
+    return (
+        f"{' x '.join(map(str, view.shape))} px of {view.size:.4g} Å",
+        f"mean {mean if abs(mean) > 1e-4 * std else 0:.3g} ± {std:.3g}",
+        f"grey {grey[0]:.3g} … {grey[1]:.3g}",
+    )
+
+
+def _spectra(title: str, views: list[_View]) -> Column:
+    """Power spectra over the decades that there are before; of volumes the plane of kx and kz: the sum's along y."""
+    images = [view.pixels.sum(1) if view.pixels.ndim == 3 else view.pixels for view in views]
+    planes = [log_power(power(image)) for image in images]
+    decades = float(np.clip(np.ceil(-np.percentile(planes[0], 2)), 3, 8))
+    panels = [
+        Panel(
+            plane,
+            1 / (view.size * plane.shape[-1]),
+            (-decades, 0.0),
+            (f"{decades:.0f} decades; edge: {2 * view.size:.4g} Å",),
+            is_spectrum=True,
+        )
+        for plane, view in zip(planes, views, strict=True)
+    ]
+    return Column(title, tuple(panels))
+
+
+def _save(target: Path, data: bytes) -> Path:
+    """Write a file that is there whole or not at all."""
+    temporary = target.with_name(f".{target.name}.{os.getpid():x}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(target)
+    except OSError as err:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise disk_error(err, target.parent, target.name) from err
+    return target
