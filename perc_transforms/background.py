@@ -7,7 +7,8 @@ from torch import Tensor
 
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.background import normalize_background
-from perc_transforms.masks import Circular, is_number
+from perc_transforms.masks import Circular
+from perc_transforms.sizing import is_number
 
 
 @dataclass(repr=False)

@@ -52,6 +52,14 @@ class Rows:
         return tuple(self.images.shape[-self.spatial_dims :])
 
 
+class Recorded(dict[str, Any]):
+    """What was recorded of one transform for one row: it tells when a parameter is asked for that it lacks."""
+
+    def __missing__(self, name: str) -> Any:
+        msg = f"{self.get('transform', 'replay')}: no {name!r} among {dict(self)}: expected what record=True wrote"
+        raise TransformError(msg)
+
+
 class Batch:
     """Rows of any shapes on their way through transforms.
 
@@ -165,16 +173,21 @@ class Batch:
         Args:
             params: a record, or a list of them, of one row; for several rows, a list of these.
         """
-        if self.form in ("tensor", "row"):
-            rows = [params]
-        else:
-            rows = list(params) if isinstance(params, list | tuple) else [params]
+        several = self.form in ("list", "batch") and isinstance(params, list | tuple | np.ndarray)
+        rows = list(params) if several else [params]
         if len(rows) != len(self):
-            msg = f"{self.owner}: parameters of {len(rows)} rows for {len(self)}: expected those of each row"
+            msg = (
+                f"{self.owner}: parameters of {len(rows)} rows for {len(self)}: expected a list of those of each row, "
+            )
+            msg += "as perc_transforms.collate keeps them (torch's default collate does not)"
             raise TransformError(msg)
-        self._records = [[row] if isinstance(row, Mapping) else list(row) for row in rows]
+        self._records = [[row] if isinstance(row, Mapping) else row for row in rows]
+        for row in self._records:
+            if not isinstance(row, list | tuple | np.ndarray) or not all(isinstance(one, Mapping) for one in row):
+                msg = f"{self.owner}: parameters {row!r} of a row: expected what record=True wrote into `transforms`"
+                raise TransformError(msg)
 
-    def recorded(self, name: str, turn: int) -> list[dict[str, Any]] | None:
+    def recorded(self, name: str, turn: int) -> list[Recorded] | None:
         """For each row what the transform of this name drew at its turn; None: it is to draw now.
 
         Raises:
@@ -188,7 +201,7 @@ class Batch:
             if turn >= len(own):
                 msg = f"{name}: nothing to replay among {records}: expected what record=True wrote into `transforms`"
                 raise TransformError(msg)
-            found.append(own[turn])
+            found.append(Recorded({key: value for key, value in own[turn].items() if value is not None}))
         return found
 
     def record(self, name: str, params: Sequence[Mapping[str, Any]]) -> None:
@@ -200,7 +213,7 @@ class Batch:
         if self.form not in ("row", "batch"):
             msg = f"{name}: record=True for a {self.form} of images: expected a row, or a batch of rows, to record in"
             raise TransformError(msg)
-        before = [list(value or []) for value in self.column(RECORDS)]
+        before = [[] if value is None else list(map(plain, value)) for value in self.column(RECORDS)]
         drawn = [{"transform": name, **dict(values)} for values in params]
         self.set_column(RECORDS, [[*old, new] for old, new in zip(before, drawn, strict=True)])
 
@@ -233,7 +246,9 @@ class Batch:
         for name in sorted({*self._changed, *kept} - {FRAME}):
             values = [math.nan if v is None and name in NULLABLE_NUMBERS else v for v in self.column(name)]
             old = self.source.get(name)
-            if self.form == "batch":
+            if name == RECORDS:
+                out[name] = values if self.form == "batch" else values[0]
+            elif self.form == "batch":
                 out[name] = values if old is None else like_column(old, values)
             else:
                 out[name] = like_value(old, values[0])

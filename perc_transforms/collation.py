@@ -16,8 +16,8 @@ from perc_transforms.stacking import stack
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Stack rows into a batch: a `collate_fn` for `torch.utils.data.DataLoader`.
 
-    Images of one shape are stacked, numbers become tensors with NaN for null, dicts of them (`pose`, `ctf`) one dict of
-    tensors, and everything else, as what transforms recorded, becomes a list.
+    Images of one shape are stacked. Numbers, and lists of as many numbers each, become tensors, with NaN for null;
+    dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list.
 
     Raises:
         TransformError: images of different shapes, which cannot be stacked (the message says what can be done), or
@@ -61,6 +61,8 @@ def _values(values: list[Any]) -> Any:
     if structs and all(value is None or isinstance(value, Mapping) for value in values):
         names = dict.fromkeys(name for value in structs for name in value)
         return {name: _values([None if value is None else value.get(name) for value in values]) for name in names}
+    if any(isinstance(value, list | tuple) for value in values):
+        return _lists(values)
     if any(value is None for value in values):
         filled = [math.nan if value is None else _number(value) for value in values]
         values = filled if all(isinstance(value, int | float) for value in filled) else values
@@ -68,6 +70,12 @@ def _values(values: list[Any]) -> Any:
         return default_collate([float(value) for value in values] if _has_float(values) else values)
     except (TypeError, RuntimeError):
         return values
+
+
+def _lists(values: list[Any]) -> Any:
+    """Lists of as many numbers each as one tensor; others as they are (torch's collate would turn them about)."""
+    plain = all(isinstance(v, list | tuple) and all(isinstance(n, int | float) for n in v) for v in values)
+    return torch.tensor(values) if plain and len({len(value) for value in values}) == 1 else values
 
 
 def _number(value: Any) -> Any:

@@ -79,6 +79,10 @@ class RandomTransform(Transform):
         """Transform rows of one shape, each with its parameters."""
         raise NotImplementedError
 
+    def groups(self, batch: Batch) -> list[tuple[list[int], Rows]]:
+        """The rows that are transformed together: those of one shape; a subclass may part them further."""
+        return batch.groups(self.columns)
+
     def transform(self, batch: Batch) -> None:
         """Draw for each row, or take what was recorded, and apply: shape by shape."""
         name = type(self).__name__
@@ -86,14 +90,15 @@ class RandomTransform(Transform):
         recorded = batch.recorded(name, turn)
         drawn: list[Any] = [None] * len(batch)
         results = []
-        for places, rows in batch.groups(self.columns):
+        for places, rows in self.groups(batch):
             apart, leading = _images_apart(rows) if batch.form == "tensor" else (rows, ())
             if recorded is not None:
                 params = [recorded[place] for place in places] * math.prod(leading)
             else:
                 keys = batch.keys(math.prod(leading))
                 keys = keys if leading else [keys[place] for place in places]
-                params = [self.draw(self._generator(key, turn), apart, place) for place, key in enumerate(keys)]
+                generators = [self._generator(key, turn) for key in keys]
+                params = [_single(self.draw(rng, apart, place)) for place, rng in enumerate(generators)]
             result = self.apply_drawn(apart, params)
             if leading:
                 images = result.images.reshape(1, *leading, *result.images.shape[1:])
@@ -115,21 +120,35 @@ class RandomTransform(Transform):
 def noise(seeds: Sequence[int], like: Tensor) -> Tensor:
     """Gaussian noise of variance 1 in the shape of `like`, `(rows, ...)`, each row from its own seed.
 
-    It is made on the CPU, so that every device gets the same.
+    It is made on the CPU and in single precision, so that every device and precision gets the same.
 
     Example:
         >>> noise([1, 1], torch.zeros(2, 3)).unique(dim=0).shape
         torch.Size([1, 3])
     """
-    made = torch.empty(like.shape, dtype=like.dtype)
+    made = torch.empty(like.shape, dtype=torch.float32)
     for row, seed in zip(made, seeds, strict=True):
         torch.randn(row.shape, generator=torch.Generator().manual_seed(seed), out=row)
-    return made.to(like.device)
+    return made.to(like)
 
 
 def draw_seed(rng: np.random.Generator) -> int:
     """A seed for `noise`: a parameter that can be recorded, where the noise itself is too much."""
     return int(rng.integers(2**62))
+
+
+def _single(value: Any) -> Any:
+    """A parameter in single precision, in which the formats of `datasets` give it back: a replay has the same one.
+
+    Example:
+        >>> _single({"seed": 3, "shift": [0.5, 0.1]})
+        {'seed': 3, 'shift': [0.5, 0.10000000149011612]}
+    """
+    if isinstance(value, dict):
+        return {name: _single(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_single(inner) for inner in value]
+    return float(np.float32(value)) if isinstance(value, float) else value
 
 
 def _images_apart(rows: Rows) -> tuple[Rows, tuple[int, ...]]:

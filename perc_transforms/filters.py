@@ -1,7 +1,5 @@
 """Transforms that filter: by resolution, by an image's own spectrum, and by what a tilt series sees."""
 
-import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -13,19 +11,10 @@ from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.filters import bandpass, highpass, lowpass, whiten
 from perc_transforms.functional.wedge import missing_wedge
+from perc_transforms.sizing import is_number, known_pixel_size
 
 _SLACK = 1e-5
 """How far, relatively, a resolution may lie beyond the Nyquist limit: pixel sizes come in float32."""
-
-
-def is_number(value: object) -> bool:
-    """Whether an option is a finite number.
-
-    Example:
-        >>> is_number(1), is_number("1"), is_number(float("nan"))
-        (True, False, False)
-    """
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def known_pixel_sizes(rows: Rows, transform: Transform) -> list[float]:
@@ -34,11 +23,7 @@ def known_pixel_sizes(rows: Rows, transform: Transform) -> list[float]:
     Raises:
         TransformError: a row has none, or one that is no positive number.
     """
-    for value in rows.columns["pixel_size"]:
-        if not is_number(value) or value <= 0:
-            msg = f"{transform!r}: the row's pixel_size is {value!r}: expected Å above 0: give the row a pixel_size"
-            raise TransformError(msg)
-    return [float(value) for value in rows.columns["pixel_size"]]
+    return [known_pixel_size(size, transform) for size in rows.columns["pixel_size"]]
 
 
 @dataclass(repr=False)

@@ -135,8 +135,8 @@ def like_column(column: Any, values: list[Any]) -> Any:
         names = list(column) + [n for v in values if v is not None for n in v if n not in column]
         of_rows = {name: [math.nan if v is None else v.get(name) for v in values] for name in dict.fromkeys(names)}
         return {name: like_column(column.get(name, any_of_them), inner) for name, inner in of_rows.items()}
-    if isinstance(column, Tensor | np.ndarray) and column.ndim > 1:
-        return torch.stack(values) if isinstance(column, Tensor) else np.stack(values)
+    if isinstance(column, Tensor | np.ndarray) and (column.ndim > 1 or (column.dtype != object and np.ndim(values[0]))):
+        return torch.stack(values).to(column.device) if isinstance(column, Tensor) else np.stack(values)
     if isinstance(column, Tensor):
         dtype = column.dtype if column.is_floating_point() else torch.float32
         return torch.tensor([math.nan if v is None else v for v in values], dtype=dtype, device=column.device)

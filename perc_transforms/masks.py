@@ -1,7 +1,5 @@
 """Masks about the centre of the box."""
 
-import math
-import numbers
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
@@ -12,6 +10,7 @@ from perc_transforms.base import Transform
 from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.masks import soft_mask
+from perc_transforms.sizing import is_number, known_pixel_size
 
 
 @dataclass(repr=False)
@@ -63,11 +62,8 @@ class Circular(Transform):
         box = min(sizes)
         if self.radius_angstrom is None:
             radius = self.default_share * box if self.radius is None else float(self.radius)
-        elif pixel_size is None or not pixel_size > 0:
-            msg = f"{self!r}: the row's pixel_size is {pixel_size}: give radius in pixels, or a pixel_size in Å"
-            raise TransformError(msg)
         else:
-            radius = self.radius_angstrom / pixel_size
+            radius = self.radius_angstrom / known_pixel_size(pixel_size, self, "radius")
         if radius > box / 2 * (1 + 1e-6):  # a pixel_size may have been rounded to single precision
             msg = (
                 f"{self!r}: a radius of {radius:g} pixels in a box of {sizes}, which is smaller than the mask: expected"
@@ -117,8 +113,3 @@ class SoftMask(Circular):
     def within(self, images: Tensor, radius: float, spatial_dims: int) -> Tensor:
         """Mask images, given the radius in pixels."""
         return soft_mask(images, radius, spatial_dims=spatial_dims, edge=float(self.edge), fill=self.fill)
-
-
-def is_number(value: object) -> bool:
-    """Whether an option is a finite real number."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -48,7 +48,8 @@ def moved(rows: Rows, images: Any, motions: Motion | Sequence[Motion], owner: st
     - `coordinate_x`, `coordinate_y`: pixels of the image as it now is. In a row with a `micrograph` they are where the
       centre of the image lies in it; in others, one place or a list of places in the image itself.
     - `pose`: RELION's angles follow a rotation; the origin `shift_x`, `shift_y` (Å) turns with it, and changes by -d
-      where the content moves by +d. A mirror changes the hand, which no angles describe: it becomes null.
+      where the content moves by +d; that of a volume that moves gets a `shift_z`, which the features of a
+      `Dataset.map` must have. A mirror changes the hand, which no angles describe: the pose becomes null.
     - `ctf`: `defocus_angle` turns and mirrors with the image.
 
     Args:
@@ -60,8 +61,8 @@ def moved(rows: Rows, images: Any, motions: Motion | Sequence[Motion], owner: st
     count = len(rows.images)
     each = [motions] * count if isinstance(motions, Motion) else list(motions)
     new = replace(rows, images=images, columns={name: list(values) for name, values in rows.columns.items()})
-    known = [name for name in COLUMNS if any(value is not None for value in rows.columns[name])]
-    if not known and all(motion.matrix is None for motion in each):
+    known = {name for name in COLUMNS if any(value is not None for value in rows.columns[name])}
+    if not known - {FRAME, "micrograph"}:
         return new
     for place, motion in enumerate(each):
         row = {name: rows.columns[name][place] for name in COLUMNS}
@@ -126,10 +127,14 @@ def _coordinates(
     else:
         centre = np.array([n // 2 for n in reversed(sizes)])[by_axis]
         new_centre = np.array([n // 2 for n in reversed(shape)])[by_axis]
-        parts = matrix[(..., *(None,) * (old.ndim - 1))]
-        products = np.where(parts == 0, 0.0, parts * (old - centre)[None])  # 0 * NaN would spread what is not known
-        new = new_centre + products.sum(1) / step[by_axis] + shift[by_axis]
+        new = new_centre + _product(matrix, old - centre) / step[by_axis] + shift[by_axis]
     return {name: _as_given(value, new[axis]) for axis, (name, value) in enumerate(zip(names, given, strict=True))}
+
+
+def _product(matrix: Matrix, vectors: Matrix) -> Matrix:
+    """A matrix by vectors `(dims, ...)`; a NaN, which is not known, spoils nothing that it has no part in."""
+    parts = matrix[(..., *(None,) * (vectors.ndim - 1))]
+    return np.asarray(np.where(parts == 0, 0.0, parts * vectors[None]).sum(1))
 
 
 def _as_given(value: Any, new: Matrix) -> Any:
@@ -161,12 +166,12 @@ def _turned_pose(
     names = ["shift_x", "shift_y", "shift_z"][: len(matrix)]
     origin = np.array([np.nan if pose.get(name, 0.0) is None else pose.get(name, 0.0) for name in names])
     if motion.matrix is not None:
-        origin = matrix @ origin
+        origin = _product(matrix, origin)
         new.update(_turned_angles(pose, matrix))
     if shift.any():
         origin = origin - shift * (np.nan if pixel_size is None else pixel_size)
     for name, value in zip(names, origin.tolist(), strict=True):
-        if name in pose or (name == "shift_z" and value != 0.0):
+        if name in pose or (name == "shift_z" and (motion.matrix is not None or motion.shift is not None)):
             new[name] = None if math.isnan(value) else value
     return new
 

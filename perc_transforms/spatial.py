@@ -1,23 +1,20 @@
 """Transforms of size and place."""
 
-import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from perc_transforms import functional as F
 from perc_transforms.base import Transform
 from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
-
-
-def _is_side(n: object) -> bool:
-    return isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) > 0
+from perc_transforms.motion import COLUMNS, Motion, moved
+from perc_transforms.sizing import are_sides
 
 
 @dataclass(repr=False)
 class Rescale(Transform):
-    """Resample to a given number of pixels; `pixel_size` is updated.
+    """Resample to a given number of pixels; `pixel_size` and coordinates are updated.
 
     By the image's Fourier series, centre on centre, without the frequencies that the new grid cannot hold, so that a
     band-limited image is reproduced and nothing aliases (see `functional.rescale`). An image of unequal sides keeps
@@ -38,15 +35,14 @@ class Rescale(Transform):
         (torch.Size([32, 32, 32]), 3.0)
     """
 
-    columns: ClassVar[tuple[str, ...]] = ("pixel_size",)
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     shape: int | Sequence[int]
     stretch: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sides = list(self.shape) if isinstance(self.shape, Sequence) else [self.shape]
-        if not sides or not all(_is_side(n) for n in sides):
+        if not are_sides(self.shape):
             msg = f"Rescale: shape is {self.shape!r}: expected a number of pixels, or one for each axis"
             raise TransformError(msg)
 
@@ -58,6 +54,5 @@ class Rescale(Transform):
             msg = f"Rescale: shape is {shape} for images of {dims} spatial axes {rows.sizes}: expected {dims} numbers"
             raise TransformError(msg)
         images = F.rescale(rows.images, shape, spatial_dims=dims, stretch=self.stretch)
-        step = F.rescale_steps(rows.sizes, shape, stretch=self.stretch)[-1]
-        sizes = [None if size is None else size * step for size in rows.columns["pixel_size"]]
-        return replace(rows, images=images, columns={**rows.columns, "pixel_size": sizes})
+        steps = F.rescale_steps(rows.sizes, shape, stretch=self.stretch)
+        return moved(rows, images, Motion(step=steps[::-1]), owner="Rescale")

@@ -17,6 +17,7 @@ from hypothesis import settings  # noqa: E402
 
 import builders.features  # noqa: E402
 from builders.io import image_file  # noqa: E402
+from perc_transforms import motion  # noqa: E402
 
 torch.set_num_threads(1)
 settings.register_profile("perc", deadline=None, max_examples=60)
@@ -38,6 +39,7 @@ def _said_once_again() -> None:
     """Warnings that are given once a process are given once a test."""
     image_file._warned.clear()
     builders.features._warned_non_finite = False
+    motion._warned.clear()
 
 
 @pytest.fixture(autouse=True)

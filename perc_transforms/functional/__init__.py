@@ -5,8 +5,55 @@ device; leading axes are independent images. The centre of an axis of n pixels i
 changes its input, and gradients flow.
 """
 
+from perc_transforms.functional.background import normalize_background
 from perc_transforms.functional.blur import gaussian_blur
+from perc_transforms.functional.cropping import center_crop, crop, pad, pad_with_noise
+from perc_transforms.functional.ctf import ctf, electron_wavelength, phase_flip, wiener_filter
+from perc_transforms.functional.dose import critical_dose, dose_weighted, dose_weights
+from perc_transforms.functional.erasing import cutout
+from perc_transforms.functional.filters import bandpass, filter_rows, highpass, lowpass, whiten
+from perc_transforms.functional.masks import soft_mask
+from perc_transforms.functional.noise import add_noise, coloured, noise_std
+from perc_transforms.functional.orientation import orient, quarter_turns
 from perc_transforms.functional.resampling import rescale, rescale_steps
-from perc_transforms.functional.statistics import minmax, normalize
+from perc_transforms.functional.rotation import rotate
+from perc_transforms.functional.shifting import fourier_shift
+from perc_transforms.functional.statistics import invert_contrast, minmax, normalize, percentile_clip
+from perc_transforms.functional.wedge import missing_wedge
 
-__all__ = ["gaussian_blur", "minmax", "normalize", "rescale", "rescale_steps"]
+__all__ = [
+    "add_noise",
+    "bandpass",
+    "center_crop",
+    "coloured",
+    "critical_dose",
+    "crop",
+    "ctf",
+    "cutout",
+    "dose_weighted",
+    "dose_weights",
+    "electron_wavelength",
+    "filter_rows",
+    "fourier_shift",
+    "gaussian_blur",
+    "highpass",
+    "invert_contrast",
+    "lowpass",
+    "minmax",
+    "missing_wedge",
+    "noise_std",
+    "normalize",
+    "normalize_background",
+    "orient",
+    "pad",
+    "pad_with_noise",
+    "percentile_clip",
+    "phase_flip",
+    "quarter_turns",
+    "rescale",
+    "rescale_steps",
+    "rotate",
+    "soft_mask",
+    "whiten",
+    "wiener_filter",
+]

@@ -379,6 +379,21 @@ def test_a_loader_stacks_them(rows, collate):
     assert batch["path"] == list("abcdef")
 
 
+def test_collate_keeps_what_belongs_together():
+    image = np.zeros((2, 2))
+    pose = {"rot": 1.0, "psi": None}
+    soft = [{"image": image, "label": [0.25, 0.75], "pose": pose}, {"image": image, "label": [1.0, 0.0], "pose": None}]
+    batch = T.collate(soft)
+    assert batch["label"].tolist() == [[0.25, 0.75], [1.0, 0.0]]
+    np.testing.assert_equal(batch["pose"]["rot"].numpy(), [1.0, math.nan])
+    assert batch["pose"]["psi"].isnan().all()
+    uneven = [{"image": image, "picks": [1.0], "words": ["a"]}, {"image": image, "picks": [1.0, 2.0], "words": ["b"]}]
+    assert T.collate(uneven)["picks"] == [[1.0], [1.0, 2.0]]
+    assert T.collate(uneven)["words"] == [["a"], ["b"]]
+    records = [{"image": image, "transforms": [{"transform": "RandomShift", "shift": [1.0, 2.0]}]}] * 2
+    assert T.collate(records)["transforms"] == [row["transforms"] for row in records]
+
+
 def test_collate_takes_nulls_and_refuses_unequal_shapes(rows):
     batch = T.collate([rows[0], rows[2]])
     np.testing.assert_allclose(batch["pixel_size"], [1, math.nan])

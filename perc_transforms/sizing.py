@@ -1,0 +1,103 @@
+"""Numbers and sizes that transforms are asked for, in pixels or Å, and rows of one shape that come out in several."""
+
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from perc_transforms.batch import Rows
+from perc_transforms.errors import TransformError
+
+Groups = list[tuple[list[int], Rows]]
+
+
+def is_number(value: object) -> bool:
+    """Whether something is a finite real number.
+
+    Example:
+        >>> is_number(1), is_number("1"), is_number(True), is_number(float("nan"))
+        (True, False, False, False)
+    """
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_side(n: object) -> bool:
+    """Whether something can be the number of pixels along an axis."""
+    return isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) > 0
+
+
+def are_sides(size: object) -> bool:
+    """Whether something is a number of pixels, or one for each of some axes."""
+    sides = list(size) if isinstance(size, Sequence) else [size]
+    return bool(sides) and all(map(is_side, sides))
+
+
+def is_length(length: object) -> bool:
+    """Whether something is a length: a positive number."""
+    return is_number(length) and float(length) > 0  # type: ignore[arg-type]
+
+
+def for_each_axis(size: Any, sizes: Sequence[int], owner: object) -> tuple[Any, ...]:
+    """One value for each axis: those given, or one for all.
+
+    Args:
+        size: a number, or a sequence of them in the order of the image's axes.
+        sizes: the image's.
+        owner: the transform, for the error.
+
+    Raises:
+        TransformError: the image has another number of axes.
+
+    Example:
+        >>> for_each_axis(8, (16, 16, 16), "CenterCrop(8)")
+        (8, 8, 8)
+    """
+    values = tuple(size) if isinstance(size, Sequence) else (size,) * len(sizes)
+    if len(values) != len(sizes):
+        msg = f"{owner!r}: {len(values)} numbers for an image of {len(sizes)} spatial axes {tuple(sizes)}: "
+        msg += f"expected {len(sizes)}, or one for all"
+        raise TransformError(msg)
+    return values
+
+
+def known_pixel_size(pixel_size: float | None, owner: object, instead: str | None = None) -> float:
+    """A row's pixel size where one is needed.
+
+    Args:
+        pixel_size: in Å.
+        owner: the transform, for the error.
+        instead: the option in pixels that would do without, if there is one.
+
+    Raises:
+        TransformError: it is null, or not positive.
+    """
+    if pixel_size is None or not is_length(pixel_size):
+        pixels = f"give {instead} in pixels, or a pixel_size in Å"
+        remedy = pixels if instead else "expected Å above 0: give the row a pixel_size"
+        msg = f"{owner!r}: the row's pixel_size is {pixel_size!r}: {remedy}"
+        raise TransformError(msg)
+    return pixel_size
+
+
+def parted(groups: Groups, shape: Callable[[Rows, int], tuple[int, ...]]) -> Groups:
+    """Groups of rows, parted by the shape that each row is to get: rows of several pixel sizes may get several.
+
+    Args:
+        groups: places in the batch, and the rows there.
+        shape: of the rows and a row's number among them, the shape that it is to get.
+    """
+    parts: Groups = []
+    for places, rows in groups:
+        chosen: dict[tuple[int, ...], list[int]] = {}
+        for number in range(len(rows.images)):
+            chosen.setdefault(shape(rows, number), []).append(number)
+        if len(chosen) == 1:
+            parts.append((places, rows))
+            continue
+        for some in chosen.values():
+            columns = {name: [values[number] for number in some] for name, values in rows.columns.items()}
+            parts.append(
+                ([places[number] for number in some], replace(rows, images=rows.images[some], columns=columns))
+            )
+    return parts

@@ -1,0 +1,183 @@
+"""What holds for every transform of the list, in every form that data comes in."""
+
+import copy
+import inspect
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, Features, Value
+from torch.utils.data import DataLoader, default_collate
+
+import perc_transforms as T
+from builders import EMImage
+from tests.perc_transforms.catalogue import CASES, IDS, OTHERS, batch, rows
+
+everything = pytest.mark.parametrize(("name", "transform", "dims"), CASES, ids=IDS)
+
+
+def agree(found, expected, name=""):
+    """Whether two rows are the same, but for the kind of container that a value is in."""
+    if isinstance(expected, dict):
+        assert set(found) == set(expected), name
+        for key in expected:
+            agree(found[key], expected[key], f"{name}.{key}")
+    elif isinstance(expected, str) or expected is None:
+        assert found == expected or (expected is None and math.isnan(found)), name
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), name
+        for one, other in zip(found, expected, strict=True):
+            agree(one, other, name)
+    else:
+        found, expected = (np.asarray(v, np.float64) for v in (found, expected))
+        np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4, err_msg=name)
+
+
+def at(data, place):
+    """One row of a batch, whatever its columns are."""
+    if isinstance(data, dict):
+        return {name: at(values, place) for name, values in data.items()}
+    return data[place]
+
+
+def test_every_transform_is_in_the_catalogue():
+    public = {
+        name for name in T.__all__ if inspect.isclass(getattr(T, name)) and issubclass(getattr(T, name), T.Transform)
+    }
+    assert public - {"Transform", "RandomTransform"} == {name.split()[0] for name, _, _ in CASES} | OTHERS
+
+
+@everything
+def test_every_form_gives_what_one_row_gives(name, transform, dims):
+    data = rows(dims)
+    expected = [transform(row) for row in data]
+    for one in expected:
+        assert isinstance(one["image"], torch.Tensor)
+        assert one["image"].dtype == torch.float32
+        assert one["label"] in (0, 1, 2)
+    listed = transform(batch(data))
+    collated = transform(default_collate(data))
+    assert isinstance(listed["image"], list)
+    assert isinstance(collated["image"], torch.Tensor)
+    reversed_batch = transform(batch(data[::-1]))
+    for place, one in enumerate(expected):
+        agree(at(listed, place), one, name)
+        agree(at(reversed_batch, len(data) - 1 - place), one, name)
+        if not (name == "RandomFlip" and any(row["pose"] is None for row in expected)):
+            agree(at(collated, place), one, name)
+
+
+@everything
+def test_a_list_of_unequal_sizes_gives_what_one_row_gives(name, transform, dims):
+    data = rows(dims)
+    data[1]["image"] = np.ascontiguousarray(np.pad(data[1]["image"], 1, mode="edge"))
+    expected = [transform(row) for row in data]
+    mixed = transform(batch(data))
+    for place, one in enumerate(expected):
+        agree(at(mixed, place), one, name)
+
+
+@everything
+def test_the_input_is_left_alone_and_the_result_is_not_its_memory(name, transform, dims):
+    data = rows(dims)
+    before = copy.deepcopy(data)
+    results = [transform(row) for row in data] + [transform(batch(data))]
+    for one in results[:-1]:
+        if name != "ToTensor":
+            one["image"].mul_(0)
+    for row, old in zip(data, before, strict=True):
+        agree(row, old)
+
+
+@everything
+def test_it_pickles_and_its_repr_makes_it_again(name, transform, dims):
+    data = rows(dims)[1]
+    expected = transform(data)
+    agree(pickle.loads(pickle.dumps(transform))(data), expected)
+    if name != "Compose":
+        again = eval(repr(transform), {public: getattr(T, public) for public in T.__all__})
+        assert repr(again) == repr(transform)
+        agree(again(data), expected)
+
+
+@everything
+def test_gradients_flow_and_double_precision_stays(name, transform, dims):
+    data = rows(dims)[0]
+    image = torch.from_numpy(data["image"]).double().requires_grad_()
+    result = transform({**data, "image": image})["image"]
+    assert result.dtype == torch.float64
+    agree(result.detach(), transform(data)["image"], name)
+    result.square().sum().backward()
+    assert torch.isfinite(image.grad).all()
+    assert image.grad.any()
+
+
+@everything
+def test_a_broken_image_does_not_spoil_its_neighbours(name, transform, dims):
+    data = rows(dims)
+    expected = [transform(row) for row in data]
+    data[1]["image"] = data[1]["image"].copy()
+    data[1]["image"][(3,) * dims] = np.nan
+    broken = transform(batch(data))
+    agree(at(broken, 0), expected[0], name)
+    agree(at(broken, 2), expected[2], name)
+
+
+@everything
+def test_bare_images_need_no_row(name, transform, dims):
+    needs_row = {"Lowpass", "Highpass", "Bandpass", "FourierCrop by pixel size", "CTF", "PhaseFlip", "WienerFilter"}
+    images = [row["image"] for row in rows(dims)]
+    if name in needs_row:
+        with pytest.raises(T.TransformError, match="pixel_size"):
+            transform(images[0])
+        return
+    expected = [transform(image) for image in images]
+    listed = transform(images)
+    flat = copy.copy(transform)
+    flat.spatial_dims = dims
+    stacked = flat(torch.from_numpy(np.stack(images)))
+    assert isinstance(listed, list)
+    for place, one in enumerate(expected):
+        agree(listed[place], one, name)
+        agree(stacked[place], one, name)
+
+
+def dataset(data):
+    """Rows as a dataset that declares their columns, as ours do."""
+    numbers = {name: {key: Value("float64") for key in data[0][name]} for name in ("pose", "ctf")}
+    texts = {name: Value("string") for name in ("path", "micrograph")}
+    coordinates = {name: Value("float64") for name in ("coordinate_x", "coordinate_y")}
+    integers = {name: Value("int64") for name in ("index", "label")}
+    columns = {"image": EMImage(), "pixel_size": Value("float32"), **numbers, **texts, **coordinates, **integers}
+    return Dataset.from_dict(batch(data), features=Features({name: columns[name] for name in data[0]}))
+
+
+@pytest.mark.parametrize(("name", "transform", "dims"), CASES[::3], ids=IDS[::3])
+def test_datasets_and_streams_give_what_one_row_gives(name, transform, dims):
+    data = rows(dims)
+    expected = [transform(row) for row in data]
+    ds = dataset(data)
+    stream = ds.to_iterable_dataset()
+    results = {
+        "with_transform": [ds.with_transform(transform)[place] for place in range(3)],
+        "map": list(ds.map(transform).with_format("numpy")),
+        "batched map": list(ds.map(transform, batched=True, batch_size=2).with_format("numpy")),
+        "stream": list(stream.map(transform, batched=True, batch_size=2)),
+        "torch stream": list(stream.with_format("torch").map(transform, batched=True, batch_size=2)),
+    }
+    for how, found in results.items():
+        for one, other in zip(found, expected, strict=True):
+            agree(one, other, f"{name} {how}")
+
+
+def test_a_loader_with_workers_gives_what_one_row_gives():
+    ds = dataset(rows(2, 8))
+    chain = T.Compose([T.CTF(), T.RandomRotate(), T.RandomShift(2.0), T.AddNoise(snr=1.0), T.NormalizeBackground()])
+    expected = [chain(row) for row in rows(2, 8)]
+    for collate in (None, T.collate):
+        loader = DataLoader(ds.with_transform(chain), batch_size=3, num_workers=2, collate_fn=collate)
+        found = [at(one, place) for one in loader for place in range(len(one["image"]))]
+        for one, other in zip(found, expected, strict=True):
+            agree(one, other)
