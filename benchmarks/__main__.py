@@ -13,18 +13,17 @@ from pathlib import Path
 import datasets
 import numpy as np
 import torch
-from scipy.ndimage import zoom
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 import perc_transforms as T
-import perc_transforms.functional as F
 from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.peers import Caked
 from benchmarks.remote import remote_rows, stack_rows
 from benchmarks.row import Row, per_item
 from benchmarks.structures import structure_rows
 from benchmarks.timing import medians
+from benchmarks.transforms import transform_rows
 from builders import load_dataset
 from builders.io import mrc
 
@@ -133,34 +132,6 @@ def volumes(folder: Path, cache: Path, rounds: int, caked: str | None, count: in
             yield Row(f"64^3 {ours}, rate / {other}", *columns, times[other] / times[ours], least)
 
 
-def rescaling(rounds: int, count: int = 32) -> Iterator[Row]:
-    """64^3 -> 32^3 alone, in memory."""
-    x = torch.randn(count, 64, 64, 64, generator=torch.Generator().manual_seed(0))
-
-    def rescale() -> None:
-        F.rescale(x, (32, 32, 32), spatial_dims=3)
-
-    def zoom_all() -> None:
-        for volume in x.numpy():
-            zoom(volume, 0.5)
-
-    def round_trip() -> None:
-        spectrum = torch.fft.rfftn(x, dim=(-3, -2, -1))[:, :32, :32, :17]
-        torch.fft.irfftn(spectrum.contiguous(), s=(32, 32, 32), dim=(-3, -2, -1))
-
-    times = medians(
-        {
-            "ours": rescale,
-            "fft": round_trip,
-            "zoom": zoom_all,
-        },
-        rounds,
-    )
-    ours, fft, zoomed = (per_item(times[name], count) for name in ("ours", "fft", "zoom"))
-    yield Row("64^3 -> 32^3, rate / scipy zoom (order 3)", ours, zoomed, times["zoom"] / times["ours"], 15)
-    yield Row("64^3 -> 32^3, rate / bare batched FFT round trip", ours, fft, times["fft"] / times["ours"], 0.5)
-
-
 def main() -> None:
     """Make the data, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -179,7 +150,7 @@ def main() -> None:
             imports(options.rounds),
             micrographs(folder / "micrographs", cache, options.rounds),
             volumes(folder / "volumes", cache, options.rounds, options.caked_python),
-            rescaling(options.rounds),
+            transform_rows(options.rounds),
             structure_rows(options.rounds),
             stack_rows(folder / "stack", cache, options.rounds),
             remote_rows(folder / "remote", cache, min(3, options.rounds)),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 
-def medians(contenders: Mapping[str, Callable[[], float | None]], rounds: int) -> dict[str, float]:
+def medians(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each contender over some rounds, after one that is not counted.
 
     A contender that measures itself returns its seconds; for others the call is timed.
@@ -17,5 +17,5 @@ def medians(contenders: Mapping[str, Callable[[], float | None]], rounds: int) -
             own = contender()
             elapsed = time.perf_counter() - start
             if count:
-                seconds[name].append(elapsed if own is None else own)
+                seconds[name].append(own if isinstance(own, float) else elapsed)
     return {name: statistics.median(values) for name, values in seconds.items()}

@@ -12,6 +12,8 @@ EPOCHS = 12
 BATCH_SIZE = 64
 PREPARE = T.Compose([T.Rescale(32), T.Normalize()])
 """What the network wants to see: 32 x 32 pixels, mean 0, standard deviation 1."""
+AUGMENT = T.Compose([T.Rescale(32), T.RandomRotate(), T.RandomFlip(), T.RandomShift(1.0), T.Normalize()])
+"""The same, turned, mirrored and shifted anew in each epoch: particles lie at any angle, and never quite centred."""
 
 
 def classifier(classes: int) -> nn.Module:
@@ -35,15 +37,15 @@ def loader(dataset: datasets.Dataset, shuffle: bool) -> DataLoader[dict[str, tor
 
 
 def train(model: nn.Module, dataset: datasets.Dataset) -> None:
-    """Fit the labels; each batch is turned by some right angles, since particles lie at any angle."""
+    """Fit the labels."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    batches = loader(dataset, shuffle=True)
+    batches = loader(dataset.with_transform(AUGMENT), shuffle=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=EPOCHS * len(batches))
     with tqdm(total=EPOCHS * len(batches), desc="Training", unit=" batches", disable=None) as bar:
-        for _ in range(EPOCHS):
+        for epoch in range(EPOCHS):
+            AUGMENT.set_epoch(epoch)
             for batch in batches:
-                images = batch["image"].rot90(int(torch.randint(4, ())), (-2, -1))
-                loss = nn.functional.cross_entropy(model(images), batch["label"])
+                loss = nn.functional.cross_entropy(model(batch["image"]), batch["label"])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -59,6 +59,18 @@ def subtomograms(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def particles(tmp_path):
+    """Images of two classes, and the poses that a user's own table gives them."""
+    folder = tmp_path / "particles"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    names = [f"{label}_{number}.mrc" for label in ("apo", "bound") for number in range(1, 13)]
+    for name in names:
+        mrc.write(folder / name, rng.standard_normal((48, 48)).astype(np.float32), pixel_size=2.0)
+    return {name: {"rot": 20.0, "tilt": 70.0, "psi": 30.0, "shift_x": 1.0, "shift_y": -2.0} for name in names}
+
+
+@pytest.fixture
 def databases(tmp_path, monkeypatch):
     """In place of the services that the README does not name."""
     make = services.Services.__post_init__
@@ -74,15 +86,19 @@ def databases(tmp_path, monkeypatch):
         yield databases
 
 
-def test_the_readmes_code_runs_in_order(subtomograms, mirror, databases):
+def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, databases):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(blocks) >= 5
-    names = {"__name__": "readme"}
+    names = {"__name__": "readme", "poses": particles}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
         if "images, labels" in block:
             assert names["images"].shape == (8, 32, 32, 32)
             assert names["labels"].shape == (8,)
+        if "augment" in block:
+            assert names["batch"]["image"].shape[1:] == (32, 32)
+            assert names["batch"]["pixel_size"].tolist() == [3.0] * len(names["batch"]["label"])
+            assert len(names["batch"]["pose"]["psi"].unique()) > 1
     assert names["image"].shape == (40, 40)
     assert names["row"]["chains"][0]["signal_peptides"] == [{"start": 1, "end": 25}]
     assert len(names["alpha"]) == len(names["atoms"]["coordinates"])
