@@ -12,7 +12,7 @@ from perc_transforms.functional.filters import bandpass, filter_rows, highpass, 
 from perc_transforms.functional.wedge import missing_wedge, wedge
 
 EXAMPLES = settings(max_examples=25)
-WIDTHS = st.one_of(st.sampled_from([0.0, 1.0, 2.0, 3.5]), st.floats(0, 40))
+WIDTHS = st.one_of(st.sampled_from([0.0, 1.0, 2.0, 3.5]), st.floats(0.01, 40))
 FILTERS = [Lowpass(9.0), Highpass(9.0, width=3.0), Bandpass(low=20.0, high=6.0)]
 
 
