@@ -1,6 +1,7 @@
 """The forms in which images and the values beside them come: what they are, brought to plain values and back."""
 
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -89,12 +90,23 @@ def form_of(data: Any, owner: str) -> Form:
 def _is_batch(data: Mapping[str, Any]) -> bool:
     """Whether a dict holds several rows: a list of images says so; beside a stack of them, the other columns do."""
     image = data[IMAGE]
-    if not isinstance(image, Tensor | np.ndarray) or image.dtype == object:
-        return isinstance(image, list | tuple | np.ndarray)
     lengths = {name: _length(value) for name, value in data.items() if name != IMAGE}
+    if not isinstance(image, Tensor | np.ndarray) or image.dtype == object:
+        axes = _nesting(image)
+        if axes == 2:
+            return False
+        return isinstance(image, list | tuple | np.ndarray) and (axes == 0 or set(lengths.values()) <= {len(image)})
     if any(lengths.get(name) is not None for name in ROW_COLUMNS):
         return True
     return image.ndim > 2 and bool(lengths) and set(lengths.values()) == {len(image)}
+
+
+def _nesting(image: Any) -> int:
+    """How many axes nested lists of numbers have, as `datasets` gives images without a format; 0 for all else."""
+    axes = 0
+    while isinstance(image, list | tuple) and len(image) > 0:
+        axes, image = axes + 1, image[0]
+    return axes if isinstance(image, numbers.Real) else 0
 
 
 def _length(column: Any) -> int | None:

@@ -110,6 +110,19 @@ def test_a_stack_beside_columns_is_a_batch_and_a_volume_beside_values_is_a_row(c
     assert out["image"].shape == ((rows, 6, 6) if rows else (6, 6, 6))
 
 
+@pytest.mark.parametrize("sides", [(5, 6), (4, 5, 6)])
+def test_rows_of_nested_lists_as_datasets_gives_them_without_a_format(sides):
+    # features such as Array2D, those of a published dataset, come as nested lists, one row or several
+    images = torch.rand(2, *sides).numpy()
+    data = {"image": images.tolist(), "path": ["a", "b"], "index": [0, 1], "shifts": [[0.5, 1.0], [0.0, 2.0]]}
+    ds = Dataset.from_dict(data)
+    transform = T.Compose([T.Normalize(), T.RandomShift(1.0)])
+    expected = transform({**data, "image": images})["image"]
+    for got in [[transform(row)["image"] for row in ds], transform(ds[:])["image"], ds.map(transform)["image"]]:
+        for image, one in zip(got, expected, strict=True):
+            torch.testing.assert_close(torch.as_tensor(image), one)
+
+
 def test_a_callable_that_works_in_place_does_so_on_a_copy():
     array = images((4, 4))[0]
     before = array.copy()
