@@ -60,7 +60,8 @@ def moved(rows: Rows, images: Any, motions: Motion | Sequence[Motion], owner: st
     """
     count = len(rows.images)
     each = [motions] * count if isinstance(motions, Motion) else list(motions)
-    new = replace(rows, images=images, columns={name: list(values) for name, values in rows.columns.items()})
+    kept = {name: list(values) for name, values in rows.columns.items() if name != "micrograph"}  # only read here
+    new = replace(rows, images=images, columns=kept)
     known = {name for name in COLUMNS if any(value is not None for value in rows.columns[name])}
     if not known - {FRAME, "micrograph"}:
         return new

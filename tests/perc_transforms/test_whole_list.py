@@ -164,6 +164,8 @@ def test_datasets_and_streams_give_what_one_row_gives(name, transform, dims):
         "with_transform": [ds.with_transform(transform)[place] for place in range(3)],
         "map": list(ds.map(transform).with_format("numpy")),
         "batched map": list(ds.map(transform, batched=True, batch_size=2).with_format("numpy")),
+        "numpy rows": [transform(row) for row in ds.with_format("numpy")],
+        "numpy batch": [at(whole, place) for whole in [transform(ds.with_format("numpy")[:])] for place in range(3)],
         "stream": list(stream.map(transform, batched=True, batch_size=2)),
         "torch stream": list(stream.with_format("torch").map(transform, batched=True, batch_size=2)),
     }
