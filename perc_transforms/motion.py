@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from perc_transforms.batch import FRAME, Rows
+from perc_transforms.errors import TransformError
 from perc_transforms.euler import angles_of, matrix_of
 from perc_transforms.forms import like_value
 
@@ -91,12 +92,21 @@ def _moved(
         _say_once(owner, row, "a stretched image has no angles any more: pose and ctf become null")
         return {**columns, "pose": None, "ctf": None}
     if row["ctf"] is not None and motion.matrix is not None:
-        columns["ctf"] = _turned_ctf(row["ctf"], matrix)
+        columns["ctf"] = _turned_ctf(_as_dict(row, "ctf", owner), matrix)
     if row["pose"] is not None:
         if np.linalg.det(matrix) < 0:
             _say_once(owner, row, "a mirror changes the hand: the pose of mirrored rows becomes null")
-        columns["pose"] = _turned_pose(row["pose"], motion, matrix, shift, new_size)
+        columns["pose"] = _turned_pose(_as_dict(row, "pose", owner), motion, matrix, shift, new_size)
     return columns
+
+
+def _as_dict(row: Mapping[str, Any], name: str, owner: str) -> Mapping[str, Any]:
+    value = row[name]
+    if not isinstance(value, Mapping):
+        keys = "rot, tilt, psi, shift_x, shift_y" if name == "pose" else "defocus_u, defocus_v, defocus_angle"
+        msg = f"{owner}: the row's {name} is {value!r}: expected a dict with keys such as {keys}"
+        raise TransformError(msg)
+    return value
 
 
 def _say_once(owner: str, row: Mapping[str, Any], what: str) -> None:

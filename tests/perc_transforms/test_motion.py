@@ -517,6 +517,14 @@ def test_datasets_hand_over_and_take_back_all_columns():
                     assert found == pytest.approx(row[column]), (name, column)
 
 
+@pytest.mark.parametrize("column", ["pose", "ctf"])
+@pytest.mark.parametrize("value", [[10.0, 20.0, 30.0], np.eye(3)])
+def test_a_pose_or_ctf_that_is_no_dict_is_told(column, value):
+    row = {"image": torch.rand(8, 8), "path": "a", column: value}
+    with pytest.raises(T.TransformError, match=rf"RandomRotate: the row's {column} is [\s\S]* expected a dict"):
+        RandomRotate()(row)
+
+
 def test_the_rows_given_are_left_alone():
     row = rows_of_everything(1)[0]
     row["coordinate_x"], row["coordinate_y"] = [3.0, 4.0], [5.0, 6.0]
