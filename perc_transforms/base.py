@@ -119,6 +119,7 @@ class Compose(Transform):
     Args:
         transforms: what to apply, first to last.
         spatial_dims: for those that do not say it themselves; see `Transform`.
+        record: have all of them that draw record it; see `RandomTransform`.
 
     Example:
         >>> from perc_transforms import Compose, MinMax, Rescale
@@ -127,9 +128,12 @@ class Compose(Transform):
         torch.Size([8, 8])
     """
 
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]], *, spatial_dims: int | None = None) -> None:
+    def __init__(
+        self, transforms: Sequence[Callable[[Any], Any]], *, spatial_dims: int | None = None, record: bool = False
+    ) -> None:
         super().__init__(spatial_dims=spatial_dims)
         self.transforms = list(transforms)
+        self.record = record
         for place, transform in enumerate(self.transforms):
             if not callable(transform):
                 msg = f"Compose: number {place} is {transform!r}: expected a transform or another callable"
@@ -137,7 +141,8 @@ class Compose(Transform):
 
     def transform(self, batch: Batch) -> None:
         """Apply each in turn; the images stay stacked in between."""
-        default, composer = batch.spatial_dims, batch.owner
+        default, composer, recording = batch.spatial_dims, batch.owner, batch.recording
+        batch.recording = recording or self.record
         for transform in self.transforms:
             batch.owner = getattr(transform, "__name__", type(transform).__name__)
             if isinstance(transform, Transform):
@@ -145,7 +150,7 @@ class Compose(Transform):
                 transform.transform(batch)
             else:
                 batch.map_images(transform)
-        batch.spatial_dims, batch.owner = default, composer
+        batch.spatial_dims, batch.owner, batch.recording = default, composer, recording
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the epoch to those that draw; see `RandomTransform.set_epoch`."""
@@ -156,7 +161,7 @@ class Compose(Transform):
     def __repr__(self) -> str:
         inner = ", ".join(getattr(t, "__name__", repr(t)) for t in self.transforms)
         dims = "" if self.spatial_dims is None else f", spatial_dims={self.spatial_dims}"
-        return f"Compose([{inner}]{dims})"
+        return f"Compose([{inner}]{dims}{', record=True' if self.record else ''})"
 
 
 @dataclass(repr=False)

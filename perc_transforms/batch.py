@@ -88,6 +88,7 @@ class Batch:
             self._images = [as_image(item, owner) for item in items]
         self.spatial_dims = spatial_dims
         self._changed: dict[str, list[Any]] = {}
+        self.recording = False
         self._used: Counter[str] = Counter()
         self._records: list[list[Any]] | None = None
         self._keys: dict[int, list[bytes]] = {}

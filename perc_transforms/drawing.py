@@ -107,7 +107,7 @@ class RandomTransform(Transform):
                 drawn[place] = values
             results.append((places, result))
         batch.replace(results)
-        if self.record:
+        if self.record or batch.recording:
             batch.record(name, drawn)
 
     def _generator(self, key: bytes, turn: int) -> np.random.Generator:

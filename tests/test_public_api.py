@@ -64,7 +64,7 @@ spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
 AddNoise(snr = None, *, spatial_dims = None, seed = 0, record = False, std = None, color = 'white')
 Bandpass(low, high, width = 2.0, *, spatial_dims = None)
 CenterCrop(size = None, *, spatial_dims = None, size_angstrom = None)
-Compose(transforms, *, spatial_dims = None)
+Compose(transforms, *, spatial_dims = None, record = False)
 Cutout(size = None, number = 1, fill = 'mean', *, spatial_dims = None, seed = 0, record = False, size_angstrom = \
 None)
 DoseWeight(dose_per_frame, pre_dose = 0.0, sum_frames = True, *, spatial_dims = 2, voltage = None, restore_noise = \

@@ -429,3 +429,15 @@ def test_seeds_spread():
 def test_a_seed_is_an_integer(seed):
     with pytest.raises(T.TransformError, match=f"Cutout: seed is {seed!r}: expected an integer"):
         T.Cutout(2, seed=seed)
+
+
+def test_a_compose_records_for_all_of_its_own():
+    chain = T.Compose([T.RandomShift(2.0), T.Normalize(), T.Compose([T.RandomRotate()])], record=True)
+    row = {"image": np.random.default_rng(0).standard_normal((9, 9)), "path": "a.mrcs", "index": 1}
+    done = chain(row)
+    assert [record["transform"] for record in done["transforms"]] == ["RandomShift", "RandomRotate"]
+    assert torch.equal(chain.replay(row, done["transforms"])["image"], done["image"])
+    assert repr(chain).endswith(", record=True)")
+    plain = T.Compose(chain.transforms)(row)
+    assert torch.equal(plain["image"], done["image"])
+    assert "transforms" not in plain
