@@ -1,5 +1,6 @@
 """Rotation by any angle."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,6 +11,9 @@ from perc_transforms.functional.axes import spatial_axes
 from perc_transforms.functional.grids import offsets
 
 Padding = Literal["mean", "zeros", "border", "reflection"]
+
+_AT_ONCE = 2**18
+"""Pixels whose places are held at a time: these take two or three times the memory of the images themselves."""
 
 
 def rotate(x: Tensor, matrices: Tensor, *, spatial_dims: int, padding: Padding = "mean") -> Tensor:
@@ -32,13 +36,20 @@ def rotate(x: Tensor, matrices: Tensor, *, spatial_dims: int, padding: Padding =
         >>> rotate(x, quarter, spatial_dims=2)[0, :, 1]
         tensor([0., 0., 1.])
     """
+    count = max(1, _AT_ONCE // math.prod(x.shape[-spatial_dims:]))
+    parts = [_rotated(*part, padding) for part in zip(torch.split(x, count), torch.split(matrices, count), strict=True)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _rotated(x: Tensor, matrices: Tensor, padding: Padding) -> Tensor:
+    """Rotate a few images, all at once."""
+    spatial_dims = matrices.shape[-1]
     sizes = tuple(x.shape[-spatial_dims:])
-    grid = _grid(matrices, sizes, x, corners=padding == "reflection")
     level = x.mean(spatial_axes(spatial_dims), keepdim=True) if padding == "mean" else None
     source = x if level is None else x - level
     y: Tensor = torch.nn.functional.grid_sample(
         source.reshape(len(x), -1, *sizes),
-        grid,
+        _grid(matrices, sizes, x, corners=padding == "reflection"),
         padding_mode="zeros" if padding == "mean" else padding,
         align_corners=padding == "reflection",
     )

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 import perc_transforms as T
+from perc_transforms.functional import rotation
 from perc_transforms.functional.rotation import rotate
 from perc_transforms.functional.shifting import fourier_shift
 from perc_transforms.resampling import FourierCrop, FourierPad
@@ -175,6 +176,20 @@ def test_a_constant_image_stays_constant_and_no_angle_is_the_identity(sizes, pad
     x = randn(*sizes)
     torch.testing.assert_close(RandomRotate(0, padding=padding)(x), x, atol=1e-12, rtol=0)
     torch.testing.assert_close(RandomRotate(0, padding=padding)(x.float()), x.float(), atol=2e-5, rtol=0)
+
+
+def test_places_are_held_for_a_few_images_at_a_time(monkeypatch):
+    x, matrices = randn(5, 2, 4, 6), rotations(5, 2)
+    whole, held, sample = rotate(x, matrices, spatial_dims=2), [], torch.nn.functional.grid_sample
+
+    def watched(source, grid, **options):
+        held.append(tuple(grid.shape))
+        return sample(source, grid, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "grid_sample", watched)
+    monkeypatch.setattr(rotation, "_AT_ONCE", 50)
+    assert torch.equal(rotate(x, matrices, spatial_dims=2), whole)
+    assert held == [(2, 4, 6, 2), (2, 4, 6, 2), (1, 4, 6, 2)]
 
 
 def test_a_positive_angle_takes_content_from_x_towards_y():
