@@ -77,7 +77,7 @@ def _percentile(values: Tensor, percent: float) -> Tensor:
     """A percentile of the last axis, found among as many of its lowest or highest values as it takes."""
     n = values.shape[-1]
     below, part = divmod(percent / 100 * (n - 1), 1)
-    low_end = below < n / 2
+    low_end = bool(below < n / 2)  # of a NumPy number NumPy's, which topk refuses
     count = min(int(below) + 2, n) if low_end else n - int(below)
     outer = values.topk(count, largest=not low_end, sorted=False).values
     nearest = outer.topk(min(2, count), largest=low_end).values

@@ -43,7 +43,8 @@ def test_clipping_is_at_numpys_percentiles(shape, bounds, single, tied):
 
 
 @pytest.mark.parametrize(
-    "bounds", [(0.5, 99.5), (0, 99.9), (0.1, 100), (25, 75), (50, 50.001), (0, 1e-9), (1e-300, 100)]
+    "bounds",
+    [(0.5, 99.5), (0, 99.9), (0.1, 100), (25, 75), (50, 50.001), (0, 1e-9), (1e-300, 100), tuple(np.array([2.0, 98]))],
 )
 def test_defaults_and_corner_cases_are_numpys_too(bounds):
     x = noise(1001, 2)
