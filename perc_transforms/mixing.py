@@ -155,6 +155,8 @@ def _like(label: Any, soft: Tensor) -> Any:
 
 
 def _mixed(x: Tensor, partners: Sequence[int], lam: Tensor) -> Tensor:
-    """`lam * x + (1 - lam) * x[partners]`, exactly `x` where a row is its own partner."""
+    """`lam * x + (1 - lam) * x[partners]`, exactly `x` where a row is its own partner, or takes nothing of another."""
+    pairs = zip(partners, lam.tolist(), strict=True)
+    taken = [place if own == 1 else partner for place, (partner, own) in enumerate(pairs)]
     weights = lam.to(x).reshape(-1, *[1] * (x.ndim - 1))
-    return torch.lerp(x[torch.tensor(partners, device=x.device)], x, weights)
+    return torch.lerp(x[torch.tensor(taken, device=x.device)], x, weights)

@@ -92,6 +92,12 @@ def test_alpha_0_is_the_identity_with_soft_labels():
     assert torch.equal(torch.stack(done["label"]), torch.eye(3)[rows["label"]])
 
 
+def test_nothing_of_another_image_is_not_even_its_nan():
+    rows = batch(8)
+    rows["image"][3] = math.nan
+    assert T.Mixup(0)(rows)["image"].isnan().any((1, 2)).nonzero().flatten().tolist() == [3]
+
+
 def test_a_row_alone_keeps_its_image():
     image = images(1, 4, 5)[0]
     mixup = T.Mixup(1.0, num_classes=3)
