@@ -8,8 +8,6 @@ from torch import Tensor
 
 from perc_transforms.functional.grids import frequencies
 
-_NYQUIST = 0.5 - 1e-9
-"""Cycles a pixel beyond which there is only the Nyquist frequency, which need not come out as 0.5 exactly."""
 _MM = 1e7
 """Å in a millimetre."""
 
@@ -79,7 +77,7 @@ def ctf(
     at_dc = shift / 360 + torch.asin(contrast) / (2 * math.pi)
 
     y, x = frequencies(sizes, like)
-    y = torch.where(y < -_NYQUIST, -y, y)
+    y = torch.where(y == -0.5, -y, y)
     mean, difference, quartic, cosine, sine, at_dc = (
         value[..., None] for value in (mean, difference, quartic, cosine, sine, at_dc)
     )

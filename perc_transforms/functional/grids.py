@@ -33,12 +33,15 @@ def radii(sizes: Sequence[int], like: Tensor) -> Tensor:
 def frequencies(sizes: Sequence[int], like: Tensor) -> list[Tensor]:
     """Frequencies of each axis, in cycles a pixel, as `torch.fft.rfftn` orders them: the last axis has `n // 2 + 1`.
 
+    That of Nyquist is 0.5 exactly (-0.5 but for the last axis), which `torch.fft.fftfreq` misses at 98 pixels.
+
     Example:
         >>> frequencies((4, 4), torch.zeros(1))[1]
         tensor([0.0000, 0.2500, 0.5000], dtype=torch.float64)
     """
-    options = {"dtype": torch.float64, "device": like.device}
-    return [torch.fft.fftfreq(n, **options) for n in sizes[:-1]] + [torch.fft.rfftfreq(sizes[-1], **options)]
+    n = sizes[-1]
+    half = torch.arange(n // 2 + 1, dtype=torch.float64, device=like.device) / n
+    return [torch.fft.ifftshift(offsets(n, like)) / n for n in sizes[:-1]] + [half]
 
 
 def spatial_frequency(sizes: Sequence[int], like: Tensor) -> Tensor:

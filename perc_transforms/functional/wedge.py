@@ -9,8 +9,6 @@ from torch import Tensor
 
 from perc_transforms.functional.grids import frequencies, multiply
 
-_NYQUIST = 0.5 - 1e-9
-"""Cycles a pixel beyond which there is only the Nyquist frequency, which need not come out as 0.5 exactly."""
 _SLACK = 1e-9
 """In radians: what lies on the edge of the range belongs to it, whatever the rounding of sines and cosines."""
 
@@ -48,7 +46,7 @@ def wedge(sizes: Sequence[int], *, min_angle: float, max_angle: float, axis: Lit
     along = z.view(-1, 1, 1)
     across = y.view(1, -1, 1) if axis == "x" else x.view(1, 1, -1)
     kept = _seen(along, across, min_angle, max_angle)
-    both = (along.abs() > _NYQUIST) | (across.abs() > _NYQUIST)
+    both = (along.abs() == 0.5) | (across.abs() == 0.5)
     return (kept | (both & _seen(-along, across, min_angle, max_angle))).to(like.dtype)
 
 

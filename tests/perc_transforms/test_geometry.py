@@ -274,6 +274,14 @@ def test_a_shift_is_that_of_the_fourier_series(sizes, data):
     np.testing.assert_allclose(found[0], expected, atol=1e-10)
 
 
+def test_nyquists_frequency_becomes_its_cosine_at_every_even_size():
+    """At 98 and 196 pixels 1 / n is rounded such that n / 2 of them are less than a half."""
+    for n in (98, 100, 196):
+        wave = torch.cos(math.pi * torch.arange(n, dtype=torch.float64))[:, None] * randn(5)
+        found = fourier_shift(wave[None], torch.tensor([[0.0, 1 / 3]]), spatial_dims=2)
+        torch.testing.assert_close(found[0], wave / 2)
+
+
 def test_shifts_of_a_band_limited_image_add_up_and_go_back():
     x = T.GaussianBlur(1.5, spatial_dims=2)(randn(3, 31, 33))
     a, b = torch.tensor([[0.3, -1.7]] * 3), torch.tensor([[2.2, 0.9]] * 3)
