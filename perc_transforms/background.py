@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from perc_transforms.errors import TransformError
-from perc_transforms.functional.background import normalize_background
+from perc_transforms.functional.background import BACKGROUND, normalize_background
 from perc_transforms.masks import Circular
 from perc_transforms.sizing import is_number
 
@@ -39,7 +39,7 @@ class NormalizeBackground(Circular):
         (True, True)
     """
 
-    default_share: ClassVar[float] = 0.375
+    default_share: ClassVar[float] = BACKGROUND
 
     ramp: bool = True
     dust: float | None = None

@@ -10,6 +10,9 @@ from perc_transforms.functional.grids import offsets
 from perc_transforms.functional.masks import beyond, kept_for_small_boxes
 from perc_transforms.functional.statistics import FLAT, rounding
 
+BACKGROUND = 0.375
+"""Beyond this part of the shortest side from its centre, an image is background, unless told otherwise."""
+
 
 def normalize_background(
     x: Tensor, radius: float, *, spatial_dims: int, ramp: bool = True, dust: float | None = None

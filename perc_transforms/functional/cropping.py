@@ -7,10 +7,8 @@ import torch
 from torch import Tensor
 
 from perc_transforms.functional.axes import mirrored, spatial_axes
+from perc_transforms.functional.background import BACKGROUND
 from perc_transforms.functional.grids import radii
-
-BACKGROUND = 0.375
-"""Beyond this part of the shortest side from its centre, an image is background."""
 
 
 def center_crop(x: Tensor, shape: Sequence[int], *, spatial_dims: int) -> Tensor:

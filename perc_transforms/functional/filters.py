@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from perc_transforms.functional.axes import spatial_axes
-from perc_transforms.functional.grids import filtered, multiply, spatial_frequency
+from perc_transforms.functional.grids import filtered, half_counts, multiply, spatial_frequency
 
 _SHARPEST = 1e-9
 """Width in cycles a pixel of an edge of width 0: wider than the rounding of a frequency, narrower than any shell."""
@@ -161,11 +161,7 @@ def whiten(x: Tensor, *, spatial_dims: int) -> Tensor:
 def _shells(sizes: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
     """The shell of each component of a half spectrum, and how many of the full spectrum it stands for; both flat."""
     shells = (spatial_frequency(sizes, like) * max(sizes) + 0.5 + _SHARPEST).long()  # halves up, despite rounding
-    share = torch.full((sizes[-1] // 2 + 1,), 2.0, dtype=torch.float64, device=like.device)
-    share[0] = 1.0
-    if sizes[-1] % 2 == 0:
-        share[-1] = 1.0
-    return shells.flatten(), share.expand_as(shells).flatten()
+    return shells.flatten(), half_counts(sizes[-1], like).expand_as(shells).flatten()
 
 
 def _shell_means(power: Tensor, shells: Tensor, share: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Where pixels and Fourier components lie, and the one way in which images are filtered."""
 
 import functools
-import math
 from collections.abc import Sequence
 
 import torch
@@ -54,6 +53,20 @@ def spatial_frequency(sizes: Sequence[int], like: Tensor) -> Tensor:
     return _length(frequencies(sizes, like))
 
 
+def half_counts(n: int, like: Tensor) -> Tensor:
+    """How many components of a full spectrum each of the `n // 2 + 1` along the last axis of a half one stands for.
+
+    Example:
+        >>> half_counts(4, torch.zeros(1)), half_counts(5, torch.zeros(1))
+        (tensor([1., 2., 1.], dtype=torch.float64), tensor([1., 2., 2.], dtype=torch.float64))
+    """
+    counts = torch.full((n // 2 + 1,), 2.0, dtype=torch.float64, device=like.device)
+    counts[0] = 1.0
+    if n % 2 == 0:
+        counts[-1] = 1.0
+    return counts
+
+
 def filtered(x: Tensor, weights: Tensor, *, spatial_dims: int) -> Tensor:
     """Multiply the spectra of images: one real FFT there and one back, for all of them.
 
@@ -92,15 +105,3 @@ def _length(components: Sequence[Tensor]) -> Tensor:
     """Euclidean length of vectors whose components are given along an axis each."""
     squares = [c.square().view(-1, *[1] * (len(components) - 1 - axis)) for axis, c in enumerate(components)]
     return functools.reduce(torch.add, squares).sqrt()
-
-
-def edge(distance: Tensor, start: float, width: float) -> Tensor:
-    """A raised cosine that falls from 1 at `start` to 0 at `start + width`; a step where the width is 0.
-
-    Example:
-        >>> edge(torch.tensor([0.0, 1.0, 2.0, 3.0]), 1.0, 2.0)
-        tensor([1.0000, 1.0000, 0.5000, 0.0000])
-    """
-    if width == 0:
-        return (distance <= start).to(distance.dtype)
-    return 0.5 + 0.5 * torch.cos(math.pi * ((distance - start) / width).clamp(0, 1))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from perc_transforms.functional.axes import spatial_axes
-from perc_transforms.functional.grids import edge as falloff
 
 _SMALL_BOX = 2**18
 
@@ -87,7 +86,8 @@ def _outside(
     outside = squares > math.floor((radius + edge) ** 2)
     ring = (squares > math.floor(radius**2)) & ~outside
     weights = outside.to(dtype)
-    weights[ring] = 1 - falloff(squares[ring].double().sqrt(), radius, edge).to(dtype)
+    beyond_radius = squares[ring].double().sqrt() - radius
+    weights[ring] = (0.5 - 0.5 * torch.cos(math.pi * beyond_radius / edge)).to(dtype)  # an edge of 0 has no ring
     return weights, float(weights.sum())
 
 

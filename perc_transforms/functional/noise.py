@@ -9,7 +9,7 @@ from torch import Tensor
 
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.axes import spatial_axes
-from perc_transforms.functional.grids import filtered, spatial_frequency
+from perc_transforms.functional.grids import filtered, half_counts, spatial_frequency
 from perc_transforms.functional.statistics import rounding
 
 
@@ -82,12 +82,7 @@ def _amplitudes(sizes: tuple[int, ...], spectrum: tuple[float, ...]) -> Tensor:
     below = places.floor().long()
     above = (below + 1).clamp(max=len(values) - 1)
     power = torch.lerp(values[below], values[above], places - below)
-    n = sizes[-1]
-    times = torch.full((n // 2 + 1,), 2.0, dtype=torch.float64)  # each stands for its conjugate, too
-    times[0] = 1.0
-    if n % 2 == 0:
-        times[-1] = 1.0
-    mean = (power * times).sum() / torch.Size(sizes).numel()
+    mean = (power * half_counts(sizes[-1], power)).sum() / torch.Size(sizes).numel()
     if mean == 0:
         msg = f"noise of the power spectrum {spectrum}: it is 0 at every frequency of images of {sizes} pixels: "
         msg += "expected power at one of them"
