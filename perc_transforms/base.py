@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from perc_transforms.batch import Batch, Rows
+from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.errors import TransformError
 
 _process = os.getpid()
@@ -89,8 +89,12 @@ class Transform:
         return batch.result()
 
     def transform(self, batch: Batch) -> None:
-        """Transform a batch in place: shape by shape, each with one call of `apply`."""
-        batch.replace([(places, self.apply(rows)) for places, rows in batch.groups(self.columns)])
+        """Transform a batch in place: group by group, each with one call of `apply`."""
+        batch.replace([(places, self.apply(rows)) for places, rows in self.groups(batch)])
+
+    def groups(self, batch: Batch) -> Groups:
+        """The rows that are transformed together: those of one shape; a subclass may part them further."""
+        return batch.groups(self.columns)
 
     def apply(self, rows: Rows) -> Rows:
         """Transform rows of one shape; the images given are not to be changed. The base changes nothing."""

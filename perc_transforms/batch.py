@@ -26,8 +26,6 @@ from perc_transforms.stacking import stack
 
 FRAME = "(frame)"
 """A column that no row has, and that lasts as long as a batch: how the image is turned against its micrograph."""
-
-
 RECORDS = "transforms"
 """The column in which transforms record what they drew."""
 
@@ -50,6 +48,10 @@ class Rows:
     def sizes(self) -> tuple[int, ...]:
         """Pixels along the spatial axes."""
         return tuple(self.images.shape[-self.spatial_dims :])
+
+
+Groups = list[tuple[list[int], Rows]]
+"""Rows of one shape each, and their places in the batch."""
 
 
 class Recorded(dict[str, Any]):
@@ -109,7 +111,7 @@ class Batch:
         self._used[name] += 1
         return self._used[name] - 1
 
-    def groups(self, columns: Sequence[str]) -> list[tuple[list[int], Rows]]:
+    def groups(self, columns: Sequence[str]) -> Groups:
         """The rows, those of equal image shape together, with the values of some columns."""
         places: dict[tuple[Any, ...], list[int]] = {}
         if isinstance(self._images, Tensor):
@@ -134,7 +136,7 @@ class Batch:
             raise TransformError(msg)
         return Rows(images, dims, {name: [column[place] for place in places] for name, column in values.items()})
 
-    def replace(self, results: list[tuple[list[int], Rows]]) -> None:
+    def replace(self, results: Groups) -> None:
         """Take over what a transform made of the groups."""
         images: list[Any] = [None] * len(self)
         for places, rows in results:

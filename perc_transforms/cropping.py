@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from perc_transforms.base import Transform
-from perc_transforms.batch import Batch, Rows
+from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.drawing import RandomTransform, draw_seed, noise
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.cropping import center_crop, crop, pad, pad_with_noise
 from perc_transforms.motion import COLUMNS, Motion, moved
-from perc_transforms.sizing import Groups, are_sides, for_each_axis, is_length, known_pixel_size, parted
+from perc_transforms.sizing import are_lengths, are_sides, parted, sides_of
 
 
 @dataclass(repr=False)
@@ -28,9 +28,8 @@ class _Box(Transform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        lengths = self.size_angstrom if isinstance(self.size_angstrom, Sequence) else [self.size_angstrom]
-        in_angstrom = bool(lengths) and all(map(is_length, lengths))
-        if (self.size is None) == (self.size_angstrom is None) or not (are_sides(self.size) or in_angstrom):
+        fine = are_lengths(self.size_angstrom) if self.size is None else are_sides(self.size)
+        if (self.size is None) == (self.size_angstrom is None) or not fine:
             msg = f"{self!r}: expected size (pixels) or size_angstrom (Å), one of them: a number, or one for each axis"
             raise TransformError(msg)
 
@@ -40,11 +39,7 @@ class _Box(Transform):
 
     def _shape(self, rows: Rows, number: int = 0) -> tuple[int, ...]:
         """The shape that a row is to get."""
-        if self.size is not None:
-            return tuple(map(int, for_each_axis(self.size, rows.sizes, self)))
-        pixel_size = known_pixel_size(rows.columns["pixel_size"][number], self, "size")
-        lengths = for_each_axis(self.size_angstrom, rows.sizes, self)
-        return tuple(max(1, round(length / pixel_size)) for length in lengths)
+        return sides_of(self.size, self.size_angstrom, rows, number, self)
 
     def _smaller(self, rows: Rows, number: int = 0) -> tuple[int, ...]:
         """The shape that a row is to get, which must fit into its image."""
@@ -76,10 +71,6 @@ class CenterCrop(_Box):
         >>> CenterCrop((1, 3))(torch.arange(6.0).expand(1, 6))
         tensor([[2., 3., 4.]])
     """
-
-    def transform(self, batch: Batch) -> None:
-        """Crop shape by shape."""
-        batch.replace([(places, self.apply(rows)) for places, rows in self.groups(batch)])
 
     def apply(self, rows: Rows) -> Rows:
         """Crop images of one shape, to one shape, in one go."""
@@ -174,9 +165,9 @@ class Pad(_Box, RandomTransform):
     def transform(self, batch: Batch) -> None:
         """Pad shape by shape."""
         if self.mode == "noise":
-            super().transform(batch)
+            RandomTransform.transform(self, batch)
         else:
-            batch.replace([(places, self.apply(rows)) for places, rows in self.groups(batch)])
+            Transform.transform(self, batch)
 
     def draw(self, rng: np.random.Generator, rows: Rows, place: int) -> dict[str, Any]:
         """Draw the seed of the noise."""

@@ -12,10 +12,9 @@ from torch import Tensor
 from perc_transforms.base import Transform
 from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
-from perc_transforms.filters import known_pixel_sizes
 from perc_transforms.functional.ctf import ctf, phase_flip, wiener_filter
 from perc_transforms.functional.filters import filter_rows
-from perc_transforms.sizing import is_number
+from perc_transforms.sizing import is_number, known_pixel_sizes
 
 _PARAMETERS = {
     "defocus_u": "Å",

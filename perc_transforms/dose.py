@@ -10,9 +10,8 @@ import torch
 from perc_transforms.base import Transform
 from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
-from perc_transforms.filters import known_pixel_sizes
 from perc_transforms.functional.dose import DAMAGE, dose_weighted, dose_weights
-from perc_transforms.sizing import is_number
+from perc_transforms.sizing import is_number, known_pixel_sizes
 
 
 @dataclass(repr=False)

@@ -79,10 +79,6 @@ class RandomTransform(Transform):
         """Transform rows of one shape, each with its parameters."""
         raise NotImplementedError
 
-    def groups(self, batch: Batch) -> list[tuple[list[int], Rows]]:
-        """The rows that are transformed together: those of one shape; a subclass may part them further."""
-        return batch.groups(self.columns)
-
     def transform(self, batch: Batch) -> None:
         """Draw for each row, or take what was recorded, and apply: shape by shape."""
         name = type(self).__name__

@@ -12,7 +12,7 @@ from perc_transforms.batch import Rows
 from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.erasing import cutout
-from perc_transforms.sizing import are_sides, for_each_axis, is_length, known_pixel_size
+from perc_transforms.sizing import are_lengths, are_sides, sides_of
 
 
 @dataclass(repr=False)
@@ -50,9 +50,8 @@ class Cutout(RandomTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.size is None) == (self.size_angstrom is None) or not (
-            _are_lengths(self.size_angstrom) if self.size is None else are_sides(self.size)
-        ):
+        fine = are_lengths(self.size_angstrom) if self.size is None else are_sides(self.size)
+        if (self.size is None) == (self.size_angstrom is None) or not fine:
             msg = f"{self!r}: expected size (pixels) or size_angstrom (Å), one of them, above 0, or one for each axis"
             raise TransformError(msg)
         if not isinstance(self.number, numbers.Integral) or isinstance(self.number, bool) or self.number < 0:
@@ -84,17 +83,8 @@ class Cutout(RandomTransform):
 
     def _pixels(self, rows: Rows, place: int) -> list[int]:
         """The size for one row, along each axis."""
-        given = self.size if self.size_angstrom is None else self.size_angstrom
-        sides = for_each_axis(given, rows.sizes, self)
-        if self.size_angstrom is not None:
-            pixel_size = known_pixel_size(rows.columns["pixel_size"][place], self, "size")
-            sides = tuple(max(1, round(side / pixel_size)) for side in sides)
+        sides = sides_of(self.size, self.size_angstrom, rows, place, self)
         if any(side > n for side, n in zip(sides, rows.sizes, strict=True)):
             msg = f"{self!r}: {sides} pixels of an image of {rows.sizes}: expected a size that is not larger"
             raise TransformError(msg)
-        return [int(side) for side in sides]
-
-
-def _are_lengths(size: Any) -> bool:
-    lengths = list(size) if isinstance(size, Sequence) else [size]
-    return bool(lengths) and all(map(is_length, lengths))
+        return list(sides)

@@ -11,19 +11,10 @@ from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.filters import bandpass, highpass, lowpass, whiten
 from perc_transforms.functional.wedge import missing_wedge
-from perc_transforms.sizing import is_number, known_pixel_size
+from perc_transforms.sizing import is_number, known_pixel_sizes
 
 _SLACK = 1e-5
 """How far, relatively, a resolution may lie beyond the Nyquist limit: pixel sizes come in float32."""
-
-
-def known_pixel_sizes(rows: Rows, transform: Transform) -> list[float]:
-    """The pixel size of every row, in Å, for a transform that cannot do without.
-
-    Raises:
-        TransformError: a row has none, or one that is no positive number.
-    """
-    return [known_pixel_size(size, transform) for size in rows.columns["pixel_size"]]
 
 
 @dataclass(repr=False)

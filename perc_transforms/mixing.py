@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perc_transforms.batch import Batch, Rows
+from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
 
@@ -72,7 +72,7 @@ class Mixup(RandomTransform):
             msg = f"Mixup: num_classes is {count!r}: expected a whole number above 0, or None"
             raise TransformError(msg)
 
-    def groups(self, batch: Batch) -> list[tuple[list[int], Rows]]:
+    def groups(self, batch: Batch) -> Groups:
         """The batch as a whole: rows of one shape."""
         groups = super().groups(batch)
         if len(groups) > 1:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from perc_transforms import functional as F
 from perc_transforms.base import Transform
-from perc_transforms.batch import Batch, Rows
+from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.motion import COLUMNS, Motion, moved
 from perc_transforms.sizing import are_sides, for_each_axis, is_length, known_pixel_size, parted
@@ -29,10 +29,9 @@ class _FourierResize(Transform):
             msg = f"{self!r}: expected shape (pixels: a number, or one for each axis) or pixel_size (Å), one of them"
             raise TransformError(msg)
 
-    def transform(self, batch: Batch) -> None:
-        """Resize shape by shape, those of one pixel size in one go."""
-        groups = parted(batch.groups(self.columns), self._target)
-        batch.replace([(places, self.apply(rows)) for places, rows in groups])
+    def groups(self, batch: Batch) -> Groups:
+        """The rows that get one shape together: those of one pixel size."""
+        return parted(batch.groups(self.columns), self._target)
 
     def apply(self, rows: Rows) -> Rows:
         """Resize the images of one shape and pixel size in one go."""

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from perc_transforms.batch import Rows
+from perc_transforms.batch import Groups, Rows
 from perc_transforms.errors import TransformError
-
-Groups = list[tuple[list[int], Rows]]
 
 
 def is_number(value: object) -> bool:
@@ -38,35 +36,41 @@ def is_length(length: object) -> bool:
     return is_number(length) and float(length) > 0  # type: ignore[arg-type]
 
 
-def for_each_axis(size: Any, sizes: Sequence[int], owner: object) -> tuple[Any, ...]:
+def are_lengths(size: object) -> bool:
+    """Whether something is a length, or one for each of some axes."""
+    lengths = list(size) if isinstance(size, Sequence) else [size]
+    return bool(lengths) and all(map(is_length, lengths))
+
+
+def for_each_axis(size: Any, sizes: Sequence[int], transform: object) -> tuple[Any, ...]:
     """One value for each axis: those given, or one for all.
 
     Args:
         size: a number, or a sequence of them in the order of the image's axes.
         sizes: the image's.
-        owner: the transform, for the error.
+        transform: for the error.
 
     Raises:
         TransformError: the image has another number of axes.
 
     Example:
-        >>> for_each_axis(8, (16, 16, 16), "CenterCrop(8)")
+        >>> for_each_axis(8, (16, 16, 16), "a transform")
         (8, 8, 8)
     """
     values = tuple(size) if isinstance(size, Sequence) else (size,) * len(sizes)
     if len(values) != len(sizes):
-        msg = f"{owner!r}: {len(values)} numbers for an image of {len(sizes)} spatial axes {tuple(sizes)}: "
+        msg = f"{transform!r}: {len(values)} numbers for an image of {len(sizes)} spatial axes {tuple(sizes)}: "
         msg += f"expected {len(sizes)}, or one for all"
         raise TransformError(msg)
     return values
 
 
-def known_pixel_size(pixel_size: float | None, owner: object, instead: str | None = None) -> float:
+def known_pixel_size(pixel_size: float | None, transform: object, instead: str | None = None) -> float:
     """A row's pixel size where one is needed.
 
     Args:
         pixel_size: in Å.
-        owner: the transform, for the error.
+        transform: for the error.
         instead: the option in pixels that would do without, if there is one.
 
     Raises:
@@ -75,9 +79,35 @@ def known_pixel_size(pixel_size: float | None, owner: object, instead: str | Non
     if pixel_size is None or not is_length(pixel_size):
         pixels = f"give {instead} in pixels, or a pixel_size in Å"
         remedy = pixels if instead else "expected Å above 0: give the row a pixel_size"
-        msg = f"{owner!r}: the row's pixel_size is {pixel_size!r}: {remedy}"
+        msg = f"{transform!r}: the row's pixel_size is {pixel_size!r}: {remedy}"
         raise TransformError(msg)
     return pixel_size
+
+
+def known_pixel_sizes(rows: Rows, transform: object) -> list[float]:
+    """The pixel size of every row, in Å, for a transform that cannot do without.
+
+    Raises:
+        TransformError: a row has none, or one that is not positive.
+    """
+    return [known_pixel_size(size, transform) for size in rows.columns["pixel_size"]]
+
+
+def sides_of(size: Any, size_angstrom: Any, rows: Rows, number: int, transform: object) -> tuple[int, ...]:
+    """Pixels along each axis that a row is asked for, in pixels or in Å: then round(Å / pixel_size), and 1 at least.
+
+    Args:
+        size: in pixels, one number or one for each axis; None: what counts is `size_angstrom`.
+        size_angstrom: likewise, in Å.
+        rows: rows of one shape.
+        number: which of them.
+        transform: for errors.
+    """
+    if size is not None:
+        return tuple(map(int, for_each_axis(size, rows.sizes, transform)))
+    pixel_size = known_pixel_size(rows.columns["pixel_size"][number], transform, "size")
+    lengths = for_each_axis(size_angstrom, rows.sizes, transform)
+    return tuple(max(1, round(length / pixel_size)) for length in lengths)
 
 
 def parted(groups: Groups, shape: Callable[[Rows, int], tuple[int, ...]]) -> Groups:
