@@ -1,9 +1,7 @@
 """A picture of what each transform does, and a page that shows them all."""
 
-import contextlib
 import dataclasses
 import inspect
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ import perc_transforms as T
 from builders.gallery.examples import EXAMPLES, Example
 from builders.gallery.panels import Column, Panel, Plane, draw_sheet, log_power, power
 from builders.gallery.subjects import Row
-from builders.io.cache import disk_error
+from builders.io.whole_file import write_whole
 from perc_transforms.drawing import RandomTransform
 
 INDEX = "index.md"
@@ -51,9 +49,9 @@ def write_gallery(folder: Path, examples: Sequence[Example] = EXAMPLES) -> Path:
     page = [_INTRODUCTION]
     for example in tqdm(examples, "Drawing", unit=" pictures", disable=None):
         name = type(example.transform).__name__
-        _save(folder / f"{name}.png", draw(example))
+        write_whole(folder / f"{name}.png", draw(example))
         page += [f"## {name}\n", f"{summary(example)}\n", f"`{example.transform!r}`\n", f"![{name}]({name}.png)\n"]
-    return _save(folder / INDEX, "\n".join(page).encode())
+    return write_whole(folder / INDEX, "\n".join(page).encode())
 
 
 def draw(example: Example) -> bytes:
@@ -166,17 +164,3 @@ def _spectra(title: str, views: list[_View]) -> Column:
         for plane, view in zip(planes, views, strict=True)
     ]
     return Column(title, tuple(panels))
-
-
-def _save(target: Path, data: bytes) -> Path:
-    """Write a file that is there whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid():x}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    except OSError as err:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise disk_error(err, target.parent, target.name) from err
-    return target

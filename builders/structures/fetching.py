@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import DiskFullError, NotFoundError, OptionError, PercError
 from builders.io import remote
+from builders.io.whole_file import write_whole
 from builders.options import ON_ERROR, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
@@ -18,7 +19,7 @@ from builders.structures.clean import REMOVABLE, check_removable, cleaned_name
 from builders.structures.ids import Id, accession_of, parse_id, read_ids
 from builders.structures.maker import LeftOut
 from builders.structures.resolve import Found, Wish, exists
-from builders.structures.saving import Fetched, Saving, content_of, named_peptides, write_whole
+from builders.structures.saving import Fetched, Saving, content_of, named_peptides
 from builders.structures.services import Services, read_bytes
 from builders.structures.sources import Candidate, claims, sources
 from builders.structures.treatment import WHICH, Treatment, treat

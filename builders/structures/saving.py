@@ -1,15 +1,13 @@
 """Structures as files: what they are called, where they lie, and how they are written."""
 
-import contextlib
 import hashlib
-import os
 import re
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from builders.errors import FormatError
-from builders.io.cache import default_folder, disk_error
+from builders.io.cache import default_folder
+from builders.io.whole_file import write_whole
 from builders.structures import content
 from builders.structures.clean import cleaned_name
 from builders.structures.ids import Id
@@ -131,21 +129,3 @@ def content_of(treated: Treated, found: Found) -> bytes:
     if not treated.is_changed:
         return content.plain(treated.data, found.name)
     return write(treated.loaded, found.format)
-
-
-def write_whole(target: Path, data: bytes) -> Path:
-    """Write a file that is there whole or not at all.
-
-    Raises:
-        PercError: the disk fails, or has no room.
-    """
-    temporary = target.with_name(f".{target.name}.{os.getpid():x}-{threading.get_ident():x}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(target)
-    except OSError as err:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise disk_error(err, target.parent, target.name) from err
-    return target

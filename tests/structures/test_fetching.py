@@ -9,10 +9,11 @@ import gemmi
 import pytest
 
 from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, PercError, ReadError
+from builders.io.whole_file import write_whole
 from builders.structures import Candidate, Fetched, clean, fetch, register
 from builders.structures.clean import REMOVABLE
 from builders.structures.resolve import Found
-from builders.structures.saving import stem_of, write_whole
+from builders.structures.saving import stem_of
 from tests.server import Fault
 
 
