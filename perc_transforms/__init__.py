@@ -28,10 +28,9 @@ if TYPE_CHECKING:
     from perc_transforms.mixing import Mixup
     from perc_transforms.noise import AddNoise
     from perc_transforms.orientation import RandomFlip, RandomRotate90
-    from perc_transforms.resampling import FourierCrop, FourierPad
+    from perc_transforms.resampling import FourierCrop, FourierPad, Rescale
     from perc_transforms.rotation import RandomRotate
     from perc_transforms.shifting import RandomShift
-    from perc_transforms.spatial import Rescale
 
 __all__ = [
     "CTF",
@@ -90,10 +89,9 @@ _HOMES = {
     "mixing": ["Mixup"],
     "noise": ["AddNoise"],
     "orientation": ["RandomFlip", "RandomRotate90"],
-    "resampling": ["FourierCrop", "FourierPad"],
+    "resampling": ["FourierCrop", "FourierPad", "Rescale"],
     "rotation": ["RandomRotate"],
     "shifting": ["RandomShift"],
-    "spatial": ["Rescale"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

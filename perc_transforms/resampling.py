@@ -1,4 +1,4 @@
-"""Transforms that crop and pad the spectrum."""
+"""Transforms that resample: to a number of pixels, or by cropping and padding the spectrum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,48 @@ from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.motion import COLUMNS, Motion, moved
 from perc_transforms.sizing import are_sides, for_each_axis, is_length, known_pixel_size, parted
+
+
+@dataclass(repr=False)
+class Rescale(Transform):
+    """Resample to a given number of pixels; `pixel_size` and coordinates are updated.
+
+    By the image's Fourier series, centre on centre, without the frequencies that the new grid cannot hold, so that a
+    band-limited image is reproduced and nothing aliases (see `functional.rescale`). An image of unequal sides keeps
+    its true aspect: it is fitted into `shape`, and the rest is filled with its mean. CAKED's `rescale=N` aliases, and
+    stretches.
+
+    Args:
+        shape: pixels along each axis, `(ny, nx)` or `(nz, ny, nx)`; one number for all of them.
+        stretch: let each axis fill its side instead; `pixel_size`, which is that along x, is then x's.
+
+    Raises:
+        TransformError: `shape` is not made of positive integers, or has another number of axes than the image.
+
+    Example:
+        >>> import torch
+        >>> row = Rescale(32)({"image": torch.rand(64, 64, 64), "pixel_size": 1.5})
+        >>> row["image"].shape, row["pixel_size"]
+        (torch.Size([32, 32, 32]), 3.0)
+    """
+
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+
+    shape: int | Sequence[int]
+    stretch: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not are_sides(self.shape):
+            msg = f"Rescale: shape is {self.shape!r}: expected a number of pixels, or one for each axis"
+            raise TransformError(msg)
+
+    def apply(self, rows: Rows) -> Rows:
+        """Resample the images of one shape in one go."""
+        shape = tuple(map(int, for_each_axis(self.shape, rows.sizes, self)))
+        images = F.rescale(rows.images, shape, spatial_dims=rows.spatial_dims, stretch=self.stretch)
+        steps = F.rescale_steps(rows.sizes, shape, stretch=self.stretch)
+        return moved(rows, images, Motion(step=steps[::-1]), owner=type(self).__name__)
 
 
 @dataclass(repr=False)
