@@ -1,7 +1,5 @@
 """Transforms that blur."""
 
-import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -14,7 +12,7 @@ from perc_transforms.batch import Rows
 from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.blur import gaussian_blur
-from perc_transforms.sizing import known_pixel_size
+from perc_transforms.sizing import is_number, known_pixel_size
 
 
 @dataclass(repr=False)
@@ -116,7 +114,7 @@ def _blurred(rows: Rows, sigmas: Sequence[float]) -> Rows:
 
 
 def _is_sigma(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and 0 <= float(value) < math.inf
+    return is_number(value) and value >= 0
 
 
 def _is_range(value: Any) -> bool:

@@ -1,7 +1,5 @@
 """Transforms that cut images out, and that put them into larger boxes."""
 
-import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -14,7 +12,7 @@ from perc_transforms.drawing import RandomTransform, draw_seed, noise
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.cropping import center_crop, crop, pad, pad_with_noise
 from perc_transforms.motion import COLUMNS, Motion, moved
-from perc_transforms.sizing import are_lengths, are_sides, parted, sides_of
+from perc_transforms.sizing import are_lengths, are_sides, is_number, parted, sides_of
 
 
 @dataclass(repr=False)
@@ -158,7 +156,7 @@ class Pad(_Box, RandomTransform):
         if self.mode not in ("constant", "reflect", "noise"):
             msg = f"{self!r}: mode is {self.mode!r}: expected 'constant', 'reflect' or 'noise'"
             raise TransformError(msg)
-        if not isinstance(self.value, numbers.Real) or not math.isfinite(self.value):
+        if not is_number(self.value):
             msg = f"{self!r}: value is {self.value!r}: expected a number"
             raise TransformError(msg)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor
 from perc_transforms.base import Transform
 from perc_transforms.batch import Batch, Rows
 from perc_transforms.errors import TransformError
+from perc_transforms.sizing import is_whole
 
 
 class Epoch:
@@ -56,7 +56,7 @@ class RandomTransform(Transform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.seed, numbers.Integral):
+        if not is_whole(self.seed):
             msg = f"{type(self).__name__}: seed is {self.seed!r}: expected an integer"
             raise TransformError(msg)
         self._epoch: Epoch = Epoch()

@@ -1,6 +1,5 @@
 """Transforms that take parts of images away."""
 
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ from perc_transforms.batch import Rows
 from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.erasing import cutout
-from perc_transforms.sizing import are_lengths, are_sides, sides_of
+from perc_transforms.sizing import are_lengths, are_sides, is_number, is_whole, sides_of
 
 
 @dataclass(repr=False)
@@ -54,10 +53,10 @@ class Cutout(RandomTransform):
         if (self.size is None) == (self.size_angstrom is None) or not fine:
             msg = f"{self!r}: expected size (pixels) or size_angstrom (Å), one of them, above 0, or one for each axis"
             raise TransformError(msg)
-        if not isinstance(self.number, numbers.Integral) or isinstance(self.number, bool) or self.number < 0:
+        if not is_whole(self.number) or self.number < 0:
             msg = f"{self!r}: number is {self.number!r}: expected a whole number from 0"
             raise TransformError(msg)
-        if self.fill != "mean" and not isinstance(self.fill, numbers.Real):
+        if self.fill != "mean" and not is_number(self.fill):
             msg = f"{self!r}: fill is {self.fill!r}: expected 'mean' or a number"
             raise TransformError(msg)
 

@@ -1,6 +1,5 @@
 """Transforms of pixel values."""
 
-import numbers
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,6 +8,7 @@ from perc_transforms.base import Transform
 from perc_transforms.batch import Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.statistics import invert_contrast, percentile_clip
+from perc_transforms.sizing import is_number
 
 
 @dataclass(repr=False)
@@ -69,7 +69,7 @@ class PercentileClip(Transform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not all(isinstance(p, numbers.Real) for p in (self.low, self.high)) or not 0 <= self.low < self.high <= 100:
+        if not (is_number(self.low) and is_number(self.high)) or not 0 <= self.low < self.high <= 100:
             msg = f"PercentileClip: low is {self.low!r}, high is {self.high!r}: expected 0 <= low < high <= 100"
             raise TransformError(msg)
 

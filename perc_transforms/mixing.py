@@ -1,7 +1,6 @@
 """Transforms that mix the images of a batch."""
 
 import logging
-import math
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from torch import Tensor
 from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
+from perc_transforms.sizing import is_number, is_whole
 
 LABEL = "label"
 
@@ -64,11 +64,11 @@ class Mixup(RandomTransform):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.alpha, numbers.Real) or not 0 <= self.alpha < math.inf:
+        if not is_number(self.alpha) or self.alpha < 0:
             msg = f"Mixup: alpha is {self.alpha!r}: expected a number from 0"
             raise TransformError(msg)
         count = self.num_classes
-        if count is not None and (not isinstance(count, numbers.Integral) or isinstance(count, bool) or count < 1):
+        if count is not None and not (is_whole(count) and count > 0):
             msg = f"Mixup: num_classes is {count!r}: expected a whole number above 0, or None"
             raise TransformError(msg)
 

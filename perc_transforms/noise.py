@@ -1,10 +1,7 @@
 """Transforms that add noise."""
 
-import math
-import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from dataclasses import replace as replaced
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,7 @@ from perc_transforms.batch import Rows
 from perc_transforms.drawing import RandomTransform, draw_seed, noise
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.noise import add_noise, noise_std
+from perc_transforms.sizing import is_number
 
 
 @dataclass(repr=False)
@@ -51,7 +49,7 @@ class AddNoise(RandomTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         given = [value for value in (self.snr, self.std) if value is not None]
-        if len(given) != 1 or not isinstance(given[0], numbers.Real) or not 0 <= given[0] < math.inf or self.snr == 0:
+        if len(given) != 1 or not is_number(given[0]) or given[0] < 0 or self.snr == 0:
             msg = f"AddNoise(snr={self.snr!r}, std={self.std!r}): expected snr > 0 or std >= 0, one of them"
             raise TransformError(msg)
         if not isinstance(self.color, str):
@@ -75,7 +73,7 @@ class AddNoise(RandomTransform):
         std = torch.tensor([float(drawn["std"]) for drawn in params], dtype=torch.float64).reshape(-1, *[1] * leading)
         spectrum = None if isinstance(self.color, str) else self.color
         images = add_noise(rows.images, white, std, spatial_dims=rows.spatial_dims, spectrum=spectrum)
-        return replaced(rows, images=images)
+        return replace(rows, images=images)
 
 
 def _spectrum(color: Any) -> tuple[float, ...]:

@@ -1,7 +1,6 @@
 """Transforms that rotate images by any angle."""
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -14,6 +13,7 @@ from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.rotation import Padding, rotate
 from perc_transforms.motion import COLUMNS, Matrix, Motion, moved
+from perc_transforms.sizing import is_number
 
 
 @dataclass(repr=False)
@@ -53,7 +53,7 @@ class RandomRotate(RandomTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         angle = 180.0 if self.max_angle == "uniform" else self.max_angle
-        if not isinstance(angle, numbers.Real) or isinstance(angle, bool) or not 0 <= angle <= 180:
+        if not is_number(angle) or not 0 <= angle <= 180:
             msg = f"{self!r}: max_angle is {self.max_angle!r}: expected degrees, 0 to 180, or 'uniform'"
             raise TransformError(msg)
         if self.padding not in ("mean", "zeros", "border", "reflection"):

@@ -1,6 +1,5 @@
 """Transforms that shift images."""
 
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.shifting import fourier_shift
 from perc_transforms.motion import COLUMNS, Motion, moved
-from perc_transforms.sizing import known_pixel_size
+from perc_transforms.sizing import is_number, known_pixel_size
 
 
 @dataclass(repr=False)
@@ -50,7 +49,7 @@ class RandomShift(RandomTransform):
     def __post_init__(self) -> None:
         super().__post_init__()
         given = [value for value in (self.max_shift, self.max_shift_angstrom) if value is not None]
-        if len(given) != 1 or not isinstance(given[0], numbers.Real) or not 0 <= given[0] < float("inf"):
+        if len(given) != 1 or not is_number(given[0]) or given[0] < 0:
             msg = f"{self!r}: expected max_shift (pixels) or max_shift_angstrom (Å), one of them, not negative"
             raise TransformError(msg)
 

@@ -4,13 +4,13 @@ import math
 import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from perc_transforms.batch import Groups, Rows
 from perc_transforms.errors import TransformError
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether something is a finite real number.
 
     Example:
@@ -20,9 +20,19 @@ def is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether something is an integer, and no truth value.
+
+    Example:
+        >>> is_whole(1), is_whole(1.0), is_whole(True)
+        (True, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def is_side(n: object) -> bool:
     """Whether something can be the number of pixels along an axis."""
-    return isinstance(n, numbers.Integral) and not isinstance(n, bool) and int(n) > 0
+    return is_whole(n) and n > 0
 
 
 def are_sides(size: object) -> bool:
@@ -33,7 +43,7 @@ def are_sides(size: object) -> bool:
 
 def is_length(length: object) -> bool:
     """Whether something is a length: a positive number."""
-    return is_number(length) and float(length) > 0  # type: ignore[arg-type]
+    return is_number(length) and length > 0
 
 
 def are_lengths(size: object) -> bool:

@@ -183,3 +183,26 @@ def test_a_loader_with_workers_gives_what_one_row_gives():
         found = [at(one, place) for one in loader for place in range(len(one["image"]))]
         for one, other in zip(found, expected, strict=True):
             agree(one, other)
+
+
+@pytest.mark.parametrize("wrong", [True, math.nan, math.inf, "1"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        T.GaussianBlur,
+        lambda value: T.RandomGaussianBlur((0, value)),
+        T.RandomRotate,
+        T.RandomShift,
+        T.Mixup,
+        T.AddNoise,
+        lambda value: T.AddNoise(std=value),
+        lambda value: T.PercentileClip(value, 99),
+        lambda value: T.Pad(8, value=value),
+        lambda value: T.Cutout(2, fill=value),
+        lambda value: T.RandomFlip(seed=value),
+    ],
+)
+def test_what_is_no_finite_number_is_refused_by_all_alike(make, wrong):
+    """A truth value is a number to Python, and NaN to every comparison that asks for more than it."""
+    with pytest.raises(T.TransformError, match="expected"):
+        make(wrong)
