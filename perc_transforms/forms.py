@@ -12,7 +12,8 @@ from torch import Tensor
 from perc_transforms.errors import TransformError
 
 IMAGE = "image"
-ROW_COLUMNS = ("path", "index", "label", "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
+LABEL = "label"
+ROW_COLUMNS = ("path", "index", LABEL, "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
 """Columns that hold one value a row: where they hold a list, a dict of columns is a batch."""
 NULLABLE_NUMBERS = ("pixel_size",)
 """Columns whose null becomes NaN, as in datasets' torch format, so that torch's default collate can stack it."""
@@ -96,9 +97,19 @@ def _is_batch(data: Mapping[str, Any]) -> bool:
         if axes == 2:
             return False
         return isinstance(image, list | tuple | np.ndarray) and (axes == 0 or set(lengths.values()) <= {len(image)})
-    if any(lengths.get(name) is not None for name in ROW_COLUMNS):
-        return True
-    return image.ndim > 2 and bool(lengths) and set(lengths.values()) == {len(image)}
+    if image.ndim < 3:
+        return False
+    told = {name for name in ROW_COLUMNS if lengths.get(name) is not None}
+    if told == {LABEL} and _is_soft(data[LABEL]):
+        single = any(length is None and data[name] is not None for name, length in lengths.items())
+        return not single and lengths[LABEL] == len(image)
+    return bool(told) or (bool(lengths) and set(lengths.values()) == {len(image)})
+
+
+def _is_soft(label: Any) -> bool:
+    """Whether a label is numbers that need not be whole: of one row, the weight of each class."""
+    values = label.tolist() if isinstance(label, Tensor | np.ndarray) else label
+    return any(isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) for value in values)
 
 
 def _nesting(image: Any) -> int:

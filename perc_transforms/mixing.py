@@ -13,9 +13,8 @@ from torch import Tensor
 from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.drawing import RandomTransform
 from perc_transforms.errors import TransformError
+from perc_transforms.forms import LABEL
 from perc_transforms.sizing import is_number, is_whole
-
-LABEL = "label"
 
 logger = logging.getLogger(__name__)
 _warned = False

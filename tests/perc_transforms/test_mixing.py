@@ -266,6 +266,17 @@ def test_datasets_with_class_labels_get_soft_ones(rows):
             np.testing.assert_allclose(values, np.stack(expected[name]), atol=1e-6, err_msg=how)
 
 
+@pytest.mark.parametrize("shape", [(6, 6), (3, 6, 6)], ids=["2-D", "3-D"])
+@pytest.mark.parametrize("kind", [torch.as_tensor, np.asarray, list])
+def test_a_row_of_a_soft_label_is_still_a_row(shape, kind):
+    row = {"image": images(1, *shape).float()[0], "path": "a.mrcs", "index": 1, "label": kind([0.25, 0.75, 0.0])}
+    done = T.Compose([T.RandomFlip(), T.Rescale(4)])(row)
+    assert done["image"].shape == (4,) * len(shape)
+    np.testing.assert_array_equal(done["label"], [0.25, 0.75, 0.0])
+    stack = {"image": images(3, 6, 6).float(), "label": torch.tensor([0.25, 0.75, 0.0])}
+    assert T.Rescale(4)(stack)["image"].shape == (3, 4, 4), "numbers to be learnt, one for each image"
+
+
 def test_after_a_loader_soft_labels_train(rows):
     mixup = T.Mixup(1.0, num_classes=3)
     for collated in DataLoader(rows.with_transform(T.ToTensor()), batch_size=6, collate_fn=T.collate):
