@@ -46,9 +46,6 @@ class NormalizeBackground(Circular):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.ramp, bool):
-            msg = f"{self!r}: ramp is {self.ramp!r}: expected True or False"
-            raise TransformError(msg)
         if self.dust is not None and not (is_number(self.dust) and self.dust > 0):
             msg = f"{self!r}: dust is {self.dust!r}: expected a number of standard deviations, more than 0, or None"
             raise TransformError(msg)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
 from perc_transforms.batch import Batch, Groups, Rows
@@ -48,7 +49,15 @@ class Transform:
     spatial_dims: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.spatial_dims not in (None, 2, 3):
+        for option in dataclasses.fields(self):
+            value = getattr(self, option.name, None)
+            if isinstance(value, np.generic):  # as its Python kind, of which `repr` makes the same again
+                setattr(self, option.name, value := value.item())
+            if isinstance(option.default, bool) and not isinstance(value, bool):
+                msg = f"{type(self).__name__}: {option.name} is {value!r}: expected True or False"
+                raise TransformError(msg)
+        dims = self.spatial_dims
+        if dims is not None and not (isinstance(dims, int) and dims in (2, 3)):
             msg = f"{type(self).__name__}: spatial_dims is {self.spatial_dims!r}: expected 2, 3 or None"
             raise TransformError(msg)
 

@@ -1,6 +1,7 @@
 """What holds for every transform of the list, in every form that data comes in."""
 
 import copy
+import dataclasses
 import inspect
 import math
 import pickle
@@ -100,6 +101,34 @@ def test_it_pickles_and_its_repr_makes_it_again(name, transform, dims):
         again = eval(repr(transform), {public: getattr(T, public) for public in T.__all__})
         assert repr(again) == repr(transform)
         agree(again(data), expected)
+
+
+OPTIONS = [
+    (name, transform, option)
+    for name, transform, dims in CASES
+    if dims == 2 and name != "Compose"
+    for option in dataclasses.fields(transform)
+    if isinstance(getattr(transform, option.name), int | float | None)
+]
+
+
+@pytest.mark.parametrize(("name", "transform", "option"), OPTIONS, ids=[f"{n} {o.name}" for n, _, o in OPTIONS])
+def test_a_numpy_number_is_an_option_and_a_truth_value_is_none(name, transform, option):
+    value, flag = getattr(transform, option.name), isinstance(option.default, bool)
+    if value is not None:
+        same = dataclasses.replace(transform, **{option.name: np.array(value)[()]})
+        assert repr(same) == repr(transform)
+        agree(same(rows(2)[0]), transform(rows(2)[0]), name)
+    for wrong in ("yes", 1, None) if flag else (True, False, np.bool_(True)):
+        with pytest.raises(T.TransformError, match="expected"):
+            dataclasses.replace(transform, **{option.name: wrong})
+
+
+@pytest.mark.parametrize("dims", [2.0, np.float32(3), True, "2", (2, 3), 4])
+def test_spatial_dims_are_a_whole_number(dims):
+    with pytest.raises(T.TransformError, match=r"Normalize: spatial_dims is .*: expected 2, 3 or None"):
+        T.Normalize(spatial_dims=dims)
+    assert repr(T.Normalize(spatial_dims=np.int64(2))) == "Normalize(spatial_dims=2)"
 
 
 @everything
