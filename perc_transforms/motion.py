@@ -14,6 +14,7 @@ from perc_transforms.batch import FRAME, Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.euler import angles_of, matrix_of
 from perc_transforms.forms import like_value
+from perc_transforms.sizing import is_number
 
 Matrix = NDArray[np.float64]
 
@@ -47,7 +48,8 @@ def moved(rows: Rows, images: Any, motions: Motion | Sequence[Motion], owner: st
 
     - `pixel_size` (Å, along x) grows with the step.
     - `coordinate_x`, `coordinate_y`: pixels of the image as it now is. In a row with a `micrograph` they are where the
-      centre of the image lies in it; in others, one place or a list of places in the image itself.
+      centre of the image lies in it; in others, one place or a list of places in the image itself. (A shift after a
+      rotation moves the centre along turned axes, which only transforms of one call, as in a `Compose`, know.)
     - `pose`: RELION's angles follow a rotation; the origin `shift_x`, `shift_y` (Å) turns with it, and changes by -d
       where the content moves by +d; that of a volume that moves gets a `shift_z`, which the features of a
       `Dataset.map` must have. A mirror changes the hand, which no angles describe: the pose becomes null.
@@ -82,6 +84,9 @@ def _moved(
     shift = np.array(motion.shift or (0.0,) * dims)
     matrix = np.eye(dims) if motion.matrix is None else motion.matrix
     size = row["pixel_size"]
+    if size is not None and not is_number(size):
+        msg = f"{owner}: the row's pixel_size is {size!r}: expected Å, a number or null"
+        raise TransformError(msg)
     new_size = None if size is None else size * float(step[0])
     frame = matrix @ (np.eye(dims) if row[FRAME] is None else row[FRAME])
     columns = {"pixel_size": new_size, **_coordinates(row, matrix, step, shift, frame, sizes, shape)}
@@ -134,7 +139,7 @@ def _coordinates(
     old = np.stack(np.broadcast_arrays(*values))
     by_axis = (slice(None), *(None,) * (old.ndim - 1))
     if row["micrograph"] is not None:
-        new = old / step[by_axis] - (frame.T @ shift)[by_axis]
+        new = old / step[0] - (frame.T @ shift)[by_axis]  # of pixel_size, which is x's
     else:
         centre = np.array([n // 2 for n in reversed(sizes)])[by_axis]
         new_centre = np.array([n // 2 for n in reversed(shape)])[by_axis]

@@ -534,3 +534,15 @@ def test_the_rows_given_are_left_alone():
     image, before = row.pop("image"), copy.pop("image")
     assert torch.equal(image, before)
     assert row == copy
+
+
+def test_a_pixel_size_that_is_no_number_is_told():
+    with pytest.raises(T.TransformError, match=r"Rescale: the row's pixel_size is '1.5': expected Å"):
+        T.Rescale(4)({"image": np.ones((8, 8)), "pixel_size": "1.5"})
+
+
+def test_the_place_in_a_micrograph_times_the_pixel_size_stays():
+    row = {"image": np.ones((20, 29)), "pixel_size": 2.0, "micrograph": "m", "coordinate_x": 3e3, "coordinate_y": 1e3}
+    done = T.FourierCrop(pixel_size=4.3)(row)
+    assert done["coordinate_x"] * done["pixel_size"] == pytest.approx(6e3)
+    assert done["coordinate_y"] * done["pixel_size"] == pytest.approx(2e3)
