@@ -1,5 +1,8 @@
 """The spatial axes of a tensor of images, and what is done along one of them."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,11 +18,19 @@ def spatial_axes(spatial_dims: int) -> tuple[int, ...]:
 def along(x: Tensor, matrix: Tensor, axis: int) -> Tensor:
     """Apply a matrix along one of the last three axes."""
     matrix = matrix.to(x)
-    if axis == -1:
-        return x @ matrix.T
-    if axis == -2:
-        return matrix @ x
-    return (matrix @ x.flatten(-2)).reshape(*x.shape[:-3], len(matrix), *x.shape[-2:])
+    with without_autocast(x.device.type):
+        if axis == -1:
+            return x @ matrix.T
+        if axis == -2:
+            return matrix @ x
+        return (matrix @ x.flatten(-2)).reshape(*x.shape[:-3], len(matrix), *x.shape[-2:])
+
+
+def without_autocast(device: str) -> AbstractContextManager[Any]:
+    """Where products of matrices have the precision of what is multiplied, also in `torch.autocast`."""
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 def mirrored(n: int, reach: int) -> Tensor:

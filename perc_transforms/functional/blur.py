@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from perc_transforms.functional.axes import MATRIX_LIMIT, along, mirrored, spatial_axes
+from perc_transforms.functional.axes import MATRIX_LIMIT, along, mirrored, spatial_axes, without_autocast
 
 _SHARP = 1e-3
 """Pixels: a narrower Gaussian is 0 one pixel away, in float64 as well, so the blur is none."""
@@ -53,15 +53,18 @@ def _blur_each(x: Tensor, sigma: Tensor, spatial_dims: int) -> Tensor:
         if n > MATRIX_LIMIT:
             x = _convolve(x, kernels, axis)
             continue
-        matrices = _matrices(n, kernels).to(x)
-        if axis == -1:
-            matrices = matrices.transpose(-1, -2)
-            x = (x.flatten(1, -2) @ matrices).view(x.shape)
-        elif axis == -spatial_dims:
-            x = (matrices @ x.flatten(2)).view(x.shape)
-        else:
-            x = matrices[:, None] @ x
+        with without_autocast(x.device.type):
+            x = _along_each(x, _matrices(n, kernels).to(x), axis, spatial_dims)
     return x.reshape(*leading, *sizes)
+
+
+def _along_each(x: Tensor, matrices: Tensor, axis: int, spatial_dims: int) -> Tensor:
+    """Apply to each of the first axis its own matrix, along a spatial axis."""
+    if axis == -1:
+        return (x.flatten(1, -2) @ matrices.transpose(-1, -2)).view(x.shape)
+    if axis == -spatial_dims:
+        return (matrices @ x.flatten(2)).view(x.shape)
+    return matrices[:, None] @ x
 
 
 def _kernels(sigma: float | Tensor) -> Tensor:

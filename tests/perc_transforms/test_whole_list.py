@@ -144,6 +144,15 @@ def test_gradients_flow_and_double_precision_stays(name, transform, dims):
 
 
 @everything
+def test_autocast_does_not_cost_precision(name, transform, dims):
+    data = rows(dims)
+    with torch.autocast("cpu"):
+        found = transform(batch(data))["image"]
+    for one, other in zip(found, transform(batch(data))["image"], strict=True):
+        assert torch.equal(one, other)
+
+
+@everything
 def test_a_broken_image_does_not_spoil_its_neighbours(name, transform, dims):
     data = rows(dims)
     expected = [transform(row) for row in data]
