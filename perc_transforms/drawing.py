@@ -1,6 +1,7 @@
 """The base of transforms that draw: from the seed, the epoch and the row, and from nothing else."""
 
 import hashlib
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ from perc_transforms.batch import Batch, Rows
 from perc_transforms.errors import TransformError
 from perc_transforms.sizing import is_whole
 
+logger = logging.getLogger(__name__)
+
 
 class Epoch:
     """A number that a transform, its copies and the processes they were sent to have in common."""
@@ -22,7 +25,10 @@ class Epoch:
     def __init__(self) -> None:
         with torch.inference_mode(False):
             self._value = torch.zeros((), dtype=torch.int64)
-        self._value.share_memory_()  # type: ignore[no-untyped-call]
+        try:
+            self._value.share_memory_()  # type: ignore[no-untyped-call]
+        except (RuntimeError, OSError) as err:  # no /dev/shm, or no file descriptor left: workers have a copy
+            logger.debug("The epoch is not shared: workers that persist will not be told another (%s)", err)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Epoch":
         return self  # `datasets` copies a dataset with its transform: told once, all know

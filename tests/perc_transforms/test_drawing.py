@@ -241,6 +241,18 @@ def test_two_transforms_have_epochs_of_their_own():
     same([other(rows()[0])], [one(rows()[0])])
 
 
+def test_where_there_is_no_shared_memory_transforms_can_still_be_made(monkeypatch):
+    def fail(tensor):
+        raise RuntimeError("unable to open shared memory object </torch_1> in read-write mode: No such file (2)")
+
+    expected = T.AddNoise(std=1.0)
+    monkeypatch.setattr(torch.Tensor, "share_memory_", fail)
+    alone = T.AddNoise(std=1.0)
+    for transform in (expected, alone):
+        transform.set_epoch(2)
+    same([alone(rows()[0])], [expected(rows()[0])])
+
+
 @every_class
 def test_pickling_keeps_seed_and_epoch(make):
     transform = make(seed=7)
