@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -145,11 +145,18 @@ class Compose(Transform):
         self, transforms: Sequence[Callable[[Any], Any]], *, spatial_dims: int | None = None, record: bool = False
     ) -> None:
         super().__init__(spatial_dims=spatial_dims)
+        if not isinstance(transforms, Iterable):
+            msg = f"Compose: transforms is {transforms!r}: expected a list of transforms and other callables"
+            raise TransformError(msg)
         self.transforms = list(transforms)
         self.record = record
         for place, transform in enumerate(self.transforms):
             if not callable(transform):
                 msg = f"Compose: number {place} is {transform!r}: expected a transform or another callable"
+                raise TransformError(msg)
+            if isinstance(transform, type) and issubclass(transform, Transform):
+                name = transform.__name__
+                msg = f"Compose: number {place} is the class {name}: expected a transform made of it: {name}(...)"
                 raise TransformError(msg)
 
     def transform(self, batch: Batch) -> None:
