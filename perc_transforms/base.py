@@ -178,6 +178,13 @@ class Compose(Transform):
             if hasattr(transform, "set_epoch"):
                 transform.set_epoch(epoch)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Compose):
+            return NotImplemented
+        return (self.transforms, self.spatial_dims) == (other.transforms, other.spatial_dims)
+
+    __hash__ = None  # type: ignore[assignment]  # as of every other transform: its options can be changed
+
     def __repr__(self) -> str:
         inner = ", ".join(getattr(t, "__name__", repr(t)) for t in self.transforms)
         dims = "" if self.spatial_dims is None else f", spatial_dims={self.spatial_dims}"

@@ -311,6 +311,15 @@ def test_compose_is_one_after_another():
     close(nested(array), T.MinMax()(T.Rescale(5)(array)))
 
 
+def test_chains_are_equal_when_their_transforms_are():
+    chain = T.Compose([T.Rescale(5), torch.abs])
+    assert chain == T.Compose([T.Rescale(5), torch.abs])
+    for other in ([T.Rescale(6), torch.abs], [T.Rescale(5)], [torch.abs, T.Rescale(5)], []):
+        assert chain != T.Compose(other)
+    assert chain != T.Compose(chain.transforms, spatial_dims=2)
+    assert T.Compose([]) != T.ToTensor()
+
+
 def test_any_callable_is_given_each_image():
     shapes = []
 
