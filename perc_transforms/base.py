@@ -51,8 +51,9 @@ class Transform:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             value = getattr(self, option.name, None)
-            if isinstance(value, np.generic):  # as its Python kind, of which `repr` makes the same again
-                setattr(self, option.name, value := value.item())
+            if isinstance(value, np.generic | np.ndarray | torch.Tensor):  # of Python's kinds, `repr` makes them again
+                value = value.tolist()
+                setattr(self, option.name, value := tuple(value) if isinstance(value, list) else value)
             if isinstance(option.default, bool) and not isinstance(value, bool):
                 msg = f"{type(self).__name__}: {option.name} is {value!r}: expected True or False"
                 raise TransformError(msg)

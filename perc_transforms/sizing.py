@@ -88,9 +88,7 @@ def known_pixel_size(pixel_size: float | None, transform: object, instead: str |
     """
     if pixel_size is None or not is_length(pixel_size):
         pixels = f"give {instead} in pixels, or a pixel_size in Å"
-        remedy = (
-            pixels if instead else "expected Å above 0: give the row a pixel_size, as {'image': x, 'pixel_size': 1.5}"
-        )
+        row = "expected Å above 0: give the row a pixel_size, as in {'image': x, 'pixel_size': 1.5}"
         msg = f"{transform!r}: the row's pixel_size is {pixel_size!r}: {pixels if instead else row}"
         raise TransformError(msg)
     return pixel_size

@@ -124,6 +124,27 @@ def test_a_numpy_number_is_an_option_and_a_truth_value_is_none(name, transform, 
             dataclasses.replace(transform, **{option.name: wrong})
 
 
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+@pytest.mark.parametrize(
+    ("make", "option"),
+    [
+        *[(make, "shape") for make in (T.Rescale, T.FourierCrop, T.FourierPad)],
+        *[
+            (make, option)
+            for make in (T.CenterCrop, T.RandomCrop, T.Pad, T.Cutout)
+            for option in ("size", "size_angstrom")
+        ],
+        *[(T.RandomGaussianBlur, option) for option in ("sigma", "sigma_angstrom")],
+    ],
+)
+def test_numbers_for_each_axis_may_be_an_array(make, option, kind):
+    transform = make(**{option: kind([8, 9])})
+    assert repr(transform) == repr(make(**{option: (8, 9)}))
+    for wrong in ([0, -1], [[8, 9]], ["a", "b"] if kind is np.array else []):
+        with pytest.raises(T.TransformError, match="expected"):
+            make(**{option: kind(wrong)})
+
+
 @pytest.mark.parametrize("dims", [2.0, np.float32(3), True, "2", (2, 3), 4])
 def test_spatial_dims_are_a_whole_number(dims):
     with pytest.raises(T.TransformError, match=r"Normalize: spatial_dims is .*: expected 2, 3 or None"):
