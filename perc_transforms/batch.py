@@ -58,7 +58,7 @@ class Recorded(dict[str, Any]):
     """What was recorded of one transform for one row: it tells when a parameter is asked for that it lacks."""
 
     def __missing__(self, name: str) -> Any:
-        msg = f"{self.get('transform', 'replay')}: no {name!r} among {dict(self)}: expected what record=True wrote"
+        msg = f"{self['transform']}: no {name!r} among {dict(self)}: expected what record=True wrote"
         raise TransformError(msg)
 
 
@@ -204,7 +204,8 @@ class Batch:
             if turn >= len(own):
                 msg = f"{name}: nothing to replay among {records}: expected what record=True wrote into `transforms`"
                 raise TransformError(msg)
-            found.append(Recorded({key: value for key, value in own[turn].items() if value is not None}))
+            given = {key: value for key, value in own[turn].items() if value is not None}
+            found.append(Recorded({"transform": name, **given}))
         return found
 
     def record(self, name: str, params: Sequence[Mapping[str, Any]]) -> None:

@@ -356,6 +356,7 @@ def test_a_replayed_row_may_be_recorded_again():
     ("replay", "complaint"),
     [
         (lambda row, done: T.Cutout(2).replay(row, done), "Cutout: nothing to replay"),
+        (lambda row, done: T.RandomShift(1).replay(row, {"shift": None}), "RandomShift: no 'shift' among"),
         (lambda row, done: T.AddNoise(std=1.0).replay(row, []), "AddNoise: nothing to replay"),
         (lambda row, done: T.Compose([T.AddNoise(std=1)] * 2).replay(row, done), "AddNoise: nothing to replay"),
         (lambda row, done: T.AddNoise(std=1.0).replay(batch([row] * 2), [done] * 3), "3 rows for 2.*collate"),
@@ -401,6 +402,11 @@ def test_bare_images_are_known_by_their_pixels(make):
 
 
 # nothing else
+
+
+def test_a_callable_may_change_how_many_bare_images_there_are():
+    chain = T.Compose([lambda stack: stack[:2], T.RandomFlip()], spatial_dims=2)
+    assert chain(torch.rand(3, 5, 5)).shape == (2, 5, 5)
 
 
 def test_no_state_of_others_is_read_or_touched():
