@@ -192,6 +192,7 @@ def test_sizes_in_angstrom_go_by_each_rows_pixel_size(transform):
             assert torch.equal(transform.replay(row, one["transforms"])["image"], one["image"])
     stacked = transform({"image": torch.stack([r["image"] for r in rows]), "pixel_size": sizes, "path": ["a"] * 4})
     assert len(stacked["image"]) == 4
+    assert CenterCrop(size_angstrom=0.1)(rows[0])["image"].shape == (1, 1)
     for missing in (None, 0.0, math.nan):
         with pytest.raises(T.TransformError, match=r"pixel_size is .*: give size in pixels, or a pixel_size in Å"):
             transform({**rows[0], "pixel_size": missing})

@@ -107,6 +107,7 @@ def test_pixel_sizes_become_what_is_true_row_by_row(transform):
 
 def test_the_pixel_size_that_it_has_is_the_identity():
     row = {"image": randn(7, 8), "pixel_size": float(np.float32(1.06))}
+    assert FourierCrop(pixel_size=1e3)(row)["image"].shape == (1, 1)
     for transform in (FourierCrop(pixel_size=1.06), FourierPad(pixel_size=1.06), FourierPad((7, 8))):
         out = transform(row)
         assert torch.equal(out["image"], row["image"])
@@ -228,6 +229,7 @@ def test_angles_are_uniform_in_the_plane_and_rotations_in_space(max_angle):
     axes = turns.as_rotvec() / theta[:, None]
     for axis in axes.T:
         assert kolmogorov(axis / 2 + 0.5) < 1.95
+    assert (axes**4).sum(1).mean() == pytest.approx(0.6, abs=0.03), "on the sphere; 0.54 by way of a cube"
     if reach == 180:  # uniform on SO(3): each column of the matrix is uniform on the sphere
         for entry in turns.as_matrix().reshape(count, 9).T:
             assert kolmogorov(entry / 2 + 0.5) < 1.95

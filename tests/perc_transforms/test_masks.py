@@ -162,6 +162,8 @@ def test_the_radius_in_angstrom_is_by_each_rows_pixel_size_and_half_the_box_by_d
         torch.testing.assert_close(result, SoftMask(9 / size, edge=3)(image))
     assert (out["pixel_size"], out["path"]) == ([2.0, 1.5, 2.0], ["a", "b", "c"])
     torch.testing.assert_close(SoftMask()(images[0]), SoftMask(8)(images[0]))
+    rounded = float(np.float32(1.3))
+    SoftMask(radius_angstrom=8 * 1.3)({"image": images[0], "pixel_size": rounded})  # half the box, but for rounding
     unequal = [*images, noise(9, 9), noise(8, 7, 6), noise(16, 18)]
     for image, result in zip(unequal, SoftMask(fill=0)(unequal), strict=True):
         torch.testing.assert_close(result, SoftMask(fill=0)(image))

@@ -76,6 +76,8 @@ def test_lam_is_beta_and_partners_are_uniform():
         times = np.bincount(partner // 300, minlength=10)
         assert ((times - 300) ** 2 / 300).sum() < 27.9  # chi squared of 9, one in a thousand
         assert abs(np.corrcoef(lam, partner)[0, 1]) < 4 / math.sqrt(count)
+    pairs = [T.Mixup(1.0, seed=seed, record=True)({"image": rows["image"][:2], "id": [0, 1]}) for seed in range(20)]
+    assert {partner for pair in pairs for partner in drawn(pair["transforms"])[1]} == {0, 1}
 
 
 def test_lam_is_the_rows_own_whatever_batch_it_is_in():
@@ -147,13 +149,15 @@ def test_labels_may_come_in_any_container(kind):
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
 def test_soft_labels_of_an_earlier_mixing_are_mixed_again(kind):
     soft = [[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]]
-    for made in (kind(soft), [kind(row) for row in soft]):
+    single = kind(soft) if kind is list else np.array(soft, np.float32) if kind is np.array else torch.tensor(soft)
+    for made in (single, [kind(row) for row in soft]):
         done = T.Mixup(1.0, record=True)(batch(3, label=made))
         lam, partner = drawn(done["transforms"])
         expected = [[w * a + (1 - w) * b for a, b in zip(soft[i], soft[j], strict=True)] for i, (w, j) in
                     enumerate(zip(lam, partner, strict=True))]  # fmt: skip
         np.testing.assert_allclose(np.stack([np.asarray(row) for row in done["label"]]), expected, atol=1e-6)
         assert type(done["label"]) is type(made)
+        assert kind is not np.array or done["label"][0].dtype == made[0].dtype
         assert type(done["label"][0]) is (torch.Tensor if kind is list else type(made[0]))
 
 
@@ -225,6 +229,9 @@ def test_a_replay_needs_the_batch():
     again = mixup.replay(rows, done["transforms"])
     assert torch.equal(again["image"], done["image"])
     assert torch.equal(torch.stack(again["label"]), torch.stack(done["label"]))
+    most = max(drawn(done["transforms"])[1])
+    with pytest.raises(T.TransformError, match=f"at place {most} in a batch of {most}: expected the batch"):
+        mixup.replay({name: values[:most] for name, values in rows.items()}, done["transforms"][:most])
     lost = next(place for place, partner in enumerate(drawn(done["transforms"])[1]) if partner > 0)
     row = {name: values[lost] for name, values in rows.items()}
     with pytest.raises(T.TransformError, match="in a batch of 1: expected the batch that was recorded"):

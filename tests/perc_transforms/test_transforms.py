@@ -139,6 +139,12 @@ def test_integer_pixel_sizes_become_what_is_true(kind):
     assert float(T.Rescale(4)({"image": np.ones((6, 6)), "pixel_size": sizes[1]})["pixel_size"]) == 4.5
 
 
+def test_a_rows_values_stay_what_they_were():
+    for size in (np.float32(1.5), torch.tensor(1.5), np.array(1.5)):
+        out = T.Rescale(4)({"image": np.ones((6, 6)), "pixel_size": size})["pixel_size"]
+        assert (type(out), out.dtype, float(out)) == (type(size), size.dtype, 2.25)
+
+
 FORKED = """
 import numpy as np, torch, perc_transforms as T
 from datasets import Dataset, Features
@@ -181,6 +187,8 @@ def test_other_number_types_become_float32(dtype):
 def test_float64_tensors_stay_and_odd_strides_are_fine():
     assert T.Normalize()(torch.rand(4, 4, dtype=torch.float64)).dtype == torch.float64
     assert T.Normalize()(torch.rand(4, 4, dtype=torch.float16)).dtype == torch.float32
+    both = T.Normalize()([torch.rand(4, 4), torch.rand(4, 4, dtype=torch.float64)])
+    assert [image.dtype for image in both] == [torch.float32, torch.float64]
     array = images((6, 8))[0]
     close(T.ToTensor()(array[::-1, ::2]), array[::-1, ::2].copy())
     frozen = array.copy()
@@ -267,6 +275,16 @@ def test_what_cannot_be_transformed_is_told_by_the_transform(data, complaint):
         T.Compose([T.Normalize()])(data)
 
 
+@pytest.mark.parametrize("make", [np.array, np.int32, torch.tensor])
+def test_integers_that_float32_would_round_are_told(make):
+    for sign in (1, -1):
+        assert T.ToTensor()(make([[0, sign * 2**24]]))[0, 1] == sign * 2**24
+        with pytest.raises(
+            T.TransformError, match=r"the value -?16777217, which float32 cannot hold: give it as float64"
+        ):
+            T.ToTensor()(make([[0, sign * (2**24 + 1)]]))
+
+
 def test_errors_are_of_one_family():
     assert issubclass(T.TransformError, PercError)
     assert issubclass(T.TransformError, ValueError)
@@ -285,6 +303,7 @@ def test_errors_are_of_one_family():
         lambda: T.GaussianBlur(1, sigma_angstrom=1),
         lambda: T.GaussianBlur(math.nan),
         lambda: T.Normalize(spatial_dims=4),
+        lambda: T.Normalize(spatial_dims=1),
         lambda: T.Compose([1]),
         lambda: T.Compose(None),
         lambda: T.Compose(T.Normalize()),
@@ -425,7 +444,9 @@ def test_collate_takes_nulls_and_refuses_unequal_shapes(rows):
     mixed = [{"image": np.zeros((2, 2)), "n": 1, "extra": {"a": None}}, {"image": np.ones((2, 2)), "n": 2, "extra": 3}]
     assert T.collate(mixed)["n"].tolist() == [1, 2]
     assert T.collate(mixed)["extra"] == [{"a": None}, 3]
-    for wrong in ([], [{"image": np.zeros((2, 2))}, {"image": np.zeros((2, 2)), "more": 1}]):
+    image = np.zeros((2, 2))
+    one, other = {"image": image, "more": 1}, {"image": image, "less": 1}
+    for wrong in ([], [{"image": image}, one], [one, other]):
         with pytest.raises(T.TransformError, match="all with the same columns"):
             T.collate(wrong)
     with pytest.raises(T.TransformError, match=r"shapes \(2, 2\), \(2, 3\) do not stack.*Rescale\(N\)"):
