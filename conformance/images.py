@@ -30,12 +30,6 @@ def point(*sizes: int, at: Sequence[int]) -> Tensor:
     return image
 
 
-def pixel_of(image: Any) -> tuple[int, ...]:
-    """Where the largest pixel is."""
-    array = np.asarray(image)
-    return tuple(int(i) for i in np.unravel_index(int(array.argmax()), array.shape))
-
-
 def off_centre(image: Any) -> Values:
     """How far content lies from the centre `n // 2`, in pixels `(y, x)`: by the phase of the lowest frequency."""
     array = np.asarray(image, np.float64)

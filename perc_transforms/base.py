@@ -162,7 +162,7 @@ class Compose(Transform):
 
     def transform(self, batch: Batch) -> None:
         """Apply each in turn; the images stay stacked in between."""
-        default, composer, recording = batch.spatial_dims, batch.owner, batch.recording
+        default, recording = batch.spatial_dims, batch.recording
         batch.recording = recording or self.record
         for transform in self.transforms:
             batch.owner = getattr(transform, "__name__", type(transform).__name__)
@@ -171,7 +171,7 @@ class Compose(Transform):
                 transform.transform(batch)
             else:
                 batch.map_images(transform)
-        batch.spatial_dims, batch.owner, batch.recording = default, composer, recording
+        batch.recording = recording
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the epoch to those that draw; see `RandomTransform.set_epoch`."""

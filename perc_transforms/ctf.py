@@ -1,7 +1,5 @@
 """Transforms by the contrast transfer function."""
 
-import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -104,7 +102,7 @@ class CTF(Transform):
         if given is not None and not isinstance(given, Mapping):
             msg = f"{self!r}: the row's ctf is {given!r}: expected a dict with keys such as {', '.join(_PARAMETERS)}"
             raise TransformError(msg)
-        row = {name: _value((given or {}).get(name)) for name in _PARAMETERS}
+        row: dict[str, Any] = {name: (given or {}).get(name) for name in _PARAMETERS}
         for name, value in row.items():
             own = getattr(self, name)
             if own is None:
@@ -179,10 +177,3 @@ class WienerFilter(CTF):
 
     def _weights(self, values: Tensor) -> Tensor:
         return wiener_filter(values, constant=self.constant)
-
-
-def _value(value: Any) -> Any:
-    """A value of the column `ctf` as a Python number; NaN, which stands for null, as None."""
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, numbers.Real) and math.isnan(value) else value

@@ -87,9 +87,8 @@ class DoseWeight(Transform):
         """The voltage of a row with some value of the column `ctf`."""
         if self.voltage is not None:
             return _supported(self.voltage, "voltage")
-        value: Any = given.get("voltage") if isinstance(given, Mapping) else None
-        value = value.item() if hasattr(value, "item") else value
-        return 300.0 if value is None or value != value else _supported(value, "the row's ctf: voltage")
+        value = given.get("voltage") if isinstance(given, Mapping) else None
+        return 300.0 if value is None else _supported(value, "the row's ctf: voltage")
 
 
 def _supported(voltage: Any, name: str) -> float:

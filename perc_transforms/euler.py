@@ -18,9 +18,8 @@ def matrix_of(rot: float, tilt: float, psi: float) -> NDArray[np.float64]:
                [-1.,  0.,  0.],
                [ 0.,  0.,  1.]])
     """
-    (ca, cb, cg), (sa, sb, sg) = (
-        np.array([f(math.radians(v)) for v in (rot, tilt, psi)]) for f in (math.cos, math.sin)
-    )
+    angles = np.radians([rot, tilt, psi])
+    (ca, cb, cg), (sa, sb, sg) = np.cos(angles), np.sin(angles)
     about_z = np.array([[ca, sa, 0], [-sa, ca, 0], [0, 0, 1]])
     about_y = np.array([[cb, 0, -sb], [0, 1, 0], [sb, 0, cb]])
     about_new_z = np.array([[cg, sg, 0], [-sg, cg, 0], [0, 0, 1]])
