@@ -13,6 +13,7 @@ import pytest
 import builders
 import perc_transforms
 from builders.cli import main
+from builders.gallery.examples import EXAMPLES
 from builders.io import mrc
 from builders.structures import services
 from builders.structures.rows import features
@@ -128,6 +129,13 @@ def test_the_readmes_options_are_the_options():
         table = re.findall(r"^\| `(\w+)` \|", text, re.M)
         fields = set(config.__dataclass_fields__) - {"name", "version", "data_files", "data_dir", "description"}
         assert fields <= set(table)
+
+
+def test_the_gallery_in_the_docs_shows_every_transform():
+    folder = ROOT / "docs" / "gallery"
+    shown = re.findall(r"^!\[(\w+)\]\((\w+\.png)\)$", (folder / "index.md").read_text(), re.M)
+    assert [name for name, _ in shown] == [type(example.transform).__name__ for example in EXAMPLES]
+    assert {picture for _, picture in shown} == {path.name for path in folder.glob("*.png")}
 
 
 def test_the_worked_example_is_the_real_one():
