@@ -103,7 +103,7 @@ class FourierCrop(_FourierResize):
     The result is the image's Fourier series without the frequencies that m of n pixels cannot hold, sampled anew with
     pixel `n // 2` going to `m // 2`, exactly so at odd and even sizes. `pixel_size` becomes old * n / m. At the Nyquist
     frequency of an even m the cosine is kept, whole; so `FourierCrop` undoes `FourierPad`. ASPIRE's `_downsample` gives
-    the same but for that cosine: it takes one of the two components that make it, and so half of ours.
+    the same but for that cosine: it leaves it out, or with `zero_nyquist=False` takes half of it.
 
     Args:
         shape: pixels along each axis, `(ny, nx)` or `(nz, ny, nx)`; one number for all of them.
