@@ -167,7 +167,7 @@ def test_angles_and_matrices_are_relions(rot, tilt, psi):
 
 def test_an_image_in_its_plane_changes_psi_alone():
     row = particle((8, 8))
-    for angle in (170.0, -170.0, 35.0):
+    for angle in (170.0, 10.0, 35.0):
         out = RandomRotate().replay(row, {"angle": angle})
         assert out["pose"]["psi"] == pytest.approx((row["pose"]["psi"] - angle + 180) % 360 - 180)
     assert (out["pose"]["rot"], out["pose"]["tilt"]) == (row["pose"]["rot"], row["pose"]["tilt"])
