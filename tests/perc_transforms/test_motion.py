@@ -184,6 +184,9 @@ def test_content_moved_by_d_has_its_origin_changed_by_minus_d():
     unknown = RandomShift(9).replay({**row, "pixel_size": None}, {"shift": [2.0, 0.0]})
     assert unknown["pose"]["shift_x"] is None, "Å of an unknown pixel size"
     assert unknown["pose"]["psi"] == row["pose"]["psi"]
+    pose = {name: torch.tensor(value) for name, value in row["pose"].items()}
+    unknown = RandomShift(9).replay({**row, "pixel_size": None, "pose": pose}, {"shift": [2.0, 0.0]})
+    assert unknown["pose"]["shift_x"].isnan(), "a tensor, which can be collated"
 
 
 def test_the_origin_of_a_volume_that_moves_has_a_z_too():

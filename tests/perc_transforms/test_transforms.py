@@ -108,6 +108,7 @@ def test_a_stack_beside_columns_is_a_batch_and_a_volume_beside_values_is_a_row(c
     stack = torch.from_numpy(np.stack(images((8, 9), (8, 9), (8, 9))))
     out = T.Rescale(6)({"image": stack, **columns})
     assert out["image"].shape == ((rows, 6, 6) if rows else (6, 6, 6))
+    assert T.Rescale(6)({"image": torch.ones(3, 3), "picks": [1.0, 2.0, 3.0]})["image"].shape == (6, 6)
 
 
 @pytest.mark.parametrize("sides", [(5, 6), (4, 5, 6)])
@@ -143,6 +144,8 @@ def test_a_rows_values_stay_what_they_were():
     for size in (np.float32(1.5), torch.tensor(1.5), np.array(1.5)):
         out = T.Rescale(4)({"image": np.ones((6, 6)), "pixel_size": size})["pixel_size"]
         assert (type(out), out.dtype, float(out)) == (type(size), size.dtype, 2.25)
+    batch = T.Rescale(4)({"image": [np.ones((6, 6))], "pixel_size": np.array([1.5], np.float32)})
+    assert batch["pixel_size"].dtype == np.float32
 
 
 FORKED = """
