@@ -23,8 +23,9 @@ class NormalizeBackground(Circular):
 
     Args:
         radius: in pixels; default: 0.375 of the box, that is of the shortest side.
-        ramp: whether to subtract the plane.
-        dust: clip pixels, first of all, at this many standard deviations from the background's mean; None: do not.
+        ramp: whether to subtract the plane. Default: True.
+        dust: clip pixels, first of all, at this many standard deviations from the background's mean; None, the
+            default: do not.
         radius_angstrom: the radius in Å, by each row's `pixel_size`.
 
     Raises:

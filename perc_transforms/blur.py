@@ -20,7 +20,8 @@ class GaussianBlur(Transform):
     """Blur with a Gaussian along every spatial axis: both of an image, all three of a volume.
 
     The kernel `exp(-r^2 / (2 sigma^2))` reaches to 4 sigma and sums to 1; edges are mirrored. It agrees with
-    torchvision's `gaussian_blur`. (CAKED draws a new sigma at every read, and blurs volumes slice by slice.)
+    torchvision's `gaussian_blur`. Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`. (CAKED draws a new sigma at every
+    read, and blurs volumes slice by slice.)
 
     Args:
         sigma: standard deviation in pixels; 0 changes nothing.
@@ -66,7 +67,8 @@ class RandomGaussianBlur(RandomTransform):
     Args:
         sigma: lowest and highest standard deviation in pixels.
         sigma_angstrom: the same in Å, by each row's `pixel_size`. One of the two is given.
-        seed: see `RandomTransform`, as for `record`.
+        seed: see `RandomTransform`.
+        record: see `RandomTransform`.
 
     Raises:
         TransformError: neither or both are given, one is no pair of numbers from 0 in ascending order, or Å are asked

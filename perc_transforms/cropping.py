@@ -129,10 +129,11 @@ class Pad(_Box, RandomTransform):
 
     Args:
         size: pixels along each axis, `(ny, nx)` or `(nz, ny, nx)`; one number for all of them.
-        mode: what lies beyond the image. "constant": `value`. "reflect": the image, mirrored at the centres of its
-            outermost pixels, as often as it takes. "noise": Gaussian noise with the mean and the standard deviation of
-            the image's own background: its pixels beyond 0.375 of its shortest side from its centre.
-        value: of "constant".
+        mode: what lies beyond the image. "constant", the default: `value`. "reflect": the image, mirrored at the
+            centres of its outermost pixels, as often as it takes. "noise": Gaussian noise with the mean and the
+            standard deviation of the image's own background: its pixels beyond 0.375 of its shortest side from its
+            centre.
+        value: of "constant". Default: 0.
         size_angstrom: the size in Å, by each row's `pixel_size`: round(size / pixel_size) pixels. One of the two is
             given.
         seed: see `RandomTransform`.

@@ -27,11 +27,12 @@ class DoseWeight(Transform):
 
     Args:
         dose_per_frame: in e/Å^2.
-        pre_dose: before the first frame, in e/Å^2. It fades all frames alike, and so matters only without
+        pre_dose: before the first frame, in e/Å^2; default 0. It fades all frames alike, and so matters only without
             `restore_noise`.
-        sum_frames: False: give the weighted frames, `(..., frames, ny, nx)`; their sum is that of True.
+        sum_frames: True, the default, or False: give the weighted frames, `(..., frames, ny, nx)`; their sum is that
+            of True.
         voltage: in kV: 300, 200 or 100. Default: that of the row's column `ctf`, or else 300.
-        restore_noise: False: do not divide by `sqrt(sum q^2)`.
+        restore_noise: True, the default, or False: do not divide by `sqrt(sum q^2)`.
         spatial_dims: 2, and no other: a movie is no volume.
 
     Raises:

@@ -52,8 +52,8 @@ class RandomTransform(Transform):
     a list, an image gets one. Two transforms of one class in a `Compose` draw differently.
 
     Args:
-        seed: another one, other draws.
-        record: write what was drawn into the column `transforms`, a list of one dict a transform, for `replay`.
+        seed: another one, other draws. Default: 0.
+        record: True: write what was drawn into the column `transforms`, a list of one dict a transform, for `replay`.
         spatial_dims: see `Transform`.
     """
 

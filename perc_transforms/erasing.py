@@ -25,11 +25,12 @@ class Cutout(RandomTransform):
 
     Args:
         size: pixels of a side; or of each axis, `(ny, nx)` or `(nz, ny, nx)`.
-        number: how many; 0 changes nothing.
-        fill: `"mean"`, or a number.
+        number: how many; 0 changes nothing. Default: 1.
+        fill: `"mean"`, the default, or a number.
         size_angstrom: the size in Å instead, by each row's `pixel_size`, rounded to whole pixels, of which it has one
             at least.
-        seed: see `RandomTransform`, as for `record`.
+        seed: see `RandomTransform`.
+        record: see `RandomTransform`.
 
     Raises:
         TransformError: an option is none of these, the size is larger than an image or has another number of axes, or Å

@@ -55,7 +55,7 @@ class Lowpass(_ByResolution):
 
     Args:
         resolution: in Å, by each row's `pixel_size`; finite and above 0. No filter is no such transform.
-        width: of the edge, in shells (one shell is 1 / n cycles a pixel); 0 is a step.
+        width: of the edge, in shells (one shell is 1 / n cycles a pixel); 0 is a step. Default: 2.
 
     Raises:
         TransformError: an option out of range, a row without pixel size, or a resolution beyond the Nyquist limit.
@@ -90,7 +90,7 @@ class Highpass(_ByResolution):
     Args:
         resolution: in Å, by each row's `pixel_size`; finite and above 0. No filter is no such transform: even one
             coarser than the image is long removes the mean.
-        width: of the edge, in shells (one shell is 1 / n cycles a pixel); 0 is a step.
+        width: of the edge, in shells (one shell is 1 / n cycles a pixel); 0 is a step. Default: 2.
 
     Raises:
         TransformError: an option out of range, a row without pixel size, or a resolution beyond the Nyquist limit.
@@ -123,7 +123,7 @@ class Bandpass(_ByResolution):
     Args:
         low: the low-frequency limit, in Å by each row's `pixel_size`: the coarser one, such as 200.
         high: the high-frequency limit, in Å: the finer one, such as 8. The other way round is the same filter.
-        width: of both edges, in shells (one shell is 1 / n cycles a pixel); 0 is a step.
+        width: of both edges, in shells (one shell is 1 / n cycles a pixel); 0 is a step. Default: 2.
 
     Raises:
         TransformError: an option out of range, a row without pixel size, or a resolution beyond the Nyquist limit.
@@ -185,9 +185,9 @@ class MissingWedge(Transform):
     Shape `(..., nz, ny, nx)`.
 
     Args:
-        min_angle: lowest tilt in degrees, -90 or more.
-        max_angle: highest tilt in degrees, above `min_angle` and 90 or less. -90 to 90 changes nothing.
-        axis: the tilt axis, "x" or "y".
+        min_angle: lowest tilt in degrees, -90 or more. Default: -60.
+        max_angle: highest tilt in degrees, above `min_angle` and 90 or less. -90 to 90 changes nothing. Default: 60.
+        axis: the tilt axis, "x" or "y". Default: "y".
 
     Raises:
         TransformError: an option out of range, or an image that is no volume.

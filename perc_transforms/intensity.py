@@ -33,6 +33,8 @@ class Normalize(Transform):
 class MinMax(Transform):
     """Each image to the range 0 to 1: `(x - min) / (max - min)`; a constant one to 0. CAKED calls it `shiftmin`.
 
+    Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`, least and most over the spatial axes of each image.
+
     Example:
         >>> import torch
         >>> MinMax()(torch.tensor([[2.0, 4.0, 6.0]]))
@@ -52,8 +54,8 @@ class PercentileClip(Transform):
     `numpy.percentile` does, of any number of pixels. It agrees with MONAI's `ClipIntensityPercentiles`.
 
     Args:
-        low: percentile of the lowest value kept; 0 clips nothing.
-        high: percentile of the highest value kept; 100 clips nothing.
+        low: percentile of the lowest value kept; 0 clips nothing. Default: 0.5.
+        high: percentile of the highest value kept; 100 clips nothing. Default: 99.5.
 
     Raises:
         TransformError: not 0 <= low < high <= 100.
@@ -89,7 +91,7 @@ class InvertContrast(Transform):
     `invert_contrast` compares the same means, but of a whole stack.
 
     Args:
-        mode: "always" or "auto".
+        mode: "always" (the default) or "auto".
 
     Raises:
         TransformError: another mode.

@@ -84,8 +84,9 @@ class SoftMask(Circular):
 
     Args:
         radius: in pixels; default: half the box, that is half the shortest side.
-        edge: width of the edge, in pixels, outside the radius; 0 for a step. It may reach beyond the box.
-        fill: "background": each image's mean where it is replaced, weighted as the filling is; or a number.
+        edge: width of the edge, in pixels, outside the radius; 0 for a step. It may reach beyond the box. Default: 5.
+        fill: "background", the default: each image's mean where it is replaced, weighted as the filling is; or a
+            number.
         radius_angstrom: the radius in Å, by each row's `pixel_size`.
 
     Raises:

@@ -41,9 +41,11 @@ class Mixup(RandomTransform):
 
     Args:
         alpha: how much is mixed: from 0 (nothing: `lam` is 1) over 1 (`lam` is uniform) to more of the half and half.
+            Default: 0.2.
         num_classes: how many weights a soft target has. Default: the largest label of the batch, and one more, which
             may be another number in the next batch; a warning says so, once.
-        seed: see `RandomTransform`, as for `record`.
+        seed: see `RandomTransform`.
+        record: see `RandomTransform`.
 
     Raises:
         TransformError: an option is none of these, the images do not have one shape, a label is null, negative, no

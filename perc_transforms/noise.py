@@ -25,10 +25,11 @@ class AddNoise(RandomTransform):
     Args:
         snr: signal-to-noise ratio, a ratio of variances, above 0.
         std: standard deviation of the noise instead, in the units of the image; 0 adds none. One of the two is given.
-        color: `"white"`, or the noise's power spectrum: its power at evenly spaced frequencies from 0 (the mean) to
-            0.5 cycles/pixel (Nyquist), by any unit, linear in between; the corners of the spectrum, beyond Nyquist,
-            get the last value. It is scaled so that the expected variance is as stated.
-        seed: see `RandomTransform`, as for `record`.
+        color: `"white"`, the default, or the noise's power spectrum: its power at evenly spaced frequencies from 0 (the
+            mean) to 0.5 cycles/pixel (Nyquist), by any unit, linear in between; the corners of the spectrum, beyond
+            Nyquist, get the last value. It is scaled so that the expected variance is as stated.
+        seed: see `RandomTransform`.
+        record: see `RandomTransform`.
 
     Raises:
         TransformError: neither or both of `snr` and `std` are given, one is out of its range, or `color` is no

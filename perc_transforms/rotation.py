@@ -29,9 +29,9 @@ class RandomRotate(RandomTransform):
     Recorded: of an image `angle` (degrees), of a volume `quaternion` (w, x, y, z), that of R for p = (x, y, z).
 
     Args:
-        max_angle: in degrees, 0 to 180; "uniform" is 180: every rotation is as likely as another.
-        padding: what comes in from beyond the image: "mean", its mean, so that a constant image stays constant;
-            "zeros"; "border", its outermost pixels; "reflection", the image mirrored at their centres.
+        max_angle: in degrees, 0 to 180; "uniform", the default, is 180: every rotation is as likely as another.
+        padding: what comes in from beyond the image: "mean", the default: its mean, so that a constant image stays
+            constant; "zeros"; "border", its outermost pixels; "reflection", the image mirrored at their centres.
         seed: see `RandomTransform`.
         record: see `RandomTransform`.
 
