@@ -231,7 +231,11 @@ def test_ctrl_c_ends_a_download_at_once_and_the_next_run_goes_on(archive, tmp_pa
     else:
         archive.fail(url, Fault(), Fault(cut=2_000_000), Fault(silence=100))
     process = subprocess.Popen(
-        [sys.executable, "-m", "builders", *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "builders", *command],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it is ignored by jobs of a script
     )
     while archive.bytes_sent < 2_000_000 or archive.faults[url]:
         assert process.poll() is None
