@@ -182,7 +182,8 @@ class Compose(Transform):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Compose):
             return NotImplemented
-        return (self.transforms, self.spatial_dims) == (other.transforms, other.spatial_dims)
+        mine, theirs = ((each.transforms, each.spatial_dims, each.record) for each in (self, other))
+        return mine == theirs
 
     __hash__ = None  # type: ignore[assignment]  # as of every other transform: its options can be changed
 

@@ -340,6 +340,7 @@ def test_chains_are_equal_when_their_transforms_are():
         assert chain != T.Compose(other)
     assert chain != T.Compose(chain.transforms, spatial_dims=2)
     assert T.Compose([]) != T.ToTensor()
+    assert T.Compose([T.Normalize()], record=True) != T.Compose([T.Normalize()])
 
 
 def test_any_callable_is_given_each_image():
