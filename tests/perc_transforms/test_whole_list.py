@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, Features, Value
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader, default_collate
 
 import perc_transforms as T
 from builders import EMImage
+from tests.perc_transforms import catalogue
 from tests.perc_transforms.catalogue import CASES, IDS, OTHERS, batch, rows
 
 everything = pytest.mark.parametrize(("name", "transform", "dims"), CASES, ids=IDS)
@@ -78,6 +81,27 @@ def test_a_list_of_unequal_sizes_gives_what_one_row_gives(name, transform, dims)
     mixed = transform(batch(data))
     for place, one in enumerate(expected):
         agree(at(mixed, place), one, name)
+
+
+@settings(max_examples=80)
+@given(st.sampled_from(CASES), st.data())
+def test_a_batch_of_any_sizes_gives_what_one_row_gives(case, data):
+    name, transform, dims = case
+    sides = st.integers(1, 65 if dims == 2 else 14)
+    shapes = data.draw(st.lists(st.tuples(*[sides] * dims), min_size=1, max_size=2))
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    some = [catalogue.row(number, data.draw(st.sampled_from(shapes))) for number in range(3)]
+    for one in some:
+        one["image"] = one["image"].astype(dtype)
+    try:
+        expected = [transform(one) for one in some]
+    except T.TransformError:  # an image too small for it
+        with pytest.raises(T.TransformError):
+            transform(batch(some))
+        return
+    found = transform(batch(some))
+    for place, one in enumerate(expected):
+        agree(at(found, place), one, name)
 
 
 @everything
