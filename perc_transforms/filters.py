@@ -44,7 +44,25 @@ class _ByResolution(Transform):
 
 
 @dataclass(repr=False)
-class Lowpass(_ByResolution):
+class _OneEdge(_ByResolution):
+    """What `Lowpass` and `Highpass` have in common."""
+
+    function: ClassVar[Callable[..., Tensor]]
+
+    resolution: float
+    width: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check({"resolution": self.resolution}, self.width)
+
+    def apply(self, rows: Rows) -> Rows:
+        """Filter the images of one shape in one go, each by its pixel size."""
+        return self._filtered(rows, type(self).function, self.width, resolution=self.resolution)
+
+
+@dataclass(repr=False)
+class Lowpass(_OneEdge):
     """Remove what is finer than a resolution; the mean is kept.
 
     The spectrum is multiplied by 1 up to a raised cosine, and by 0 beyond it. With n pixels on the longest side, the
@@ -54,7 +72,7 @@ class Lowpass(_ByResolution):
     Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`.
 
     Args:
-        resolution: in Å, by each row's `pixel_size`; finite and above 0. No filter is no such transform.
+        resolution: in Å, by each row's `pixel_size`; finite and above 0.
         width: of the edge, in shells (one shell is 1 / n cycles a pixel); 0 is a step. Default: 2.
 
     Raises:
@@ -67,20 +85,11 @@ class Lowpass(_ByResolution):
         tensor(1.)
     """
 
-    resolution: float
-    width: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check({"resolution": self.resolution}, self.width)
-
-    def apply(self, rows: Rows) -> Rows:
-        """Filter the images of one shape in one go, each by its pixel size."""
-        return self._filtered(rows, lowpass, self.width, resolution=self.resolution)
+    function = staticmethod(lowpass)
 
 
 @dataclass(repr=False)
-class Highpass(_ByResolution):
+class Highpass(_OneEdge):
     """Remove what is coarser than a resolution, and the mean: what `Lowpass` of the same options leaves out.
 
     RELION's `highPassFilterMap` (the raised cosine is `0.5 - 0.5 cos`), but for the widths; see `Lowpass`.
@@ -88,8 +97,8 @@ class Highpass(_ByResolution):
     Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`.
 
     Args:
-        resolution: in Å, by each row's `pixel_size`; finite and above 0. No filter is no such transform: even one
-            coarser than the image is long removes the mean.
+        resolution: in Å, by each row's `pixel_size`; finite and above 0. Even one coarser than the image is long
+            removes the mean.
         width: of the edge, in shells (one shell is 1 / n cycles a pixel); 0 is a step. Default: 2.
 
     Raises:
@@ -102,16 +111,7 @@ class Highpass(_ByResolution):
         tensor(0.)
     """
 
-    resolution: float
-    width: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check({"resolution": self.resolution}, self.width)
-
-    def apply(self, rows: Rows) -> Rows:
-        """Filter the images of one shape in one go, each by its pixel size."""
-        return self._filtered(rows, highpass, self.width, resolution=self.resolution)
+    function = staticmethod(highpass)
 
 
 @dataclass(repr=False)
