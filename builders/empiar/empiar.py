@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import datasets
 
+from builders.archives import ARCHIVES, entry_of
 from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
 from builders.empiar.download import fetch_all
@@ -99,6 +100,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.archive = None if self.archive is None else os.fspath(self.archive)
         self._archive = Archive(self.archive, self.api)
         self._folder = _cache_folder.get()
+        self._told: EntryInfo | None = None
 
     @functools.cached_property
     def chosen(self) -> ImageSet | None:
@@ -121,7 +123,8 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def _entry_info(self) -> EntryInfo:
         entry, archive = str(self.entry), self._archive
-        return self._asked((archive.base, archive.api, entry), lambda: archive.info(entry), revived_info)
+        self._told = self._asked((archive.base, archive.api, entry), lambda: archive.info(entry), revived_info)
+        return self._told
 
     def _asked(self, question: tuple[object, ...], ask: Callable[[], _T], revive: Callable[[Any], _T]) -> _T:
         """An answer of the archive; of a server's, the last one where it cannot be reached."""
@@ -160,6 +163,21 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         wants_complex = self.dtype is None or "complex" in self.dtype
         return Reading(f"EMPIAR-{self.entry}", name, category, self.item, wants_complex, self.on_error)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What `datasets` keeps beside the rows: of the entry, as far as it has been asked for, or its number."""
+        entry = entry_of("empiar", f"EMPIAR-{self.entry}")
+        assert entry is not None
+        imageset = self.reading.imageset
+        title, paper = (self._told.title, self._told.citation) if self._told is not None else ("", "")
+        place = entry.name if imageset is None else f"{entry.name}, image set {imageset!r}"
+        return {
+            "description": "\n".join(filter(None, (title, place))),
+            "citation": "\n".join(filter(None, (paper, f"{entry.name}, https://doi.org/{entry.doi}"))),
+            "homepage": entry.url,
+            "license": ARCHIVES["empiar"].license,
+        }
+
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for what the listings say, so that it is never stale."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api", "quarantine")}
@@ -194,7 +212,7 @@ class Empiar(OptionedBuilder):
             "entry": datasets.Value("string"),
             "imageset": datasets.Value("string"),
         }
-        return datasets.DatasetInfo(features=datasets.Features(features))
+        return datasets.DatasetInfo(features=datasets.Features(features), **self.config.facts)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         anew = bool(dl_manager.download_config.force_download)

@@ -133,6 +133,15 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         wanted = None if self.classes is None else list(self.classes)
         return class_names(self.listings.values(), wanted)
 
+    @property
+    def summary(self) -> str:
+        """The folder's name and the classes: all that is known of such a dataset."""
+        some = ", ".join(self.class_names[:10])
+        more = f" and {len(self.class_names) - 10} more" if len(self.class_names) > 10 else ""
+        count = len(self.class_names)
+        kinds = f"Images of {count} class{'es' * (count != 1)}: {some}{more}"
+        return kinds if self.data_dir is None else f"{Path(self.data_dir).name}\n{kinds}"
+
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for the state of every file, so that it is never stale."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("data_files", "quarantine")}
@@ -156,7 +165,7 @@ class LocalClasses(OptionedBuilder):
             "path": datasets.Value("string"),
             "pixel_size": datasets.Value("float32"),
         }
-        return datasets.DatasetInfo(features=datasets.Features(features))
+        return datasets.DatasetInfo(self.config.summary, features=datasets.Features(features))
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         return [

@@ -15,6 +15,7 @@ import datasets
 import pyarrow as pa
 from tqdm.auto import tqdm
 
+from builders.archives import ARCHIVES, license_of
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.io import location, remote
 from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_integer
@@ -107,6 +108,21 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
         """What is done to each structure."""
         return Treatment(self.remove, self.models, self.altlocs, self.assembly)
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What `datasets` keeps beside the rows: of the databases that they may come from."""
+        asked = set(sources()) if self.fallback else {self.db}
+        possible = [name for name in sources() if name in asked and any(name in id.sources for id in self.known)]
+        databases = [ARCHIVES[name] for name in possible if name in ARCHIVES]
+        some = ", ".join(self.ids[:5])
+        more = f" and {len(self.ids) - 5} more" if len(self.ids) > 5 else ""
+        return {
+            "description": f"Structure{'s' * (len(self.ids) != 1)} of {some}{more}\nFrom {', '.join(possible)}",
+            "citation": "\n".join(filter(None, (database.citation for database in databases))),
+            "homepage": databases[0].homepage if len(databases) == 1 else "",
+            "license": license_of(set(possible)) or "",
+        }
+
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options, the ids in a file and the files in local folders."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("quarantine", "endpoints", "ids")}
@@ -133,7 +149,7 @@ class Structures(OptionedTableBuilder):
         self._wish = self.config.wish
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=features(self.config.include_file))
+        return datasets.DatasetInfo(features=features(self.config.include_file), **self.config.facts)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         tables = [self.config.quarantine] if self.config.quarantine else []

@@ -3,6 +3,7 @@
 import gzip
 import logging
 import multiprocessing
+import pickle
 import shutil
 import subprocess
 import sys
@@ -633,3 +634,32 @@ def test_kept_rows_keep_their_pixels(place, tmp_path, held):
     rows = list(load(place, tmp_path, imageset="Particles", streaming=True))
     for row, pixels in zip(rows, held[PARTICLES], strict=True):
         np.testing.assert_array_equal(row["image"], pixels)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_what_is_known_of_the_entry_stays_with_the_rows(archive, tmp_path, streaming):
+    ds = load(archive.base, tmp_path, imageset="Particles", streaming=streaming)
+    asked = [r.path for r in archive.requests if r.path.endswith(".xml")]
+    assert len(asked) == 1  # the image set was to be found there
+    info = ds.info
+    assert info.description == "A made deposit\nEMPIAR-10943, image set 'Particles'"
+    assert info.citation == "EMPIAR-10943, https://doi.org/10.6019/EMPIAR-10943"
+    assert info.homepage == "https://www.ebi.ac.uk/empiar/EMPIAR-10943/"
+    assert info.license == "cc0-1.0"
+    again = load(archive.base, tmp_path, imageset="Particles", streaming=streaming)
+    first = ds.select(range(3)) if isinstance(ds, Dataset) else ds.take(3)
+    mapped = first.map(lambda row: {"more": 1}, batched=False)
+    kept = [again, first, mapped, mapped.remove_columns("entry"), pickle.loads(pickle.dumps(ds))]
+    if isinstance(ds, Dataset):
+        kept.append(ds.with_transform(T.Normalize()))
+    for other in kept:
+        for fact in ("description", "citation", "homepage", "license"):
+            assert getattr(other.info, fact) == getattr(info, fact)
+
+
+def test_of_an_entry_without_metadata_its_number_is_known(archive, mirror, tmp_path):
+    (mirror / "10943" / "10943.xml").unlink()
+    info = load(str(mirror), tmp_path, directory="data/particles").info
+    assert info.description == "EMPIAR-10943"
+    assert info.homepage == "https://www.ebi.ac.uk/empiar/EMPIAR-10943/"
+    assert info.citation == "EMPIAR-10943, https://doi.org/10.6019/EMPIAR-10943"

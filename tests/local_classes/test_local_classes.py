@@ -3,6 +3,7 @@ import gzip
 import json
 import logging
 import os
+import pickle
 import random
 import threading
 import time
@@ -703,3 +704,14 @@ def test_names_cannot_write_to_the_terminal(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\x07" not in out
+
+
+def test_what_is_known_of_the_folder_stays_with_the_rows(folder):
+    names = load(folder).features["label"].names
+    for streaming in (True, False):
+        ds = load(folder, streaming=streaming)
+        for kept in (ds, ds.map(lambda row: {"more": 1}), pickle.loads(pickle.dumps(ds))):
+            first, second = kept.info.description.splitlines()
+            assert first == folder.name  # and nothing of where it lies
+            assert second == f"Images of {len(names)} classes: {', '.join(names)}"
+            assert (kept.info.license, kept.info.citation, kept.info.homepage) == ("", "", "")

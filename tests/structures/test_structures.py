@@ -479,3 +479,21 @@ def test_the_file_of_a_model_speaks_of_nothing_that_only_another_one_has(open_da
         (helix,) = load(row["file"], "again").structure.helices
         ends.append((helix.end.res_id.seqid.num, helix.end.res_id.name))
     assert ends == [(9, "TRP"), (7, "ALA")]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_what_is_known_of_the_databases_stays_with_the_rows(open_dataset, streaming):
+    ds = open_dataset(["4hhb"], streaming=streaming)
+    for kept in (ds, pickle.loads(pickle.dumps(ds)), ds.map(lambda row: {"more": 1})):
+        assert kept.info.description == "Structure of 4hhb\nFrom pdb"
+        assert kept.info.license == "cc0-1.0"
+        assert kept.info.homepage == "https://www.wwpdb.org/"
+        assert "Protein Data Bank" in kept.info.citation
+
+
+def test_rows_that_may_be_of_alphafold_have_its_licence(open_dataset):
+    info = open_dataset(["4hhb", "P45523"], streaming=True).info
+    assert info.description == "Structures of 4hhb, P45523\nFrom pdb, alphafold"
+    assert info.license == "cc-by-4.0"
+    assert "AlphaFold" in info.citation
+    assert open_dataset(["4hhb", "P45523"], fallback=False, streaming=True).info.license == "cc0-1.0"
