@@ -9,8 +9,9 @@ Example:
 from datasets import load_dataset
 
 from builders.features import EMImage
+from builders.publishing import as_em_images, publish
 from builders.registry import register
 
-__all__ = ["EMImage", "load_dataset"]
+__all__ = ["EMImage", "as_em_images", "load_dataset", "publish"]
 
 register()

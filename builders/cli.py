@@ -9,6 +9,7 @@ from builders.empiar import cli as empiar
 from builders.errors import PercError
 from builders.gallery import cli as gallery
 from builders.local_classes import cli as local_classes
+from builders.publishing import cli as publishing
 from builders.structures import cli as structures
 from builders.terminal import printable
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     local_classes.add_commands(commands)
     structures.add_commands(commands)
     gallery.add_commands(commands)
+    publishing.add_commands(commands)
     options = parser.parse_args(arguments)
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("perc: %(message)s"))

@@ -12,6 +12,8 @@ __all__ = [
     "FolderError",
     "FormatError",
     "HttpError",
+    "MixedError",
+    "NotEmptyError",
     "NotFoundError",
     "OptionError",
     "PercError",
@@ -21,6 +23,7 @@ __all__ = [
     "UnknownOptionError",
     "UnreachableError",
     "UnsafeAddressError",
+    "WorkerDiedError",
 ]
 
 
@@ -42,6 +45,14 @@ class ChangedError(PercError, OSError):
 
 class NotFoundError(PercError, FileNotFoundError):
     """A folder, a file or a set of files is not there."""
+
+
+class NotEmptyError(PercError, FileExistsError):
+    """Something else is where this was to be written."""
+
+
+class MixedError(PercError, ValueError):
+    """Rows differ where all of them have to be alike."""
 
 
 class AccessError(PercError, PermissionError):
@@ -66,6 +77,10 @@ class StalledError(PercError, TimeoutError):
 
 class UnsafeAddressError(PercError, PermissionError):
     """A URL leads to a host that the caller did not name, or is none that may be followed."""
+
+
+class WorkerDiedError(PercError, RuntimeError):
+    """A process that did part of the work is gone: killed, or its machine lost."""
 
 
 class ReadError(PercError, OSError):

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import datasets
 import numpy as np
 import pyarrow as pa
+from datasets.fingerprint import Hasher
 from datasets.formatting import PythonFormatter
-from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable
+from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable, _BaseExamplesIterable
 
 from builders.features import Fetched, Row, inlined
 
@@ -150,3 +151,85 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
     def reshard_data_sources(self) -> "TableStream":
         """Itself: a shard is one structure already."""
         return TableStream(self.reader, self.shards)
+
+
+_TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}
+_TRANSPARENT |= {"FormattedExamplesIterable", "RebatchedArrowExamplesIterable"}
+"""What a stream may be wrapped in that does to each row, or batch, the same in whatever shard it stands."""
+
+
+def _layers(stream: datasets.IterableDataset) -> list[Any]:
+    """What a stream is made of: the last thing done to it first, its source last."""
+    layers = [stream._ex_iterable]
+    while hasattr(layers[-1], "ex_iterable"):
+        layers.append(layers[-1].ex_iterable)
+    return layers
+
+
+def source_features(stream: datasets.IterableDataset) -> datasets.Features | None:
+    """The features that a stream's rows had when their kinds were last known: `map` forgets them."""
+    if stream.features is not None:
+        return stream.features
+    for layer in _layers(stream):
+        features = getattr(layer, "_features", None) or getattr(layer, "declared", None) or layer.features
+        if features is not None:
+            return features
+    return None
+
+
+def functions_of(stream: datasets.IterableDataset) -> list[Any]:
+    """The functions that a stream's rows go through, first to last."""
+    functions = [getattr(layer, "function", None) for layer in reversed(_layers(stream))]
+    return [function for function in functions if function is not None]
+
+
+def divides(stream: datasets.IterableDataset) -> bool:
+    """Whether its shards, one after another, hold the rows of the whole stream in its own order.
+
+    Not so after `shuffle`, `take`, `skip`, or where a function is told the place of a row.
+    """
+    *wrapped, source = _layers(stream)
+    if stream._distributed is not None or hasattr(source, "ex_iterables"):
+        return False
+    if getattr(stream, "_shuffling", None) is not None or not isinstance(
+        source, ExamplesIterable | ArrowExamplesIterable
+    ):
+        return False
+    return all(
+        type(layer).__name__ in _TRANSPARENT
+        and not getattr(layer, "with_indices", False)
+        and not getattr(layer, "drop_last_batch", False)
+        for layer in wrapped
+    )
+
+
+def identity(stream: datasets.IterableDataset) -> str:
+    """A digest of what a stream reads and does, the same in every process, and after it was read."""
+    return digest_of([_told(stream._ex_iterable), stream._formatting, stream._distributed, stream._info.features])
+
+
+_PASSING = ("_state_dict", "_original_state_dict", "_owned_loops_and_tasks", "decoding_pool", "_interleaved")
+"""What a layer of a stream keeps while it is read."""
+
+
+def _told(value: Any) -> Any:
+    """What decides the rows of a layer, and of those below it."""
+    if isinstance(value, list) and any(isinstance(item, _BaseExamplesIterable) for item in value):
+        return [_told(item) for item in value]
+    owner = getattr(value, "__self__", None)
+    if isinstance(owner, datasets.DatasetBuilder):  # the folder of its cache is named for options and files
+        return type(owner).__name__, str(owner.VERSION), owner.config_id, value.__name__
+    if isinstance(value, _BaseExamplesIterable):
+        kept = {name: _told(item) for name, item in sorted(vars(value).items()) if name not in _PASSING}
+        return type(value).__name__, kept
+    return value
+
+
+def without_format(stream: datasets.IterableDataset) -> datasets.IterableDataset:
+    """Its rows as they are without `with_format`."""
+    return stream if stream._formatting is None else stream.with_format(None)
+
+
+def digest_of(value: Any) -> str:
+    """A digest of an object and all in it, functions too, the same in every process."""
+    return str(Hasher.hash(value))

@@ -14,6 +14,7 @@ ALLOWED = {
     "perc_transforms": ["perc_transforms"],
     "builders.errors": ["perc_transforms.errors"],
     "builders.io": ["builders.io", "builders.errors", "perc_transforms.buffers"],
+    "builders.archives": [],
     "builders.features": ["builders.io", "builders.errors"],
     "builders.options": ["builders.errors"],
     "builders.quarantine": ["builders.errors"],
@@ -26,19 +27,24 @@ ALLOWED = {
     "builders.streaming": ["builders.features"],
     "builders.empiar": [
         *("builders.empiar", "builders.features", "builders.options", "builders.streaming", "builders.io"),
-        *("builders.errors", "builders.quarantine", "builders.terminal", "perc_transforms.buffers"),
+        *("builders.archives", "builders.errors", "builders.quarantine", "builders.terminal"),
+        "perc_transforms.buffers",
     ],
     "builders.structures": [
         *("builders.structures", "builders.options", "builders.streaming", "builders.io", "builders.errors"),
-        *("builders.quarantine", "builders.terminal"),
+        *("builders.archives", "builders.quarantine", "builders.terminal"),
     ],
     "builders.gallery": ["builders.gallery", "builders.io", "builders.terminal", "perc_transforms"],
+    "builders.publishing": [
+        *("builders.publishing", "builders.features", "builders.options", "builders.streaming", "builders.io"),
+        *("builders.archives", "builders.errors", "builders.registry.MODULES", "builders.terminal", "perc_transforms"),
+    ],
     "builders.cli": [
-        *("builders.empiar", "builders.gallery", "builders.local_classes", "builders.structures"),
-        *("builders.terminal", "builders.errors"),
+        *("builders.empiar", "builders.gallery", "builders.local_classes", "builders.publishing"),
+        *("builders.structures", "builders.terminal", "builders.errors"),
     ],
     "builders.__main__": ["builders.cli"],
-    "builders": ["builders.features", "builders.registry"],
+    "builders": ["builders.features", "builders.publishing", "builders.registry"],
 }
 OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
@@ -46,6 +52,10 @@ OUTSIDE = {
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
+    "builders.publishing": {
+        *("PIL", "datasets", "distributed", "filelock", "httpx", "huggingface_hub", "numpy", "pyarrow", "torch"),
+        *("tqdm", "xxhash"),
+    },
     "builders": {"datasets", "fsspec", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
 }
 PRIVATE_USERS = {"builders.registry", "builders.streaming"}

@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -34,6 +35,9 @@ PIECE = 8 * 1024 * 1024
 _named: list[str] = []
 _clients: dict[int, Client] = {}
 _pools: dict[tuple[int, str], Pool] = {}
+_processes = 1
+_had_client = 0
+"""The process that made a client last."""
 _alone = fork_safe_lock()
 
 
@@ -55,23 +59,48 @@ def named() -> tuple[str, ...]:
     return tuple(_named)
 
 
+def share(processes: int) -> None:
+    """Divide connections and requests among so many processes, this one included, from the next request on.
+
+    It multiplies with what `sharers` counts by itself: say how many processes there are besides a loader's workers and
+    a machine's ranks.
+
+    Example:
+        >>> share(4)
+        >>> sharers()
+        4
+        >>> share(1)
+    """
+    global _processes
+    with _alone:
+        if processes != _processes:
+            _processes = processes
+            _clients.pop(os.getpid(), None)
+
+
 def sharers() -> int:
-    """How many processes divide connections and requests: a loader's workers, of each of a machine's ranks."""
+    """How many processes divide connections and requests: a loader's workers, of each rank here, and those told of."""
     data = sys.modules.get("torch.utils.data")
     worker = data.get_worker_info() if data is not None else None
     ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    return (worker.num_workers if worker is not None else 1) * max(1, int(ranks) if ranks.isdigit() else 1)
+    workers = worker.num_workers if worker is not None else 1
+    return _processes * workers * max(1, int(ranks) if ranks.isdigit() else 1)
 
 
 def client() -> Client:
     """The client of this process; a forked child makes its own."""
+    global _had_client
     process = os.getpid()
     with _alone:
         if process not in _clients:
             _clients.clear()
             others = sharers()
+            limit = LIMIT.divided(others)
+            if process == _had_client:  # what its last client has sent counts, too: nothing more at once
+                limit = replace(limit, at_once=1)
+            _had_client = process
             _clients[process] = Client(
-                (*BUILT_IN, *_named), max(1, CONNECTIONS // others), limited=BUILT_IN, limit=LIMIT.divided(others)
+                (*BUILT_IN, *_named), max(1, CONNECTIONS // others), limited=BUILT_IN, limit=limit
             )
         return _clients[process]
 

@@ -1,0 +1,232 @@
+"""`perc publish`."""
+
+import argparse
+import ast
+import dataclasses
+import importlib
+import re
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import load_dataset
+
+from builders.errors import OptionError
+from builders.registry import MODULES
+from builders.terminal import printable
+
+_MAIN = {"local_classes": "data_dir", "empiar": "entry", "structures": "ids"}
+"""The option of each builder that may stand without its name."""
+_STREAMED = ("empiar", "structures")
+_INHERITED = {"name", "version", "data_files", "description"}
+_ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
+
+
+def add_commands(commands: Any) -> None:
+    """Add `publish` to the parser of `perc`."""
+    parser = commands.add_parser(
+        "publish",
+        help="make a dataset repository, in a folder or on the Hub, that plain `datasets` loads",
+        epilog="The Hub's token is that of `hf auth login`, or HF_TOKEN. A run that was interrupted goes on when it is"
+        " started again.",
+    )
+    parser.add_argument(
+        "source",
+        nargs="+",
+        metavar="SOURCE",
+        help="a folder of class files; or an entry such as EMPIAR-10943; or a builder"
+        f" ({', '.join(MODULES)}) and its folder, entry or ids",
+    )
+    parser.add_argument("--to", required=True, metavar="DIR", help="a folder, or hf://datasets/OWNER/NAME")
+    _add_publishing(parser)
+    fields: dict[str, Any] = {}
+    for builder in MODULES:
+        group = parser.add_argument_group(f"options of {builder}")
+        explanations = _explanations(builder)
+        for field in _options(builder):
+            if field.name in fields:
+                continue  # said of an earlier builder: it means the same
+            fields[field.name] = field
+            _add_option(group, field, explanations.get(field.name, ""))
+    parser.set_defaults(run=_publish)
+
+
+def _add_publishing(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--transform", action="append", default=[], metavar="T", help="such as 'Rescale(64)'; in order, if several")
+    add("--crop", type=int, nargs="+", metavar="N", help="cut every image to N pixels a side, or to NY NX")
+    add("--pad", type=int, nargs="+", metavar="N", help="pad every image to N pixels a side, or to NY NX")
+    add("--preview", action="store_true", help="add a column of 8-bit pictures, for the viewer of the Hub")
+    add("--title", help="of the dataset; default: that of the entry")
+    add("--license", help="an identifier of the Hub, such as cc-by-4.0; default: that of the archive")
+    add("--doi", help="of the data; default: that of the entry")
+    add("--citation", help="the paper to cite; default: that of the entry")
+    add("--max-shard-size", default="500MB", metavar="SIZE", help="of a file, at the most (500MB)")
+    add("--num-proc", type=int, metavar="N", help="processes that write files")
+    add("--dask", metavar="tcp://...", help="scheduler of a cluster whose workers write files")
+    add("--work-dir", metavar="DIR", help="where files lie until they are on the Hub")
+    add("--private", action="store_true", help="make a new repository on the Hub private")
+    add("--overwrite", action="store_true", help="replace another dataset there, or publish among other files")
+
+
+def _config(builder: str) -> Any:
+    """The dataclass of a builder's options."""
+    module = importlib.import_module(MODULES[builder])
+    return next(
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.__name__
+    )
+
+
+def _options(builder: str) -> list[Any]:
+    """The options of a builder: the fields of its config."""
+    named = [field for field in dataclasses.fields(_config(builder)) if field.name not in _INHERITED]
+    return [field for field in named if field.name != "data_dir" or builder == "local_classes"]
+
+
+def _explanations(builder: str) -> dict[str, str]:
+    """What its docstring says of each option of a builder, in short."""
+    pieces = re.split(r"^ {8}(\w+): ", str(_config(builder).__doc__), flags=re.MULTILINE)
+    said = {name: " ".join(text.split()) for name, text in zip(pieces[1::2], pieces[2::2], strict=True)}
+    return {name: re.split(r"[;.]( |$)", text)[0].replace("%", "%%") for name, text in said.items()}
+
+
+def _add_option(group: Any, field: Any, explanation: str) -> None:
+    flag = f"--{field.name.replace('_', '-')}"
+    if field.name == "endpoints":
+        words = "base URL or folder in place of a service"
+        group.add_argument("--endpoint", action="append", dest=field.name, metavar="NAME=BASE", type=_pair, help=words)
+        return
+    kinds = set(typing.get_args(field.type)) or {field.type}
+    if bool in kinds:
+        default = field.default is True
+        action: Any = argparse.BooleanOptionalAction if default else "store_true"
+        group.add_argument(flag, default=None, action=action, help=explanation)
+        return
+    listed = field.name in ("classes", "ids", "remove")
+    kind: Any = float if float in kinds else int if int in kinds and str not in kinds else str
+    group.add_argument(flag, type=kind, nargs="+" if listed else None, metavar="X", help=explanation)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, base = text.partition("=")
+    if not separator or not name or not base:
+        msg = f"{text!r}: expected NAME=BASE"
+        raise argparse.ArgumentTypeError(msg)
+    return name, base
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    """Publish, and say how to load what was published."""
+    from builders.publishing.publish import publish
+
+    builder, options = _source(arguments)
+    loaded = load_dataset(builder, streaming=builder in _STREAMED and not arguments.download, **options)
+    transforms = [_transform(text) for text in arguments.transform]
+    done = publish(
+        _transformed(loaded, transforms) if transforms else loaded,
+        arguments.to,
+        crop=_size(arguments.crop),
+        pad=_size(arguments.pad),
+        **{name: getattr(arguments, name) for name in ("preview", "title", "license", "doi", "citation", "dask")},
+        **{name: getattr(arguments, name) for name in ("max_shard_size", "num_proc", "work_dir", "private")},
+        overwrite=arguments.overwrite,
+    )
+    rows = ", ".join(f"{count} rows of {split}" for split, count in done.rows.items())
+    files = f"{done.shards} file{'s' * (done.shards != 1)}, {done.file_bytes / 1e6:.1f} MB"
+    print(printable(f"{done.where}: {rows} in {files}"))
+    print(printable(f"load it with: datasets.load_dataset({done.where.removeprefix('hf://datasets/')!r})"))
+    return 0
+
+
+def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The builder that is meant, and its options.
+
+    Raises:
+        OptionError: it cannot be told which one, or it takes one value and several are given.
+    """
+    first, *rest = arguments.source
+    builder = first.replace("-", "_").lower()
+    if builder not in MODULES:
+        rest = arguments.source
+        if Path(first).expanduser().is_dir():
+            builder = "local_classes"
+        elif _ENTRY.fullmatch(first):
+            builder = "empiar"
+        else:
+            msg = f"{first!r} is neither a folder nor an entry such as EMPIAR-10943: expected one, or one of the "
+            msg += f"builders {', '.join(MODULES)} and what it is to read"
+            raise OptionError(msg)
+    names = {field.name for other in MODULES for field in _options(other)}
+    given = {name: value for name in sorted(names) if (value := getattr(arguments, name, None)) is not None}
+    if "endpoints" in given:
+        given["endpoints"] = dict(given["endpoints"])
+    if given.get("dtype", "").lower() == "none":
+        given["dtype"] = None
+    main = _MAIN[builder]
+    if rest and main != "ids" and len(rest) > 1:
+        msg = f"{builder} reads one {main}: not {' and '.join(map(repr, rest))}"
+        raise OptionError(msg)
+    if rest and main in given:
+        msg = f"{main} is given twice: {' '.join(rest)} and --{main.replace('_', '-')}"
+        raise OptionError(msg)
+    if rest:
+        given[main] = rest if main == "ids" else rest[0]
+    if main == "ids" and len(given.get(main, ())) == 1 and Path(given[main][0]).is_file():
+        given[main] = given[main][0]
+    return builder, given
+
+
+def _size(sides: Sequence[int] | None) -> int | tuple[int, ...] | None:
+    if sides is None:
+        return None
+    return sides[0] if len(sides) == 1 else tuple(sides)
+
+
+def _transform(text: str) -> Any:
+    """The transform that a text such as `Rescale(64)` spells; nothing in it is run.
+
+    Raises:
+        OptionError: it spells none.
+        TransformError: an option of it cannot be.
+
+    Example:
+        >>> _transform("Lowpass(20.0, width=4)")
+        Lowpass(resolution=20.0, width=4)
+    """
+    import perc_transforms
+
+    base = perc_transforms.Transform
+    known = sorted(
+        name
+        for name in perc_transforms.__all__
+        if isinstance(kind := getattr(perc_transforms, name), type)
+        and issubclass(kind, base)
+        and name not in ("Compose", "RandomTransform", "Transform")
+    )
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id not in known:
+            raise ValueError(text)
+        values = [ast.literal_eval(value) for value in call.args]
+        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        return getattr(perc_transforms, call.func.id)(*values, **named)
+    except (SyntaxError, ValueError, TypeError) as err:
+        if isinstance(err, perc_transforms.TransformError):
+            raise
+        msg = f"--transform {text!r}: expected one of {', '.join(known)}, with its options, such as 'Rescale(64)'"
+        raise OptionError(msg) from err
+
+
+def _transformed(loaded: Any, transforms: list[Any]) -> Any:
+    """Every split with the transforms, in the way that its kind asks for."""
+    from datasets import DatasetDict
+
+    from perc_transforms import Compose
+
+    chain = Compose(transforms)
+    if isinstance(loaded, DatasetDict):
+        return DatasetDict({split: rows.with_transform(chain) for split, rows in loaded.items()})
+    return loaded.map(chain, batched=True, batch_size=16)

@@ -1,0 +1,111 @@
+"""A dataset repository in a folder."""
+
+import contextlib
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from builders.errors import AccessError, NotEmptyError, OptionError
+from builders.io.cache import disk_error
+from builders.io.whole_file import write_whole
+from builders.publishing.parts import CARD, MARKER, Finished, Marker
+from builders.publishing.shard import recognised
+
+_LOCK = ".publishing.lock"
+_DATA = "data"
+
+
+class Folder:
+    """A `Target` of this machine, or of a disk that several share.
+
+    Args:
+        path: the folder; it is made where there is none.
+
+    Raises:
+        OptionError: there is a file of that name.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.work = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
+        self.where = str(path)
+        if self.work.exists() and not self.work.is_dir():
+            msg = f"{self.where} is a file: expected a folder, or hf://datasets/OWNER/NAME"
+            raise OptionError(msg)
+        self._lock = FileLock(self.work / _LOCK)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator["Folder"]:
+        """Keep others from publishing there meanwhile.
+
+        Raises:
+            AccessError: another process does.
+            PercError: the folder cannot be made or written to.
+        """
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout as err:
+            msg = f"{self.where}: another process is publishing there: wait until it has finished"
+            raise AccessError(msg) from err
+        except OSError as err:
+            raise disk_error(err, self.work, "the dataset") from err
+        try:
+            yield self
+        finally:
+            self._lock.release()
+            with contextlib.suppress(OSError):
+                (self.work / _LOCK).unlink()
+
+    def open(self, overwrite: bool) -> tuple[Marker | None, dict[str, Finished]]:
+        """See what is there; what a killed run left half-written is removed.
+
+        Raises:
+            NotEmptyError: there are files that publishing did not make, and `overwrite` is False.
+        """
+        marker = self._marker()
+        if marker is None and not overwrite:
+            others = sorted(path.name for path in self.work.iterdir() if path.name != _LOCK)
+            if others:
+                some = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+                msg = f"{self.where} holds other files ({some}): expected an empty or a new folder"
+                msg += "; overwrite=True (--overwrite) publishes among them"
+                raise NotEmptyError(msg)
+        for left in (self.work / _DATA).glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+        found = {path.name: recognised(path, f"{_DATA}/{path.name}") for path in self._shards()}
+        return marker, {shard.name: shard for shard in found.values() if shard is not None}
+
+    def _marker(self) -> Marker | None:
+        try:
+            marker = json.loads((self.work / MARKER).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return marker if isinstance(marker, dict) and "dataset" in marker else None
+
+    def _shards(self) -> list[Path]:
+        return sorted((self.work / _DATA).glob("*.parquet"))
+
+    def begin(self, files: Mapping[str, bytes]) -> None:
+        """Write the card and the marker of a dataset that is not complete: the card first, so that none seems to be."""
+        self._write(files, first=CARD)
+
+    def add(self, shard: Finished) -> None:
+        """It is in its place already."""
+
+    def finish(self, files: Mapping[str, bytes], keep: Collection[str]) -> None:
+        """Remove shards that are not kept, and write the card of the complete dataset, last of all."""
+        try:
+            for path in self._shards():
+                if f"{_DATA}/{path.name}" not in keep:
+                    path.unlink()
+        except OSError as err:
+            raise disk_error(err, self.work, "a shard of before") from err
+        self._write({name: data for name, data in files.items() if name != CARD})
+        self._write({CARD: files[CARD]})
+
+    def _write(self, files: Mapping[str, bytes], first: str | None = None) -> None:
+        for name in sorted(files, key=lambda name: name != first):
+            write_whole(self.work / name, files[name])

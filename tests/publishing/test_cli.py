@@ -1,0 +1,94 @@
+"""`perc publish`, from the words on the command line to the folder that loads."""
+
+import datasets
+import pytest
+
+import builders
+import perc_transforms as T
+from builders.cli import main
+from tests.empiar import deposit
+from tests.publishing.datasets_made import assert_same_rows, classes, contents, entry, write_classes
+
+
+def read(folder, tmp_path, split="train"):
+    return builders.as_em_images(
+        datasets.load_dataset(str(folder), split=split, cache_dir=str(tmp_path / "cache"))
+    ).remove_columns([])
+
+
+def test_a_folder_is_published_by_its_name_alone(tmp_path, capsys):
+    folder = write_classes(tmp_path / "a")
+    assert main(["publish", str(folder), "--to", str(tmp_path / "out"), "--license", "mit"]) == 0
+    out = capsys.readouterr().out
+    assert "12 rows of train in 1 file" in out
+    assert f"load_dataset('{tmp_path / 'out'}')" in out
+    assert_same_rows(read(tmp_path / "out", tmp_path), classes(folder))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["10943", "--imageset", "0"],
+        ["EMPIAR-10943", "--imageset", "Particles"],
+        ["empiar", "10943", "--directory", "data/particles"],
+        ["empiar", "--entry", "10943", "--directory", "data/particles", "--pattern", "*.mrcs"],
+    ],
+)
+def test_an_entry_is_published_whichever_way_it_is_named(words, tmp_path):
+    deposit.make(tmp_path / "mirror")
+    assert main(["publish", *words, "--archive", str(tmp_path / "mirror"), "--to", str(tmp_path / "out")]) == 0
+    found = read(tmp_path / "out", tmp_path)
+    expected = entry(tmp_path / "mirror")
+    assert_same_rows(
+        ({"image": row["image"], "path": row["path"]} for row in found),
+        ({"image": row["image"], "path": row["path"]} for row in expected),
+    )
+
+
+def test_transforms_splits_and_sizes(tmp_path):
+    folder = write_classes(tmp_path / "a")
+    options = ["--validation-fraction", "0.25", "--transform", "Rescale(8)", "--transform", "Normalize()", "--preview"]
+    command = ["publish", "local-classes", str(folder), "--to", str(tmp_path / "out"), *options]
+    assert main([*command, "--max-shard-size", "3kB", "--num-proc", "2"]) == 0
+    loaded = classes(folder, split=None, validation_fraction=0.25)
+    for split, rows in loaded.items():
+        found = read(tmp_path / "out", tmp_path, split)
+        assert found.features["preview"] == datasets.Image()
+        assert_same_rows(found.remove_columns("preview"), rows.with_transform(T.Compose([T.Rescale(8), T.Normalize()])))
+    assert len(contents(tmp_path / "out")) > 2
+    assert "Rescale" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], "'nowhere' is neither a folder nor an entry"),
+        (["local_classes", "a", "b"], "reads one data_dir: not 'a' and 'b'"),
+        (["empiar", "1", "--entry", "2"], "entry is given twice"),
+        (["a", "--transform", "Rescale"], "--transform 'Rescale': expected one of AddNoise"),
+        (["a", "--transform", "__import__('os').system('true')"], "expected one of AddNoise"),
+        (["a", "--transform", "Rescale(-3)"], "Rescale"),
+        (["a", "--crop", "99"], "99"),
+        (["a", "--item", "slice"], "no option 'item'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(words, said, tmp_path, monkeypatch, capsys):
+    write_classes(tmp_path / "a")
+    monkeypatch.chdir(tmp_path)
+    assert main(["publish", *words, "--to", "out"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("perc: error: ")
+    assert said in error
+    assert not list(tmp_path.glob("out/data/*"))
+
+
+def test_a_second_run_keeps_what_is_there(tmp_path):
+    folder = write_classes(tmp_path / "a")
+    command = ["publish", str(folder), "--to", str(tmp_path / "out"), "--max-shard-size", "6kB"]
+    assert main(command) == 0
+    before = {path: path.stat().st_ino for path in (tmp_path / "out" / "data").iterdir()}
+    assert main(command) == 0
+    assert {path: path.stat().st_ino for path in (tmp_path / "out" / "data").iterdir()} == before
+    assert main([*command, "--preview"]) == 1
+    assert main([*command, "--preview", "--overwrite"]) == 0
+    assert "preview" in read(tmp_path / "out", tmp_path).column_names

@@ -1,0 +1,469 @@
+"""A published dataset is the source, row for row, for anyone who has only `datasets`; and no run is lost."""
+
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from datasets import DatasetDict, IterableDatasetDict
+
+import builders
+import perc_transforms as T
+from builders import publish
+from builders.errors import AccessError, DiskFullError, FormatError, MixedError, NotEmptyError, OptionError
+from builders.publishing import shard
+from builders.publishing.job import Job
+from tests.publishing.datasets_made import (
+    arrays,
+    assert_same_rows,
+    classes,
+    contents,
+    entry,
+    labelled,
+    read_plainly,
+    write_classes,
+)
+
+SMALL = 6_000
+"""Bytes of a shard of some five images of 16 x 16."""
+
+
+def plainly(folder, tmp_path, split="train", streaming=False):
+    if streaming:
+        return datasets.load_dataset(str(folder), split=split, streaming=True)
+    return datasets.load_dataset(str(folder), split=split, cache_dir=str(tmp_path / "cache"))
+
+
+SOURCES = {
+    "map": lambda root: classes(write_classes(root)),
+    "map with a transform": lambda root: classes(write_classes(root)).with_transform(
+        T.Compose([T.Rescale(8), T.Normalize()])
+    ),
+    "map shuffled": lambda root: classes(write_classes(root)).shuffle(seed=1).select(range(9)),
+    "stream": lambda root: classes(write_classes(root), streaming=True),
+    "stream with a transform": lambda root: classes(write_classes(root), streaming=True).map(
+        T.Compose([T.Rescale(8), T.Normalize()]), batched=True, batch_size=4
+    ),
+    "stream shuffled": lambda root: classes(write_classes(root), streaming=True).shuffle(seed=1, buffer_size=5).take(9),
+    "entry": lambda root: entry(root).take(40),
+    "entry divided": lambda root: entry(root),
+    "entry as stored": lambda root: entry(root, dtype=None, streaming=False).select(range(30)),
+    "torch format": lambda root: classes(write_classes(root)).with_format("torch").with_transform(T.ToTensor()),
+    "filtered": lambda root: classes(write_classes(root), streaming=True).filter(lambda row: row["label"] == 1),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_what_is_read_back_is_the_source_row_for_row(kind, tmp_path):
+    source = SOURCES[kind](tmp_path / "source")
+    expected = list(source)
+    if kind == "filtered" and isinstance(expected[0]["image"], dict):
+        pytest.skip("this version of datasets gives the rows of a filtered stream undecoded")
+    done = publish(source, tmp_path / "out", max_shard_size=200_000)
+    assert done.rows == {"train": len(expected)}
+    for streaming in (False, True):
+        found = plainly(tmp_path / "out", tmp_path, streaming=streaming)
+        assert_same_rows(builders.as_em_images(found), expected)
+        assert_same_rows(found, expected)
+
+
+def test_it_is_read_where_this_project_cannot_be_imported(tmp_path):
+    source = load = classes(write_classes(tmp_path / "source"), split=None, validation_fraction=0.25)
+    publish(source, tmp_path / "out", max_shard_size=SMALL, preview=True)
+    for streaming in (False, True):
+        told = read_plainly(tmp_path / "out", tmp_path, streaming)
+        assert set(told) == set(load)
+        for split, rows in load.items():
+            assert_same_rows(told[split]["rows"], rows)
+            kinds = {name: feature["_type"] for name, feature in told[split]["features"].items()}
+            assert kinds == {
+                **{"image": "Array2D", "label": "ClassLabel", "suffix": "Value", "path": "Value"},
+                **{"pixel_size": "Value", "preview": "Image"},
+            }
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int16", "uint16", "float16", "float32", "float64", "int32", "bool"]
+)
+@pytest.mark.parametrize("shape", [(3, 5), (2, 1, 4)])
+def test_pixels_keep_their_type_and_their_bits(dtype, shape, tmp_path):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 2 if dtype == "bool" else 100, (4, *shape)).astype(dtype)
+    if images.dtype.kind == "f":
+        images.reshape(-1)[:4] = [np.nan, np.inf, -np.inf, -0.0]
+    publish(arrays(images), tmp_path / "out")
+    found = plainly(tmp_path / "out", tmp_path)
+    for row, image in zip(builders.as_em_images(found), images, strict=True):
+        assert row["image"].dtype == image.dtype
+        assert row["image"].tobytes() == image.tobytes()
+    kind = datasets.Array2D if len(shape) == 2 else datasets.Array3D
+    assert found.features["image"] == kind(shape=shape, dtype=dtype)
+
+
+def test_missing_images_and_values_stay_missing(tmp_path):
+    images = [np.ones((2, 3), np.float32), None, np.zeros((2, 3), np.float32)]
+    publish(arrays(images, number=[None, 1, 2]), tmp_path / "out")
+    found = builders.as_em_images(plainly(tmp_path / "out", tmp_path))
+    assert_same_rows(found, [{"image": i, "number": n} for i, n in zip(images, [None, 1, 2], strict=True)])
+
+
+@pytest.mark.parametrize("num_proc", [2, 3])
+def test_the_bytes_do_not_depend_on_the_number_of_processes(num_proc, tmp_path):
+    source = classes(write_classes(tmp_path / "source"))
+    publish(source, tmp_path / "one", max_shard_size=SMALL)
+    publish(source, tmp_path / "many", max_shard_size=SMALL, num_proc=num_proc)
+    assert len(contents(tmp_path / "one")) > 2
+    assert contents(tmp_path / "one") == contents(tmp_path / "many")
+
+
+def test_shards_keep_to_their_size_and_none_is_needlessly_small(tmp_path):
+    source = entry(tmp_path / "source")
+    publish(source, tmp_path / "out", max_shard_size="400kB")
+    sizes = [len(data) for data in contents(tmp_path / "out").values()]
+    assert max(sizes) <= 400_000
+    assert sum(sizes) / len(sizes) > 200_000
+
+
+def test_no_file_names_the_feature_of_this_project(tmp_path):
+    publish(classes(write_classes(tmp_path / "source")), tmp_path / "out", preview=True)
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file() and path.name != "README.md":
+            assert b"EMImage" not in path.read_bytes()
+            assert str(tmp_path).encode() not in path.read_bytes()
+
+
+class Stop(Exception):
+    """Stands for whatever ends a run."""
+
+
+def interrupted(monkeypatch, source, target, after, **options):
+    """Publish, and break off after so many tasks."""
+    write = Job.write
+    done = []
+
+    def some(self, task):
+        if len(done) >= after:
+            raise Stop
+        done.append(task.name)
+        return write(self, task)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Job, "write", some)
+        with pytest.raises(Stop):
+            publish(source, target, max_shard_size=SMALL, **options)
+    return done
+
+
+def made_by(monkeypatch, source, target, **options):
+    """Publish; the names of the shards that were written."""
+    commit = shard.ShardFile.commit
+    names = []
+
+    def noting(self, facts):
+        names.append(facts.name)
+        return commit(self, facts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shard.ShardFile, "commit", noting)
+        publish(source, target, **{"max_shard_size": SMALL} | options)
+    return names
+
+
+def test_an_interrupted_run_cannot_be_loaded_and_goes_on(tmp_path, monkeypatch):
+    source = classes(write_classes(tmp_path / "source"))
+    publish(source, tmp_path / "whole", max_shard_size=SMALL)
+    expected = contents(tmp_path / "whole")
+    first = interrupted(monkeypatch, source, tmp_path / "out", after=2)
+    assert len(first) == 2
+    with pytest.raises((FileNotFoundError, ValueError)):
+        plainly(tmp_path / "out", tmp_path)
+    later = made_by(monkeypatch, source, tmp_path / "out")
+    assert sorted(first + later) == sorted(f"data/{name}" for name in expected)
+    assert contents(tmp_path / "out") == expected
+    assert made_by(monkeypatch, source, tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("damage", ["a bit", "the end", "another recipe"])
+def test_a_shard_is_recognised_by_content_alone(damage, tmp_path, monkeypatch):
+    source = classes(write_classes(tmp_path / "source"))
+    publish(source, tmp_path / "out", max_shard_size=SMALL)
+    expected = contents(tmp_path / "out")
+    path = sorted((tmp_path / "out" / "data").iterdir())[1]
+    data = bytearray(path.read_bytes())
+    if damage == "a bit":
+        data[len(data) // 3] ^= 1
+    path.write_bytes(data[:-20] if damage == "the end" else bytes(data))
+    if damage == "another recipe":
+        path.write_bytes(expected[sorted(expected)[0]])
+    assert made_by(monkeypatch, source, tmp_path / "out") == [f"data/{path.name}"]
+    assert contents(tmp_path / "out") == expected
+
+
+def test_a_stream_that_cannot_be_divided_goes_on_after_its_finished_shards(tmp_path, monkeypatch):
+    def source():
+        return entry(tmp_path / "source").shuffle(seed=3, buffer_size=20).take(60)
+
+    publish(source(), tmp_path / "whole", max_shard_size=200_000)
+    expected = contents(tmp_path / "whole")
+    assert len(expected) > 3
+    commit, done = shard.ShardFile.commit, []
+
+    def some(self, facts):
+        if len(done) == 2:
+            self.discard()
+            raise Stop
+        done.append(facts.name)
+        return commit(self, facts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shard.ShardFile, "commit", some)
+        with pytest.raises(Stop):
+            publish(source(), tmp_path / "out", max_shard_size=200_000)
+    later = made_by(monkeypatch, source(), tmp_path / "out", max_shard_size=200_000)
+    assert done + later == [f"data/{name}" for name in expected]
+    assert contents(tmp_path / "out") == expected
+
+
+def test_a_killed_process_loses_nothing(tmp_path):
+    source = write_classes(tmp_path / "source", 40, (128, 128))
+    code = textwrap.dedent(f"""
+        import time
+        from builders import load_dataset, publish
+        from builders.publishing.job import Job
+        write = Job.write
+        def slowly(self, task):
+            time.sleep(0.05)
+            return write(self, task)
+        Job.write = slowly
+        ds = load_dataset("local_classes", data_dir={str(source)!r}, split="train")
+        publish(ds, {str(tmp_path / "out")!r}, max_shard_size=100_000)
+    """)
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
+    data = tmp_path / "out" / "data"
+    limit = time.monotonic() + 60
+    while len(list(data.glob("*.parquet"))) < 3 and time.monotonic() < limit and run.poll() is None:
+        time.sleep(0.01)
+    os.kill(run.pid, signal.SIGKILL)
+    assert run.wait(60) == -signal.SIGKILL
+    kept = {path.name: path.stat().st_ino for path in data.glob("*.parquet")}
+    assert 3 <= len(kept) < 20
+    publish(classes(source), tmp_path / "out", max_shard_size=100_000)
+    publish(classes(source), tmp_path / "whole", max_shard_size=100_000)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    again = {path.name: path.stat().st_ino for path in data.glob("*.parquet")}
+    assert {name: again[name] for name in kept} == kept
+    assert not [p for p in data.iterdir() if p.suffix == ".tmp"]
+
+
+def test_a_full_disk_is_one_clear_error_and_the_next_run_goes_on(tmp_path, monkeypatch):
+    source = classes(write_classes(tmp_path / "source"))
+    publish(source, tmp_path / "whole", max_shard_size=SMALL)
+    write, room = shard._Digesting.write, [sum(map(len, contents(tmp_path / "whole").values())) // 2]
+
+    def full(self, data):
+        room[0] -= len(data)
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shard._Digesting, "write", full)
+        with pytest.raises(DiskFullError, match="no room left"):
+            publish(source, tmp_path / "out", max_shard_size=SMALL)
+    assert not list((tmp_path / "out" / "data").glob(".*"))
+    before = set(contents(tmp_path / "out"))
+    assert before
+    later = made_by(monkeypatch, source, tmp_path / "out")
+    assert not before & {Path(name).name for name in later}
+    assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path)), source)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_mixed_shapes_become_nested_lists_with_a_warning(streaming, tmp_path, caplog, monkeypatch):
+    folder = write_classes(tmp_path / "source", 30, shapes=[(8, 9)] * 29 + [(6, 7)])
+    source = classes(folder, streaming=streaming)
+    publish(source, tmp_path / "out", max_shard_size=2_000)
+    assert [r.levelname for r in caplog.records if "nested lists" in r.message] == ["WARNING"]
+    assert "--crop" in caplog.text
+    found = plainly(tmp_path / "out", tmp_path)
+    nested = datasets.List(datasets.List(datasets.Value("float32")))
+    assert found.features["image"] == nested
+    assert_same_rows(builders.as_em_images(found), list(source))
+    told = read_plainly(tmp_path / "out", tmp_path)
+    assert_same_rows(told["train"]["rows"], list(source))
+    assert made_by(monkeypatch, source, tmp_path / "out", max_shard_size=2_000) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [({"crop": 6}, (6, 6)), ({"pad": (9, 12)}, (9, 12)), ({"crop": 8, "pad": 8}, (8, 8))],
+)
+def test_crop_and_pad_make_mixed_images_arrays(options, shape, tmp_path):
+    images = [np.arange(72, dtype=np.int16).reshape(8, 9), np.arange(42, dtype=np.int16).reshape(6, 7)]
+    publish(arrays(images), tmp_path / "out", **options)
+    found = plainly(tmp_path / "out", tmp_path)
+    assert found.features["image"] == datasets.Array2D(shape=shape, dtype="int16")
+    for row, image in zip(builders.as_em_images(found), images, strict=True):
+        expected = np.full(shape, round(image.mean()), np.int16)
+        there = [(min(n, m), n // 2, m // 2) for n, m in zip(image.shape, shape, strict=True)]
+        into = tuple(slice(half - size // 2, half - size // 2 + size) for size, _, half in there)
+        out_of = tuple(slice(half - size // 2, half - size // 2 + size) for size, half, _ in there)
+        expected[into] = image[out_of]
+        np.testing.assert_array_equal(row["image"], expected)
+
+
+def test_pixel_types_that_differ_are_published_as_one_that_holds_both(tmp_path, caplog):
+    images = [np.ones((2, 2), np.int16), np.full((2, 2), 0.5, np.float32)]
+    publish(arrays([images[0]] * 40 + [images[1]]), tmp_path / "out")
+    assert plainly(tmp_path / "out", tmp_path).features["image"].dtype == "float32"
+
+
+BAD = {
+    "no rows": (lambda: labelled().select([]), OptionError, "'train' has no rows"),
+    "no rows, streamed": (lambda: labelled().to_iterable_dataset().filter(lambda row: False), OptionError, "no rows"),
+    "complex pixels": (lambda: arrays([np.ones((2, 2), np.complex64)]), FormatError, "complex pixels"),
+    "images and volumes": (
+        lambda: arrays([np.ones((2, 2), np.float32), np.ones((2, 2, 2), np.float32)]),
+        MixedError,
+        "cannot share a column",
+    ),
+    "splits of other columns": (
+        lambda: DatasetDict(train=labelled(), test=labelled().remove_columns("label")),
+        MixedError,
+        "'test' has not the columns of the others: 'label'",
+    ),
+    "an empty dict": (lambda: {}, OptionError, "without splits"),
+    "a list": (lambda: [1], OptionError, "not list"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_cannot_be_published_is_one_clear_error(kind, tmp_path):
+    source, error, words = BAD[kind]
+    with pytest.raises(error, match=words):
+        publish(source(), tmp_path / "out")
+    assert not list(tmp_path.glob("out/data/*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"crop": 0}, "crop is 0"),
+        ({"crop": 100}, "smaller|larger|no longer side"),
+        ({"pad": "x"}, "pad is 'x'"),
+        ({"num_proc": 0}, "num_proc is 0"),
+        ({"num_proc": 2, "dask": "tcp://127.0.0.1:1"}, "give one of them"),
+        ({"max_shard_size": "much"}, "max_shard_size is 'much'"),
+        ({"preview": "yes"}, "preview is 'yes'"),
+        ({"token": "secret"}, "token is for hf://"),
+        ({"private": True}, "private is for hf://"),
+        ({"to": "s3://bucket"}, "expected a folder, or hf://"),
+        ({"license": "Do what you want"}, "license"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, words, tmp_path):
+    with pytest.raises(ValueError, match=words) as caught:
+        publish(labelled(), **{"to": tmp_path / "out"} | options)
+    assert isinstance(caught.value, builders.errors.PercError)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "thesis.tex").write_text("years of work")
+    with pytest.raises(NotEmptyError, match=r"thesis\.tex.*overwrite"):
+        publish(labelled(), target)
+    assert [path.name for path in target.iterdir()] == ["thesis.tex"]
+    publish(labelled(), target, overwrite=True)
+    assert (target / "thesis.tex").read_text() == "years of work"
+    assert len(plainly(target, tmp_path)) == 6
+
+
+def test_another_dataset_is_replaced_only_where_that_is_said(tmp_path):
+    target = tmp_path / "out"
+    publish(classes(write_classes(tmp_path / "a")), target, max_shard_size=SMALL)
+    before = contents(target)
+    other = classes(write_classes(tmp_path / "b", 5))
+    with pytest.raises(NotEmptyError, match="another dataset"):
+        publish(other, target)
+    assert contents(target) == before
+    publish(other, target, overwrite=True)
+    assert_same_rows(builders.as_em_images(plainly(target, tmp_path)), other)
+
+
+def test_two_at_once_do_not_write_to_one_folder(tmp_path):
+    from builders.publishing.folder import Folder
+
+    with Folder(tmp_path / "out").held(), pytest.raises(AccessError, match="another process"):
+        publish(labelled(), tmp_path / "out")
+    publish(labelled(), tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OptionError, match="is a file"):
+        publish(labelled(), tmp_path / "file")
+
+
+def test_row_groups_are_small_enough_to_stream(tmp_path):
+    images = np.zeros((40, 1024, 1024), np.float32)
+    publish(arrays(images), tmp_path / "out")
+    (path,) = (tmp_path / "out" / "data").iterdir()
+    metadata = pq.ParquetFile(path).metadata
+    groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+    assert sum(groups) == 40
+    assert 1 < max(groups) * 4 * 2**20 / 2**20 <= 64
+
+
+def test_streams_of_several_splits(tmp_path):
+    folder = write_classes(tmp_path / "source")
+    source = IterableDatasetDict(classes(folder, split=None, validation_fraction=0.25, streaming=True))
+    done = publish(source, tmp_path / "out")
+    assert done.rows == {"train": 9, "validation": 3} or sum(done.rows.values()) == 12
+    for split in source:
+        assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path, split)), list(source[split]))
+
+
+def test_the_front_page_and_the_marker_tell_what_was_done(tmp_path):
+    source = entry(tmp_path / "source").map(T.Rescale(32), batched=True, batch_size=16)
+    publish(source, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    marker = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert marker["complete"] is True
+    for text in ("Rescale", "10.6019/EMPIAR-10943", "cc0-1.0", "thumbnails.png", "A made deposit"):
+        assert text in card
+    assert "Rescale" in json.dumps(marker)
+    assert (tmp_path / "out" / "thumbnails.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_transform_is_done_once_not_twice(tmp_path):
+    """with_transform and as_em_images on what is read back: no second decoding."""
+    source = classes(write_classes(tmp_path / "source"))
+    publish(source, tmp_path / "out")
+    found = builders.as_em_images(plainly(tmp_path / "out", tmp_path)).with_transform(T.Normalize())
+    assert_same_rows(
+        [{"image": row["image"]} for row in found],
+        [{"image": row["image"]} for row in source.with_transform(T.Normalize())],
+    )
+
+
+def test_a_column_that_is_no_image_is_not_made_one(tmp_path):
+    publish(labelled(), tmp_path / "out")
+    with pytest.raises(OptionError, match="'label' is no column of images: there are image"):
+        builders.as_em_images(plainly(tmp_path / "out", tmp_path), columns=["label"])
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog):
+    caplog.set_level(logging.WARNING)
