@@ -6,13 +6,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from examples import entry, folder, structures
+from examples import entry, folder, publishing, structures
 
 CLEARLY_ABOVE_CHANCE = 3.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train on a folder, read an entry, read structures; 1 when the classifier is not clearly above chance on both."""
+    """Train on a folder, read an entry and structures, publish.
+
+    1 when a classifier is not clearly above chance, or what was published is not what was read.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for data and pictures")
     parser.add_argument("--images", type=int, default=200, help="images a class")
@@ -26,8 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     accuracy = entry.run(options.out, trained, options.micrographs)
     print("\n3. Structures, from folders on this machine that stand for the PDB, AlphaFold DB and UniProt")
     structures.run(options.out)
+    print("\n4. The folder of the first part, published for people who have only `datasets`")
+    is_same = publishing.run(options.out)
     if min(trained.accuracy, accuracy) < CLEARLY_ABOVE_CHANCE * trained.chance:
         print(f"failed: the accuracy is not {CLEARLY_ABOVE_CHANCE:.0f} times chance")
+        return 1
+    if not is_same:
+        print("failed: what was published is not what was read")
         return 1
     return 0
 

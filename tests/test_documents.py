@@ -154,7 +154,9 @@ def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     moved, size = map(float, re.search(r"moved ([\d.]+) MB of the entry's ([\d.]+) MB", out).groups())
     assert 5.0 < moved < size
     sheets = re.findall(r"(?:contact sheet|plot along the chains): (.*)", out)
-    assert len(sheets) == 3
+    assert len(sheets) == 4
+    assert "  train: 160 rows of image, label, suffix, path, pixel_size, preview" in out
+    assert "Array2D(shape=(64, 64), dtype='float32')" in out
     assert all(Path(sheet).read_bytes().startswith(b"\x89PNG") for sheet in sheets)
 
 
