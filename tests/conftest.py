@@ -1,6 +1,7 @@
 """What every test gets: a cache of its own, no network beyond loopback, no file left open."""
 
 import gc
+import multiprocessing
 import os
 import socket
 import tempfile
@@ -21,6 +22,9 @@ from builders.io import image_file  # noqa: E402
 from perc_transforms import motion  # noqa: E402
 
 torch.set_num_threads(1)
+# Children of "forkserver" know no more of us than those of "spawn" (nothing but what was pickled), but what is dear to
+# import and none of ours is there already: with spawn each of them takes some five seconds.
+multiprocessing.set_forkserver_preload(["torch", "datasets"])
 settings.register_profile("perc", deadline=None, max_examples=60)
 settings.load_profile("perc")
 

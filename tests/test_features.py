@@ -319,7 +319,7 @@ def test_streams_decode_in_threads(stack):
     assert stored["path"] == str(stack)
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
 def test_workers(stack, start):
     ds = dataset([slice_reference(stack, i) for i in range(6)]).with_format("torch")
     loader = DataLoader(ds, batch_size=2, num_workers=2, multiprocessing_context=start)

@@ -138,7 +138,7 @@ def test_a_transform_sees_what_the_file_holds(archive, tmp_path, held):
     torch.testing.assert_close(torch.as_tensor(row["image"]), batch["image"][1])
 
 
-@pytest.mark.parametrize(("workers", "method"), [*((count, "fork") for count in (0, 1, 2, 4)), (4, "spawn")])
+@pytest.mark.parametrize(("workers", "method"), [*((count, "fork") for count in (0, 1, 2, 4)), (4, "forkserver")])
 def test_workers_see_every_row_once(archive, tmp_path, held, workers, method):
     stream = load(archive.base, tmp_path, imageset=0, streaming=True).with_format("torch")
     context = multiprocessing.get_context(method) if workers else None
@@ -153,7 +153,7 @@ def test_workers_see_every_row_once(archive, tmp_path, held, workers, method):
     assert archive.most_under_way <= 8
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
 def test_workers_divide_the_connections_also_map_style(archive, tmp_path, method):
     ds = load(archive.base, tmp_path, imageset=0).with_format("torch")
     archive.latency = 0.05
@@ -180,21 +180,23 @@ def test_readers_of_a_shuffled_stream_share_what_is_under_way(tmp_path):
         assert server.most_under_way <= 8
 
 
-def test_a_script_that_ends_in_the_middle_of_a_stream_ends_quietly(place):
+def test_a_script_that_ends_in_the_middle_of_streams_ends_quietly(archive, mirror):
     program = (
-        "import sys; from builders import load_dataset; rows = iter(load_dataset('empiar', entry=10943, imageset=0, "
-        "archive=sys.argv[1], split='train', streaming=True)); print([next(rows)['index'] for _ in range(6)])"
+        "import sys; from builders import load_dataset; streams = [iter(load_dataset('empiar', entry=10943, "
+        "imageset=0, archive=place, split='train', streaming=True)) for place in sys.argv[1:]]; "
+        "print([next(rows)['index'] for rows in streams for _ in range(6)])"
     )
-    run = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True, timeout=100)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "[0, 1, 2, 3, 4, 5]\n", "")
+    command = [sys.executable, "-c", program, archive.base, str(mirror)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (run.returncode, run.stdout, run.stderr) == (0, f"{[*range(6), *range(6)]}\n", "")
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_read_map_style_rows(archive, tmp_path, held, method):
+@pytest.mark.parametrize(("workers", "method"), [(2, "fork"), (2, "forkserver"), (1, "spawn")])
+def test_workers_read_map_style_rows(archive, tmp_path, held, workers, method):
     ds = load(archive.base, tmp_path, imageset=0).with_format("torch")
     assert torch.equal(ds[0]["image"], torch.tensor(held[PARTICLES][0]))
     context = multiprocessing.get_context(method)
-    loader = DataLoader(ds.select(range(40)), batch_size=8, num_workers=2, multiprocessing_context=context)
+    loader = DataLoader(ds.select(range(40)), batch_size=8, num_workers=workers, multiprocessing_context=context)
     images = torch.cat([batch["image"] for batch in loader])
     np.testing.assert_array_equal(images, held[PARTICLES][:40])
 

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -102,24 +103,28 @@ def test_kill_9_leaves_only_temporary_files_and_the_next_run_succeeds(cache):
     assert cache.fetch("x", "1", 3000, pieces_of(data)).read_bytes() == data
 
 
-WANTED = """
-import sys, time
-from builders.io.cache import Cache
-def pieces(offset):
-    with open(sys.argv[2], "a") as log:
-        log.write("one download\\n")
-    for _ in range(20):
-        time.sleep(0.02)
-        yield b"x" * 100
-print(len(Cache(sys.argv[1]).fetch("x", "1", 2000, pieces).read_bytes()))
-"""
+def fetch_slowly(folder, log, started, sizes):
+    def pieces(offset):
+        with log.open("a") as file:
+            file.write("one download\n")
+        for _ in range(20):
+            time.sleep(0.02)
+            yield b"x" * 100
+
+    started.wait(60)
+    sizes.put(len(Cache(folder).fetch("x", "1", 2000, pieces).read_bytes()))
 
 
 def test_processes_that_want_one_file_make_one_download(cache, tmp_path):
     log = tmp_path / "log"
-    command = [sys.executable, "-c", WANTED, str(cache.folder), str(log)]
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [run.communicate()[0].strip() for run in runs] == ["2000"] * 3
+    context = multiprocessing.get_context("forkserver")
+    started, sizes = context.Barrier(3), context.Queue()
+    children = [context.Process(target=fetch_slowly, args=(cache.folder, log, started, sizes)) for _ in range(3)]
+    for child in children:
+        child.start()
+    assert [sizes.get(timeout=60) for _ in children] == [2000] * 3
+    for child in children:
+        child.join()
     assert log.read_text() == "one download\n"
 
 

@@ -118,7 +118,7 @@ def in_a_child(client, url, results):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
 def test_children_read_their_own_bytes(archive, client, start):
     read(client, archive, 0, 10)  # a connection is open before the fork
     context = multiprocessing.get_context(start)

@@ -560,9 +560,7 @@ def test_files_prepared_as_parquet_are_self_contained(folder, tmp_path):
 # workers, nodes, resuming
 
 
-@pytest.mark.parametrize(
-    ("workers", "start"), [*((count, "fork") for count in (0, 1, 2, 4)), (0, "spawn"), (4, "spawn")]
-)
+@pytest.mark.parametrize(("workers", "start"), [*((count, "fork") for count in (0, 1, 2, 4)), (4, "forkserver")])
 def test_every_row_comes_once_whatever_the_workers(folder, workers, start):
     stream = load(folder, streaming=True).map(T.Normalize(), batched=True, batch_size=4)
     context = start if workers else None

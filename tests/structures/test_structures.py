@@ -188,9 +188,9 @@ def test_workers_have_each_row_once(open_dataset, workers):
     assert sorted(row["entry_id"] for row in loader) == sorted(ENTRIES)
 
 
-def test_spawned_workers_have_each_row_once(open_dataset):
+def test_workers_of_a_fresh_process_have_each_row_once(open_dataset):
     stream = open_dataset(streaming=True)
-    loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="forkserver")
     assert sorted(row["entry_id"] for row in loader) == sorted(ENTRIES)
 
 
