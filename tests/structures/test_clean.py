@@ -1,3 +1,4 @@
+import functools
 import io
 import itertools
 import json
@@ -39,8 +40,10 @@ READ_OTHERWISE = {"a_structure.pdb"}
 LOSSY_IN_BIOPYTHON = {"a_structure.pdb", "pdb1ejg.pdb"}
 
 
+@functools.cache
 def readable(shared):
     truth = json.loads((shared / "data" / "TRUTH.json").read_text())
+    found = []
     for key, facts in truth.items():
         if key.startswith("struct/") and facts.get("raw") and facts["gemmi"].get("ok"):
             path = shared / "data" / key
@@ -48,7 +51,8 @@ def readable(shared):
                 load(path.read_bytes(), path.name)
             except FormatError:
                 continue  # the tests of reading say which, and why
-            yield path, facts
+            found.append((path, facts))
+    return found
 
 
 def read(path):
@@ -56,8 +60,8 @@ def read(path):
 
 
 def atoms(structure):
-    return Counter(
-        (number, chain.name, str(residue.seqid), residue.name, atom.name, atom.altloc, *np.round(atom.pos.tolist(), 3))
+    return counted(
+        ((number, chain.name, str(residue.seqid), residue.name, atom.name, atom.altloc), atom.pos.tolist())
         for number, model in enumerate(structure)
         for chain in model
         for residue in chain
@@ -65,17 +69,25 @@ def atoms(structure):
     )
 
 
+def counted(named_places):
+    names, places = zip(*named_places, strict=True)
+    rounded = np.round(np.array(places, float), 3).tolist()
+    return Counter((*name, *place) for name, place in zip(names, rounded, strict=True))
+
+
 def biopython_atoms(data, format):
     parser = MMCIFParser(QUIET=True) if format == "cif" else PDBParser(QUIET=True)
-    return Counter(
+    return counted(
         (
-            number,
-            chain.id.strip(),
-            f"{residue.id[1]}{residue.id[2].strip()}",
-            residue.resname.strip(),
-            atom.name.strip(),
-            "\0" if atom.altloc == " " else atom.altloc,
-            *np.round(atom.coord.astype(float), 3),
+            (
+                number,
+                chain.id.strip(),
+                f"{residue.id[1]}{residue.id[2].strip()}",
+                residue.resname.strip(),
+                atom.name.strip(),
+                "\0" if atom.altloc == " " else atom.altloc,
+            ),
+            atom.coord,
         )
         for number, model in enumerate(parser.get_structure("x", io.StringIO(data.decode())))
         for chain in model
@@ -120,7 +132,7 @@ def test_counts_of_real_files(shared):
                 )
                 if expected:
                     remove(loaded, what)
-                    assert sum(atoms(loaded.structure).values()) == expected, (path.name, what)
+                    assert sum(model.count_atom_sites() for model in loaded.structure) == expected, (path.name, what)
                 else:
                     with pytest.raises(FormatError, match=f"{path.name}: no atom is left.*: it has no polymer"):
                         remove(loaded, what)
@@ -131,8 +143,8 @@ def test_counts_of_real_files(shared):
 @pytest.mark.parametrize("what", COMBINATIONS, ids="-".join)
 def test_what_is_written_reads_as_the_same_atoms(shared, what):
     for path, _ in readable(shared):
-        if path.stat().st_size > 150_000 and 1 < len(what) < len(REMOVABLE):
-            continue  # of large files no pairs
+        if path.stat().st_size > 50_000 and 1 < len(what) < len(REMOVABLE):
+            continue  # of the larger half of the files nothing, each thing and all: any two are there and not there
         if path.name == "4YVS.cif.gz" and what != REMOVABLE:
             continue  # 26,000 atoms: once is enough
         loaded = read(path)
@@ -148,7 +160,8 @@ def test_what_is_written_reads_as_the_same_atoms(shared, what):
         data = write(loaded)
         again = load(data, path.name)
         assert atoms(again.structure) == left, path.name
-        if path.name not in LOSSY_IN_BIOPYTHON:
+        large = path.stat().st_size > 150_000  # Biopython takes its time: of these, nothing and all
+        if path.name not in LOSSY_IN_BIOPYTHON and not (large and len(what) == 1):
             assert biopython_atoms(data, loaded.format) == left, path.name
         assert again.segments == loaded.segments, path.name
         for number in range(len(loaded.structure)):
