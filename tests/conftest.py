@@ -22,6 +22,7 @@ from builders.io import image_file  # noqa: E402
 from perc_transforms import motion  # noqa: E402
 
 torch.set_num_threads(1)
+gc.disable()  # until all tests are known: see below
 # Children of "forkserver" know no more of us than those of "spawn" (nothing but what was pickled), but what is dear to
 # import and none of ours is there already: with spawn each of them takes some five seconds.
 multiprocessing.set_forkserver_preload(["torch", "datasets"])
@@ -35,6 +36,7 @@ def pytest_collection_finish() -> None:
     """Torch and thousands of tests are there to stay: no collection of garbage looks at them again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

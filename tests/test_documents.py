@@ -17,7 +17,7 @@ from builders.gallery.examples import EXAMPLES
 from builders.io import mrc
 from builders.structures import services
 from builders.structures.rows import features
-from examples import demo, folder, structures
+from examples import demo, entry, folder, structures
 from tests.empiar import deposit
 from tests.structures.databases import serve_databases, standard
 
@@ -181,4 +181,6 @@ def test_the_demos_structures(tmp_path, capsys):
 
 def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "train", lambda model, dataset: None)
+    monkeypatch.setattr(entry, "run", lambda *_: 1.0)
+    monkeypatch.setattr(structures, "run", lambda *_: None)
     assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1

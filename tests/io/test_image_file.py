@@ -125,7 +125,7 @@ def test_what_follows_the_pixels_is_not_inflated_without_end(tmp_path, volume, c
     monkeypatch.setattr(image_file, "_MOST_TRAILING", 4 * 2**20)
     mrc.write(tmp_path / "x.mrc", volume)
     path = tmp_path / f"bomb.mrc{suffix}"
-    path.write_bytes(COMPRESS[suffix]((tmp_path / "x.mrc").read_bytes() + bytes(64 * 2**20)))
+    path.write_bytes(COMPRESS[suffix]((tmp_path / "x.mrc").read_bytes() + bytes(16 * 2**20)))
     read = {"bytes": 0}
 
     class Counted(type(image_file._decompressed(io.BytesIO(path.read_bytes()))[0])):
@@ -143,7 +143,7 @@ def test_what_follows_the_pixels_is_not_inflated_without_end(tmp_path, volume, c
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_bomb_is_read_no_further_than_its_header_says(tmp_path, suffix):
     path = tmp_path / f"bomb.mrc{suffix}"
-    path.write_bytes(COMPRESS[suffix](bytes(header(16, 16, 1, 2)) + bytes(256 * 2**20)))
+    path.write_bytes(COMPRESS[suffix](bytes(header(16, 16, 1, 2)) + bytes(96 * 2**20)))
     tracemalloc.start()
     image_file.read(path)
     peak = tracemalloc.get_traced_memory()[1]
