@@ -19,6 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 import perc_transforms as T
 from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.peers import Caked
+from benchmarks.publishing import publishing_rows
 from benchmarks.remote import remote_rows, stack_rows
 from benchmarks.row import Row, per_item
 from benchmarks.structures import structure_rows
@@ -156,6 +157,7 @@ def main() -> None:
             remote_rows(folder / "remote", cache, min(3, options.rounds)),
             particle_rows(folder / "particle", options.empiarreader_python),
             stream_rows(folder / "streams"),
+            publishing_rows(folder / "published", options.rounds),
         ):
             for row in rows:
                 print(row, flush=True)

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import math
 import pkgutil
 import re
 import shlex
@@ -13,8 +14,9 @@ import pytest
 import builders
 import perc_transforms
 from builders.cli import main
+from builders.empiar import shards
 from builders.gallery.examples import EXAMPLES
-from builders.io import mrc
+from builders.io import mrc, remote
 from builders.structures import services
 from builders.structures.rows import features
 from examples import demo, entry, folder, structures
@@ -184,3 +186,17 @@ def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(entry, "run", lambda *_: 1.0)
     monkeypatch.setattr(structures, "run", lambda *_: None)
     assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1
+
+
+def test_the_arithmetic_of_large_entries():
+    text = (ROOT / "docs" / "cluster.md").read_text()
+    size = 10e12
+    requests = math.ceil(size / shards._BLOCK)
+    limited = (requests - remote.LIMIT.at_once) / remote.LIMIT.a_second
+    assert f"| files of 500 MB | {size / 500e6:,.0f} |" in text
+    assert f"| requests of 16 MiB | {requests:,} |" in text
+    assert f"| {limited / 3600:.1f} hours, or {size / limited / 1e6:.0f} MB/s |" in text
+    assert f"| {size / 270e6 / 3600:.1f} core hours |" in text
+    for name, rate in (("20 MB/s", 20e6), ("80 MB/s", 80e6), ("250 MB/s", 250e6), ("1 GB/s", 1e9)):
+        alone, together = size / rate / 3600, max(size / rate, limited) / 3600
+        assert f"| {name} | {alone:.1f} hours | {together:.1f} hours |" in text

@@ -1,6 +1,7 @@
 """The whole of `publish`, onto a Hub and by a cluster: the same rows, the same bytes, whatever dies."""
 
 import functools
+import hashlib
 import os
 import signal
 import subprocess
@@ -41,8 +42,6 @@ def hub(monkeypatch, tmp_path):
 
 
 def test_a_dataset_on_the_hub_is_the_one_in_a_folder(hub, tmp_path):
-    import hashlib
-
     source = classes(write_classes(tmp_path / "source"))
     done = publish(source, TO, max_shard_size=6_000, license="mit")
     publish(source, tmp_path / "folder", max_shard_size=6_000, license="mit")
@@ -103,7 +102,7 @@ def test_a_cluster_whose_worker_is_killed_makes_the_same_bytes(tmp_path):
         publish(source, tmp_path / "out", max_shard_size=6_000, dask=cluster.scheduler_address)
         assert contents(tmp_path / "out") == contents(tmp_path / "alone")
         note = str(tmp_path / "killed")
-        open(note, "x").close()  # not this process, which looks at the first rows  # noqa: SIM115, PTH123
+        open(note, "x").close()  # not this process, which looks at the first rows  # noqa: PTH123
         killing = classes(tmp_path / "source").with_transform(KillsOnce(note))
         publish(killing, tmp_path / "whole", max_shard_size=6_000)
         module = sys.modules["builders.publishing.publish"]

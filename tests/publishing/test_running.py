@@ -1,4 +1,4 @@
-"""Tasks done by several processes: each once, whatever goes wrong; and what docs/cluster.md says of large entries."""
+"""Tasks done by several processes: each once, whatever goes wrong."""
 
 import multiprocessing
 import os
