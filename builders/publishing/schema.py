@@ -145,10 +145,17 @@ def schema_of(rows: Sequence[Row], declared: Features | None, preview: bool) -> 
             features[column] = pixels[column].feature
         else:
             features[column] = feature if _fits(values, feature) else _inferred(values, column)
+            _refuse_nested_images(features[column], column)
     schema = Schema(Features(features), pixels)
     for row in rows:
         schema = schema.with_row(row)
     return with_preview(schema) if preview else schema
+
+
+def _refuse_nested_images(feature: Any, column: str) -> None:
+    if '"EMImage"' in json.dumps(Features({column: feature}).to_dict()):
+        msg = f"{column!r} holds images inside lists or dicts, which plain `datasets` cannot read: flatten them first"
+        raise FormatError(msg)
 
 
 def with_preview(schema: Schema) -> Schema:

@@ -342,6 +342,14 @@ BAD = {
         MixedError,
         "'test' has not the columns of the others: 'label'",
     ),
+    "images inside a dict": (
+        lambda: datasets.Dataset.from_dict(
+            {"pair": [{"left": np.eye(2, dtype=np.float32)}]},
+            features=datasets.Features({"pair": {"left": builders.EMImage()}}),
+        ),
+        FormatError,
+        "'pair' holds images inside",
+    ),
     "an empty dict": (lambda: {}, OptionError, "without splits"),
     "a list": (lambda: [1], OptionError, "not list"),
 }
