@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 
+import pytest
+
 import builders
 import builders.errors
 import perc_transforms
@@ -16,13 +18,18 @@ from builders.registry import MODULES
 from builders.structures.structures import StructuresConfig
 
 API = """\
-builders: EMImage, load_dataset
+builders: EMImage, as_em_images, load_dataset, publish
 builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite: str = 'pass', id: str | None = None)
 errors: AccessError < PermissionError, ChangedError < OSError, DiskFullError < OSError, \
 FolderError < IsADirectoryError & ValueError, FormatError < ValueError, \
-HttpError < OSError, NotFoundError < FileNotFoundError, OptionError < ValueError, ReadError < OSError, \
+HttpError < OSError, MixedError < ValueError, NotEmptyError < FileExistsError, NotFoundError < FileNotFoundError, \
+OptionError < ValueError, ReadError < OSError, \
 StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError, \
-UnreachableError < ConnectionError, UnsafeAddressError < PermissionError
+UnreachableError < ConnectionError, UnsafeAddressError < PermissionError, WorkerDiedError < RuntimeError
+publish(dataset, to, *, title = None, license = None, doi = None, citation = None, crop = None, pad = None, \
+preview = False, max_shard_size = '500MB', num_proc = None, dask = None, private = False, token = None, \
+overwrite = False, work_dir = None)
+as_em_images(dataset, columns = ('image',), dtype = None)
 local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
 seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
@@ -126,6 +133,8 @@ def test_the_public_api_is_what_it_was():
     lines = [f"builders: {', '.join(builders.__all__)}", f"builders.EMImage{signature(builders.EMImage)}"]
     errors = [getattr(builders.errors, name) for name in builders.errors.__all__ if name != "PercError"]
     lines.append("errors: " + ", ".join(f"{e.__name__} < {builtins_of(e)}" for e in errors))
+    for name in ("publish", "as_em_images"):
+        lines.append(f"{name}{signature(getattr(builders, name), annotated=False)}")
     inherited = {"name", "version", "data_files", "description"}
     configs = {"local_classes": LocalClassesConfig, "empiar": EmpiarConfig, "structures": StructuresConfig}
     for name, config in configs.items():
@@ -156,8 +165,12 @@ def test_the_public_api_is_what_it_was():
     assert "\n".join(lines) + "\n" == API
 
 
-def test_errors_take_one_string_and_pickle():
+@pytest.mark.parametrize("through_dask", [False, True])
+def test_errors_take_one_string_and_pickle(through_dask):
     import pickle
+
+    if through_dask:
+        pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 
     for name in builders.errors.__all__:
         error = getattr(builders.errors, name)("x.mrc: NX is 0: expected 1 to 131072")

@@ -21,6 +21,8 @@ Batch: TypeAlias = Sequence[Row] | pa.Table
 _SAMPLE_BYTES = 64 * 1024 * 1024
 _SAMPLE_ROWS = 16
 _SAMPLE_SHARDS = 16
+_COUNTED_BYTES = 16 * 1024 * 1024
+"""Of the rows that are read only to be counted."""
 
 
 class Source(Protocol):
@@ -184,7 +186,7 @@ class StreamSource:
             rows = islice(iter(self.stream.shard(shards, number)), math.ceil(most / row_bytes))
             count += sum(1 for _ in rows)
             looked_at += 1
-            if count * row_bytes > _SAMPLE_BYTES:
+            if count * row_bytes > _COUNTED_BYTES:
                 break
         in_each = max(1, count) * row_bytes / looked_at
         together = max(1, int(most / in_each))

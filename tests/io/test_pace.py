@@ -89,7 +89,9 @@ def test_a_server_that_the_caller_named_has_no_limit_of_the_archive(archive, clo
     assert not any(clock.pauses)
 
 
-def test_the_process_client_limits_the_archives_hosts():
+def test_the_process_client_limits_the_archives_hosts(monkeypatch):
+    monkeypatch.setattr(remote, "_clients", {})
+    monkeypatch.setattr(remote, "_had_client", None)
     client = remote.client()
     assert tuple(client.limited) == remote.BUILT_IN
     assert client.limit == remote.LIMIT
