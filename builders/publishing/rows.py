@@ -8,6 +8,7 @@ import pyarrow as pa
 from datasets import Features
 
 from builders.errors import FormatError, MixedError
+from builders.publishing import encoding
 from builders.publishing.schema import PREVIEW, Pixels, Row, Schema, as_array, plain
 
 _MOST = 2**31 - 1
@@ -63,9 +64,11 @@ def _images(values: Sequence[Any], column: str, schema: Schema, kind: pa.DataTyp
 def _nested(images: Sequence[Any], pixels: Pixels, column: str) -> pa.Array:
     """Images as lists of lists, null where there is none."""
     there = [image for image in images if image is not None]
-    count = sum(image.size for image in there)
-    if count > _MOST:
-        msg = f"{column!r}: an image of {count} pixels: Arrow's lists hold {_MOST}: crop or rescale it"
+    count, largest = sum(image.size for image in there), max((image.size for image in there), default=0)
+    most = min(_MOST, encoding.most_pixels(pa.from_numpy_dtype(np.dtype(pixels.dtype))))
+    if largest > most or count > _MOST:
+        msg = f"{column!r}: an image of {largest} pixels of {pixels.dtype}: a page of Parquet holds {most}: "
+        msg += "crop or rescale it"
         raise FormatError(msg)
     flat = np.empty(count, pixels.dtype)
     if there:

@@ -1,5 +1,6 @@
 """Tasks done by a cluster: each once, also when workers are killed; what cannot be is told before the work."""
 
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -10,10 +11,12 @@ import time
 
 import pytest
 
+from builders import publish
 from builders.errors import DiskFullError, OptionError, UnreachableError, WorkerDiedError
 from builders.io import remote, threads
 from builders.publishing import cluster, running
 from builders.publishing.parts import Finished, Task
+from tests.publishing.datasets_made import classes, write_classes
 
 distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
 TASKS = [Task(f"data/train-{part:05d}-of-00008.parquet", "train", part, "") for part in range(8)]
@@ -41,6 +44,11 @@ class Write:
 
     def written(self):
         return {path.name: path.read_bytes() for path in self.folder.glob("*.parquet")}
+
+
+def files_of(folder):
+    """All files of a repository."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +148,7 @@ def test_without_dask_the_error_says_what_to_install(monkeypatch):
         next(cluster.run_on_cluster(print, TASKS, "tcp://127.0.0.1:1"))
 
 
-def test_a_killed_workers_task_is_done_elsewhere_and_nothing_else_is_done_twice(tmp_path, workers, alone):
+def test_a_killed_workers_task_is_done_elsewhere(tmp_path, workers, alone):
     def before(task, attempt):
         if task.part == 3 and attempt == 1:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -150,6 +158,28 @@ def test_a_killed_workers_task_is_done_elsewhere_and_nothing_else_is_done_twice(
     assert (sorted(shard.name for shard in shards), write.written()) == alone
     assert write.attempts(3) == 2
     assert {shard.data_bytes for shard in shards} <= {1, 2}  # how many workers divide what the archive allows
+
+
+def test_a_dataset_that_a_cluster_publishes_is_the_same_bytes(tmp_path, workers):
+    killed = tmp_path / "killed"
+
+    def mapped(rows):
+        import distributed
+
+        if "b_5.mrc" in rows["path"] and not killed.exists():
+            with contextlib.suppress(ValueError):  # in the process of the test, there is no worker
+                distributed.get_worker()
+                killed.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return {**rows, "image": [-image for image in rows["image"]]}
+
+    rows = classes(write_classes(tmp_path / "classes", 12)).with_transform(mapped)
+    options = {"max_shard_size": 3000, "license": "cc0-1.0"}
+    alone = publish(rows, tmp_path / "alone" / "set", **options)
+    spread = publish(rows, tmp_path / "spread" / "set", **options, dask=workers.scheduler_address)
+    assert killed.exists()
+    assert alone.shards == spread.shards > 3
+    assert files_of(tmp_path / "alone" / "set") == files_of(tmp_path / "spread" / "set")
 
 
 def test_a_task_that_kills_every_worker_is_one_error_that_names_it(tmp_path, workers):

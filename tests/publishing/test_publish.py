@@ -21,7 +21,7 @@ import builders
 import perc_transforms as T
 from builders import publish
 from builders.errors import AccessError, DiskFullError, FormatError, MixedError, NotEmptyError, OptionError
-from builders.publishing import shard
+from builders.publishing import encoding, shard
 from builders.publishing.job import Job
 from tests.publishing.datasets_made import (
     arrays,
@@ -475,3 +475,9 @@ def test_a_column_that_is_no_image_is_not_made_one(tmp_path):
 @pytest.fixture(autouse=True)
 def _log_everything(caplog):
     caplog.set_level(logging.WARNING)
+
+
+def test_an_image_too_large_for_a_page_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "most_pixels", lambda kind: 19)
+    with pytest.raises(FormatError, match=r"'image': an image of \d+ pixels of float32.*holds 19: crop or rescale"):
+        publish(labelled(), tmp_path / "out")
