@@ -53,7 +53,7 @@ def files_of(folder):
 
 @pytest.fixture(scope="module")
 def started():
-    options = {"dashboard_address": None, "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
+    options = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
         yield cluster
 
