@@ -13,7 +13,7 @@ import xxhash
 from datasets import Dataset, IterableDataset, IterableDatasetDict
 from datasets.utils.py_utils import convert_file_size_to_int
 
-from builders.errors import NotEmptyError, OptionError
+from builders.errors import NotEmptyError, NotFoundError, OptionError
 from builders.options import check_flag, check_integer
 from builders.publishing import encoding
 from builders.publishing.fitting import Fitting, Size
@@ -100,6 +100,7 @@ def publish(
         NotEmptyError: something else is there, and `overwrite` is False.
         AccessError: no token, or no right to write.
         DiskFullError: there is no room; run it again when there is.
+        NotFoundError: workers of a cluster wrote to disks of their own.
 
     Example:
         >>> import numpy as np
@@ -160,6 +161,7 @@ class _Publication:
         marker = {"format": 1, "dataset": self._name, "complete": False, "schema": job.schema.as_json()}
         self._target.begin(self._front.unfinished(marker, len(tasks) - len(missing), len(tasks)))
         for shard in runner(job.write, missing):
+            _require_here(job, shard)
             self._target.add(shard)
             done.append(shard)
             self._there[shard.name] = shard
@@ -182,6 +184,14 @@ class _Publication:
                 return []
             found.append(shard)
         return found
+
+
+def _require_here(job: Job, shard: Finished) -> None:
+    """Refuse a shard that was written where this process cannot see it."""
+    if not (job.work / shard.name).is_file():
+        msg = f"{shard.name} was written, but is not in {job.work}: the folder, or work_dir= (--work-dir), must be on"
+        msg += " a disk that all workers share"
+        raise NotFoundError(msg)
 
 
 def _splits(dataset: Publishable) -> dict[str, Any]:

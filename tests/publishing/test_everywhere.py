@@ -97,7 +97,7 @@ def test_a_cluster_whose_worker_is_killed_makes_the_same_bytes(tmp_path):
     distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
     source = classes(write_classes(tmp_path / "source"))
     publish(source, tmp_path / "alone", max_shard_size=6_000)
-    options = {"dashboard_address": None, "host": "127.0.0.1", "silence_logs": 50}
+    options = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "silence_logs": 50}
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
         publish(source, tmp_path / "out", max_shard_size=6_000, dask=cluster.scheduler_address)
         assert contents(tmp_path / "out") == contents(tmp_path / "alone")

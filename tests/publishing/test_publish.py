@@ -20,7 +20,15 @@ from datasets import DatasetDict, IterableDatasetDict
 import builders
 import perc_transforms as T
 from builders import publish
-from builders.errors import AccessError, DiskFullError, FormatError, MixedError, NotEmptyError, OptionError
+from builders.errors import (
+    AccessError,
+    DiskFullError,
+    FormatError,
+    MixedError,
+    NotEmptyError,
+    NotFoundError,
+    OptionError,
+)
 from builders.publishing import encoding, shard
 from builders.publishing.job import Job
 from tests.publishing.datasets_made import (
@@ -481,3 +489,24 @@ def test_an_image_too_large_for_a_page_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(encoding, "most_pixels", lambda kind: 19)
     with pytest.raises(FormatError, match=r"'image': an image of \d+ pixels of float32.*holds 19: crop or rescale"):
         publish(labelled(), tmp_path / "out")
+
+
+def test_shards_that_others_wrote_elsewhere_are_no_dataset(tmp_path, monkeypatch):
+    write = Job.write
+
+    def elsewhere(self, task):  # as a worker does whose disk is not this one
+        done = write(self, task)
+        for made in done:
+            (self.work / made.name).unlink()
+        return done
+
+    source = classes(write_classes(tmp_path / "source"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Job, "write", elsewhere)
+        with pytest.raises(NotFoundError, match=r"data/train-00000-of-\d+\.parquet.*a disk that all workers share"):
+            publish(source, tmp_path / "out", max_shard_size=SMALL)
+    assert json.loads((tmp_path / "out" / "provenance.json").read_text())["complete"] is False
+    with pytest.raises((FileNotFoundError, ValueError)):
+        plainly(tmp_path / "out", tmp_path)
+    publish(source, tmp_path / "out", max_shard_size=SMALL)
+    assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path)), source)
