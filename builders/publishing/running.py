@@ -131,11 +131,12 @@ class _Worker:
         try:
             if not self.pipe.poll():
                 raise EOFError
-            shards, error = self.pipe.recv()
+            shards, error, note = self.pipe.recv()
         except (EOFError, OSError) as err:
             self.process.join(_PATIENCE)
             raise died(self._task.name, f"exit code {self.process.exitcode}", f"num_proc={self._count}") from err
         if error is not None:
+            error.add_note(note)
             raise error
         return list(shards)
 
@@ -169,11 +170,12 @@ def _work(pipe: Connection, write: Write, count: int) -> None:
             return
         if task is None:
             return
-        answer: tuple[list[Finished], Exception | None]
+        answer: tuple[list[Finished], Exception | None, str]
         try:
-            answer = write(task), None
+            answer = write(task), None, ""
         except Exception as err:  # raised where the shards are waited for
-            answer = [], _sendable(err, task)
+            where = "".join(traceback.format_exception(err))
+            answer = [], _sendable(err, task), f"in the process that wrote {task.name}:\n{where}"
         pipe.send(answer)
 
 
@@ -198,8 +200,7 @@ def one_thread() -> None:
 
 
 def _sendable(error: Exception, task: Task) -> Exception:
-    """An error that arrives in another process, with a note of where it was raised."""
-    error.add_note(f"in the process that wrote {task.name}:\n{''.join(traceback.format_exception(error))}")
+    """An error that arrives in another process."""
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))
     except Exception:  # whatever its constructor, or what it holds, raises
