@@ -8,8 +8,9 @@ takes the root from here, so that `except PercError` catches the errors of both.
 class PercError(Exception):
     """Root of every error this project raises on purpose. Takes one string, so it crosses processes."""
 
-    def __reduce__(self) -> tuple[type["PercError"], tuple[object, ...]]:
-        return type(self), self.args  # said here, since dask has a way of its own for what does not say it
+    def __reduce__(self) -> tuple[type["PercError"], tuple[object, ...], dict[str, object]]:
+        # said here, since dask has a way of its own for what does not say it; notes are kept in __dict__
+        return type(self), self.args, self.__dict__
 
 
 class TransformError(PercError, ValueError):

@@ -174,7 +174,9 @@ def test_errors_take_one_string_and_pickle(through_dask):
 
     for name in builders.errors.__all__:
         error = getattr(builders.errors, name)("x.mrc: NX is 0: expected 1 to 131072")
+        error.add_note("in worker 3")
         again = pickle.loads(pickle.dumps(error))
         assert type(again) is type(error)
         assert str(again) == "x.mrc: NX is 0: expected 1 to 131072"
+        assert again.__notes__ == ["in worker 3"]
         assert isinstance(error, builders.errors.PercError)
