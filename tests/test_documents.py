@@ -196,7 +196,7 @@ def test_the_arithmetic_of_large_entries():
     assert f"| files of 500 MB | {size / 500e6:,.0f} |" in text
     assert f"| requests of 16 MiB | {requests:,} |" in text
     assert f"| {limited / 3600:.1f} hours, or {size / limited / 1e6:.0f} MB/s |" in text
-    assert f"| {size / 270e6 / 3600:.1f} core hours |" in text
+    assert f"| {size / 280e6 / 3600:.1f} core hours |" in text
     for name, rate in (("20 MB/s", 20e6), ("80 MB/s", 80e6), ("250 MB/s", 250e6), ("1 GB/s", 1e9)):
         alone, together = size / rate / 3600, max(size / rate, limited) / 3600
         assert f"| {name} | {alone:.1f} hours | {together:.1f} hours |" in text
