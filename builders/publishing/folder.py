@@ -55,9 +55,9 @@ class Folder:
         try:
             yield self
         finally:
-            self._lock.release()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # before it is released: after that, it may be another one's
                 (self.work / _LOCK).unlink()
+            self._lock.release()
 
     def open(self, overwrite: bool) -> tuple[Marker | None, dict[str, Finished]]:
         """See what is there; what a killed run left half-written is removed.

@@ -11,6 +11,7 @@ import pyarrow as pa
 import xxhash
 from datasets import ClassLabel
 
+from builders.io import threads
 from builders.publishing import encoding
 from builders.publishing.fitting import Fitting
 from builders.publishing.parts import Finished, Task
@@ -54,17 +55,15 @@ class Job:
         wanted = [(split, part) for split, source in self.sources.items() for part in range(source.parts)]
         shown = set(np.linspace(0, len(wanted) - 1, min(SHEET_PICTURES, len(wanted))).astype(int).tolist())
         pictures = -(-SHEET_PICTURES // max(1, len(shown)))
+        said = (VERSION, encoding.VERSION, self.schema.as_json(), self.group, self.most, self.fitting)
+        recipes = [repr((said, split, self.sources[split].identity(part))).encode() for split, part in wanted]
         return [
             Task(
                 f"data/{split}-{part:05d}-of-{self.sources[split].parts:05d}.parquet",
-                *(split, part, self._recipe(split, part), pictures if place in shown else 0),
+                *(split, part, xxhash.xxh3_128_hexdigest(recipe), pictures if place in shown else 0),
             )
-            for place, (split, part) in enumerate(wanted)
+            for place, ((split, part), recipe) in enumerate(zip(wanted, recipes, strict=True))
         ]
-
-    def _recipe(self, split: str, part: int) -> str:
-        said = (VERSION, encoding.VERSION, self.schema.as_json(), self.group, self.most, self.fitting)
-        return xxhash.xxh3_128_hexdigest(repr((said, split, self.sources[split].identity(part))).encode())
 
     def write(self, task: Task) -> list[Finished]:
         """Write the shards of a task: one, or several where one would be too large.
@@ -81,6 +80,7 @@ class Job:
         shards = _Shards(self, task, done)
         try:
             for table, rows in self._tables(task, sum(shard.rows for shard in done)):
+                threads.check()  # whether the run has been broken off
                 shards.add(table, rows)
             return shards.close()
         finally:

@@ -2,15 +2,11 @@
 
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 import xxhash
-from datasets import Dataset, IterableDataset, IterableDatasetDict
 from datasets.utils.py_utils import convert_file_size_to_int
 
 from builders.errors import NotEmptyError, NotFoundError, OptionError
@@ -23,12 +19,11 @@ from builders.publishing.parts import Finished, Marker, Target, Task
 from builders.publishing.rows import WiderError, table_of
 from builders.publishing.schema import Row, Schema, schema_of
 from builders.publishing.shard import part_name
-from builders.publishing.source import Source, source_of
-from builders.publishing.targets import target_of
+from builders.publishing.source import Publishable, Source, source_of, splits_of
+from builders.publishing.targets import address_of, target_of
 
 logger = logging.getLogger(__name__)
 
-Publishable: TypeAlias = Dataset | IterableDataset | Mapping[str, Dataset] | IterableDatasetDict
 Runner = Callable[[Callable[[Task], list[Finished]], Sequence[Task]], Iterator[Finished]]
 
 
@@ -118,10 +113,11 @@ def publish(
         check_integer("num_proc", num_proc, 1)
     most = _bytes(max_shard_size)
     runner = _runner(num_proc, dask)
-    sources = {split: source_of(rows) for split, rows in _splits(dataset).items()}
+    splits = splits_of(dataset)
+    sources = {split: source_of(rows) for split, rows in splits.items()}
     fitting = Fitting(crop, pad)
     told = Told(title, license, doi, citation)
-    front = Front.of(next(iter(_splits(dataset).values())).info, sources, fitting, told, _address(to))
+    front = Front.of(next(iter(splits.values())).info, sources, fitting, told, address_of(to))
     with target_of(to, private=private, token=token, work_dir=work_dir, shared=dask is not None) as target:
         marker, there = target.open(overwrite)
         said = [(split, source.identity(0)) for split, source in sources.items()]
@@ -192,30 +188,6 @@ def _require_here(job: Job, shard: Finished) -> None:
         msg = f"{shard.name} was written, but is not in {job.work}: the folder, or work_dir= (--work-dir), must be on"
         msg += " a disk that all workers share"
         raise NotFoundError(msg)
-
-
-def _splits(dataset: Publishable) -> dict[str, Any]:
-    if isinstance(dataset, Dataset | IterableDataset):
-        return {str(dataset.split or "train").partition("[")[0]: dataset}
-    if not isinstance(dataset, Mapping) or not all(isinstance(d, Dataset | IterableDataset) for d in dataset.values()):
-        msg = f"publish takes a Dataset, an IterableDataset or a dict of them by split: not {type(dataset).__name__}"
-        raise OptionError(msg)
-    if not dataset:
-        msg = "publish: a dict without splits: expected at least one"
-        raise OptionError(msg)
-    for split in dataset:
-        if not re.fullmatch(r"\w+(\.\w+)*", str(split)):
-            msg = f"a split is called {split!r}: expected letters, digits and _, as `datasets` does"
-            raise OptionError(msg)
-    return {str(split): rows for split, rows in dataset.items()}
-
-
-def _address(to: str | os.PathLike[str]) -> str:
-    """What whoever loads it will give to `load_dataset`: of a folder, its name alone."""
-    address = os.fspath(to)
-    if "://" in address:
-        return address.partition("://datasets/")[2].partition("@")[0]
-    return Path(os.path.abspath(address)).name or "folder"  # noqa: PTH100
 
 
 def _bytes(size: int | str) -> int:

@@ -1,7 +1,9 @@
 """The rows of one split, divided into parts that can be read apart from each other, in any process."""
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
@@ -9,12 +11,14 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import pyarrow as pa
 import xxhash
-from datasets import Dataset, Features, IterableDataset
+from datasets import Dataset, Features, IterableDataset, IterableDatasetDict
 
 from builders import streaming
+from builders.errors import OptionError
 from builders.features import EMImage
 from builders.publishing.schema import Row
 
+Publishable: TypeAlias = Dataset | IterableDataset | Mapping[str, Dataset] | IterableDatasetDict
 Batch: TypeAlias = Sequence[Row] | pa.Table
 """Rows, decoded; or as a table, where they need nothing done to them."""
 
@@ -63,6 +67,27 @@ class Source(Protocol):
     def batches(self, part: int, size: int) -> Iterator[Batch]:
         """The rows of a part, so many at a time."""
         ...
+
+
+def splits_of(dataset: Publishable) -> dict[str, Dataset | IterableDataset]:
+    """The datasets that there are, by split; one alone keeps the name of its own.
+
+    Raises:
+        OptionError: it is none, holds none, or a split has a name that `datasets` does not allow.
+    """
+    if isinstance(dataset, Dataset | IterableDataset):
+        return {str(dataset.split or "train").partition("[")[0]: dataset}
+    if not isinstance(dataset, Mapping) or not all(isinstance(d, Dataset | IterableDataset) for d in dataset.values()):
+        msg = f"publish takes a Dataset, an IterableDataset or a dict of them by split: not {type(dataset).__name__}"
+        raise OptionError(msg)
+    if not dataset:
+        msg = "publish: a dict without splits: expected at least one"
+        raise OptionError(msg)
+    for split in dataset:
+        if not re.fullmatch(r"\w+(\.\w+)*", str(split)):
+            msg = f"a split is called {split!r}: expected letters, digits and _, as `datasets` does"
+            raise OptionError(msg)
+    return {str(split): rows for split, rows in dataset.items()}
 
 
 def source_of(dataset: Dataset | IterableDataset) -> Source:
@@ -194,7 +219,11 @@ class StreamSource:
 
     def identity(self, part: int) -> str:
         """Of the whole stream, with the number of the part."""
-        return f"{streaming.identity(self.stream)} {part}/{self.parts}"
+        return f"{self._identity} {part}/{self.parts}"
+
+    @functools.cached_property
+    def _identity(self) -> str:  # of all shards, of which there may be very many: not once for each part
+        return streaming.identity(self.stream)
 
     def batches(self, part: int, size: int) -> Iterator[Batch]:
         """The rows of a run of shards."""

@@ -13,6 +13,19 @@ from builders.publishing.folder import Folder
 from builders.publishing.parts import Target
 
 
+def address_of(to: str | os.PathLike[str]) -> str:
+    """What whoever loads a published dataset gives to `load_dataset`: of a folder, its name alone.
+
+    Example:
+        >>> address_of("hf://datasets/ME/NAME@v2"), address_of("/home/me/published/")
+        ('ME/NAME', 'published')
+    """
+    address = os.fspath(to)
+    if "://" in address:
+        return address.partition("://datasets/")[2].partition("@")[0]
+    return Path(os.path.abspath(address)).name or "folder"  # noqa: PTH100
+
+
 @contextlib.contextmanager
 def target_of(
     to: str | os.PathLike[str],

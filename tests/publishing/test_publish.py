@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from datasets import DatasetDict, IterableDatasetDict
+from filelock import FileLock
 
 import builders
 import perc_transforms as T
@@ -29,6 +30,7 @@ from builders.errors import (
     NotFoundError,
     OptionError,
 )
+from builders.io import threads
 from builders.publishing import encoding, shard
 from builders.publishing.job import Job
 from tests.publishing.datasets_made import (
@@ -510,3 +512,48 @@ def test_shards_that_others_wrote_elsewhere_are_no_dataset(tmp_path, monkeypatch
         plainly(tmp_path / "out", tmp_path)
     publish(source, tmp_path / "out", max_shard_size=SMALL)
     assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path)), source)
+
+
+def test_a_stream_of_many_parts_is_described_once_not_once_for_each(tmp_path, monkeypatch):
+    told = builders.streaming.identity
+    asked = []
+
+    def counting(stream):
+        asked.append(stream)
+        return told(stream)
+
+    monkeypatch.setattr(builders.streaming, "identity", counting)
+    done = publish(classes(write_classes(tmp_path / "source"), streaming=True), tmp_path / "out", max_shard_size=1_500)
+    assert done.shards == 12
+    assert len(asked) <= 2
+
+
+def test_a_run_that_is_broken_off_ends_before_its_shard_does(tmp_path, monkeypatch):
+    source = classes(write_classes(tmp_path / "source"))
+    stop, written = threads.Stop(), []
+    write = shard.ShardFile.write
+
+    def then_stop(self, table):
+        written.append(len(table))
+        write(self, table)
+        stop.set()
+
+    monkeypatch.setattr(shard.ShardFile, "write", then_stop)
+    monkeypatch.setattr(encoding, "rows_per_group", lambda size: 1)
+    with stop.over(), pytest.raises(threads.StoppedError):
+        publish(source, tmp_path / "out")
+    assert sum(written) <= 3
+    assert not list((tmp_path / "out" / "data").iterdir())
+
+
+def test_the_lock_of_a_folder_is_removed_while_it_is_held(tmp_path, monkeypatch):
+    from builders.publishing.folder import Folder
+
+    there = []
+    release = FileLock.release
+    monkeypatch.setattr(
+        FileLock, "release", lambda self, *given: (there.append(Path(self.lock_file).exists()), release(self, *given))
+    )
+    with Folder(tmp_path / "out").held():
+        assert (tmp_path / "out" / ".publishing.lock").exists()
+    assert there[:1] == [False]  # afterwards, the file may be that of the next one
