@@ -12,6 +12,8 @@ _HOME = tempfile.TemporaryDirectory(prefix="perc-tests-")
 os.environ["HF_HOME"] = _HOME.name
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["HF_XET_CLIENT_RETRY_BASE_DELAY"] = "1ms"
+os.environ["HF_XET_TELEMETRY_ENABLED"] = "false"  # its requests come whenever they come
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

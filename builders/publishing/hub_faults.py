@@ -1,12 +1,14 @@
 """What the errors of the Hub's client mean: for the user, and for who may try again."""
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from builders.errors import (
@@ -26,8 +28,10 @@ _LONGEST_WAIT = 3600.0
 """Seconds that the Hub may ask us to wait: its limit of commits is one of an hour."""
 _TRANSPORT = {"httpx", "httpx2", "httpcore", "requests", "urllib3"}
 """What the client's releases send requests with: their errors mean that there was no answer."""
-_XET_REFUSES = re.compile(r"(40[123]) [A-Z]\w+( Required)?")
-"""In what the client of the Hub's newer storage says, all of whose errors are a ConnectionError."""
+_XET_ANSWER = re.compile(r"HTTP status \w+ error \((?P<status>\d{3}) (?P<reason>[^)]*)\), domain: (?P<url>\S+)")
+"""In what the client of the Hub's newer storage, Xet, says: any answer that it did not want is a ConnectionError."""
+_XET_SYSTEM = re.compile(r"\(os error (\d+)\)")
+"""The same of its cache on this machine: an OSError that has no `errno`."""
 _BUSY = {408, 429, 500, 502, 503, 504}
 _CONFLICT = {409, 412}
 
@@ -92,10 +96,10 @@ class Faults:
         if isinstance(err, OfflineModeIsEnabled):
             msg = f"{self.where}: offline mode is on (HF_HUB_OFFLINE): unset it to publish to the Hub"
             return Fault(UnreachableError(msg))
-        refused = _XET_REFUSES.search(str(err)) if isinstance(err, ConnectionError) else None
-        if refused is not None:
-            return Fault(self._bad_token(refused[0]) if refused[1] == "401" else self._no_right(doing, refused[0]))
-        if type(err).__module__.partition(".")[0] in _TRANSPORT or isinstance(err, ConnectionError):
+        answer = _XET_ANSWER.search(str(err)) if isinstance(err, ConnectionError) else None
+        if answer is not None:
+            return self._of_status(int(answer["status"]), answer["reason"], answer["url"], doing)
+        if type(err).__module__.partition(".")[0] in _TRANSPORT or isinstance(err, ConnectionError | TimeoutError):
             kind = StalledError if "Timeout" in type(err).__name__ else UnreachableError
             msg = f"{self.where}: {doing}: no answer from the Hub ({self._clean(err)}): {_GOES_ON}"
             return Fault(kind(msg), again=True)
@@ -105,11 +109,18 @@ class Faults:
         if isinstance(err, OSError) and err.errno is not None:
             folder = Path(err.filename).parent if isinstance(err.filename, str) else Path(tempfile.gettempdir())
             return Fault(disk_error(err, folder, doing))
+        system = _XET_SYSTEM.search(str(err)) if isinstance(err, OSError) else None
+        if system is not None:
+            code = int(system[1])
+            return Fault(disk_error(OSError(code, os.strerror(code)), Path(constants.HF_XET_CACHE), doing))
         return None
 
     def _of_answer(self, err: HfHubHTTPError, doing: str) -> Fault:
-        status, text = err.response.status_code, self._clean(getattr(err, "server_message", None) or err)
-        is_hub = str(err.response.url).startswith(self.endpoint)
+        text = self._clean(getattr(err, "server_message", None) or err)
+        return self._of_status(err.response.status_code, text, str(err.response.url), doing, _asked_to_wait(err))
+
+    def _of_status(self, status: int, text: str, url: str, doing: str, wait: float = 0.0) -> Fault:
+        is_hub = url.startswith(self.endpoint)
         if status == 401 and is_hub:
             return Fault(self._bad_token(text))
         if status in (402, 403) and is_hub:
@@ -121,7 +132,7 @@ class Faults:
         if status in _CONFLICT:
             return Fault(HttpError(f"{said}: someone else writes there, too: {_GOES_ON}"), conflict=True)
         if status in _BUSY:
-            return Fault(HttpError(f"{said}: {_GOES_ON}"), again=True, wait=_asked_to_wait(err))
+            return Fault(HttpError(f"{said}: {_GOES_ON}"), again=True, wait=wait)
         return Fault(HttpError(said))
 
     def _bad_token(self, text: str) -> AccessError:

@@ -2,8 +2,7 @@
 
 Repositories are chains of commits, each a dict of files by path. Parquet and PNG files go to a store by their SHA-256,
 through `basic` or `multipart` LFS uploads, and are downloaded from another host (`localhost`, as a storage would be).
-It does not speak Xet, whose protocol is that of a compiled client: tests that upload set `HF_HUB_DISABLE_XET`, and
-downloads need nothing of it, since no answer has an `X-Xet-Hash`.
+Where the client speaks Xet, they go to a `Storage` of that kind, and are downloaded from there, too, or as before.
 
 Faults (`tests.server.Fault`) are queued for `METHOD /path`, or for the n-th request of all. `Lost` hangs up.
 """
@@ -21,6 +20,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.publishing.xet_storage import Storage
 from tests.server import Answer, Archive, Fault, Request, _Handler, _Server
 
 LFS = (".parquet", ".png")
@@ -98,6 +98,7 @@ class Hub(Archive):
         self.users = {"hf_me": "me", "hf_reader": "reader"}
         self.repositories: dict[str, Repository] = {}
         self.stored: dict[str, bytes] = {}
+        self.xet = Storage()
         self.uploads: list[str] = []
         self.parts: dict[str, dict[int, bytes]] = {}
         self.part_size = 0
@@ -140,6 +141,9 @@ class Hub(Archive):
         if url.path.startswith("/store/"):
             assert not token, "the storage is sent the Hub's token"
             return self._store(url.path, request.body) if request.method in ("PUT", "POST") else None
+        if url.path.startswith(("/v1/", "/v2/", "/xorb/")):
+            assert token not in self.users, "the storage is sent the Hub's token"
+            return self._xet(f"{request.method} {url.path}", token, headers, request.body)
         if token and token not in self.users:
             return _error(401, "Invalid credentials in Authorization header")
         asked = _Asked(request.method, url.path, self.users.get(token), query, headers, request.body)
@@ -244,14 +248,20 @@ class Hub(Archive):
             objects.append(wanted if oid in self.stored else wanted | {"actions": self._actions(name, oid, size)})
         return _json({"transfer": "multipart" if self.part_size else "basic", "objects": objects})
 
+    @property
+    def storage(self) -> str:
+        """Where large files are: another host."""
+        return self.base.replace("127.0.0.1", "localhost")
+
     def _actions(self, name: str, oid: str, size: int) -> dict[str, Any]:
-        storage = self.base.replace("127.0.0.1", "localhost")
         verify = {"href": f"{self.base}/api/lfs/{name}/verify"}
         if not self.part_size:
-            return {"upload": {"href": f"{storage}/store/{oid}?signature=secret"}, "verify": verify}
-        parts = {str(1 + i): f"{storage}/store/{oid}/{1 + i}?signature=x" for i in range(-(-size // self.part_size))}
+            return {"upload": {"href": f"{self.storage}/store/{oid}?signature=secret"}, "verify": verify}
+        parts = {
+            str(1 + i): f"{self.storage}/store/{oid}/{1 + i}?signature=x" for i in range(-(-size // self.part_size))
+        }
         header = parts | {"chunk_size": str(self.part_size)}
-        return {"upload": {"href": f"{storage}/store/{oid}/complete", "header": header}, "verify": verify}
+        return {"upload": {"href": f"{self.storage}/store/{oid}/complete", "header": header}, "verify": verify}
 
     def verify(self, asked: "_Asked", _name: str) -> Answer:
         wanted = asked.json()
@@ -273,6 +283,34 @@ class Hub(Archive):
         self.stored[oid] = data
         self.uploads.append(oid)
         return _json({})
+
+    def xet_token(self, asked: "_Asked", name: str, kind: str, revision: str) -> Answer:
+        refused = self._refused(asked, name, revision) if kind == "write" else self._found(asked, name, revision)
+        if isinstance(refused, Answer):
+            return refused
+        expires, where = int(time.time()) + 900, self.storage
+        names = {"X-Xet-Cas-Url": where, "X-Xet-Access-Token": self.xet.token, "X-Xet-Token-Expiration": str(expires)}
+        return _json({"casUrl": where, "accessToken": self.xet.token, "exp": expires}, headers=names)
+
+    def _xet(self, asked: str, token: str, headers: dict[str, str], body: bytes) -> Answer:
+        """What the storage answers; later versions of the same, and looking for chunks of others, are not there."""
+        kind, _, name = asked.rpartition("/")
+        if kind == "GET /xorb":
+            assert not token, "who holds an address needs no token"
+            return _ranged(self.xet.xorbs[name].data, headers.get("range", ""), {})
+        if token != self.xet.token:
+            return _error(401, "Unauthorized")
+        if kind == "POST /v1/xorbs/default":
+            return _json({"was_inserted": self.xet.keep_xorb(name, body)})
+        if asked == "POST /v1/shards":
+            kept = self.xet.keep_shard(body)
+            self.stored |= kept
+            self.uploads += kept
+            return _json({"result": 1})
+        if kind == "GET /v1/reconstructions" and name in self.xet.files:
+            found = self.xet.reconstruction(name, headers.get("range", ""), self.storage)
+            return _json(found) if found else _error(416, "Range Not Satisfiable")
+        return _json({}) if asked == "POST /v1/telemetry" else _error(404, "Not Found")
 
     def validate(self, asked: "_Asked") -> Answer:
         errors = [{"message": message} for message in self.card_errors]
@@ -315,9 +353,11 @@ class Hub(Archive):
         if not file.is_lfs:
             return _ranged(file.data, asked.headers.get("range", ""), headers)
         self.files[f"/store/{file.sha256}"] = file.data
-        storage = self.base.replace("127.0.0.1", "localhost")
         linked = {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(len(file.data))}
-        return Answer(302, headers | linked | {"Location": f"{storage}/store/{file.sha256}"}, b"")
+        if file.sha256 in self.xet.hashes:
+            auth = f'<{self.base}/api/datasets/{name}/xet-read-token/{found.oid}>; rel="xet-auth"'
+            linked |= {"X-Xet-Hash": self.xet.hashes[file.sha256], "Link": auth}
+        return Answer(302, headers | linked | {"Location": f"{self.storage}/store/{file.sha256}"}, b"")
 
     def _found(self, asked: "_Asked", name: str, revision: str) -> Commit | Answer:
         """The commit that a request is for."""
@@ -365,6 +405,7 @@ _ROUTES = [
     ("POST", _API + r"/branch/([^/]+)", "branch"),
     ("POST", _API + r"/preupload/([^/]+)", "preupload"),
     ("POST", _API + r"/commit/([^/]+)", "commit"),
+    ("GET", _API + r"/xet-(read|write)-token/([^/]+)", "xet_token"),
     ("GET HEAD", r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", "resolve"),
 ]
 

@@ -31,7 +31,6 @@ print(len(rows), hashlib.sha256(b"".join(row["image"].tobytes() for row in rows)
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     with serve_hub() as server:
         there = functools.partial(builders.publishing.hub.HubRepository, endpoint=server.base)

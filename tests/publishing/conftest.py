@@ -1,0 +1,57 @@
+"""A loopback Hub for a test, and runs of publishing to it."""
+
+from types import SimpleNamespace
+
+import huggingface_hub.constants
+import huggingface_hub.file_download
+import huggingface_hub.utils._http
+import pytest
+from huggingface_hub.utils import close_session
+from huggingface_hub.utils._xet import abort_xet_session
+
+from builders.publishing.hub import HubRepository
+from builders.publishing.parts import Finished
+from tests.publishing.hub_runs import BEGIN, END, TO, Clock
+from tests.publishing.hub_server import serve_hub
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    for module in (huggingface_hub.utils._http, huggingface_hub.file_download):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=made.sleep))
+    return made
+
+
+@pytest.fixture
+def hub(request, monkeypatch, clock):
+    """A running Hub, whose client uploads through Xet, as it does by itself, or else ("lfs") as it did before."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", getattr(request, "param", "xet") == "lfs")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with serve_hub() as server:
+        yield server
+    close_session()
+    abort_xet_session()
+
+
+@pytest.fixture
+def publish(hub, clock, tmp_path):
+    """One run of publishing: what is missing is made, uploaded and committed; gives the shards that were there."""
+
+    def run(made, to=TO, overwrite=False, begin=BEGIN, end=END, **options):
+        work = tmp_path / "work"
+        target = HubRepository(to, work, sleep=clock.sleep, endpoint=hub.base, **{"token": "hf_me"} | options)
+        _, there = target.open(overwrite)
+        target.begin(begin)
+        for name, data in made.items():
+            if name in there:
+                continue
+            path = work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            target.add(Finished(name, "train", "recipe", 10, len(data), 80))
+        target.finish(end, made.keys())
+        return there
+
+    return run
