@@ -239,10 +239,12 @@ class HubRepository:
         if ledger or LEDGER in self._blobs:
             contents[LEDGER] = _as_bytes(ledger)
         for name, data in contents.items():
-            additions.append(CommitOperationAdd(path_in_repo=name, path_or_fileobj=data))
-            changes[name] = _blob(data)
-        self._client.upload(additions)
+            new = _blob(data)
+            if not new.is_of(self._blobs.get(name)):
+                additions.append(CommitOperationAdd(path_in_repo=name, path_or_fileobj=data))
+                changes[name] = new
         if any(not _same(blob, self._blobs.get(name)) for name, blob in changes.items()):
+            self._client.upload(additions)
             self._head = self._client.ask(
                 f"commit ({message})",
                 lambda: self._client.commit(message, additions, gone, self._head),
