@@ -13,6 +13,7 @@ os.environ["HF_HOME"] = _HOME.name
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["HF_XET_CLIENT_RETRY_BASE_DELAY"] = "1ms"
+os.environ["HF_XET_LOG_DEST"] = f"{_HOME.name}/logs/"  # which stays open, wherever a test has its cache
 os.environ["HF_XET_TELEMETRY_ENABLED"] = "false"  # its requests come whenever they come
 
 import pytest  # noqa: E402
