@@ -24,11 +24,13 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def hub(request, monkeypatch, clock):
+def hub(request, monkeypatch, clock, tmp_path):
     """A running Hub, whose client uploads through Xet, as it does by itself, or else ("lfs") as it did before."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", getattr(request, "param", "xet") == "lfs")
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_XET_CACHE", str(tmp_path / "xet"))  # it says what a storage at this address holds already
+    abort_xet_session()
     with serve_hub() as server:
         yield server
     close_session()
