@@ -244,7 +244,8 @@ class HubRepository:
                 additions.append(CommitOperationAdd(path_in_repo=name, path_or_fileobj=data))
                 changes[name] = new
         if any(not _same(blob, self._blobs.get(name)) for name, blob in changes.items()):
-            self._client.upload(additions)
+            if additions:
+                self._client.upload(additions)
             self._head = self._client.ask(
                 f"commit ({message})",
                 lambda: self._client.commit(message, additions, gone, self._head),

@@ -6,6 +6,7 @@ import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from builders.publishing.hub import LEDGER
 from builders.publishing.parts import CARD, MARKER, SHEET
@@ -15,6 +16,8 @@ REPO = "me/grains"
 API = "/api/datasets/me/grains"
 COMMIT = f"POST {API}/commit/main"
 PREUPLOAD = f"POST {API}/preupload/main"
+both_storages = pytest.mark.parametrize("hub", ["lfs", "xet"], indirect=True)
+lfs_only = pytest.mark.parametrize("hub", ["lfs"], indirect=True)
 
 
 def card(path):

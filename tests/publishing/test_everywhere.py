@@ -7,15 +7,12 @@ import signal
 import subprocess
 import sys
 
-import huggingface_hub
 import pytest
-from huggingface_hub.utils._xet import abort_xet_session
 
 import builders.publishing.hub
 from builders import publish
 from builders.errors import AccessError, OptionError
 from tests.publishing.datasets_made import assert_same_rows, classes, contents, write_classes
-from tests.publishing.hub_server import serve_hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub to its own
 
@@ -30,18 +27,12 @@ print(len(rows), hashlib.sha256(b"".join(row["image"].tobytes() for row in rows)
 
 
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+def hub(hub, monkeypatch, tmp_path):
+    there = functools.partial(builders.publishing.hub.HubRepository, endpoint=hub.base)
+    monkeypatch.setattr(builders.publishing.hub, "HubRepository", there)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_XET_CACHE", str(tmp_path / "xet"))  # it says what a storage at this address holds already
-    abort_xet_session()
-    with serve_hub() as server:
-        there = functools.partial(builders.publishing.hub.HubRepository, endpoint=server.base)
-        monkeypatch.setattr(builders.publishing.hub, "HubRepository", there)
-        monkeypatch.setenv("HF_TOKEN", "hf_me")
-        yield server
-    huggingface_hub.close_session()
-    abort_xet_session()
+    monkeypatch.setenv("HF_TOKEN", "hf_me")
+    return hub
 
 
 def test_a_dataset_on_the_hub_is_the_one_in_a_folder(hub, tmp_path):

@@ -18,18 +18,18 @@ from tests.publishing.hub_runs import (
     END,
     REPO,
     TO,
+    both_storages,
     check_history,
     check_published,
     commits,
     data_of,
     digest,
+    lfs_only,
     parquet,
     shards,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub to its own
-both_storages = pytest.mark.parametrize("hub", ["lfs", "xet"], indirect=True)
-lfs_only = pytest.mark.parametrize("hub", ["lfs"], indirect=True)
 
 
 @both_storages
@@ -53,6 +53,15 @@ def test_what_went_through_xet_comes_back_through_it(hub, publish, tmp_path):
         )
         assert Path(copy).read_bytes() == data
     assert len([request for request in hub.requests if request.path.startswith("/xorb/")]) == len(made)
+
+
+@both_storages
+def test_what_is_no_shard_of_ours_goes_though_nothing_else_changes(hub, publish):
+    made = shards(2)
+    publish(made)
+    hub.meddle(REPO, {"data/stray.parquet": parquet(7)})
+    publish(made, begin={})
+    check_published(hub, made)
 
 
 @both_storages

@@ -3,11 +3,22 @@
 import json
 import logging
 
+import huggingface_hub._commit_api
 import huggingface_hub.constants
 import pytest
 from huggingface_hub.utils._xet import abort_xet_session
 
-from builders.errors import AccessError, FormatError, HttpError, NotFoundError, PercError, ReadError, UnreachableError
+from builders.errors import (
+    AccessError,
+    DiskFullError,
+    FormatError,
+    HttpError,
+    NotFoundError,
+    PercError,
+    ReadError,
+    StalledError,
+    UnreachableError,
+)
 from builders.publishing import hub as hub_module
 from builders.publishing.hub import LEDGER, HubRepository
 from builders.publishing.parts import MARKER
@@ -18,12 +29,14 @@ from tests.publishing.hub_runs import (
     REPO,
     TO,
     Killed,
+    both_storages,
     check_history,
     check_published,
     commits,
     data_of,
     digest,
     forget,
+    lfs_only,
     parquet,
     shards,
 )
@@ -31,8 +44,6 @@ from tests.publishing.hub_server import Lost
 from tests.server import Fault
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub to its own
-both_storages = pytest.mark.parametrize("hub", ["lfs", "xet"], indirect=True)
-lfs_only = pytest.mark.parametrize("hub", ["lfs"], indirect=True)
 
 
 @pytest.fixture
@@ -51,8 +62,11 @@ def killed(hub, publish, clock, made, number, done):
         publish(made)
     except Killed:
         return True
-    except UnreachableError:  # what is Xet's is not tried again by us
-        return True
+    except UnreachableError:
+        lost = hub.requests[number - 1]
+        if "/xet-write-token/" in lost.path or lost.path.startswith(("/v1/", "/v2/")):  # not tried again by us
+            return True
+        raise
     finally:
         clock.is_deadly = False
         hub.numbered = {}
@@ -254,6 +268,15 @@ def test_xet_that_cannot_be_reached_is_told(hub, publish, monkeypatch, start, tr
         publish(shards(1))
 
 
+@pytest.mark.parametrize("start", XET[:2])  # for the answer to the last one its client waits for ever
+def test_xet_that_falls_silent_is_told(hub, publish, monkeypatch, start, tried_once):
+    monkeypatch.setenv("HF_XET_CLIENT_READ_TIMEOUT", "100ms")
+    abort_xet_session()
+    fail(hub, monkeypatch, start, Fault(silence=0.4))
+    with pytest.raises(UnreachableError, match=r"upload data/train-00000.*: no answer from the Hub.*run it again"):
+        publish(shards(1))
+
+
 def test_no_right_to_the_storage(hub, publish):
     hub.fail(XET[0], Fault(status=403))
     with pytest.raises(AccessError, match=r"data/train-00000.*: me may not do that \(Forbidden\)"):
@@ -263,11 +286,28 @@ def test_no_right_to_the_storage(hub, publish):
         publish(shards(1))
 
 
-def test_no_room_for_the_clients_cache(hub, publish, monkeypatch, tmp_path):
+def test_a_cache_that_xet_cannot_write_to(hub, publish, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_XET_CACHE", str(tmp_path / "file" / "xet"))
     (tmp_path / "file").touch()
     abort_xet_session()
     with pytest.raises(ReadError, match=r"upload data/train-00000.*: cannot be stored in .*: Not a directory"):
+        publish(shards(1))
+
+
+RARE = [
+    (OSError("I/O error: I/O error: No space left on device (os error 28)"), DiskFullError, "no room left in .*xet"),
+    (OSError("I/O error: I/O error: Read-only file system (os error 30)"), AccessError, ".*xet cannot be written"),
+    (TimeoutError("Timeout: operation timed out"), StalledError, "no answer from the Hub"),
+]
+
+
+@pytest.mark.parametrize(("error", "kind", "told"), RARE)
+def test_what_xets_client_seldom_says(hub, publish, monkeypatch, error, kind, told):
+    def upload(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub._commit_api, "_upload_xet_files", upload)
+    with pytest.raises(kind, match=f"upload data/train-00000.*: {told}"):
         publish(shards(1))
 
 
