@@ -1,6 +1,5 @@
-import gc
+import asyncio
 import pickle
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -306,13 +305,15 @@ def test_map_filter_shuffle_keep_images_as_images(stack):
     assert sorted(float(r["image"][0, 0]) for r in shuffled) == sorted(float(a[0, 0]) for a in PIXELS)
 
 
-def test_streams_decode_in_threads(stack):
+def test_streams_decode_in_threads(stack, monkeypatch):
     stream = dataset([slice_reference(stack, i) for i in range(6)]).to_iterable_dataset(num_shards=2)
     plain = [row["image"] for row in stream]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # datasets leaves its event loop to the garbage collector
-        threaded = [row["image"] for row in stream.decode(num_threads=4)]
-        gc.collect()
+    loops, new_loop = [], asyncio.new_event_loop
+    # datasets leaves its event loop open, and a thread that decoded may hold it for longer than this test
+    monkeypatch.setattr(asyncio, "new_event_loop", lambda: loops.append(new_loop()) or loops[-1])
+    threaded = [row["image"] for row in stream.decode(num_threads=4)]
+    for loop in loops:
+        loop.close()
     np.testing.assert_array_equal(plain, threaded)
     np.testing.assert_array_equal(plain, np.stack(PIXELS))
     stored = next(iter(stream.decode(False)))["image"]
