@@ -79,9 +79,9 @@ class Job:
             return done
         shards = _Shards(self, task, done)
         try:
-            for table, rows in self._tables(task, sum(shard.rows for shard in done)):
+            for batch in self._batches(task, sum(shard.rows for shard in done)):
                 threads.check()  # whether the run has been broken off
-                shards.add(table, rows)
+                shards.add(batch)
             return shards.close()
         finally:
             shards.stop()
@@ -97,33 +97,43 @@ class Job:
             done.append(shard)
         return done
 
-    def _tables(self, task: Task, skip: int) -> Iterator[tuple[pa.Table, Sequence[Row]]]:
-        """Row groups, with their rows where those were decoded, without the first `skip` rows."""
+    def _batches(self, task: Task, skip: int) -> Iterator[Batch]:
+        """The rows of row groups, without the first `skip` rows."""
         for batch in self.sources[task.split].batches(task.part, self.group):
             if skip >= len(batch):
                 skip -= len(batch)
                 continue
-            rest: Batch = batch.slice(skip) if isinstance(batch, pa.Table) else batch[skip:]
+            yield batch.slice(skip) if isinstance(batch, pa.Table) else batch[skip:]
             skip = 0
-            if isinstance(rest, pa.Table):
-                yield rest.cast(self.schema.features.arrow_schema), ()
-            else:
-                rows = [self.fitting(row) for row in rest] if self.fitting else rest
-                yield table_of(rows, self.schema), rows
+
+    def table(self, batch: Batch) -> tuple[pa.Table, Sequence[Row]]:
+        """A row group, with its rows where those were decoded."""
+        if isinstance(batch, pa.Table):
+            return batch.cast(self.schema.features.arrow_schema), ()
+        rows = [self.fitting(row) for row in batch] if self.fitting else batch
+        return table_of(rows, self.schema), rows
 
 
 class _Shards:
-    """The files of a task, one after another."""
+    """The files of a task, one after another.
+
+    While rows are read, those before them are made a table, and those before these are written.
+    """
 
     def __init__(self, job: Job, task: Task, done: list[Finished]) -> None:
         self._job, self._task, self._done = job, task, list(done)
         self._facts = _Facts(job.schema, task.thumbnails)
         self._file: ShardFile | None = None
-        self._behind = Behind()
+        self._making, self._writing = Behind(), Behind()
 
-    def add(self, table: pa.Table, rows: Sequence[Row]) -> None:
+    def add(self, batch: Batch) -> None:
+        """Add a row group; what is wrong with an earlier one is raised here, or by `close`."""
+        self._making.do(self._add, batch)
+
+    def _add(self, batch: Batch) -> None:
         """Add a row group, to a new file where the present one has no room for it."""
-        self._behind.wait()
+        table, rows = self._job.table(batch)
+        self._writing.wait()
         if (
             self._file is not None
             and self._file.rows
@@ -133,12 +143,13 @@ class _Shards:
         if self._file is None:
             self._file = ShardFile(self._job.work / part_name(self._task, len(self._done)), self._job.schema)
             self._facts = _Facts(self._job.schema, 0 if self._done else self._task.thumbnails)
+        self._writing.do(self._file.write, table)
         self._facts.note(table, rows)
-        self._behind.do(self._file.write, table)
 
     def close(self) -> list[Finished]:
         """Finish the last file; one without rows, where there is none."""
-        self._behind.wait()
+        self._making.wait()
+        self._writing.wait()
         if self._file is None:
             self._file = ShardFile(self._job.work / part_name(self._task, len(self._done)), self._job.schema)
         self._commit(last=True)
@@ -156,7 +167,7 @@ class _Shards:
 
     def stop(self) -> None:
         """Leave nothing unfinished behind."""
-        with self._behind:
+        with self._writing, self._making:
             pass
         if self._file is not None:
             self._file.discard()

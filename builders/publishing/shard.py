@@ -21,6 +21,8 @@ from builders.publishing.schema import Schema
 _FACTS = b"perc"
 _DIGEST = b"perc:xxh3"
 _PIECE = 8 * 1024 * 1024
+_UNSYNCED = 32 * 1024 * 1024
+"""Bytes that are written before the disk is asked to have them."""
 
 
 class ShardFile:
@@ -95,10 +97,15 @@ class ShardFile:
 
 
 class _Digesting:
-    """A file that is written from its beginning to its end, with a digest of what was."""
+    """A file that is written from its beginning to its end, with a digest of what was.
+
+    What is written goes to the disk all along, so that little is left to wait for at the end.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("xb")
+        self._syncing = Behind()
+        self._synced = 0
         self.digest = xxhash.xxh3_128()
         self.written = 0
 
@@ -110,6 +117,10 @@ class _Digesting:
         self._file.write(data)
         self.digest.update(data)
         self.written += len(data)
+        if self.written - self._synced >= _UNSYNCED:
+            self._file.flush()
+            self._syncing.do(os.fsync, self._file.fileno())
+            self._synced = self.written
         return len(data)
 
     def tell(self) -> int:
@@ -121,18 +132,20 @@ class _Digesting:
     def close(self) -> None:
         if not self._file.closed:
             try:
-                self._file.flush()
-                os.fsync(self._file.fileno())
+                with self._syncing:
+                    self._file.flush()
+                    self._syncing.do(os.fsync, self._file.fileno())
+                    self._syncing.wait()
             finally:
                 self._file.close()
 
 
 class Behind:
-    """Does one thing at a time in a thread, so that the next rows are read while the last ones are written."""
+    """Does one thing at a time in a thread of its own, while what comes next is prepared."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "perc-shard")
-        self._last: Future[None] | None = None
+        self._last: Future[Any] | None = None
 
     def __enter__(self) -> "Behind":
         return self

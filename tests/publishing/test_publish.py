@@ -298,6 +298,33 @@ def test_a_full_disk_is_one_clear_error_and_the_next_run_goes_on(tmp_path, monke
     assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path)), source)
 
 
+@pytest.mark.parametrize("failing", [1, 2, -1])
+def test_what_the_disk_finds_out_late_is_not_lost(failing, tmp_path, monkeypatch):
+    source = classes(write_classes(tmp_path / "source"))
+    monkeypatch.setattr(shard, "_UNSYNCED", 500)
+    sync, asked = os.fsync, []
+    monkeypatch.setattr(os, "fsync", lambda number: asked.append(number) or sync(number))
+    publish(source, tmp_path / "whole")
+    one_of = len(asked) if failing < 0 else failing
+    assert len(asked) > 2
+    asked.clear()
+
+    def full(number):
+        asked.append(number)
+        if len(asked) == one_of:  # it says so once
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(DiskFullError, match="no room left"):
+            publish(source, tmp_path / "out")
+    assert contents(tmp_path / "out") == {}
+    assert not list((tmp_path / "out" / "data").glob(".*"))
+    publish(source, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_mixed_shapes_become_nested_lists_with_a_warning(streaming, tmp_path, caplog, monkeypatch):
     folder = write_classes(tmp_path / "source", 30, shapes=[(8, 9)] * 29 + [(6, 7)])
