@@ -9,6 +9,7 @@ from builders.errors import OptionError
 from builders.publishing.schema import Row, as_array
 
 Size = int | tuple[int, ...]
+Image = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Fitting:
         if row["image"] is None:
             return row
         image = as_array(row["image"], "image")
-        done: dict[str, Any] = {**row, "image": image}
+        done: dict[str, Any] = {**row, "image": _exact(image)}
         if self.crop is not None:
             sides = _sides(self.crop, image.ndim)
             if self.pad is not None:
@@ -68,6 +69,15 @@ class Fitting:
 
 _FOLLOW = {"image", "coordinate_x", "coordinate_y", "pose", "shift_z"}
 """Columns that cutting and padding change; the others are given back as they were, null where they are."""
+
+
+def _exact(image: Image) -> Any:
+    """What transforms leave as it is: they make float32 of arrays, which has not all the bits of wide ones."""
+    import torch
+
+    kind, width = image.dtype.kind, image.dtype.itemsize
+    wide = (kind == "f" and width > 4) or (kind in "iu" and width == 4)
+    return torch.from_numpy(image.astype(np.float64)) if wide else image
 
 
 def _sides(size: Size, axes: int) -> tuple[int, ...]:

@@ -1,0 +1,45 @@
+"""Cutting and padding move pixels, and change none."""
+
+import numpy as np
+import pytest
+
+from builders.publishing.fitting import Fitting
+
+RNG = np.random.default_rng(1)
+
+
+def moved(image, shape):
+    """An image about the centre of a box, and where in the box it came to lie."""
+    sizes = [(min(n, m), n // 2, m // 2) for n, m in zip(image.shape, shape, strict=True)]
+    box, there = np.zeros(shape, image.dtype), np.zeros(shape, bool)
+    into = tuple(slice(half - size // 2, half - size // 2 + size) for size, _, half in sizes)
+    box[into] = image[tuple(slice(half - size // 2, half - size // 2 + size) for size, half, _ in sizes)]
+    there[into] = True
+    return box, there
+
+
+def any_bits(dtype, shape):
+    """Pixels of all kinds that are there: of floats also denormals, and some of any magnitude."""
+    kind = np.dtype(dtype)
+    if kind.kind == "b":
+        return RNG.random(shape) < 0.3
+    if kind.itemsize == 8 and kind.kind in "iu":
+        return RNG.integers(0, 2**24, shape).astype(dtype)  # more are refused: no tensor of floats holds them
+    pixels = np.frombuffer(RNG.bytes(int(np.prod(shape)) * kind.itemsize), kind).reshape(shape)
+    return np.where(np.isfinite(pixels), pixels, kind.type(-0.0))
+
+
+@pytest.mark.parametrize("shape", [(7, 10), (4, 5, 7)])
+@pytest.mark.parametrize(
+    "dtype", "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64".split()
+)
+def test_every_pixel_that_is_kept_keeps_its_bits(dtype, shape):
+    pixels = any_bits(dtype, shape)
+    for image in (pixels, pixels[..., ::-1], np.asfortranarray(pixels), pixels.astype(np.dtype(dtype).newbyteorder())):
+        for crop, pad, size in [(3, None, 3), (None, 12, 12), (6, 6, 6), (5, 9, 9)]:
+            found = Fitting(crop, pad)({"image": image})["image"]
+            cut, _ = moved(image, [min(n, crop or n) for n in image.shape])
+            expected, there = moved(cut, [size] * len(shape))
+            assert found.dtype == dtype
+            assert found.shape == there.shape
+            assert found[there].tobytes() == expected[there].astype(dtype).tobytes()
