@@ -60,9 +60,7 @@ class Fitting:
                 sides = tuple(min(side, n) for side, n in zip(sides, image.shape, strict=True))
             done = CenterCrop(sides, spatial_dims=image.ndim)(done)
         if self.pad is not None:
-            value = float(np.mean(image, dtype=np.float64))
-            value = round(value) if image.dtype.kind in "iu" else value
-            done = Pad(_sides(self.pad, image.ndim), value=value, spatial_dims=image.ndim)(done)
+            done = Pad(_sides(self.pad, image.ndim), value=_mean(image), spatial_dims=image.ndim)(done)
         done["image"] = np.asarray(done["image"]).astype(image.dtype)
         return {name: row[name] if name not in _FOLLOW else value for name, value in done.items()}
 
@@ -78,6 +76,13 @@ def _exact(image: Image) -> Any:
     kind, width = image.dtype.kind, image.dtype.itemsize
     wide = (kind == "f" and width > 4) or (kind in "iu" and width == 4)
     return torch.from_numpy(image.astype(np.float64)) if wide else image
+
+
+def _mean(image: Image) -> float:
+    """The mean of the finite pixels, as a value of their type; 0 of none."""
+    finite = image[np.isfinite(image)]
+    mean = float(np.mean(finite, dtype=np.float64)) if finite.size else 0.0
+    return mean if image.dtype.kind == "f" else round(mean)
 
 
 def _sides(size: Size, axes: int) -> tuple[int, ...]:

@@ -43,3 +43,21 @@ def test_every_pixel_that_is_kept_keeps_its_bits(dtype, shape):
             assert found.dtype == dtype
             assert found.shape == there.shape
             assert found[there].tobytes() == expected[there].astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.8])
+def test_a_mask_is_padded_with_what_most_of_it_is(share):
+    mask = np.arange(100).reshape(10, 10) < 100 * share
+    found = Fitting(pad=12)({"image": mask})["image"]
+    assert found.dtype == bool
+    assert found.sum() == mask.sum() + 44 * (share > 0.5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("pixels", [[1, 3, np.nan, np.inf], [np.nan, -np.inf, np.inf, np.nan]])
+def test_pixels_that_are_not_finite_do_not_decide_what_is_padded_with(pixels, dtype):
+    image = np.array([pixels], dtype)
+    finite = image[np.isfinite(image)]
+    expected = np.full((3, 4), finite.mean() if finite.size else 0, dtype)
+    expected[1] = image
+    np.testing.assert_array_equal(Fitting(pad=(3, 4))({"image": image})["image"], expected)
