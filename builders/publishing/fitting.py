@@ -53,7 +53,8 @@ class Fitting:
         if row["image"] is None:
             return row
         image = as_array(row["image"], "image")
-        done: dict[str, Any] = {**row, "image": _exact(image)}
+        # a batch of one: alone, a volume beside a list as long as it is deep would be taken for a batch of images
+        done: Any = {name: [value] for name, value in row.items()} | {"image": [_exact(image)]}
         if self.crop is not None:
             sides = _sides(self.crop, image.ndim)
             if self.pad is not None:
@@ -61,8 +62,8 @@ class Fitting:
             done = CenterCrop(sides, spatial_dims=image.ndim)(done)
         if self.pad is not None:
             done = Pad(_sides(self.pad, image.ndim), value=_mean(image), spatial_dims=image.ndim)(done)
-        done["image"] = np.asarray(done["image"]).astype(image.dtype)
-        return {name: row[name] if name not in _FOLLOW else value for name, value in done.items()}
+        done["image"] = [np.asarray(done["image"][0]).astype(image.dtype)]
+        return {name: row[name] if name not in _FOLLOW else values[0] for name, values in done.items()}
 
 
 _FOLLOW = {"image", "coordinate_x", "coordinate_y", "pose", "shift_z"}

@@ -61,3 +61,22 @@ def test_pixels_that_are_not_finite_do_not_decide_what_is_padded_with(pixels, dt
     expected = np.full((3, 4), finite.mean() if finite.size else 0, dtype)
     expected[1] = image
     np.testing.assert_array_equal(Fitting(pad=(3, 4))({"image": image})["image"], expected)
+
+
+POSE = {"rot": 0.1, "tilt": 33.3, "psi": None, "shift_x": 0.5, "shift_y": None}
+
+
+@pytest.mark.parametrize("others", [{}, {"label": [0.1, 0.2, 0.3, 0.4]}, {"path": "a.mrc", "pose": POSE}])
+@pytest.mark.parametrize("shape", [(4, 9), (4, 5, 9)])
+def test_columns_follow_whatever_lists_stand_beside_them(shape, others):
+    """A list may be as long as a volume is deep."""
+    row = {
+        **{"image": np.zeros(shape, np.int8), "angles": [1, 2, 3, 4]},
+        **{"coordinate_x": [1.5, 2.0, 8.0, 0.0], "coordinate_y": [1.0, 2.0, 3.0, 0.0]},
+        **others,
+    }
+    found = Fitting(crop=3)(row)
+    assert found.pop("image").shape == (3,) * len(shape)
+    moved = {"coordinate_x": [x - 3 for x in row["coordinate_x"]]}
+    moved["coordinate_y"] = [y - (shape[-2] // 2 - 1) for y in row["coordinate_y"]]
+    assert found == {name: moved.get(name, value) for name, value in row.items() if name != "image"}
