@@ -186,10 +186,10 @@ def functions_of(stream: datasets.IterableDataset) -> list[Any]:
 def divides(stream: datasets.IterableDataset) -> bool:
     """Whether its shards, one after another, hold the rows of the whole stream in its own order.
 
-    Not so after `shuffle`, `take`, `skip`, or where a function is told the place of a row.
+    Not so after `shuffle`, `take`, `skip`, `set_epoch`, or where a function is told the place of a row.
     """
     *wrapped, source = _layers(stream)
-    if stream._distributed is not None or hasattr(source, "ex_iterables"):
+    if stream._distributed is not None or begins_elsewhere(stream) or hasattr(source, "ex_iterables"):
         return False
     if getattr(stream, "_shuffling", None) is not None or not isinstance(
         source, ExamplesIterable | ArrowExamplesIterable
@@ -205,7 +205,9 @@ def divides(stream: datasets.IterableDataset) -> bool:
 
 def identity(stream: datasets.IterableDataset) -> str:
     """A digest of what a stream reads and does, the same in every process, and after it was read."""
-    return digest_of([_told(stream._ex_iterable), stream._formatting, stream._distributed, stream._info.features])
+    begins = stream.epoch, stream._starting_state_dict
+    told = [_told(stream._ex_iterable), stream._formatting, stream._distributed, stream._info.features]
+    return digest_of([*told, *(begins if begins_elsewhere(stream) else ())])
 
 
 _PASSING = ("_state_dict", "_original_state_dict", "_owned_loops_and_tasks", "decoding_pool", "_interleaved")
@@ -226,8 +228,18 @@ def _told(value: Any) -> Any:
 
 
 def without_format(stream: datasets.IterableDataset) -> datasets.IterableDataset:
-    """Its rows as they are without `with_format`."""
-    return stream if stream._formatting is None else stream.with_format(None)
+    """Its rows as they are without `with_format`, which forgets where they begin."""
+    if stream._formatting is None:
+        return stream
+    plain = stream.with_format(None)
+    plain.set_epoch(stream.epoch)
+    plain._starting_state_dict = stream._starting_state_dict
+    return plain
+
+
+def begins_elsewhere(stream: datasets.IterableDataset) -> bool:
+    """Whether it is in a later epoch, or goes on from a saved state: which nothing that is made of it does."""
+    return bool(stream.epoch or stream._starting_state_dict)
 
 
 def digest_of(value: Any) -> str:

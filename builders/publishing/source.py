@@ -180,8 +180,10 @@ class StreamSource:
 
     @property
     def is_tabular(self) -> bool:
-        """Whether rows are of known features, and none of them an image to decode."""
-        return self.stream.features is not None and not _has_images(self.stream.features)
+        """Whether rows are of known features, none of them an image to decode, and the same rows in another format."""
+        if self.stream.features is None or streaming.begins_elsewhere(self.stream):
+            return False
+        return not _has_images(self.stream.features)
 
     def sample(self) -> list[Row]:
         """The first rows: up to 16, or 64 MiB of them."""

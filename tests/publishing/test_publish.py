@@ -87,6 +87,45 @@ def test_what_is_read_back_is_the_source_row_for_row(kind, tmp_path):
         assert_same_rows(found, expected)
 
 
+def numbers(root):
+    return datasets.Dataset.from_dict({"number": list(range(60))}).to_iterable_dataset(num_shards=4)
+
+
+def in_epoch(stream, number):
+    stream.set_epoch(number)
+    return stream
+
+
+def going_on(stream, after):
+    rows = iter(stream)
+    for _ in range(after):
+        next(rows)
+    stream.load_state_dict(stream.state_dict())
+    return stream
+
+
+@pytest.mark.parametrize("begins", [lambda s: in_epoch(s, 2), lambda s: in_epoch(s, 3), lambda s: going_on(s, 5)])
+@pytest.mark.parametrize("formatted", [None, "numpy"])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        numbers,
+        lambda root: numbers(root).shuffle(seed=1, buffer_size=9),
+        lambda root: numbers(root).map(lambda row: {"double": 2 * row["number"]}),
+        lambda root: classes(write_classes(root), streaming=True),
+    ],
+)
+def test_a_stream_is_published_from_where_it_begins_and_as_no_other(stream, formatted, begins, tmp_path):
+    first = stream(tmp_path / "source").with_format(formatted)
+    publish(first, tmp_path / "out", max_shard_size=400)
+    source = begins(first)
+    expected = list(source)
+    with pytest.raises(NotEmptyError):
+        publish(source, tmp_path / "out", max_shard_size=400)
+    publish(source, tmp_path / "out", max_shard_size=400, overwrite=True)
+    assert_same_rows(plainly(tmp_path / "out", tmp_path), expected)
+
+
 def test_it_is_read_where_this_project_cannot_be_imported(tmp_path):
     source = load = classes(write_classes(tmp_path / "source"), split=None, validation_fraction=0.25)
     publish(source, tmp_path / "out", max_shard_size=SMALL, preview=True)
