@@ -195,12 +195,12 @@ def _digest(file: Any, length: int) -> str:
 
 
 def part_name(task: Task, number: int) -> str:
-    """The name of the first, second, ... file of a task.
+    """The name of the first, second, ... file of a task: files are read in the order of their names.
 
     Example:
         >>> task = Task("data/train-00003-of-00012.parquet", "train", 3, "")
         >>> part_name(task, 0), part_name(task, 1)
-        ('data/train-00003-of-00012.parquet', 'data/train-00003-of-00012_001.parquet')
+        ('data/train-00003-of-00012.parquet', 'data/train-00003-of-00012_00001.parquet')
     """
     stem = task.name.removesuffix(".parquet")
-    return f"{stem}_{number:03d}.parquet" if number else task.name
+    return f"{stem}_{number:05d}.parquet" if number else task.name

@@ -33,6 +33,7 @@ from builders.errors import (
 from builders.io import threads
 from builders.publishing import encoding, shard
 from builders.publishing.job import Job
+from builders.publishing.parts import Task
 from tests.publishing.datasets_made import (
     arrays,
     assert_same_rows,
@@ -281,6 +282,12 @@ def test_a_stream_that_cannot_be_divided_goes_on_after_its_finished_shards(tmp_p
     later = made_by(monkeypatch, source(), tmp_path / "out", max_shard_size=200_000)
     assert done + later == [f"data/{name}" for name in expected]
     assert contents(tmp_path / "out") == expected
+
+
+def test_files_are_read_in_the_order_in_which_they_were_written():
+    tasks = [Task(f"data/train-{part:05d}-of-00002.parquet", "train", part, "") for part in range(2)]
+    names = [shard.part_name(task, number) for task in tasks for number in range(11_000)]
+    assert names == sorted(names)
 
 
 def test_a_killed_process_loses_nothing(tmp_path):
