@@ -162,8 +162,8 @@ class _Shards:
             *(name, self._task.split, self._task.recipe, self._file.rows, 0, self._file.data_bytes),
             *(self._facts.sources(), self._facts.pictures(), last),
         )
-        file, self._file = self._file, None
-        self._done.append(file.commit(shard))
+        self._done.append(self._file.commit(shard))
+        self._file = None
 
     def stop(self) -> None:
         """Leave nothing unfinished behind."""

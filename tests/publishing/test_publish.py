@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -270,7 +271,6 @@ def test_a_stream_that_cannot_be_divided_goes_on_after_its_finished_shards(tmp_p
 
     def some(self, facts):
         if len(done) == 2:
-            self.discard()
             raise Stop
         done.append(facts.name)
         return commit(self, facts)
@@ -342,6 +342,32 @@ def test_a_full_disk_is_one_clear_error_and_the_next_run_goes_on(tmp_path, monke
     later = made_by(monkeypatch, source, tmp_path / "out")
     assert not before & {Path(name).name for name in later}
     assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path)), source)
+
+
+@pytest.mark.parametrize("broken", ["write", "commit", "_Digesting.close", "os.fsync", "Path.replace"])
+@pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
+def test_whatever_ends_a_run_nothing_half_written_and_no_thread_is_left(broken, error, tmp_path, monkeypatch):
+    source = classes(write_classes(tmp_path / "source"))
+    (tmp_path / "out").mkdir()
+    owner, name = {
+        **{"write": (shard.ShardFile, "write"), "commit": (shard.ShardFile, "commit"), "os.fsync": (os, "fsync")},
+        **{"_Digesting.close": (shard._Digesting, "close"), "Path.replace": (Path, "replace")},
+    }[broken]
+    work, calls = getattr(owner, name), []
+
+    def once(*given):
+        if (tmp_path / "out" / "data").exists():
+            calls.append(given)
+            if len(calls) == 1:
+                raise error
+        return work(*given)
+
+    monkeypatch.setattr(owner, name, once)
+    with pytest.raises(error):
+        publish(source, tmp_path / "out")
+    assert calls
+    assert not list((tmp_path / "out" / "data").iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("perc-shard")]
 
 
 @pytest.mark.parametrize("failing", [1, 2, -1])
