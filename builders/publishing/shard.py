@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from builders.errors import FormatError
 from builders.io.cache import disk_error
 from builders.publishing import encoding
 from builders.publishing.parts import Finished, Task
@@ -31,6 +32,11 @@ class ShardFile:
     Args:
         path: its place.
         schema: of its rows.
+
+    Raises:
+        FormatError: Parquet has none of a column's kind.
+        DiskFullError: there is no room.
+        PercError: the disk fails.
     """
 
     def __init__(self, path: Path, schema: Schema) -> None:
@@ -44,7 +50,13 @@ class ShardFile:
         except OSError as err:
             raise disk_error(err, path.parent, path.name) from err
         options = encoding.writer_options(arrow, tuple(schema.pixels))
-        self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), arrow, **options)
+        try:
+            self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), arrow, **options)
+        except pa.ArrowException as err:
+            self._sink.close()
+            self._temporary.unlink()
+            msg = f"{path.name}: Parquet cannot hold these columns: {err}"
+            raise FormatError(msg) from err
 
     @property
     def file_bytes(self) -> int:

@@ -459,6 +459,11 @@ BAD = {
         FormatError,
         "'pair' holds images inside",
     ),
+    "records of nothing": (
+        lambda: datasets.Dataset.from_dict({"notes": [{}]}, features=datasets.Features({"notes": {}})),
+        FormatError,
+        "Parquet cannot hold these columns.*'notes'",
+    ),
     "an empty dict": (lambda: {}, OptionError, "without splits"),
     "a list": (lambda: [1], OptionError, "not list"),
 }
