@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from builders.errors import AccessError, NotEmptyError, OptionError
 from builders.io.cache import disk_error
 from builders.io.whole_file import write_whole
-from builders.publishing.parts import CARD, MARKER, Finished, Marker
+from builders.publishing.parts import CARD, MARKER, SHEET, Finished, Marker
 from builders.publishing.shard import recognised
 
 _LOCK = ".publishing.lock"
@@ -66,15 +66,17 @@ class Folder:
             NotEmptyError: there are files that publishing did not make, and `overwrite` is False.
         """
         marker = self._marker()
+        left = [path for name in (CARD, MARKER, SHEET) for path in self.work.glob(f".{name}.*.tmp")]
         if marker is None and not overwrite:
-            others = sorted(path.name for path in self.work.iterdir() if path.name != _LOCK)
+            ours = {_LOCK, *(path.name for path in left)} | ({CARD} if self._has_begun() else set())
+            others = sorted(path.name for path in self.work.iterdir() if path.name not in ours)
             if others:
                 some = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
                 msg = f"{self.where} holds other files ({some}): expected an empty or a new folder"
                 msg += "; overwrite=True (--overwrite) publishes among them"
                 raise NotEmptyError(msg)
-        for left in (self.work / _DATA).glob(".*.tmp"):
-            left.unlink(missing_ok=True)
+        for path in [*left, *(self.work / _DATA).glob(".*.tmp")]:
+            path.unlink(missing_ok=True)
         found = {path.name: recognised(path, f"{_DATA}/{path.name}") for path in self._shards()}
         return marker, {shard.name: shard for shard in found.values() if shard is not None}
 
@@ -84,6 +86,15 @@ class Folder:
         except (OSError, ValueError):
             return None
         return marker if isinstance(marker, dict) and "dataset" in marker else None
+
+    def _has_begun(self) -> bool:
+        """Whether the card is one of ours, of a run that ended before it had written the marker."""
+        from builders.publishing.card import UNFINISHED
+
+        try:
+            return UNFINISHED.encode() in (self.work / CARD).read_bytes()
+        except OSError:
+            return False
 
     def _shards(self) -> list[Path]:
         return sorted((self.work / _DATA).glob("*.parquet"))

@@ -230,6 +230,10 @@ def made_by(monkeypatch, source, target, **options):
     return names
 
 
+def all_files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_an_interrupted_run_cannot_be_loaded_and_goes_on(tmp_path, monkeypatch):
     source = classes(write_classes(tmp_path / "source"))
     publish(source, tmp_path / "whole", max_shard_size=SMALL)
@@ -242,6 +246,30 @@ def test_an_interrupted_run_cannot_be_loaded_and_goes_on(tmp_path, monkeypatch):
     assert sorted(first + later) == sorted(f"data/{name}" for name in expected)
     assert contents(tmp_path / "out") == expected
     assert made_by(monkeypatch, source, tmp_path / "out") == []
+
+
+def test_whichever_file_a_run_ends_at_the_next_one_goes_on(tmp_path, monkeypatch):
+    source = classes(write_classes(tmp_path / "source", 4))
+    whole = publish(source, tmp_path / "whole" / "out", max_shard_size=SMALL).where
+    expected = all_files(Path(whole))
+    replace, count = Path.replace, len(expected) + 2  # card and marker are written twice
+    for number, is_done in [(number, is_done) for number in range(1, count + 1) for is_done in (False, True)]:
+        out, moved = tmp_path / f"{number}-{is_done}" / "out", []
+
+        def ended(self, target, number=number, is_done=is_done, moved=moved):
+            moved.append(target)
+            if len(moved) == number and is_done:
+                replace(self, target)
+            if len(moved) == number:
+                raise Stop
+            return replace(self, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", ended)
+            with pytest.raises(Stop):
+                publish(source, out, max_shard_size=SMALL)
+        publish(source, out, max_shard_size=SMALL)
+        assert all_files(out) == expected
 
 
 @pytest.mark.parametrize("damage", ["a bit", "the end", "another recipe"])
