@@ -38,7 +38,7 @@ class Folder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator["Folder"]:
-        """Keep others from publishing there meanwhile.
+        """Keep others from publishing there meanwhile; shards that were left half-written, then or before, are removed.
 
         Raises:
             AccessError: another process does.
@@ -53,14 +53,21 @@ class Folder:
         except OSError as err:
             raise disk_error(err, self.work, "the dataset") from err
         try:
+            self._remove_half_written()
             yield self
         finally:
+            self._remove_half_written()  # by processes that were killed
             with contextlib.suppress(OSError):  # before it is released: after that, it may be another one's
                 (self.work / _LOCK).unlink()
             self._lock.release()
 
+    def _remove_half_written(self) -> None:
+        for path in (self.work / _DATA).glob(".*.parquet.*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
     def open(self, overwrite: bool) -> tuple[Marker | None, dict[str, Finished]]:
-        """See what is there; what a killed run left half-written is removed.
+        """See what is there; a card and a marker that a killed run left half-written are removed.
 
         Raises:
             NotEmptyError: there are files that publishing did not make, and `overwrite` is False.
@@ -75,7 +82,7 @@ class Folder:
                 msg = f"{self.where} holds other files ({some}): expected an empty or a new folder"
                 msg += "; overwrite=True (--overwrite) publishes among them"
                 raise NotEmptyError(msg)
-        for path in [*left, *(self.work / _DATA).glob(".*.tmp")]:
+        for path in left:
             path.unlink(missing_ok=True)
         found = {path.name: recognised(path, f"{_DATA}/{path.name}") for path in self._shards()}
         return marker, {shard.name: shard for shard in found.values() if shard is not None}

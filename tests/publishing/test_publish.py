@@ -1,5 +1,6 @@
 """A published dataset is the source, row for row, for anyone who has only `datasets`; and no run is lost."""
 
+import contextlib
 import errno
 import json
 import logging
@@ -35,6 +36,7 @@ from builders.io import threads
 from builders.publishing import encoding, shard
 from builders.publishing.job import Job
 from builders.publishing.parts import Task
+from builders.publishing.targets import target_of
 from tests.publishing.datasets_made import (
     arrays,
     assert_same_rows,
@@ -676,6 +678,24 @@ def test_a_run_that_is_broken_off_ends_before_its_shard_does(tmp_path, monkeypat
         publish(source, tmp_path / "out")
     assert sum(written) <= 3
     assert not list((tmp_path / "out" / "data").iterdir())
+
+
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("to", ["out", "hf://datasets/me/grains"])
+def test_what_killed_processes_leave_half_written_goes_with_the_lock(to, ended, tmp_path, monkeypatch):
+    if to == "out":
+        monkeypatch.chdir(tmp_path)
+    made = tmp_path / "out" / "data" / ".train-00000-of-00001.parquet.0a1b2c3d.tmp"
+    made.parent.mkdir(parents=True)
+    made.touch()
+    options = {"private": False, "token": None, "shared": False, "work_dir": None if to == "out" else tmp_path / "out"}
+    with contextlib.suppress(Stop), target_of(to, **options) as target:
+        assert not made.exists()
+        assert target.work == tmp_path / "out"
+        made.touch()
+        if not ended:
+            raise Stop
+    assert not made.exists()
 
 
 def test_the_lock_of_a_folder_is_removed_while_it_is_held(tmp_path, monkeypatch):
