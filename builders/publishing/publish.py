@@ -192,7 +192,8 @@ def _require_here(job: Job, shard: Finished) -> None:
 
 def _bytes(size: int | str) -> int:
     try:
-        count = int(convert_file_size_to_int(size))
+        is_number = isinstance(size, str) and size.isdecimal()  # as the command line gives it
+        count = int(size) if is_number else int(convert_file_size_to_int(size))
     except (TypeError, ValueError, AttributeError) as err:
         msg = f"max_shard_size is {size!r}: expected a number of bytes, or a text such as '500MB'"
         raise OptionError(msg) from err

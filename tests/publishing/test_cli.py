@@ -82,6 +82,14 @@ def test_what_cannot_be_done_is_one_line(words, said, tmp_path, monkeypatch, cap
     assert not list(tmp_path.glob("out/data/*"))
 
 
+def test_a_size_is_a_number_of_bytes_or_says_its_unit(tmp_path):
+    folder = write_classes(tmp_path / "a")
+    for size in ("6000", "6kB"):
+        assert main(["publish", str(folder), "--to", str(tmp_path / size / "out"), "--max-shard-size", size]) == 0
+    assert contents(tmp_path / "6000" / "out") == contents(tmp_path / "6kB" / "out")
+    assert len(contents(tmp_path / "6kB" / "out")) > 1
+
+
 def test_a_second_run_keeps_what_is_there(tmp_path):
     folder = write_classes(tmp_path / "a")
     command = ["publish", str(folder), "--to", str(tmp_path / "out"), "--max-shard-size", "6kB"]
