@@ -25,13 +25,21 @@ class Folder:
         path: the folder; it is made where there is none.
 
     Raises:
-        OptionError: there is a file of that name.
+        OptionError: there is a file of that name, or it begins with the home of a user that there is not.
+        PercError: the system cannot have a folder of that name, or look at it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.work = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
         self.where = str(path)
-        if self.work.exists() and not self.work.is_dir():
+        try:
+            self.work = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100
+            is_file = self.work.exists() and not self.work.is_dir()
+        except RuntimeError as err:
+            msg = f"{self.where}: there is no user of that name: expected a folder, or hf://datasets/OWNER/NAME"
+            raise OptionError(msg) from err
+        except OSError as err:
+            raise disk_error(err, self.work, "the dataset") from err
+        if is_file:
             msg = f"{self.where} is a file: expected a folder, or hf://datasets/OWNER/NAME"
             raise OptionError(msg)
         self._lock = FileLock(self.work / _LOCK)

@@ -20,10 +20,20 @@ def address_of(to: str | os.PathLike[str]) -> str:
         >>> address_of("hf://datasets/ME/NAME@v2"), address_of("/home/me/published/")
         ('ME/NAME', 'published')
     """
-    address = os.fspath(to)
+    address = _address(to)
     if "://" in address:
         return address.partition("://datasets/")[2].partition("@")[0]
     return Path(os.path.abspath(address)).name or "folder"  # noqa: PTH100
+
+
+def _address(to: object) -> str:
+    """What was given as the target, as text: not a shell's empty variable, nor what `Path` makes of an address."""
+    address = os.fspath(to) if isinstance(to, os.PathLike) else to
+    if isinstance(address, str) and address and "\0" not in address:
+        if address.startswith("hf://") or not address.startswith("hf:"):
+            return address
+    msg = f"to is {address!r}: expected a folder, or hf://datasets/OWNER/NAME"
+    raise OptionError(msg)
 
 
 @contextlib.contextmanager
@@ -48,7 +58,7 @@ def target_of(
         OptionError: it is neither a folder nor an address of the Hub, or an option does not go with it.
         AccessError: another process publishes there.
     """
-    address = os.fspath(to)
+    address = _address(to)
     if "://" not in address:
         if work_dir is not None or private or token is not None:
             given = "work_dir" if work_dir is not None else "private" if private else "token"

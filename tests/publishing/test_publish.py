@@ -31,6 +31,7 @@ from builders.errors import (
     NotEmptyError,
     NotFoundError,
     OptionError,
+    PercError,
 )
 from builders.io import threads
 from builders.publishing import encoding, shard
@@ -520,6 +521,12 @@ def test_what_cannot_be_published_is_one_clear_error(kind, tmp_path):
         ({"token": "secret"}, "token is for hf://"),
         ({"private": True}, "private is for hf://"),
         ({"to": "s3://bucket"}, "expected a folder, or hf://"),
+        ({"to": Path("hf://datasets/me/grains")}, "to is 'hf:/datasets/me/grains': expected a folder, or hf://"),
+        ({"to": ""}, "to is '': expected a folder, or hf://"),
+        ({"to": "a\0b"}, "expected a folder, or hf://"),
+        ({"to": b"bytes"}, "to is b'bytes': expected a folder, or hf://"),
+        ({"to": None}, "to is None: expected a folder, or hf://"),
+        ({"to": "~no-such-user/x"}, "no-such-user/x: there is no user of that name"),
         ({"license": "Do what you want"}, "license"),
     ],
 )
@@ -566,6 +573,8 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OptionError, match="is a file"):
         publish(labelled(), tmp_path / "file")
+    with pytest.raises(PercError, match=r"x{300}: File name too long"):
+        publish(labelled(), tmp_path / ("x" * 300))
 
 
 def test_row_groups_are_small_enough_to_stream(tmp_path):
