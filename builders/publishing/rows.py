@@ -32,7 +32,7 @@ def table_of(rows: Sequence[Row], schema: Schema) -> pa.Table:
     """
     arrays = []
     for column, kind in zip(schema.features, schema.features.arrow_schema.types, strict=True):
-        if column == PREVIEW and schema.pixels:
+        if column == PREVIEW and schema.preview:
             arrays.append(_previews(rows, next(iter(schema.pixels)), kind))
             continue
         try:

@@ -63,10 +63,12 @@ class Schema:
     Attributes:
         features: of all columns, standard ones.
         pixels: how the columns with images are stored, by name.
+        preview: whether the column `preview` is made of the images; else, if there is one, it is the dataset's own.
     """
 
     features: Features
     pixels: Mapping[str, Pixels]
+    preview: bool = False
 
     def widened(self, column: str, pixels: Pixels) -> "Schema":
         """This with the images of a column stored in another way."""
@@ -102,9 +104,8 @@ class Schema:
 
     def as_json(self) -> str:
         """As JSON, the same for equal schemas."""
-        return json.dumps(
-            {"features": self.features.to_dict(), "pixels": {n: asdict(p) for n, p in self.pixels.items()}}
-        )
+        pixels = {name: asdict(pixels) for name, pixels in self.pixels.items()}
+        return json.dumps({"features": self.features.to_dict(), "pixels": pixels, "preview": self.preview})
 
     @classmethod
     def from_json(cls, text: str) -> "Schema":
@@ -115,7 +116,7 @@ class Schema:
             for name, p in facts["pixels"].items()
         }
         features = dict(Features.from_dict(facts["features"])) | {name: p.feature for name, p in pixels.items()}
-        return cls(Features(features), pixels)
+        return cls(Features(features), pixels, facts["preview"])
 
 
 def schema_of(rows: Sequence[Row], declared: Features | None, preview: bool) -> Schema:
@@ -170,7 +171,7 @@ def with_preview(schema: Schema) -> Schema:
     if PREVIEW in schema.features:
         msg = f"preview=True: the dataset has a column {PREVIEW!r} already: rename it"
         raise OptionError(msg)
-    return replace(schema, features=Features(dict(schema.features) | {PREVIEW: Image()}))
+    return replace(schema, features=Features(dict(schema.features) | {PREVIEW: Image()}), preview=True)
 
 
 def as_array(value: Any, column: str) -> np.ndarray[Any, Any]:

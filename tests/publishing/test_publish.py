@@ -15,9 +15,10 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import PIL.Image
 import pyarrow.parquet as pq
 import pytest
-from datasets import DatasetDict, IterableDatasetDict
+from datasets import DatasetDict, Image, IterableDatasetDict, Value
 from filelock import FileLock
 
 import builders
@@ -628,6 +629,18 @@ def test_a_column_that_is_no_image_is_not_made_one(tmp_path):
 @pytest.fixture(autouse=True)
 def _log_everything(caplog):
     caplog.set_level(logging.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("feature", "value"), [(Value("string"), "mine"), (Image(), PIL.Image.fromarray(np.eye(9, dtype=np.uint8)))]
+)
+def test_a_column_of_the_datasets_own_may_be_called_preview(feature, value, tmp_path):
+    source = labelled().add_column("preview", [feature.encode_example(value)] * 6, feature=feature)
+    publish(source, tmp_path / "out")
+    found = plainly(tmp_path / "out", tmp_path)
+    assert found.features["preview"] == feature
+    for row in found:
+        np.testing.assert_array_equal(np.asarray(row["preview"]), np.asarray(value))
 
 
 def test_an_image_too_large_for_a_page_is_refused(tmp_path, monkeypatch):
