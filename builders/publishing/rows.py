@@ -1,15 +1,15 @@
 """Rows as Arrow tables of a schema; pixels are copied once, without a Python object for each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasets import Features
 
 from builders.errors import FormatError, MixedError
 from builders.publishing import encoding
-from builders.publishing.schema import PREVIEW, Pixels, Row, Schema, as_array, plain
+from builders.publishing.schema import PREVIEW, Pixels, Row, Schema, as_array
+from builders.publishing.values import array_of
 
 _MOST = 2**31 - 1
 """Values of one list in Arrow: of the pixels of a row group, which may be a single image."""
@@ -30,20 +30,21 @@ def table_of(rows: Sequence[Row], schema: Schema) -> pa.Table:
         WiderError: an image has another shape or type; the message is the wider schema.
         MixedError: a row has other columns, or values of other kinds.
     """
+    names = [name for name in schema.features if name != PREVIEW or not schema.preview]
+    for row in rows:
+        if row.keys() != set(names):
+            msg = f"a row has the columns {', '.join(map(repr, row))}, where others have {', '.join(map(repr, names))}"
+            raise MixedError(msg)
     arrays = []
     for column, kind in zip(schema.features, schema.features.arrow_schema.types, strict=True):
         if column == PREVIEW and schema.preview:
             arrays.append(_previews(rows, next(iter(schema.pixels)), kind))
             continue
-        try:
-            values = [row[column] for row in rows]
-        except KeyError as err:
-            msg = f"a row has no column {column!r}, which others have: it has {', '.join(map(repr, rows[0]))}"
-            raise MixedError(msg) from err
+        values = [row[column] for row in rows]
         if column in schema.pixels:
             arrays.append(_images(values, column, schema, kind))
         else:
-            arrays.append(_values(values, column, schema, kind))
+            arrays.append(_values(values, column, schema.features[column]))
     return pa.table(arrays, schema=schema.features.arrow_schema)
 
 
@@ -88,25 +89,13 @@ def _offsets(lengths: Any) -> pa.Array:
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
 
 
-def _values(values: Sequence[Any], column: str, schema: Schema, kind: pa.DataType) -> pa.Array:
+def _values(values: Sequence[Any], column: str, feature: Any) -> pa.Array:
     try:
-        features = Features({column: schema.features[column]})
-        encoded = features.encode_batch({column: [_kept(value) for value in values]})[column]
-        if isinstance(kind, pa.ExtensionType):
-            return pa.ExtensionArray.from_storage(kind, pa.array([plain(v) for v in encoded], kind.storage_type))
-        return pa.array([plain(value) for value in encoded], kind)
+        return array_of(values, feature)
     except (TypeError, ValueError, pa.ArrowException) as err:
-        msg = f"{column!r}: a value does not fit {schema.features[column]}, which earlier rows are: {err}"
+        msg = f"{column!r}: a value does not fit {feature}, which earlier rows are: {err}; where `map` made it, tell"
+        msg += " its kind by features="
         raise MixedError(msg) from err
-
-
-def _kept(value: Any) -> Any:
-    """Tensors as arrays, which features encode."""
-    if isinstance(value, Mapping):
-        return {name: _kept(item) for name, item in value.items()}
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    return value.item() if isinstance(value, np.generic | np.ndarray) and value.ndim == 0 else value
 
 
 def _previews(rows: Sequence[Row], column: str, kind: pa.DataType) -> pa.Array:

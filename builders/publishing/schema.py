@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasets import Array2D, Array3D, ClassLabel, Features, Image, List, Value
+from datasets import Array2D, Array3D, Features, Image, List, Value
 
 from builders.errors import FormatError, MixedError, OptionError
 from builders.features import EMImage
+from builders.publishing.values import array_of, plain
 
 PREVIEW = "preview"
 Row = Mapping[str, Any]
@@ -196,17 +197,6 @@ def as_array(value: Any, column: str) -> np.ndarray[Any, Any]:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def plain(value: Any) -> Any:
-    """A value with Python's numbers and lists in place of arrays and tensors."""
-    if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
 def _are_images(values: Iterable[Any]) -> bool:
     """Whether these are arrays or tensors of two or three axes."""
     shapes = [getattr(value, "shape", None) for value in values]
@@ -217,26 +207,10 @@ def _fits(values: Sequence[Any], feature: Any) -> bool:
     """Whether values, maybe after a transform, are still what a feature stands for."""
     if feature is None:
         return False
-    if isinstance(feature, ClassLabel | Value):
-        plainly = [plain(value) for value in values]
-        if any(isinstance(value, list | dict) for value in plainly):
-            return False
-        if isinstance(feature, ClassLabel):
-            return all(isinstance(v, str) or (isinstance(v, int) and -1 <= v < feature.num_classes) for v in plainly)
-        return _converts(plainly, feature)
-    if isinstance(feature, dict):
-        return all(isinstance(value, Mapping) and set(value) == set(feature) for value in values) and all(
-            _fits([value[name] for value in values if value[name] is not None], inner)
-            for name, inner in feature.items()
-        )
-    return _converts(values, feature)
-
-
-def _converts(values: Sequence[Any], feature: Any) -> bool:
+    if isinstance(feature, dict) and not all(isinstance(v, Mapping) and set(v) == set(feature) for v in values):
+        return False
     try:
-        Features({"x": feature}).encode_batch({"x": list(values)})
-        if isinstance(feature, Value):
-            pa.array(list(values), feature.pa_type)
+        array_of(values, feature)
     except (TypeError, ValueError, pa.ArrowException):
         return False
     return True

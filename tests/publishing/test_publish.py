@@ -18,7 +18,7 @@ import numpy as np
 import PIL.Image
 import pyarrow.parquet as pq
 import pytest
-from datasets import DatasetDict, Image, IterableDatasetDict, Value
+from datasets import DatasetDict, Features, Image, IterableDataset, IterableDatasetDict, List, Value
 from filelock import FileLock
 
 import builders
@@ -629,6 +629,63 @@ def test_a_column_that_is_no_image_is_not_made_one(tmp_path):
 @pytest.fixture(autouse=True)
 def _log_everything(caplog):
     caplog.set_level(logging.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        ({"x": 1}, {"x": 1.5}),
+        ({"x": [1]}, {"x": [1.5]}),
+        ({"x": np.arange(2)}, {"x": np.arange(2) / 4}),
+        ({"x": True}, {"x": 5}),
+        ({"x": 1}, {"x": True}),
+        ({"x": "a"}, {"x": 5}),
+        ({"x": {"a": 1}}, {"x": {"a": 1, "b": 2}}),
+        ({"x": [{"a": 1}]}, {"x": [{"a": 1, "b": 2}]}),
+        ({"x": {"a": 1}}, {"x": {"a": 0.5}}),
+        ({"x": None}, {"x": 1}),
+        ({}, {"x": 1}),
+        ({"x": 1}, {}),
+    ],
+)
+def test_no_value_is_published_as_less_than_it_is(early, late, tmp_path):
+    def rows():
+        for number in range(40):  # the first ones decide what the columns are
+            yield {"image": np.full((3, 3), number, np.float32), **(late if number >= 20 else early)}
+
+    with pytest.raises(MixedError, match=r"'x'"):
+        publish(IterableDataset.from_generator(rows), tmp_path / "out")
+
+
+@pytest.mark.parametrize("late", [1.5, None])
+def test_a_map_may_tell_what_its_columns_are(late, tmp_path):
+    def told(row, number):
+        return {"x": late if number >= 20 else 1}
+
+    source = entry(tmp_path / "mirror").take(40)
+    features = Features({**source.features, "x": Value("float64")})
+    publish(source.map(told, with_indices=True, features=features), tmp_path / "out")
+    assert plainly(tmp_path / "out", tmp_path)["x"] == [1.0] * 20 + [late] * 20
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "done"),
+    [(List(Value("int64")), [1, 2], [0.5, 1.0]), ({"a": Value("int64")}, {"a": 1}, {"a": 0.5})],
+)
+def test_what_a_transform_makes_of_a_column_is_published(feature, value, done, tmp_path):
+    source = labelled().add_column("x", [value] * 6, feature=Features({"x": feature})["x"])
+    publish(source.with_transform(lambda rows: {**rows, "x": [done] * len(rows["x"])}), tmp_path / "out")
+    assert plainly(tmp_path / "out", tmp_path)["x"] == [done] * 6
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_was_drawn_is_published_and_can_be_done_again(streaming, tmp_path):
+    transform = T.Compose([T.RandomRotate(), T.AddNoise(snr=1.0)], record=True)
+    source = classes(write_classes(tmp_path / "source"), streaming=streaming)
+    publish(source.map(transform, batched=True, batch_size=4), tmp_path / "out")
+    found = builders.as_em_images(plainly(tmp_path / "out", tmp_path))
+    for row, done in zip(source, found, strict=True):
+        np.testing.assert_array_equal(transform.replay(row, done["transforms"])["image"], done["image"])
 
 
 @pytest.mark.parametrize(
