@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 from datasets import ClassLabel
+from datasets.table import embed_table_storage
 
 from builders.io import threads
 from builders.publishing import encoding
@@ -109,7 +110,7 @@ class Job:
     def table(self, batch: Batch) -> tuple[pa.Table, Sequence[Row]]:
         """A row group, with its rows where those were decoded."""
         if isinstance(batch, pa.Table):
-            return batch.cast(self.schema.features.arrow_schema), ()
+            return embed_table_storage(batch.cast(self.schema.features.arrow_schema)), ()
         rows = [self.fitting(row) for row in batch] if self.fitting else batch
         return table_of(rows, self.schema), rows
 

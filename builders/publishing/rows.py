@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from datasets.table import embed_table_storage
 
 from builders.errors import FormatError, MixedError
 from builders.publishing import encoding
@@ -20,7 +21,7 @@ class WiderError(MixedError):
 
 
 def table_of(rows: Sequence[Row], schema: Schema) -> pa.Table:
-    """Rows as a table.
+    """Rows as a table; pictures that lie in files of their own are in it.
 
     Args:
         rows: decoded, all with the schema's columns.
@@ -45,7 +46,7 @@ def table_of(rows: Sequence[Row], schema: Schema) -> pa.Table:
             arrays.append(_images(values, column, schema, kind))
         else:
             arrays.append(_values(values, column, schema.features[column]))
-    return pa.table(arrays, schema=schema.features.arrow_schema)
+    return embed_table_storage(pa.table(arrays, schema=schema.features.arrow_schema))
 
 
 def _images(values: Sequence[Any], column: str, schema: Schema, kind: pa.DataType) -> pa.Array:

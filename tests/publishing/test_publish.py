@@ -700,6 +700,26 @@ def test_a_column_of_the_datasets_own_may_be_called_preview(feature, value, tmp_
         np.testing.assert_array_equal(np.asarray(row["preview"]), np.asarray(value))
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("kind", ["beside images", "alone", "in lists", "transformed"])
+def test_pictures_that_lie_in_files_are_published_too(kind, streaming, tmp_path):
+    picture = tmp_path / "picture.png"
+    PIL.Image.fromarray(np.eye(9, dtype=np.uint8)).save(picture)
+    stored = {"bytes": None, "path": str(picture)}
+    value, feature = ([stored], List(Image())) if kind == "in lists" else (stored, Image())
+    source = labelled().add_column("picture", [value] * 6, feature=Features({"x": feature})["x"])
+    source = source.select_columns("picture") if kind == "alone" else source
+    source = source.to_iterable_dataset() if streaming else source
+    if kind == "transformed":
+        source = source.map(dict, batched=True) if streaming else source.with_transform(dict)
+    publish(source, tmp_path / "out")
+    picture.unlink()
+    for row in plainly(tmp_path / "out", tmp_path):
+        (found,) = row["picture"] if kind == "in lists" else [row["picture"]]
+        np.testing.assert_array_equal(np.asarray(found), np.eye(9))
+    assert not [path for path in (tmp_path / "out/data").iterdir() if str(tmp_path).encode() in path.read_bytes()]
+
+
 def test_an_image_too_large_for_a_page_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(encoding, "most_pixels", lambda kind: 19)
     with pytest.raises(FormatError, match=r"'image': an image of \d+ pixels of float32.*holds 19: crop or rescale"):
