@@ -138,7 +138,8 @@ def schema_of(rows: Sequence[Row], declared: Features | None, preview: bool) -> 
     for column in rows[0]:
         values = [row[column] for row in rows if row.get(column) is not None]
         feature = known.get(column)
-        if isinstance(feature, EMImage) or (feature is None and _are_images(values)):
+        fits = not isinstance(feature, EMImage) and _fits(values, feature)
+        if isinstance(feature, EMImage) or (not fits and _are_images(values)):
             if not values:
                 msg = f"{column!r}: the first {len(rows)} rows hold no image: their shape cannot be told"
                 raise FormatError(msg)
@@ -146,7 +147,7 @@ def schema_of(rows: Sequence[Row], declared: Features | None, preview: bool) -> 
             pixels[column] = Pixels(first.ndim, first.dtype.name, first.shape)
             features[column] = pixels[column].feature
         else:
-            features[column] = feature if _fits(values, feature) else _inferred(values, column)
+            features[column] = feature if fits else _inferred(values, column)
             _refuse_nested_images(features[column], column)
     schema = Schema(Features(features), pixels)
     for row in rows:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from datasets import ClassLabel, Features, LargeList, List, Value
+from datasets import Array2D, Array3D, Array4D, Array5D, ClassLabel, Features, LargeList, List, Value
 
 _TYPES: dict[str, set[type]] = {
     **{"float": {float, int}, "int": {int}, "uint": {int}, "bool": {bool}},
@@ -61,6 +62,8 @@ def _encoded(value: Any, feature: Any) -> Any:
         if isinstance(feature.feature, Value):
             return _checked(value, feature.feature.dtype)
         return [_encoded(item, feature.feature) for item in value]
+    if isinstance(feature, Array2D | Array3D | Array4D | Array5D):
+        return _array(value, feature)
     encode = getattr(feature, "encode_example", lambda kept: kept)
     encoded = plain(encode(_kept(value)))
     return _checked([encoded], "int64")[0] if isinstance(feature, ClassLabel) else encoded
@@ -78,6 +81,22 @@ def _checked(values: Sequence[Any], dtype: str) -> Sequence[Any]:
             msg = f"{_shown(value)} is no {dtype}"
             raise ValueError(msg)
     return values
+
+
+def _array(value: Any, feature: Any) -> Any:
+    """An array as nested lists, if it has the shape of a feature, and its numbers have their values in its type."""
+    array = np.asarray(_kept(value))
+    if array.ndim != len(feature.shape) or array.shape != tuple(
+        n or m for n, m in zip(feature.shape, array.shape, strict=True)
+    ):
+        msg = f"an array of shape {array.shape}"
+        raise ValueError(msg)
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = array.astype(feature.dtype)
+    if not np.array_equal(stored, array, equal_nan=array.dtype.kind == "f"):
+        msg = f"an array of {array.dtype}"
+        raise ValueError(msg)
+    return stored.tolist()
 
 
 def _shown(value: Any) -> str:

@@ -18,7 +18,17 @@ import numpy as np
 import PIL.Image
 import pyarrow.parquet as pq
 import pytest
-from datasets import DatasetDict, Features, Image, IterableDataset, IterableDatasetDict, List, Value
+from datasets import (
+    Array2D,
+    Dataset,
+    DatasetDict,
+    Features,
+    Image,
+    IterableDataset,
+    IterableDatasetDict,
+    List,
+    Value,
+)
 from filelock import FileLock
 
 import builders
@@ -676,6 +686,28 @@ def test_what_a_transform_makes_of_a_column_is_published(feature, value, done, t
     source = labelled().add_column("x", [value] * 6, feature=Features({"x": feature})["x"])
     publish(source.with_transform(lambda rows: {**rows, "x": [done] * len(rows["x"])}), tmp_path / "out")
     assert plainly(tmp_path / "out", tmp_path)["x"] == [done] * 6
+
+
+ARRAYS = Features({"image": Array2D((6, 6), "int8")})
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [(lambda image: image[:2, 1:4], Array2D((2, 3), "int8")), (lambda image: image / 2, Array2D((6, 6), "float64"))],
+)
+def test_arrays_that_a_transform_changes_are_published_as_they_became(change, kind, streaming, tmp_path):
+    images = np.arange(6 * 36).reshape(6, 6, 6).astype(np.int8)
+
+    def changed(rows):
+        return {"image": [change(np.asarray(image, np.int8)) for image in rows["image"]]}
+
+    source = Dataset.from_dict({"image": list(images)}, features=ARRAYS)
+    source = source.to_iterable_dataset().map(changed, batched=True) if streaming else source.with_transform(changed)
+    publish(source, tmp_path / "out")
+    found = plainly(tmp_path / "out", tmp_path)
+    assert found.features["image"] == kind
+    np.testing.assert_array_equal(found["image"], change(images.transpose(1, 2, 0)).transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize("streaming", [False, True])
