@@ -109,9 +109,10 @@ class Job:
 
     def table(self, batch: Batch) -> tuple[pa.Table, Sequence[Row]]:
         """A row group, with its rows where those were decoded."""
-        if isinstance(batch, pa.Table):
+        if isinstance(batch, pa.Table) and not self.fitting:
             return embed_table_storage(batch.cast(self.schema.features.arrow_schema)), ()
-        rows = [self.fitting(row) for row in batch] if self.fitting else batch
+        rows = batch.to_pylist() if isinstance(batch, pa.Table) else batch
+        rows = [self.fitting(row) for row in rows] if self.fitting else rows
         return table_of(rows, self.schema), rows
 
 

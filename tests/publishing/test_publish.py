@@ -711,6 +711,14 @@ def test_arrays_that_a_transform_changes_are_published_as_they_became(change, ki
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+def test_arrays_are_cut_and_padded_as_images_are(streaming, tmp_path):
+    images = np.arange(6 * 36).reshape(6, 6, 6).astype(np.int8)
+    source = Dataset.from_dict({"image": list(images)}, features=ARRAYS)
+    publish(source.to_iterable_dataset() if streaming else source, tmp_path / "out", crop=2)
+    np.testing.assert_array_equal(plainly(tmp_path / "out", tmp_path)["image"], images[:, 2:4, 2:4])
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_what_was_drawn_is_published_and_can_be_done_again(streaming, tmp_path):
     transform = T.Compose([T.RandomRotate(), T.AddNoise(snr=1.0)], record=True)
     source = classes(write_classes(tmp_path / "source"), streaming=streaming)
