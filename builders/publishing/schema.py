@@ -80,7 +80,7 @@ class Schema:
         """This, widened so that the images of a row fit."""
         schema = self
         for column, pixels in self.pixels.items():
-            if row[column] is not None:
+            if row.get(column) is not None:
                 wider = pixels.with_image(as_array(row[column], column), column)
                 schema = schema if wider == pixels else schema.widened(column, wider)
         return schema
@@ -98,7 +98,11 @@ class Schema:
                 schema = schema.widened(column, schema.pixels[column].with_image(image, column))
         mine, theirs = ({n: f for n, f in s.features.items() if n not in schema.pixels} for s in (schema, other))
         if mine != theirs or set(self.pixels) != set(other.pixels):
-            different = sorted(n for n in {**self.features, **other.features} if mine.get(n) != theirs.get(n))
+            different = sorted(
+                name
+                for name in {**self.features, **other.features}
+                if mine.get(name) != theirs.get(name) or (name in self.pixels) != (name in other.pixels)
+            )
             msg = f"the split {name!r} has not the columns of the others: {', '.join(map(repr, different))} differ"
             raise MixedError(msg)
         return schema

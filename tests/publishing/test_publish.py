@@ -479,6 +479,10 @@ def test_pixel_types_that_differ_are_published_as_one_that_holds_both(tmp_path, 
     assert plainly(tmp_path / "out", tmp_path).features["image"].dtype == "float32"
 
 
+def streamed(rows):
+    return datasets.IterableDataset.from_generator(lambda: iter(rows))
+
+
 BAD = {
     "no rows": (lambda: labelled().select([]), OptionError, "'train' has no rows"),
     "no rows, streamed": (lambda: labelled().to_iterable_dataset().filter(lambda row: False), OptionError, "no rows"),
@@ -492,6 +496,16 @@ BAD = {
         lambda: DatasetDict(train=labelled(), test=labelled().remove_columns("label")),
         MixedError,
         "'test' has not the columns of the others: 'label'",
+    ),
+    "splits of which one has no images": (
+        lambda: DatasetDict(train=labelled(), test=labelled().remove_columns("image")),
+        MixedError,
+        "'test' has not the columns of the others: 'image' differ",
+    ),
+    "a row without the image": (
+        lambda: streamed([{"image": np.eye(3), "a": 1}, {"a": 2}]),
+        MixedError,
+        "a row has the columns 'a', where others have 'image', 'a'",
     ),
     "images inside a dict": (
         lambda: datasets.Dataset.from_dict(
