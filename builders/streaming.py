@@ -227,6 +227,11 @@ def _told(value: Any) -> Any:
     return value
 
 
+def gives_tables(stream: datasets.IterableDataset) -> bool:
+    """Whether its rows come as Arrow tables, of one schema; others are made tables one by one, each by its values."""
+    return stream._ex_iterable.iter_arrow is not None
+
+
 def without_format(stream: datasets.IterableDataset) -> datasets.IterableDataset:
     """Its rows as they are without `with_format`, which forgets where they begin."""
     if stream._formatting is None:

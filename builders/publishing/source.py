@@ -180,10 +180,11 @@ class StreamSource:
 
     @property
     def is_tabular(self) -> bool:
-        """Whether rows are of known features, none of them an image to decode, and the same rows in another format."""
-        if self.stream.features is None or streaming.begins_elsewhere(self.stream):
+        """Whether rows come as tables, of known features, none of these an image to decode; the same rows as without."""
+        known = self.stream.features
+        if known is None or _has_images(known) or streaming.begins_elsewhere(self.stream):
             return False
-        return not _has_images(self.stream.features)
+        return streaming.gives_tables(self.stream)
 
     def sample(self) -> list[Row]:
         """The first rows: up to 16, or 64 MiB of them."""

@@ -862,3 +862,12 @@ def test_the_lock_of_a_folder_is_removed_while_it_is_held(tmp_path, monkeypatch)
     with Folder(tmp_path / "out").held():
         assert (tmp_path / "out" / ".publishing.lock").exists()
     assert there[:1] == [False]  # afterwards, the file may be that of the next one
+
+
+def test_a_stream_of_rows_without_images_may_lack_values(tmp_path):
+    features = datasets.Features({"number": datasets.Value("int32"), "text": datasets.Value("string")})
+    rows = [{"number": 1, "text": None}, {"number": None, "text": "a"}, {"number": 3, "text": "b"}]
+    publish(datasets.IterableDataset.from_generator(lambda: iter(rows), features=features), tmp_path / "out")
+    found = plainly(tmp_path / "out", tmp_path)
+    assert found.features == features
+    assert list(found) == rows
