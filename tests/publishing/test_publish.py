@@ -520,6 +520,7 @@ BAD = {
         FormatError,
         "Parquet cannot hold these columns.*'notes'",
     ),
+    "a name that no split can have": (lambda: {"my-split": labelled()}, OptionError, "a split is called 'my-split'"),
     "an empty dict": (lambda: {}, OptionError, "without splits"),
     "a list": (lambda: [1], OptionError, "not list"),
 }
@@ -610,6 +611,11 @@ def test_row_groups_are_small_enough_to_stream(tmp_path):
     groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
     assert sum(groups) == 40
     assert 1 < max(groups) * 4 * 2**20 / 2**20 <= 64
+
+
+def test_a_part_of_a_split_is_published_under_its_name(tmp_path):
+    publish(classes(write_classes(tmp_path / "source"), split="train[:3]"), tmp_path / "out")
+    assert len(plainly(tmp_path / "out", tmp_path)) == 3
 
 
 def test_streams_of_several_splits(tmp_path):
@@ -862,6 +868,53 @@ def test_the_lock_of_a_folder_is_removed_while_it_is_held(tmp_path, monkeypatch)
     with Folder(tmp_path / "out").held():
         assert (tmp_path / "out" / ".publishing.lock").exists()
     assert there[:1] == [False]  # afterwards, the file may be that of the next one
+
+
+def turned(rows):
+    return {**rows, "image": [-image for image in rows["image"]]}
+
+
+def halved(rows):
+    return {**rows, "image": [image / 2 for image in rows["image"]]}
+
+
+OTHERS = {
+    "another transform": (lambda s: s.with_transform(turned), lambda s: s.with_transform(halved), {}),
+    "another function": (
+        lambda s: s.to_iterable_dataset().map(turned, batched=True),
+        lambda s: s.to_iterable_dataset().map(halved, batched=True),
+        {},
+    ),
+    "another last row": (lambda s: s.select([0, 1, 2]), lambda s: s.select([0, 1, 3]), {}),
+    "cut": (lambda s: s, lambda s: s, {"crop": 16}),
+    "with a preview": (lambda s: s, lambda s: s, {"preview": True}),
+    "in smaller files": (lambda s: s, lambda s: s, {"max_shard_size": SMALL - 1}),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_no_shard_of_another_dataset_is_kept(kind, tmp_path):
+    one, other, options = OTHERS[kind]
+    source = classes(write_classes(tmp_path / "source", 4))
+    options = {"max_shard_size": SMALL} | options
+    publish(one(source), tmp_path / "out", max_shard_size=SMALL)
+    with pytest.raises(NotEmptyError, match="another dataset"):
+        publish(other(source), tmp_path / "out", **options)
+    publish(other(source), tmp_path / "out", **options, overwrite=True)
+    columns = list(source.features)
+    found = builders.as_em_images(plainly(tmp_path / "out", tmp_path))
+    assert_same_rows(found.select_columns(columns), list(other(source)))
+    assert ("preview" in found.features) == (kind == "with a preview")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_format_changes_nothing(streaming, tmp_path):
+    source = classes(write_classes(tmp_path / "source", 4), streaming=streaming).remove_columns("image")
+    publish(source.with_format("numpy"), tmp_path / "out")
+    publish(source, tmp_path / "plain")
+    found, expected = plainly(tmp_path / "out", tmp_path), plainly(tmp_path / "plain", tmp_path)
+    assert found.features == expected.features
+    assert_same_rows(found, list(expected))
 
 
 def test_a_stream_of_rows_without_images_may_lack_values(tmp_path):
