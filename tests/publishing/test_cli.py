@@ -1,11 +1,15 @@
 """`perc publish`, from the words on the command line to the folder that loads."""
 
+import importlib
+import inspect
+
 import datasets
 import pytest
 
 import builders
 import perc_transforms as T
 from builders.cli import main
+from builders.publishing import Published, cli
 from tests.empiar import deposit
 from tests.publishing.datasets_made import assert_same_rows, classes, contents, entry, write_classes
 
@@ -100,3 +104,69 @@ def test_a_second_run_keeps_what_is_there(tmp_path):
     assert main([*command, "--preview"]) == 1
     assert main([*command, "--preview", "--overwrite"]) == 0
     assert "preview" in read(tmp_path / "out", tmp_path).column_names
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `perc publish` asks of `load_dataset` and of `publish`, which do nothing."""
+    seen = {}
+
+    def load(builder, **options):
+        seen["load"] = builder, options
+        return "rows"
+
+    def publish(dataset, to, **options):
+        seen["publish"] = dataset, to, options
+        return Published(to, {"train": 1}, 1, 1, 1)
+
+    monkeypatch.setattr(cli, "load_dataset", load)
+    monkeypatch.setattr(importlib.import_module("builders.publishing.publish"), "publish", publish)
+    return seen
+
+
+VALUES = {
+    **{"title": "A title", "license": "mit", "doi": "10.1/x", "citation": "A paper", "crop": (6, 7), "pad": 9},
+    **{"preview": True, "max_shard_size": "1MB", "num_proc": 2, "dask": "tcp://127.0.0.1:1", "private": True},
+    **{"overwrite": True, "work_dir": "there"},
+}
+
+
+@pytest.mark.parametrize("given", [VALUES, {}])
+def test_every_option_of_publish_is_one_of_the_command(asked, given):
+    words = []
+    for name, value in given.items():
+        values = value if isinstance(value, tuple) else () if value is True else (value,)
+        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    assert main(["publish", "EMPIAR-10943", "--to", "out", *words]) == 0
+    parameters = inspect.signature(builders.publish).parameters
+    defaults = {name: p.default for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY and name != "token"}
+    assert set(defaults) == set(VALUES)
+    assert asked["publish"] == ("rows", "out", defaults | given)
+
+
+@pytest.mark.parametrize(
+    ("words", "builder", "options"),
+    [
+        (["10943"], "empiar", {"entry": "10943", "streaming": True}),
+        (["10943", "--download"], "empiar", {"entry": "10943", "download": True, "streaming": False}),
+        (["10943", "--dtype", "None"], "empiar", {"entry": "10943", "dtype": None, "streaming": True}),
+        (["structures", "4v1w", "1abc"], "structures", {"ids": ["4v1w", "1abc"], "streaming": True}),
+        (["structures", "ids.txt"], "structures", {"ids": "ids.txt", "streaming": True}),
+        (
+            ["structures", "--ids", "4v1w", "--no-fallback", "--assembly", "1", "--endpoint", "pdb=there"],
+            "structures",
+            {"ids": ["4v1w"], "fallback": False, "assembly": 1, "endpoints": {"pdb": "there"}, "streaming": True},
+        ),
+        (["."], "local_classes", {"data_dir": ".", "streaming": False}),
+        (
+            ["local-classes", ".", "--classes", "a", "b", "--num-examples", "3", "--validation-fraction", "0.5"],
+            "local_classes",
+            {"data_dir": ".", "classes": ["a", "b"], "num_examples": 3, "validation_fraction": 0.5, "streaming": False},
+        ),
+    ],
+)
+def test_a_source_and_its_options_are_those_of_load_dataset(words, builder, options, asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ids.txt").write_text("4v1w\n")
+    assert main(["publish", *words, "--to", "out"]) == 0
+    assert asked["load"] == (builder, options)
