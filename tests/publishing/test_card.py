@@ -1,5 +1,6 @@
 """Cards and provenance: what they say, that `datasets` and the code in them load it, and that no text gets out."""
 
+import ast
 import json
 import logging
 import re
@@ -15,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders.errors import OptionError
-from builders.publishing.card import UNFINISHED, complete_card, size_category, unfinished_card
+from builders.publishing.card import UNFINISHED, _literal, complete_card, size_category, unfinished_card
 from builders.publishing.preview import preview_png, thumbnail_sheet
 from builders.publishing.provenance import check_doi, check_license, one_line, provenance_of, shown
 from builders.structures.rows import features as structure_features
@@ -176,6 +177,8 @@ def test_the_code_in_a_card_loads_the_dataset(published):
     exec(blocks[2], names)
     assert isinstance(names["image"], np.ndarray)
     np.testing.assert_array_equal(names["image"], rows[0]["image"])
+    exec(re.findall(r"```python\n(.*?)```", write(images=["volume"]), re.S)[2], names)
+    np.testing.assert_array_equal(names["image"], rows[0]["volume"])
     names = {}
     for block in re.findall(r"```python\n(.*?)```", write(images=[]), re.S)[:2]:
         exec(block, names)
@@ -246,6 +249,32 @@ def test_many_entries_are_counted_in_the_card_and_listed_beside_it():
     assert f"{len(ids) - 50} more, which `provenance.json` lists" in card
     assert [entry["name"] for entry in provenance.as_dict()["entries"]] == ids
     assert provenance.doi is None
+
+
+def test_many_classes_are_counted_too():
+    features = Features({"label": ClassLabel(names=[f"c{number}" for number in range(60)])})
+    assert ", 49: c49 and 10 more." in card_of(provenance_of(DatasetInfo(), {}, []), features)
+
+
+@given(TEXT)
+def test_text_in_code_is_that_text(text):
+    assert ast.literal_eval(_literal(text)) == text
+
+
+def test_what_programs_read_of_a_card():
+    told = DatasetCard(card_of(provenance_of(DatasetInfo(), ENTRY, []))).data
+    read = DatasetInfosDict.from_dataset_card_data(told)["default"]
+    assert (read.dataset_size, read.download_size, read.splits["train"].num_bytes) == (3456, 2345, 3456)
+    assert DatasetCard(unfinished_card("A deposit", 1, 2)).data.viewer is False
+
+
+def test_an_entrys_page_is_linked_once_and_a_folder_is_called_one():
+    provenance = provenance_of(DatasetInfo(), ENTRY, [])
+    assert "Home page" not in card_of(provenance)
+    other = provenance_of(DatasetInfo(homepage="https://example.org/lab"), ENTRY, [])
+    assert "[Home page](https://example.org/lab)" in card_of(other)
+    assert "the path of this folder" not in card_of(provenance)
+    assert "the path of this folder" in card_of(provenance, address="published")
 
 
 @pytest.mark.parametrize("rows", [0, 1, 999, 1000, 9999, 10**4, 10**6 - 1, 10**9, 10**12 - 1, 10**12, 10**15])

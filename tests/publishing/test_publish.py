@@ -446,6 +446,8 @@ def test_mixed_shapes_become_nested_lists_with_a_warning(streaming, tmp_path, ca
     publish(source, tmp_path / "out", max_shard_size=2_000)
     assert [r.levelname for r in caplog.records if "nested lists" in r.message] == ["WARNING"]
     assert "--crop" in caplog.text
+    assert caplog.text.count("the licence of this dataset is not known") == 1
+    assert "The images of the column image are of different shapes" in (tmp_path / "out" / "README.md").read_text()
     found = plainly(tmp_path / "out", tmp_path)
     nested = datasets.List(datasets.List(datasets.Value("float32")))
     assert found.features["image"] == nested
@@ -637,6 +639,19 @@ def test_the_front_page_and_the_marker_tell_what_was_done(tmp_path):
         assert text in card
     assert "Rescale" in json.dumps(marker)
     assert (tmp_path / "out" / "thumbnails.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_front_page_tells_of_every_shard_and_of_cutting(tmp_path):
+    ids = ["1abc", "2abc", "3abc"]
+    text = datasets.Value("string")
+    features = datasets.Features({"image": builders.EMImage(), "source": text, "entry_id": text})
+    rows = {"image": [np.ones((9, 9), np.float32)] * 3, "source": ["pdb"] * 3, "entry_id": ids}
+    source = datasets.Dataset.from_dict(rows, features=features)
+    assert publish(source, tmp_path / "out", crop=(8, 7), max_shard_size=300).shards == 3
+    marker = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert [entry["name"] for entry in marker["entries"]] == ids
+    assert ["crop=(8, 7)" in transform for transform in marker["transforms"]] == [True]
+    assert (tmp_path / "out" / "README.md").read_text().count("crop=(8, 7)") == 1
 
 
 def test_a_transform_is_done_once_not_twice(tmp_path):
