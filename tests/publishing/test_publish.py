@@ -18,6 +18,7 @@ import numpy as np
 import PIL.Image
 import pyarrow.parquet as pq
 import pytest
+import torch
 from datasets import (
     Array2D,
     Dataset,
@@ -46,8 +47,10 @@ from builders.errors import (
 )
 from builders.io import threads
 from builders.publishing import encoding, shard
+from builders.publishing.fitting import Fitting
 from builders.publishing.job import Job
 from builders.publishing.parts import Task
+from builders.publishing.schema import as_array
 from builders.publishing.targets import target_of
 from tests.publishing.datasets_made import (
     arrays,
@@ -939,3 +942,65 @@ def test_a_stream_of_rows_without_images_may_lack_values(tmp_path):
     found = plainly(tmp_path / "out", tmp_path)
     assert found.features == features
     assert list(found) == rows
+
+
+CHANGES = {
+    "a number to text": lambda row: {**row, "number": [f"n {n}" for n in row["number"]]},
+    "a number to fractions": lambda row: {**row, "number": [n + 0.5 for n in row["number"]]},
+    "a number to larger ones": lambda row: {**row, "number": [n + 1000 for n in row["number"]]},
+    "text to lists": lambda row: {**row, "text": [[t, t] for t in row["text"]]},
+    "a class to others": lambda row: {**row, "label": [n + 1 for n in row["label"]]},
+    "a class to none": lambda row: {**row, "label": [-1 for _ in row["label"]]},
+    "a record to another": lambda row: {**row, "record": [{"a": r["a"], "c": 1} for r in row["record"]]},
+    "vectors": lambda row: {**row, "vector": [np.arange(3.0) for _ in row["label"]]},
+    "nothing": lambda row: row,
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_what_a_transform_makes_of_rows_without_images_is_what_is_read_back(kind, tmp_path):
+    features = datasets.Features(
+        {
+            **{"number": datasets.Value("int8"), "text": datasets.Value("string")},
+            **{"label": datasets.ClassLabel(names=["x", "y"]), "record": {"a": datasets.Value("int64")}},
+        }
+    )
+    rows = {"number": [1, 2], "text": ["a", "b"], "label": [0, 1], "record": [{"a": 1}, {"a": 2}]}
+    source = datasets.Dataset.from_dict(rows, features=features).with_transform(CHANGES[kind])
+    publish(source, tmp_path / "out")
+    found = plainly(tmp_path / "out", tmp_path)
+    assert_same_rows(found, list(source))
+    kept = {name for name, feature in features.items() if found.features[name] == feature}
+    changed = {"a class to others": "label", "a record to another": "record", "text to lists": "text"}
+    assert kept == set(features) - {changed.get(kind, "number" if "number" in kind else "")}
+
+
+def test_what_a_row_says_of_places_follows_its_image_when_that_is_cut():
+    image = np.arange(48, dtype=np.int16).reshape(6, 8)
+    row = {"image": image, "coordinate_x": 5.0, "coordinate_y": 3.0, "pixel_size": None, "label": 1}
+    done = Fitting(crop=(4, 4))(row)
+    there = int(done["coordinate_y"]), int(done["coordinate_x"])
+    assert done["image"][there] == image[3, 5]
+    assert done["image"].dtype == np.int16
+    assert {name: done[name] for name in ("pixel_size", "label")} == {"pixel_size": None, "label": 1}
+    assert Fitting(crop=4)(row | {"image": None}) == row | {"image": None}
+    for wrong, said in [({"x": 1}, "the rows have 'x'"), (row | {"image": np.zeros((9, 9, 9))}, "3 axes")]:
+        with pytest.raises(OptionError, match=said):
+            Fitting(crop=(4, 4))(wrong)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.zeros((2, 2), np.longdouble), np.zeros(2), np.zeros((1, 1, 1, 1)), np.array([["a"]]), np.zeros((2, 2), "c8")],
+    ids=lambda value: f"{value.dtype} {value.shape}",
+)
+def test_what_no_array_of_pixels_is_is_told(value):
+    with pytest.raises(FormatError, match="'x' holds"):
+        as_array(value, "x")
+
+
+def test_pixels_are_those_of_this_machine_whatever_they_come_as():
+    expected = np.array([[1.5, -2.0]], np.float32)
+    for value in (expected.astype(">f4"), expected.tolist(), torch.tensor(expected, dtype=torch.bfloat16)):
+        assert as_array(value, "x").dtype.isnative
+        np.testing.assert_array_equal(as_array(value, "x"), expected)

@@ -203,7 +203,7 @@ def test_processes_end_with_the_one_that_began_them(tmp_path, number):
     else:
         process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert ("KeyboardInterrupt" in errors) == (number == signal.SIGINT)
+    assert errors.count("KeyboardInterrupt") == (number == signal.SIGINT)  # once: the workers say nothing
     wait_until(lambda: not any(map(alive, workers)))
     assert not list(tmp_path.iterdir())
 
