@@ -161,6 +161,13 @@ def test_private(hub, publish):
     assert hub.repositories[REPO].private is True
 
 
+def test_who_may_see_a_repository_is_left_to_its_owners_settings(hub, publish):
+    publish(shards(1))
+    (wanted,) = hub.created
+    assert wanted.get("private") is None  # false: public, also where an organisation's are private by themselves
+    assert wanted.get("visibility") is None
+
+
 def test_nothing_private_goes_to_a_public_repository(hub, publish):
     hub.make(REPO)
     with pytest.raises(OptionError, match=rf"{TO} is public"):
@@ -272,6 +279,7 @@ BAD_ADDRESSES += [
     "hf://datasets/me/grains@",
     "hf://datasets/me/gr ains",
     "hf://datasets/../x",
+    "hf://datasets/me/a--b",
     "https://huggingface.co/a",
 ]
 
