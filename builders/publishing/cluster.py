@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib.metadata
+import itertools
 import logging
 import secrets
 from collections import deque
@@ -29,6 +30,8 @@ _MOST = 256
 """Tasks that the scheduler knows of at once; more where the cluster is larger than half of them."""
 _LOOK = 2.0
 """Seconds after which a cluster that has grown or shrunk is noticed."""
+_TO_TELL = 30.0
+"""Seconds in which a task that has ended tells its shards: some facts."""
 _stops: dict[str, Stop] = {}
 """In a worker: what breaks off the tasks of a run."""
 
@@ -86,6 +89,7 @@ class _Run:
         self._name = secrets.token_hex(4)
         self._under_way: dict[Future, Task] = {}
         self._workers = -1
+        self._number = itertools.count()
 
     def done(self, tasks: Sequence[Task]) -> Generator[list[Finished], None, None]:
         """The shards of each task."""
@@ -98,7 +102,15 @@ class _Run:
                 room = min(len(waiting), most - len(self._under_way))
                 self._submit(write, [waiting.popleft() for _ in range(room)])
                 for future in self._finished():
-                    yield self._shards(future, self._under_way.pop(future))
+                    task = self._under_way.pop(future)
+                    try:
+                        shards = self._shards(future, task)
+                    except TimeoutError:
+                        if future.status == "error":  # it is the task's own
+                            raise
+                        waiting.append(task)  # its worker has died since: what it wrote will be recognised
+                    else:
+                        yield shards
         finally:
             self._break_off()
 
@@ -113,7 +125,7 @@ class _Run:
 
     def _submit(self, write: "Future", tasks: Sequence[Task]) -> None:
         # of one group, by their keys: the scheduler keeps those that no worker is free for
-        keys = [(f"perc-shard-{self._name}", task.name) for task in tasks]
+        keys = [(f"perc-shard-{self._name}", f"{task.name} {next(self._number)}") for task in tasks]
         options = {"write": write, "versions": _versions(), "processes": max(1, self._workers), "run": self._name}
         try:
             futures = self._client.map(_done, tasks, key=keys, pure=False, **options) if tasks else []
@@ -151,10 +163,16 @@ class _Run:
             return set()
 
     def _shards(self, future: "Future", task: Task) -> list[Finished]:
+        """What a task that has ended returned.
+
+        Raises:
+            TimeoutError: nobody has it any more.
+            Exception: whatever the task raised.
+        """
         from distributed import KilledWorker
 
         try:
-            return list(future.result())
+            return list(future.result(timeout=_TO_TELL))
         except KilledWorker as err:
             count, last = err.allowed_failures + 1, err.last_worker.address
             msg = f"{task.name}: {count} workers died while they wrote it, the last one at {last}: most often, memory"
@@ -208,9 +226,13 @@ def _check_versions(client: "Client", address: str) -> None:
     found: dict[str, dict[str, str]] = {}
     for package in PACKAGES:  # a function of Python's own: theirs may lack ours
         for worker, version in client.run(importlib.metadata.version, package, on_error="return").items():
-            found.setdefault(worker, {})[package] = version if isinstance(version, str) else "none"
+            if isinstance(version, importlib.metadata.PackageNotFoundError):
+                version = "none"
+            if isinstance(version, str):  # else it has died meanwhile
+                found.setdefault(worker, {})[package] = version
     for worker, versions in found.items():
-        _compare(f"dask={address!r}: the worker at {worker}", versions, _versions())
+        if len(versions) == len(PACKAGES):
+            _compare(f"dask={address!r}: the worker at {worker}", versions, _versions())
 
 
 def _compare(whose: str, versions: Mapping[str, str], expected: Mapping[str, str]) -> None:

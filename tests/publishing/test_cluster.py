@@ -12,7 +12,7 @@ import time
 import pytest
 
 from builders import publish
-from builders.errors import DiskFullError, OptionError, UnreachableError, WorkerDiedError
+from builders.errors import DiskFullError, OptionError, StalledError, UnreachableError, WorkerDiedError
 from builders.io import remote, threads
 from builders.publishing import cluster, running
 from builders.publishing.parts import Finished, Task
@@ -61,7 +61,11 @@ def started():
 @pytest.fixture
 def workers(started):
     """Two processes of one thread each, on this machine; those that were killed have been replaced."""
-    started.wait_for_workers(2)
+    try:
+        started.wait_for_workers(2, timeout=20)
+    except TimeoutError:  # now and then, dask does not start one again
+        started.scale(len(started.workers) + 1)
+        started.wait_for_workers(2, timeout=60)
     return started
 
 
@@ -158,6 +162,52 @@ def test_a_killed_workers_task_is_done_elsewhere(tmp_path, workers, alone):
     assert (sorted(shard.name for shard in shards), write.written()) == alone
     assert write.attempts(3) == 2
     assert {shard.data_bytes for shard in shards} <= {1, 2}  # how many workers divide what the archive allows
+
+
+def test_a_result_that_is_lost_with_its_worker_is_made_again(tmp_path, workers, alone, monkeypatch):
+    result, lost = distributed.Future.result, []
+
+    def once(self, timeout=None):
+        if "data/train-00003" in str(self.key) and not lost:
+            lost.append(self.key)
+            raise TimeoutError  # what dask says when it waits in vain
+        return result(self, timeout)
+
+    monkeypatch.setattr(distributed.Future, "result", once)
+    write = Write(tmp_path / "shared")
+    shards = list(cluster.run_on_cluster(write, TASKS, workers.scheduler_address))
+    assert lost
+    assert (sorted(shard.name for shard in shards), write.written()) == alone
+
+
+def test_a_time_out_of_a_task_is_not_that_of_its_result(tmp_path, workers):
+    def before(task, attempt):
+        msg = "the archive said nothing for 30 s"
+        raise StalledError(msg)
+
+    write = Write(tmp_path / "shared", before)
+    with pytest.raises(StalledError, match="the archive said nothing"):
+        list(cluster.run_on_cluster(write, TASKS[:1], workers.scheduler_address))
+    assert write.attempts(0) == 1
+
+
+def test_a_worker_that_dies_while_versions_are_compared_is_no_other_version(workers, monkeypatch):
+    run, asked = distributed.Client.run, []
+
+    def dying(self, function, *given, **options):
+        found = run(self, function, *given, **options)
+        asked.append(given)
+        if len(asked) > 1 and function is importlib.metadata.version:
+            last = max(found)
+            found[last] = OSError("its connection has been closed")
+            if len(asked) > 2:
+                del found[last]
+        return found
+
+    monkeypatch.setattr(distributed.Client, "run", dying)
+    shards = cluster.run_on_cluster(lambda task: [Finished("", "", "", 0, 0, 0)], TASKS, workers.scheduler_address)
+    assert len(list(shards)) == len(TASKS)
+    assert len(asked) >= len(cluster.PACKAGES) > 3
 
 
 def test_a_dataset_that_a_cluster_publishes_is_the_same_bytes(tmp_path, workers):
