@@ -180,7 +180,7 @@ class StreamSource:
 
     @property
     def is_tabular(self) -> bool:
-        """Whether rows come as tables, of known features, none of these an image to decode, and are the same as such."""
+        """Whether rows come as tables, of known features, none an image to decode, and are the same as such."""
         known = self.stream.features
         if known is None or _has_images(known) or streaming.begins_elsewhere(self.stream):
             return False
