@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -309,9 +311,12 @@ def test_streams_decode_in_threads(stack, monkeypatch):
     stream = dataset([slice_reference(stack, i) for i in range(6)]).to_iterable_dataset(num_shards=2)
     plain = [row["image"] for row in stream]
     loops, new_loop = [], asyncio.new_event_loop
-    # datasets leaves its event loop open, and a thread that decoded may hold it for longer than this test
+    # datasets 5 leaves its event loop open, and a thread that decoded may hold it for longer than this test
     monkeypatch.setattr(asyncio, "new_event_loop", lambda: loops.append(new_loop()) or loops[-1])
-    threaded = [row["image"] for row in stream.decode(num_threads=4)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # datasets 4 leaves its threads to the garbage collector
+        threaded = [row["image"] for row in stream.decode(num_threads=4)]
+        gc.collect()
     for loop in loops:
         loop.close()
     np.testing.assert_array_equal(plain, threaded)

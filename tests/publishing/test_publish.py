@@ -123,22 +123,24 @@ def going_on(stream, after):
     return stream
 
 
-@pytest.mark.parametrize("begins", [lambda s: in_epoch(s, 2), lambda s: in_epoch(s, 3), lambda s: going_on(s, 5)])
-@pytest.mark.parametrize("formatted", [None, "numpy"])
+@pytest.mark.parametrize("begins", [lambda s: in_epoch(s, 2), lambda s: going_on(s, 5)], ids=["epoch", "state"])
 @pytest.mark.parametrize(
-    "stream",
+    ("stream", "formatted"),
     [
-        numbers,
-        lambda root: numbers(root).shuffle(seed=1, buffer_size=9),
-        lambda root: numbers(root).map(lambda row: {"double": 2 * row["number"]}),
-        lambda root: classes(write_classes(root), streaming=True),
+        (numbers, "numpy"),
+        (lambda root: numbers(root).shuffle(seed=1, buffer_size=9), None),
+        (lambda root: numbers(root).map(lambda row: {"double": 2 * row["number"]}), "numpy"),
+        (lambda root: classes(root, streaming=True), None),
+        (lambda root: classes(root, streaming=True), "numpy"),
     ],
+    ids=["numbers", "shuffled", "mapped", "images", "images as numpy"],
 )
 def test_a_stream_is_published_from_where_it_begins_and_as_no_other(stream, formatted, begins, tmp_path):
+    write_classes(tmp_path / "source")
+    expected = list(begins(stream(tmp_path / "source")))
     first = stream(tmp_path / "source").with_format(formatted)
     publish(first, tmp_path / "out", max_shard_size=400)
     source = begins(first)
-    expected = list(source)
     with pytest.raises(NotEmptyError):
         publish(source, tmp_path / "out", max_shard_size=400)
     publish(source, tmp_path / "out", max_shard_size=400, overwrite=True)
