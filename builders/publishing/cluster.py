@@ -66,10 +66,12 @@ def run_on_cluster(write: Write, tasks: Sequence[Task], address: str) -> Iterato
 def _connected(address: str) -> Iterator["Client"]:
     try:
         from distributed import Client
+        from distributed.comm import resolve_address
     except ImportError as err:
         msg = f"dask={address!r}: dask is not installed: pip install 'perc[dask]'"
         raise OptionError(msg) from err
     try:
+        resolve_address(address if "://" in address else f"tcp://{address}")
         client = Client(address, timeout=_TO_CONNECT, set_as_default=False)
     except OSError as err:
         msg = f"dask={address!r}: no scheduler answers there: expected the address that one shows when it is started"

@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -142,8 +143,14 @@ def test_no_scheduler_is_told_in_time(monkeypatch):
         port = server.getsockname()[1]
     with pytest.raises(UnreachableError, match=rf"dask='tcp://127.0.0.1:{port}': no scheduler answers there"):
         next(cluster.run_on_cluster(print, TASKS, f"tcp://127.0.0.1:{port}"))
-    with pytest.raises(OptionError, match=r"dask='nonsense://here': expected the address of a scheduler"):
-        next(cluster.run_on_cluster(print, TASKS, "nonsense://here"))
+
+
+@pytest.mark.parametrize("address", ["nonsense", "nonsense://here", "tcp://here", "tcp://here:port", "", 8786])
+def test_what_is_no_address_is_told_before_a_client_is_begun(address, monkeypatch):
+    monkeypatch.setattr(distributed, "Client", None)  # half made, it is waited for when it is collected
+    message = rf"dask={re.escape(repr(address))}: expected the address of a scheduler"
+    with pytest.raises(OptionError, match=message):
+        next(cluster.run_on_cluster(print, TASKS, address))
 
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):
