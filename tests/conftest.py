@@ -4,8 +4,8 @@ import gc
 import multiprocessing
 import os
 import socket
-import time
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
