@@ -5,10 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 """Goes into the recipe of a shard: to be raised when the bytes that are written for the same rows change."""
 
 _ROW_GROUP = 32 * 2**20
+LARGEST_ROW_GROUP = 2 * _ROW_GROUP
+"""Bytes in memory that no row group of several rows has more of, however large the images become."""
 _PAGE = 2**20
 """Zstandard finds a tenth less in float32 pages of a quarter of this."""
 _LARGEST_PAGE = 2**31 - 1

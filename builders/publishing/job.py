@@ -1,6 +1,7 @@
 """All that is needed to write the shards of a dataset, in any process: pickled, it goes to workers."""
 
 import base64
+import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,18 +130,22 @@ class _Shards:
         self._making, self._writing = Behind(), Behind()
 
     def add(self, batch: Batch) -> None:
-        """Add a row group; what is wrong with an earlier one is raised here, or by `close`."""
+        """Add rows; what is wrong with earlier ones is raised here, or by `close`."""
         self._making.do(self._add, batch)
 
     def _add(self, batch: Batch) -> None:
-        """Add a row group, to a new file where the present one has no room for it."""
+        """Add a row group, or several where images are larger than those that were looked at."""
         table, rows = self._job.table(batch)
+        most = min(encoding.LARGEST_ROW_GROUP, int(self._job.most / MARGIN))
+        start = 0
+        for group in _groups(table, most):
+            self._add_group(group, rows[start : start + len(group)])
+            start += len(group)
+
+    def _add_group(self, table: pa.Table, rows: Sequence[Row]) -> None:
+        """Add a row group, to a new file where the present one has no room for it."""
         self._writing.wait()
-        if (
-            self._file is not None
-            and self._file.rows
-            and self._file.file_bytes + MARGIN * table.nbytes > self._job.most
-        ):
+        if self._file is not None and self._file.file_bytes + MARGIN * table.nbytes > self._job.most:
             self._commit(last=False)
         if self._file is None:
             self._file = ShardFile(self._job.work / part_name(self._task, len(self._done)), self._job.schema)
@@ -173,6 +178,18 @@ class _Shards:
             pass
         if self._file is not None:
             self._file.discard()
+
+
+def _groups(table: pa.Table, most: int) -> Iterator[pa.Table]:
+    """The first rows of a table that are no more than so many bytes, or the first one; then the next; and so on.
+
+    Whoever goes on with a table after some of them finds the others again.
+    """
+    while table.nbytes > most and len(table) > 1:
+        count = bisect.bisect_right(range(2, len(table)), most, key=lambda rows: table.slice(0, rows).nbytes) + 1
+        yield table.slice(0, count)
+        table = table.slice(count)
+    yield table
 
 
 @dataclass

@@ -68,9 +68,13 @@ def _nested(images: Sequence[Any], pixels: Pixels, column: str) -> pa.Array:
     there = [image for image in images if image is not None]
     count, largest = sum(image.size for image in there), max((image.size for image in there), default=0)
     most = min(_MOST, encoding.most_pixels(pa.from_numpy_dtype(np.dtype(pixels.dtype))))
-    if largest > most or count > _MOST:
+    if largest > most:
         msg = f"{column!r}: an image of {largest} pixels of {pixels.dtype}: a page of Parquet holds {most}: "
         msg += "crop or rescale it"
+        raise FormatError(msg)
+    if count > _MOST:
+        msg = f"{column!r}: {len(there)} images of {count} pixels, between much smaller ones: a list of Arrow holds"
+        msg += f" {_MOST}: publish them as datasets of their own, or as a stream"
         raise FormatError(msg)
     flat = np.empty(count, pixels.dtype)
     if there:

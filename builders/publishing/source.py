@@ -3,7 +3,7 @@
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
@@ -16,6 +16,7 @@ from datasets import Dataset, Features, IterableDataset, IterableDatasetDict
 from builders import streaming
 from builders.errors import OptionError
 from builders.features import EMImage
+from builders.publishing import encoding
 from builders.publishing.schema import Row
 
 Publishable: TypeAlias = Dataset | IterableDataset | Mapping[str, Dataset] | IterableDatasetDict
@@ -65,7 +66,7 @@ class Source(Protocol):
         ...
 
     def batches(self, part: int, size: int) -> Iterator[Batch]:
-        """The rows of a part, so many at a time."""
+        """The rows of a part, so many at a time, or fewer where they are large."""
         ...
 
 
@@ -234,9 +235,25 @@ class StreamSource:
         if self.is_tabular:
             yield from stream.with_format("arrow").iter(batch_size=size)
             return
-        rows = self._rows(stream)
-        while batch := list(islice(rows, size)):
+        yield from _batched(self._rows(stream), size)
+
+
+def _batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """So many rows at a time; fewer where they are larger than those that were looked at, to bound the memory."""
+    batch: list[Row] = []
+    total = 0
+    for row in rows:
+        more = nbytes(row)
+        if batch and total + more > encoding.LARGEST_ROW_GROUP:
             yield batch
+            batch, total = [], 0
+        batch.append(row)
+        total += more
+        if len(batch) == size:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 def nbytes(value: Any) -> int:

@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from filelock import FileLock
 
 import builders
 import perc_transforms as T
-from builders import publish
+from builders import EMImage, publish
 from builders.errors import (
     AccessError,
     DiskFullError,
@@ -51,6 +52,7 @@ from builders.publishing.fitting import Fitting
 from builders.publishing.job import Job
 from builders.publishing.parts import Task
 from builders.publishing.schema import as_array
+from builders.publishing.shard import recognised
 from builders.publishing.targets import target_of
 from tests.publishing.datasets_made import (
     arrays,
@@ -618,6 +620,133 @@ def test_row_groups_are_small_enough_to_stream(tmp_path):
     groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
     assert sum(groups) == 40
     assert 1 < max(groups) * 4 * 2**20 / 2**20 <= 64
+
+
+def growing_stream(small, large):
+    """Small images, then large ones."""
+    rng = np.random.default_rng(0)
+    for shape, count in (small, large):
+        for _ in range(count):
+            yield {"image": rng.standard_normal(shape, np.float32)}
+
+
+def growing(small, large):
+    """A stream whose first rows do not tell how large the others are."""
+    made = {"small": small, "large": large}
+    return IterableDataset.from_generator(growing_stream, features=Features({"image": EMImage()}), gen_kwargs=made)
+
+
+def test_row_groups_stay_small_where_later_images_are_larger(tmp_path):
+    source = growing(((8, 8), 20), ((1024, 1024), 40))
+    publish(source, tmp_path / "out")
+    sizes = []
+    for path in (tmp_path / "out" / "data").iterdir():
+        file = pq.ParquetFile(path)
+        sizes += [file.read_row_group(n).nbytes / 2**20 for n in range(file.metadata.num_row_groups)]
+    assert max(sizes) <= 64
+    assert sum(sizes) > 160
+    assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path, streaming=True)), source)
+
+
+def places(shard):
+    """The rows that a shard keeps pictures of."""
+    return [int(caption.rpartition(" ")[2]) for caption, _ in shard.thumbnails]
+
+
+def kept_shards(folder):
+    paths = sorted((folder / "data").iterdir())
+    return [recognised(path, f"data/{path.name}") for path in paths]
+
+
+@pytest.mark.parametrize("count", [1, 5, 16, 17, 31, 33, 100, 1000])
+def test_the_pictures_of_the_front_page_are_from_all_over_the_dataset(count, tmp_path):
+    images = np.random.default_rng(0).standard_normal((count, 4, 4)).astype(np.float32)
+    publish(arrays(images, index=range(count)), tmp_path / "out")
+    (shard,) = kept_shards(tmp_path / "out")
+    found = places(shard)
+    assert len(found) == min(count, 16)
+    assert found[0] == 0
+    gaps = np.diff([*found, count])
+    assert gaps.min() >= 1
+    assert gaps.max() <= 4 * count / 16 + 1
+
+
+def test_each_part_shows_its_share_and_later_files_of_one_none(tmp_path):
+    images = np.random.default_rng(0).standard_normal((160, 16, 16)).astype(np.float32)
+    publish(arrays(images, index=range(160)), tmp_path / "even", max_shard_size=20_000)
+    shards = kept_shards(tmp_path / "even")
+    assert 8 < len(shards) < 16
+    assert {len(shard.thumbnails) for shard in shards} == {2}
+    publish(growing(((4, 4), 30), ((32, 32), 30)), tmp_path / "growing", max_shard_size=40_000)
+    first, *later = kept_shards(tmp_path / "growing")
+    assert len(first.thumbnails) == 16
+    assert later
+    assert not any(shard.thumbnails for shard in later)
+
+
+def fixed_lists(root):
+    """A table of nested lists of few values, the first lists small."""
+    images = [np.round(row["image"]).tolist() for row in growing_stream(((4, 4), 30), ((32, 32), 30))]
+    features = Features({"image": List(List(Value("float32")))})
+    return Dataset.from_dict({"image": images}, features=features)
+
+
+GROWING = {
+    "stream": lambda root: growing(((4, 4), 30), ((32, 32), 30)),
+    "map": lambda root: arrays([row["image"] for row in growing_stream(((4, 4), 300), ((32, 32), 15))]),
+    "table": fixed_lists,
+    "stream of a table": lambda root: fixed_lists(root).to_iterable_dataset(),
+}
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_shards_keep_to_their_size_where_later_images_are_larger(kind, tmp_path):
+    source = GROWING[kind](tmp_path)
+    publish(source, tmp_path / "whole", max_shard_size=20_000)
+    whole = contents(tmp_path / "whole")
+    assert len(whole) > 2
+    assert max(map(len, whole.values())) <= 20_000
+    found = plainly(tmp_path / "whole", tmp_path, streaming=True)
+    assert_same_rows(builders.as_em_images(found), builders.as_em_images(source) if "table" in kind else source)
+    for number, name in enumerate(whole):  # one that ends anywhere is gone on with
+        folder = tmp_path / f"again {number}"
+        shutil.copytree(tmp_path / "whole", folder)
+        for later in list(whole)[number:]:
+            (folder / "data" / later).unlink()
+        facts = json.loads((folder / "provenance.json").read_text())
+        (folder / "provenance.json").write_text(json.dumps({**facts, "complete": False}))
+        publish(source, folder, max_shard_size=20_000)
+        assert contents(folder) == whole, name
+
+
+def test_a_shard_tells_a_bounded_number_of_sources(tmp_path):
+    count = 2500
+    features = Features({"image": EMImage(), "source": Value("string")})
+    rows = {"image": list(np.zeros((count, 2, 2), np.float32)), "source": [f"s{n}" for n in range(count)]}
+    publish(Dataset.from_dict(rows, features=features), tmp_path / "out")
+    (shard,) = kept_shards(tmp_path / "out")
+    assert len(shard.sources["source"]) == 1000
+
+
+def test_missing_images_have_no_preview(tmp_path):
+    images = [np.eye(3, dtype=np.float32), None, np.eye(3, dtype=np.float32)]
+    publish(arrays(images), tmp_path / "out", preview=True)
+    found = plainly(tmp_path / "out", tmp_path)
+    assert [preview is None for preview in found["preview"]] == [False, True, False]
+
+
+def test_names_that_a_transform_takes_out_of_a_dict_are_not_published(tmp_path):
+    features = Features({"number": Value("int64"), "facts": {"a": Value("int64"), "b": Value("int64")}})
+    source = Dataset.from_dict({"number": [1, 2], "facts": [{"a": 1, "b": 2}, {"a": 3, "b": 4}]}, features=features)
+    without = source.with_transform(lambda rows: {**rows, "facts": [{"a": facts["a"]} for facts in rows["facts"]]})
+    publish(without, tmp_path / "out")
+    assert list(plainly(tmp_path / "out", tmp_path)) == [{"number": n, "facts": {"a": a}} for n, a in ((1, 1), (2, 3))]
+
+
+def test_more_pixels_than_a_row_group_holds_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("builders.publishing.rows._MOST", 10)
+    with pytest.raises(FormatError, match="'image': 3 images of 18 pixels"):
+        publish(arrays(np.zeros((3, 2, 3), np.float32)), tmp_path / "out")
 
 
 def test_a_part_of_a_split_is_published_under_its_name(tmp_path):
