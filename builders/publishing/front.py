@@ -83,7 +83,7 @@ class Front:
             {name: len(some) for name, some in of_split.items()},
             sum(shard.file_bytes for shard in shards),
             address=self.address,
-            images=list(schema.pixels),
+            images=schema.images,
             has_sheet=bool(pictures),
             notes=_notes(schema),
         )

@@ -71,6 +71,12 @@ class Schema:
     pixels: Mapping[str, Pixels]
     preview: bool = False
 
+    @property
+    def images(self) -> list[str]:
+        """The columns of which pixels are stored: those with images, and what was published as arrays of one shape."""
+        arrays = {n for n, f in self.features.items() if isinstance(f, Array2D | Array3D) and None not in f.shape}
+        return [name for name in self.features if name in self.pixels or name in arrays]
+
     def widened(self, column: str, pixels: Pixels) -> "Schema":
         """This with the images of a column stored in another way."""
         features = Features(dict(self.features) | {column: pixels.feature})

@@ -777,6 +777,22 @@ def test_more_pixels_than_a_row_group_holds_are_told(tmp_path, monkeypatch):
         publish(arrays(np.zeros((3, 2, 3), np.float32)), tmp_path / "out")
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_was_loaded_plainly_is_published_again_as_it_was(streaming, tmp_path):
+    publish(labelled(), tmp_path / "first", license="cc0-1.0")
+    again = plainly(tmp_path / "first", tmp_path, streaming=streaming)
+    publish(again, tmp_path / "second", license="cc0-1.0")
+    assert_same_rows(plainly(tmp_path / "second", tmp_path), plainly(tmp_path / "first", tmp_path))
+    told = []
+    for name in ("first", "second"):
+        (path,) = (tmp_path / name / "data").iterdir()
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        columns = [group.column(number).to_dict() for number in range(group.num_columns)]
+        told.append([(c["path_in_schema"], c["encodings"], c["total_compressed_size"]) for c in columns])
+        assert 'as_em_images(load_dataset("' in (tmp_path / name / "README.md").read_text()
+    assert told[0] == told[1]
+
+
 def test_a_part_of_a_split_is_published_under_its_name(tmp_path):
     publish(classes(write_classes(tmp_path / "source"), split="train[:3]"), tmp_path / "out")
     assert len(plainly(tmp_path / "out", tmp_path)) == 3
