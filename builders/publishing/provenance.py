@@ -80,7 +80,7 @@ def provenance_of(
         info: of the dataset.
         sources: by column, the distinct values in its rows: `entry`, or `source` and `entry_id`, name entries.
         transforms: what was done to the rows, as `repr` shows it.
-        title: of the dataset; None: the first line of its description, or its entry.
+        title: of the dataset; None: the first line of its description, or its entry, or its name.
         license: identifier of the Hub; None: the archives' own, where all rows are from archives that are known.
         doi: of the data; None: the entry's, where there is one.
         citation: None: that of `info`.
@@ -107,7 +107,8 @@ def provenance_of(
         doi = check_doi(doi)
     elif len(entries) == 1:
         doi = entries[0].doi
-    described = title or info.description or ", ".join(entry.name for entry in entries[:3]) or info.builder_name
+    name = info.dataset_name or info.builder_name  # a folder's, where `datasets` itself has loaded it
+    described = title or info.description or ", ".join(entry.name for entry in entries[:3]) or name
     homepage = info.homepage if _URL.fullmatch(info.homepage or "") else ""
     return Provenance(
         title=one_line(described or "A dataset"),

@@ -791,6 +791,7 @@ def test_what_was_loaded_plainly_is_published_again_as_it_was(streaming, tmp_pat
         told.append([(c["path_in_schema"], c["encodings"], c["total_compressed_size"]) for c in columns])
         assert 'as_em_images(load_dataset("' in (tmp_path / name / "README.md").read_text()
     assert told[0] == told[1]
+    assert "\npretty_name: first\n" in (tmp_path / "second" / "README.md").read_text()
 
 
 def test_a_part_of_a_split_is_published_under_its_name(tmp_path):
@@ -845,6 +846,10 @@ def test_a_transform_is_done_once_not_twice(tmp_path):
 
 def test_a_column_that_is_no_image_is_not_made_one(tmp_path):
     publish(labelled(), tmp_path / "out")
+    numbers = Dataset.from_dict({"spectrum": [[1.0, 2.0]], "name": [[["a"]]], "tilts": [[[[[1.0]]]]]})
+    for column in numbers.column_names:  # of one axis, of no numbers, of four axes
+        with pytest.raises(OptionError, match=f"{column!r} is no column of images"):
+            builders.as_em_images(numbers, columns=[column])
     with pytest.raises(OptionError, match="'label' is no column of images: there are image"):
         builders.as_em_images(plainly(tmp_path / "out", tmp_path), columns=["label"])
 
