@@ -669,8 +669,8 @@ def test_row_groups_stay_small_where_later_images_are_larger(tmp_path, monkeypat
     publish(source, tmp_path / "out")
     sizes = []
     for path in (tmp_path / "out" / "data").iterdir():
-        file = pq.ParquetFile(path)
-        sizes += [file.read_row_group(n).nbytes / 2**20 for n in range(file.metadata.num_row_groups)]
+        with pq.ParquetFile(path) as file:
+            sizes += [file.read_row_group(n).nbytes / 2**20 for n in range(file.metadata.num_row_groups)]
     assert max(sizes) <= 1
     assert sum(sizes) > 10
     assert_same_rows(builders.as_em_images(plainly(tmp_path / "out", tmp_path, streaming=True)), source)
