@@ -721,6 +721,7 @@ def fixed_lists(root):
 
 GROWING = {
     "stream": lambda root: growing(((4, 4), 30), ((32, 32), 30)),
+    "stream of several batches": lambda root: growing(((8, 8), 30), ((16, 16), 100)),
     "map": lambda root: arrays([row["image"] for row in growing_stream(((4, 4), 300), ((32, 32), 15))]),
     "table": fixed_lists,
     "stream of a table": lambda root: fixed_lists(root).to_iterable_dataset(),
