@@ -74,8 +74,11 @@ class Schema:
     @property
     def images(self) -> list[str]:
         """The columns of which pixels are stored: those with images, and what was published as arrays of one shape."""
-        arrays = {n for n, f in self.features.items() if isinstance(f, Array2D | Array3D) and None not in f.shape}
-        return [name for name in self.features if name in self.pixels or name in arrays]
+        return [
+            name
+            for name, feature in self.features.items()
+            if name in self.pixels or (isinstance(feature, Array2D | Array3D) and None not in feature.shape)
+        ]
 
     def widened(self, column: str, pixels: Pixels) -> "Schema":
         """This with the images of a column stored in another way."""
