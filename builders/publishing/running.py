@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -23,6 +24,8 @@ from builders.publishing.parts import Finished, Task
 Write = Callable[[Task], list[Finished]]
 _PATIENCE = 5.0
 """Seconds in which a worker that is told to end has to remove what it left half-written."""
+_AGAIN = 0.5
+"""Seconds after which it is told again: a signal that comes just before a wait begins does not end that wait."""
 
 
 def run(write: Write, tasks: Sequence[Task], num_proc: int | None = None) -> Iterator[Finished]:
@@ -142,7 +145,11 @@ class _Worker:
 
     def end(self) -> None:
         """Wait for its end, not for long."""
-        self.process.join(_PATIENCE)
+        self.process.join(_AGAIN)
+        deadline = time.monotonic() + _PATIENCE - _AGAIN
+        while self.process.is_alive() and time.monotonic() < deadline:
+            self.process.terminate()
+            self.process.join(_AGAIN)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
@@ -189,7 +196,9 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(_AGAIN)
 
 
 def one_thread() -> None:

@@ -153,8 +153,8 @@ def test_who_stops_early_leaves_no_process_and_nothing_half_written(tmp_path, ho
         if task.part == 0:
             wait_until(lambda: (tmp_path / "half").exists())
             return shards_of(task)
-        (tmp_path / "half").touch()
         try:
+            (tmp_path / "half").touch()
             time.sleep(60)
         finally:
             (tmp_path / "half").rename(tmp_path / "removed")
@@ -171,14 +171,34 @@ def test_who_stops_early_leaves_no_process_and_nothing_half_written(tmp_path, ho
     assert not multiprocessing.active_children()
 
 
+def test_a_worker_that_misses_the_first_signal_gets_a_second_one(tmp_path):
+    def write(task):
+        if task.part == 0:
+            wait_until(lambda: (tmp_path / "half").exists())
+            return shards_of(task)
+        # as when the first one comes just before a wait begins, which it then does not end
+        signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, running._end))
+        try:
+            (tmp_path / "half").touch()
+            wait_until(lambda: False)
+        finally:
+            (tmp_path / "half").unlink()
+        return []
+
+    shards = running.run(write, TASKS[:2], 2)
+    next(shards)
+    shards.close()
+    assert not list(tmp_path.iterdir())
+
+
 SCRIPT = """
 import os, pathlib, sys, time
 from builders.publishing import parts, running
 folder = pathlib.Path(sys.argv[1])
 def write(task):
     (folder / f"{os.getpid()}.part").touch()
-    (folder / f"{os.getpid()}.part").rename(folder / str(os.getpid()))
     try:
+        (folder / f"{os.getpid()}.part").rename(folder / str(os.getpid()))
         time.sleep(60)
     finally:
         (folder / str(os.getpid())).unlink()
