@@ -117,7 +117,7 @@ def test_the_readmes_commands_run(subtomograms, mirror, databases, capsys):
     assert "ribosome" in out
     assert "data/particles/stack.mrcs" in out
     assert Path("saved/data/particles/stack.mrcs").is_file()
-    assert Path("structures/4v1w_nowater_nohetatm_nohydrogens.cif").is_file()
+    assert Path("structures/4v1w_nohydrogens_nowater_nohetatm.cif").is_file()
 
 
 def test_the_readmes_options_are_the_options():

@@ -44,10 +44,11 @@ Entry.open(self, path)
 Entry.url(self, path)
 structures: Candidate, Fetched, Services, Source, available, clean, fetch, register
 structures.fetch(ids, db = 'pdb', format = 'cif', save_dir = None, remove = (), *, fallback = True, \
-on_error = 'raise', quarantine = None, endpoints = None, cache_dir = None, anew = False)
+on_error = 'raise', quarantine = None, endpoints = None, cache_dir = None, anew = False, overwrite = False)
 structures.available(ids, *, endpoints = None, cache_dir = None, anew = False)
 structures.clean(path, remove = ('signal_peptides', 'hydrogens', 'water', 'hetatms'), save_dir = None, *, \
-accession = None, models = 'all', altlocs = 'all', assembly = None, endpoints = None, cache_dir = None)
+accession = None, models = 'all', altlocs = 'all', assembly = None, endpoints = None, cache_dir = None, \
+overwrite = False)
 structures.register(source)
 structures.Fetched: id, path, source, entry_id, format, coverage, resolution
 structures.Source.claim(self, text)

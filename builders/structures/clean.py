@@ -4,6 +4,7 @@ What is what is decided by UniProt position, by element, and by entity and resid
 modified residue of a polymer (MSE, SEP ...) is no hetero atom, however its record is written.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from builders.structures.parse import Loaded
 from builders.structures.peptides import Peptide
 
 REMOVABLE = ("signal_peptides", "hydrogens", "water", "hetatms")
+_WORDS = {"signal_peptides": "nosignal", "hydrogens": "nohydrogens", "water": "nowater", "hetatms": "nohetatm"}
+_TOLD = re.compile(r"(.+?)((?:_(?:nosignal\d+to\d+(?:_\d+to\d+)*|nohydrogens|nowater|nohetatm))+)", re.ASCII)
+"""A stem that tells what was removed, and where it begins to."""
 
 
 @dataclass(slots=True)
@@ -109,10 +113,10 @@ def remove(loaded: Loaded, what: Collection[str], peptides: Mapping[str, Sequenc
 
 
 def cleaned_name(stem: str, what: Collection[str], peptides: Sequence[Peptide], format: str) -> str:
-    """The name of a cleaned file, which tells what was removed.
+    """The name of a cleaned file, which tells what was removed, in one order and once.
 
     Args:
-        stem: of the file it was made from, in lower case by convention.
+        stem: of the file it was made from, in lower case by convention; what it tells was removed before is told on.
         what: some of `REMOVABLE`, in any order.
         peptides: the signal peptides that were cut; with none, the name does not speak of them.
         format: `"cif"` or `"pdb"`.
@@ -120,11 +124,17 @@ def cleaned_name(stem: str, what: Collection[str], peptides: Sequence[Peptide], 
     Example:
         >>> cleaned_name("p45523_1q6u", REMOVABLE, [Peptide(1, 25)], "pdb")
         'p45523_1q6u_nosignal1to25_nohydrogens_nowater_nohetatm.pdb'
+        >>> cleaned_name("4v1w_nowater", ["hydrogens", "water"], [], "cif")
+        '4v1w_nohydrogens_nowater.cif'
     """
-    known = sorted({(peptide.start, peptide.end) for peptide in peptides})
-    signal = "nosignal" + "_".join(f"{start}to{end}" for start, end in known) if known else ""
-    said = {"signal_peptides": signal, "hydrogens": "nohydrogens", "water": "nowater", "hetatms": "nohetatm"}
-    parts = [stem, *(said[name] for name in REMOVABLE if name in what)]
+    before = _TOLD.fullmatch(stem)
+    stem, told = (before[1], before[2]) if before else (stem, "")
+    spans = {(int(start), int(end)) for start, end in re.findall(r"(\d+)to(\d+)", told)}
+    if "signal_peptides" in what:
+        spans |= {(peptide.start, peptide.end) for peptide in peptides}
+    gone = {name for name in REMOVABLE[1:] if name in what or f"_{_WORDS[name]}" in told}
+    signal = _WORDS["signal_peptides"] + "_".join(f"{start}to{end}" for start, end in sorted(spans)) if spans else ""
+    parts = [stem, signal, *(_WORDS[name] for name in REMOVABLE if name in gone)]
     return "_".join(part for part in parts if part) + f".{format}"
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from builders.structures.fetching import available, clean, fetch, given_ids
 from builders.structures.services import BUILT_IN
 from builders.terminal import printable
 
-_WHAT = ", ".join(REMOVABLE)
+_REMOVED = f"some of {', '.join(REMOVABLE)}; --remove alone: all of them (without it: {{}})"
+_OVERWRITE = "replace files that have the name of a result but hold something else"
 
 
 def add_commands(commands: Any) -> None:
@@ -37,8 +38,9 @@ def add_commands(commands: Any) -> None:
     bring.add_argument("--db", default="pdb", help="database that is asked first (default: pdb)")
     bring.add_argument("--no-fallback", action="store_true", help="do not ask the others")
     bring.add_argument("--format", choices=FORMATS, default="cif", help="default: cif")
-    bring.add_argument("--remove", metavar="WHAT", nargs="+", action="extend", help=f"some of {_WHAT}")
+    bring.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("nothing"))
     bring.add_argument("--save-dir", metavar="D", type=Path, default=Path(), help="default: the working directory")
+    bring.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     bring.set_defaults(run=_fetch)
 
     where = group.add_parser("where", parents=[asked], help="which databases have structures")
@@ -46,11 +48,10 @@ def add_commands(commands: Any) -> None:
 
     wash = group.add_parser("clean", parents=[services], help="clean files, beside which the results are written")
     wash.add_argument("files", metavar="FILE", nargs="+", type=Path)
-    wash.add_argument(
-        "--remove", metavar="WHAT", nargs="+", action="extend", help=f"some of {_WHAT} (default: all of them)"
-    )
+    wash.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("all of them"))
     wash.add_argument("--save-dir", metavar="D", type=Path, help="folder for the results")
     wash.add_argument("--accession", help="UniProt accession of the protein, where the file does not say it")
+    wash.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     wash.set_defaults(run=_clean)
 
 
@@ -62,11 +63,12 @@ def _fetch(options: argparse.Namespace) -> int:
         options.db,
         options.format,
         options.save_dir,
-        _removed(options.remove or []),
+        () if options.remove is None else _removed(options.remove),
         fallback=not options.no_fallback,
         on_error="skip",
         endpoints=_endpoints(options.endpoint),
         anew=options.anew,
+        overwrite=options.overwrite,
     )
     for item in fetched:
         _print_row(item.id, item.source, item.entry_id, str(item.path))
@@ -83,11 +85,18 @@ def _where(options: argparse.Namespace) -> int:
 
 def _clean(options: argparse.Namespace) -> int:
     """Clean what can be; 1 when one of the files cannot."""
-    failed, remove = 0, _removed(options.remove or REMOVABLE)
+    failed, remove = 0, _removed(options.remove or ())
     endpoints = _endpoints(options.endpoint)
     for file in options.files:
         try:
-            result = clean(file, remove, options.save_dir, accession=options.accession, endpoints=endpoints)
+            result = clean(
+                file,
+                remove,
+                options.save_dir,
+                accession=options.accession,
+                endpoints=endpoints,
+                overwrite=options.overwrite,
+            )
         except PercError as err:
             print(f"failed: {printable(str(err))}", file=sys.stderr)
             failed += 1
@@ -96,13 +105,13 @@ def _clean(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _removed(given: Iterable[str]) -> tuple[str, ...]:
-    """What to remove, given as several words or with commas between them.
+def _removed(given: Sequence[str]) -> tuple[str, ...]:
+    """What to remove, given as several words or with commas between them; all that can be where nothing is named.
 
     Raises:
         OptionError: lists what can be.
     """
-    return check_removable([name for text in given for name in text.split(",") if name])
+    return check_removable([name for text in given for name in text.split(",") if name] if given else REMOVABLE)
 
 
 def _print_row(*cells: str) -> None:

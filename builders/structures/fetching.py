@@ -11,7 +11,6 @@ from tqdm.auto import tqdm
 
 from builders.errors import DiskFullError, NotFoundError, OptionError, PercError
 from builders.io import remote
-from builders.io.whole_file import write_whole
 from builders.options import ON_ERROR, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
@@ -19,14 +18,14 @@ from builders.structures.clean import REMOVABLE, check_removable, cleaned_name
 from builders.structures.ids import Id, accession_of, parse_id, read_ids
 from builders.structures.maker import LeftOut
 from builders.structures.resolve import Found, Wish, exists
-from builders.structures.saving import Fetched, Saving, content_of, named_peptides
+from builders.structures.saving import Fetched, Saving, content_of, named_peptides, save_file
 from builders.structures.services import Services, read_bytes
 from builders.structures.sources import Candidate, claims, sources
 from builders.structures.treatment import WHICH, Treatment, treat
 
 logger = logging.getLogger(__name__)
 
-_SUFFIX = re.compile(r"\.(cif|mmcif|pdb|ent)(\.gz)?$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(cif|mmcif|mcif|pdbx|pdb[0-9]*|ent|brk)(\.gz)?$", re.IGNORECASE)
 
 
 @overload
@@ -43,6 +42,7 @@ def fetch(  # type: ignore[overload-overlap] # a str is iterable, too
     endpoints: Mapping[str, str] | None = ...,
     cache_dir: str | os.PathLike[str] | None = ...,
     anew: bool = ...,
+    overwrite: bool = ...,
 ) -> Fetched: ...
 @overload
 def fetch(
@@ -58,6 +58,7 @@ def fetch(
     endpoints: Mapping[str, str] | None = ...,
     cache_dir: str | os.PathLike[str] | None = ...,
     anew: bool = ...,
+    overwrite: bool = ...,
 ) -> list[Fetched]: ...
 def fetch(
     ids: str | Iterable[str] | os.PathLike[str],
@@ -72,6 +73,7 @@ def fetch(
     endpoints: Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     anew: bool = False,
+    overwrite: bool = False,
 ) -> Fetched | list[Fetched]:
     """Bring structures, several at once, and clean them if asked to; what was brought before is taken from the cache.
 
@@ -90,12 +92,14 @@ def fetch(
         endpoints: base URLs, or local folders, in place of the built-in services.
         cache_dir: folder of the cache, as for `load_dataset`; None: `perc`, beside the caches of Hugging Face.
         anew: fetch again what is in the cache.
+        overwrite: replace a file of `save_dir` that has the name of a structure but holds something else.
 
     Returns:
         One file for one id; for a list, one for each of its ids, in their order.
 
     Raises:
         OptionError: an option, or the form of an id, is none.
+        NotEmptyError: something else is where a file was to be written.
         NotFoundError: a structure is nowhere; names every place that was asked.
         FormatError: what a server sends is no structure, or nothing is left of it.
         PercError: a server, or the disk, fails.
@@ -104,9 +108,11 @@ def fetch(
     check_choice("format", format, content.FORMATS)
     check_choice("on_error", on_error, ON_ERROR)
     check_flag("fallback", fallback)
+    check_flag("overwrite", overwrite)
     table = check_quarantine(quarantine, on_error)
     wish = Wish(db, fallback, format, Services(endpoints or {}, _files_folder(cache_dir), anew))
-    saving = Saving(wish, check_removable(remove), None if save_dir is None else Path(save_dir).expanduser())
+    folder = None if save_dir is None else Path(save_dir).expanduser()
+    saving = Saving(wish, check_removable(remove), folder, overwrite)
     given = read_ids(ids, claims())
     if isinstance(ids, str) and given == [ids.strip()]:
         return saving.save(parse_id(ids, claims()))
@@ -171,8 +177,12 @@ def clean(
     assembly: int | None = None,
     endpoints: Mapping[str, str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Clean a structure's file, and write what is left of it beside it, under a name that says what is gone.
+
+    Cleaned by and by or at once, a file gets the same name: `4v1w_nowater.cif`, cleaned of hydrogens, too, is
+    `4v1w_nohydrogens_nowater.cif`.
 
     Args:
         path: a file in PDB or mmCIF format, also packed by gzip.
@@ -184,6 +194,7 @@ def clean(
         assembly: number of a biological assembly, in place of what was deposited.
         endpoints: as for `fetch`; signal peptides are asked of `uniprot`.
         cache_dir: as for `fetch`.
+        overwrite: replace a file that has the name of the result but holds something else.
 
     Returns:
         The file that was written, such as `p45523_1q6u_nosignal1to25_nohydrogens_nowater_nohetatm.pdb`; the same file
@@ -192,6 +203,7 @@ def clean(
     Raises:
         OptionError: an option is none, or the result would replace the file.
         NotFoundError: the file is not there.
+        NotEmptyError: something else is where the result was to be written.
         FormatError: it is no structure, or nothing is left of it.
         PercError: UniProt, or the disk, fails.
     """
@@ -201,6 +213,7 @@ def clean(
         raise NotFoundError(msg)
     check_choice("models", models, WHICH)
     check_choice("altlocs", altlocs, WHICH)
+    check_flag("overwrite", overwrite)
     asked = None if accession is None else accession_of(str(accession))
     if accession is not None and asked is None:
         msg = f"accession is {accession!r}: expected a UniProt accession, such as P45523"
@@ -219,7 +232,7 @@ def clean(
             raise OptionError(msg)
         logger.warning("%s: nothing of it is to go: it stays as it is", file)
         return file
-    return write_whole(target, content_of(treated, found))
+    return save_file(target, content_of(treated, found), overwrite=overwrite)
 
 
 def given_ids(arguments: Iterable[str]) -> list[str]:

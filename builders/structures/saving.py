@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.errors import FormatError
+from builders.errors import FormatError, NotEmptyError
 from builders.io.cache import default_folder
 from builders.io.whole_file import write_whole
 from builders.structures import content
@@ -52,16 +52,19 @@ class Saving:
         wish: where to look for them.
         remove: what is taken away of them.
         folder: where to save them; None: a folder of the cache.
+        overwrite: replace files of their names that hold something else.
     """
 
     wish: Wish
     remove: tuple[str, ...]
     folder: Path | None
+    overwrite: bool = False
 
     def save(self, id: Id) -> Fetched:
         """The file of one id.
 
         Raises:
+            NotEmptyError: another file has its name.
             PercError: as `find` and `treat`, or the disk fails.
         """
         found, path = find(id, self.wish)
@@ -74,7 +77,7 @@ class Saving:
         target = self._folder(found) / cleaned_name(stem_of(found), self.remove, peptides, found.format)
         return Fetched(
             found.id,
-            self._written(target, data),
+            save_file(target, data, overwrite=self.overwrite or self.folder is None),
             candidate.source,
             candidate.entry_id,
             found.format,
@@ -89,18 +92,30 @@ class Saving:
             self.wish.services.drop(found.place)  # it was whole when it came
             raise
 
-    def _written(self, target: Path, data: bytes) -> Path:
-        """A file of the cache that is there already is left alone: the cache may be one that nobody can write."""
-        if self.folder is None and target.is_file() and target.read_bytes() == data:
-            return target
-        return write_whole(target, data)
-
     def _folder(self, found: Found) -> Path:
         if self.folder is not None:
             return self.folder
         digest = hashlib.sha256(found.place.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         folder = self.wish.services.folder
         return (default_folder() if folder is None else Path(folder)) / "structures" / digest
+
+
+def save_file(target: Path, data: bytes, *, overwrite: bool) -> Path:
+    """Write a file; one that holds the same already is left alone, as its folder may be one that nobody can write.
+
+    Raises:
+        NotEmptyError: another file has its name, and is not to be replaced.
+        PercError: the disk fails.
+    """
+    if target.is_file() and target.stat().st_size == len(data) and read_bytes(target, str(target)) == data:
+        return target
+    if target.exists() and not overwrite:
+        msg = (
+            f"{target}: something else is there, which was not replaced: expected the same {len(data)} bytes or"
+            " nothing: move it, name another save_dir, or allow it (overwrite=True, --overwrite)"
+        )
+        raise NotEmptyError(msg)
+    return write_whole(target, data)
 
 
 def stem_of(found: Found) -> str:

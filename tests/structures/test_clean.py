@@ -636,6 +636,20 @@ def test_names_tell_what_was_removed(what, peptides, expected):
     assert cleaned_name("s", what, peptides, "cif") == expected.replace(".pdb", ".cif")
 
 
+def test_a_name_is_the_same_whether_cleaned_at_once_or_by_and_by():
+    sets = [what for n in range(5) for what in itertools.combinations(REMOVABLE, n)]
+    for first, second in itertools.product(sets, sets):
+        stem = cleaned_name("s_b", first, [Peptide(1, 25)], "pdb").removesuffix(".pdb")
+        assert cleaned_name(stem, second, [Peptide(1, 25)], "pdb") == cleaned_name(
+            "s_b", {*first, *second}, [Peptide(1, 25)], "pdb"
+        )
+    # As they were called before, and names that only look alike.
+    assert cleaned_name("s_nowater_nohetatm_nohydrogens", ["water"], [], "cif") == "s_nohydrogens_nowater_nohetatm.cif"
+    assert cleaned_name("s_nosignal1to9_20to25", REMOVABLE[:1], [Peptide(1, 9)], "cif") == "s_nosignal1to9_20to25.cif"
+    assert cleaned_name("nowater", ["water"], [], "cif") == "nowater_nowater.cif"
+    assert cleaned_name("x_nowaters", ["water"], [], "cif") == "x_nowaters_nowater.cif"
+
+
 def test_the_name_of_the_paper():
     name = cleaned_name("p45523_1q6u", REMOVABLE, [Peptide(1, 25)], "pdb")
     assert name == "p45523_1q6u_nosignal1to25_nohydrogens_nowater_nohetatm.pdb"

@@ -75,6 +75,21 @@ def test_clean(perc, tmp_path):
     assert err == "failed: none.cif: no such file\n"
 
 
+def test_what_is_removed_by_default_is_the_same_everywhere(perc, tmp_path):
+    perc("fetch", "P45523", "--save-dir", "a", "--remove")
+    perc("fetch", "P45523", "--save-dir", "b")
+    for arguments in ([], ["--remove"]):
+        assert perc("clean", "b/p45523_1q6h.cif", *arguments)[0] == 0
+    name = "p45523_1q6h_nosignal1to25_nohydrogens_nowater_nohetatm.cif"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    (tmp_path / "b" / name).write_text("mine")
+    code, _, err = perc("clean", "b/p45523_1q6h.cif")
+    assert (code, (tmp_path / "b" / name).read_text()) == (1, "mine")
+    assert err.startswith(f"failed: b/{name}: something else is there")
+    assert perc("clean", "b/p45523_1q6h.cif", "--overwrite")[0] == 0
+    assert perc("fetch", "P45523", "--save-dir", "b", "--remove", "")[1].endswith("b/p45523_1q6h.cif\n")
+
+
 @pytest.mark.parametrize("what", [["water", "hetatms"], ["water,hetatms"], ["hetatms", "--remove", "water"]])
 def test_what_to_remove_is_said_as_people_say_it(perc, what):
     assert perc("fetch", "4hhb", "--remove", *what)[1].endswith("4hhb_nowater_nohetatm.cif\n")

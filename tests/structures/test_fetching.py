@@ -8,7 +8,7 @@ from typing import ClassVar
 import gemmi
 import pytest
 
-from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, PercError, ReadError
+from builders.errors import DiskFullError, FormatError, NotEmptyError, NotFoundError, OptionError, PercError, ReadError
 from builders.io.whole_file import write_whole
 from builders.structures import Candidate, Fetched, clean, fetch, register
 from builders.structures.clean import REMOVABLE
@@ -240,6 +240,26 @@ def test_a_damaged_answer_in_the_cache_is_asked_for_again(databases, bring, tmp_
     assert len(databases.requests) == 3
 
 
+# what is there already
+
+
+@pytest.mark.parametrize("remove", [(), ["water"]])
+def test_a_file_of_somebody_is_not_replaced(bring, wash, tmp_path, remove):
+    target = tmp_path / ("4hhb_nowater.cif" if remove else "4hhb.cif")
+    target.write_bytes(b"mine")
+    with pytest.raises(NotEmptyError, match=rf"{target.name}: something else is there, which was not replaced"):
+        bring("4hhb", save_dir=tmp_path, remove=remove)
+    if remove:
+        with pytest.raises(NotEmptyError, match="something else is there"):
+            wash(bring("4hhb", save_dir=tmp_path).path, remove)
+    assert target.read_bytes() == b"mine"
+    assert bring(["4hhb"], save_dir=tmp_path, remove=remove, on_error="skip") == []
+    assert bring("4hhb", save_dir=tmp_path, remove=remove, overwrite=True).path == target
+    assert target.read_bytes() != b"mine"
+    written = target.stat().st_ino
+    assert bring("4hhb", save_dir=tmp_path, remove=remove).path.stat().st_ino == written  # the same: left alone
+
+
 # databases that others add
 
 
@@ -314,6 +334,17 @@ def test_a_file_is_cleaned_beside_itself(bring, wash, tmp_path):
         result.read_bytes()
         == bring("P45523", format="pdb", save_dir=tmp_path / "b", remove=REMOVABLE).path.read_bytes()
     )
+
+
+@pytest.mark.parametrize("name", ["1q6h.pdb", "pdb1q6h.ent", "1q6h.pdb1", "1Q6H.PDB"])
+def test_cleaning_a_cleaned_file_again_is_as_cleaning_it_at_once(databases, wash, tmp_path, name):
+    file = tmp_path / name
+    file.write_bytes(databases.files["/download/1Q6H.pdb"])
+    once = wash(file, ["hydrogens", "water", "signal_peptides"], tmp_path / "once")
+    steps = wash(wash(wash(file, ["water"]), ["signal_peptides"]), ["hydrogens"])
+    assert steps.name == once.name == f"{file.stem}_nosignal1to25_nohydrogens_nowater.pdb"
+    assert steps.read_bytes() == once.read_bytes()
+    assert wash(steps, ["water"]) == steps
 
 
 def test_a_packed_file_is_cleaned(databases, wash, tmp_path):
