@@ -15,9 +15,10 @@ from builders.archives import ARCHIVES, entry_of
 from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
 from builders.empiar.download import fetch_all
+from builders.empiar.items import ITEMS
 from builders.empiar.patterns import matcher
 from builders.empiar.remembered import asked, revived_found, revived_info
-from builders.empiar.rows import ITEMS, Images, Reading, look_at_all
+from builders.empiar.rows import Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader, make_shards
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
@@ -47,7 +48,8 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             default: every format that can be read.
         regex: `pattern` is a regular expression, for the whole path.
         recursive: look into the directory's folders; a `**` in the pattern does so, too.
-        item: `"slice"`, a row for each slice of a stack; `"file"`, a row for each file; `"auto"` decides by file.
+        item: `"slice"`, a row for each slice of a stack; `"file"`, a row for each file; `"auto"` decides by the
+            image set's category, else the suffix, else the header.
         dtype: type of the decoded images; None keeps each file's own.
         download: bring the files into the cache first.
         on_error: what a damaged file does: `"raise"`, or `"skip"` to leave it out, with a warning.
@@ -189,7 +191,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
 class Empiar(OptionedBuilder):
     """Images of an EMPIAR entry as rows `image`, `pixel_size`, `path`, `index`, `entry`, `imageset`."""
 
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = EmpiarConfig
     config: EmpiarConfig
 

@@ -9,15 +9,13 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from builders.empiar.archive import ArchiveFile
+from builders.empiar.items import is_by_slice
 from builders.errors import FormatError, PercError, TruncatedError
 from builders.features import reference
 from builders.io import image_file, location, remote
 from builders.io.header_store import Head, HeaderStore
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
-
-ITEMS = ("auto", "slice", "file")
-_TILT_SUFFIXES = (".st", ".ali", ".rec", ".map")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
     lost = ""
     try:
         image = location.describe(file.location, head)
-        by_slice = is_by_slice(image, file.path, reading)
+        by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
     except TruncatedError as err:
         image, by_slice, lost = _whole_slices(file, reading, head, err)
     images = Images(file, image, by_slice, lost)
@@ -106,33 +104,6 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
     return images
 
 
-def is_by_slice(image: ImageFile, path: str, reading: Reading) -> bool:
-    """Whether each slice is an image of its own: by what was asked for, else the header, the suffix, the category.
-
-    A stack of volumes gives a row for each volume. `.mrcs` files are stacks, but for cubes whose space group says
-    volume; a space group of a volume makes one; what both leave open, the category says, then MZ: a stack of images
-    has an MZ of 1.
-    """
-    shape, header = image.layout.shape, image.header
-    if reading.item != "auto":
-        return reading.item == "slice"
-    name = path.lower().removesuffix(".gz").removesuffix(".bz2")
-    if header is None:
-        return False
-    if header.is_volume_stack:
-        return True
-    if name.endswith(".mrcs"):
-        return not (header.is_volume and len(set(shape)) == 1)
-    if header.nz == 1 or header.is_volume:
-        return False
-    category = reading.category.lower()
-    if "particle" in category:
-        return True
-    if any(word in category for word in ("micrograph", "tilt", "tomogram", "volume", "diffraction", "subtomogram")):
-        return False
-    return header.sampling[2] == 1 and not name.endswith(_TILT_SUFFIXES)
-
-
 def _whole_slices(
     file: ArchiveFile, reading: Reading, head: Head | None, cause: TruncatedError
 ) -> tuple[ImageFile, bool, str]:
@@ -143,7 +114,8 @@ def _whole_slices(
     image = image_file.describe_open(io.BytesIO(data), file.location, None, etag)
     layout = image.layout
     whole = max(0, size - layout.offset) // max(1, layout.nbytes // max(1, layout.shape[0]))
-    if not is_by_slice(image, file.path, reading) or whole < 1 or len(layout.shape) < 3:
+    by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
+    if not by_slice or whole < 1 or len(layout.shape) < 3:
         raise cause
     lost = f"only the first {whole} of {layout.shape[0]} slices are kept: {cause}"
     return replace(image, layout=replace(layout, shape=(whole, *layout.shape[1:]))), True, lost

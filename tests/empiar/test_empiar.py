@@ -436,6 +436,7 @@ def test_damage_raises_or_is_left_out_and_counted(place, mirror, archive, tmp_pa
     stack = folder / "stack.mrcs"
     mrc.write(stack, np.stack([held["data/micrographs/m_1.mrc"]] * 5), 2.0, stack=True)
     stack.write_bytes(stack.read_bytes()[: 1024 + 2 * 96 * 128 * 4 + 17])
+    deposit.write_xml(mirror, [deposit.SETS[0], ("Micrographs", "data/micrographs", "(OT,of all kinds)")])
     archive.publish(mirror)
     with pytest.raises(FormatError, match=r"m_2\.mrc"):
         list(load(place, tmp_path, imageset=1, streaming=streaming))
@@ -589,17 +590,6 @@ def test_items(place, tmp_path, item, count, ndim, streaming):
     rows = list(load(place, tmp_path, imageset=0, item=item, streaming=streaming))
     assert len(rows) == count
     assert rows[0]["image"].ndim == ndim
-
-
-def test_header_and_suffix_win_over_a_category(mirror, tmp_path):
-    folder = mirror / deposit.ENTRY / "data" / "particles"
-    mrc.write(folder / "volume.mrc", np.zeros((8, 8, 8), np.float32))
-    mrc.write(folder / "stack.mrc", np.zeros((8, 16, 16), np.float32), stack=True)
-    rows = list(load(str(mirror), tmp_path, imageset=0, streaming=True, pattern="*.mrc"))
-    assert [r["image"].shape for r in rows] == [(16, 16)] * 8 + [(8, 8, 8)]
-    mrc.write(mirror / deposit.ENTRY / "data" / "micrographs" / "p.mrcs", np.zeros((3, 9, 9), np.float32), stack=True)
-    rows = list(load(str(mirror), tmp_path, imageset=1, streaming=True, pattern="*.mrcs"))
-    assert [r["index"] for r in rows] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
