@@ -200,3 +200,17 @@ def test_the_arithmetic_of_large_entries():
     for name, rate in (("20 MB/s", 20e6), ("80 MB/s", 80e6), ("250 MB/s", 250e6), ("1 GB/s", 1e9)):
         alone, together = size / rate / 3600, max(size / rate, limited) / 3600
         assert f"| {name} | {alone:.1f} hours | {together:.1f} hours |" in text
+
+
+def test_nothing_says_to_install_what_is_another_project_on_the_package_index():
+    """PyPI's `perc` computes percentages: what is said works in the checkout."""
+    folders = ("builders", "perc_transforms", "docs", "examples", "benchmarks", "conformance", ".ci")
+    paths = [*ROOT.glob("*"), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
+    kinds = {".md", ".py", ".toml", ".txt", ".ipynb", ""}
+    texts = {path: path.read_text() for path in paths if path.suffix in kinds and path.is_file()}
+    assert len(texts) > 200
+    wrong = re.compile(r"pip install [^\n`]*?(?<![\w./-])perc(?![\w-])|(?<![\w-])perc\[|metadata\.version\(.perc")
+    assert not {str(path): found[0] for path, text in texts.items() if (found := wrong.search(text))}
+    assert wrong.search("pip install 'perc[dask]'")
+    assert wrong.search("uv pip install -U perc")
+    assert not wrong.search("$ perc publish")

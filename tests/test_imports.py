@@ -18,6 +18,7 @@ ALLOWED = {
     "builders.features": ["builders.io", "builders.errors"],
     "builders.options": ["builders.errors"],
     "builders.quarantine": ["builders.errors"],
+    "builders.release": [],
     "builders.terminal": [],
     "builders.registry": ["builders.features", "builders.io", "builders.errors", "perc_transforms.stacking"],
     "builders.local_classes": [
@@ -37,7 +38,8 @@ ALLOWED = {
     "builders.gallery": ["builders.gallery", "builders.io", "builders.terminal", "perc_transforms"],
     "builders.publishing": [
         *("builders.publishing", "builders.features", "builders.options", "builders.streaming", "builders.io"),
-        *("builders.archives", "builders.errors", "builders.registry.MODULES", "builders.terminal", "perc_transforms"),
+        *("builders.archives", "builders.errors", "builders.registry.MODULES", "builders.release", "builders.terminal"),
+        "perc_transforms",
     ],
     "builders.cli": [
         *("builders.empiar", "builders.gallery", "builders.local_classes", "builders.publishing"),

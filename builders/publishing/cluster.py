@@ -5,25 +5,29 @@ import functools
 import importlib.metadata
 import itertools
 import logging
+import pkgutil
 import secrets
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builders.errors import OptionError, UnreachableError, WorkerDiedError
 from builders.io import remote
 from builders.io.threads import Stop
 from builders.publishing.parts import Finished, Task
 from builders.publishing.running import Write, counted
+from builders.release import NAME, VERSION
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("perc", "datasets", "numpy", "pyarrow", "torch")
-"""What decides the bytes of a shard: of one version wherever shards are written."""
+PACKAGES = ("datasets", "numpy", "pyarrow", "torch")
+"""What decides, beside ourselves, the bytes of a shard: of one version wherever shards are written."""
+_OURS = "builders.release:VERSION"
+"""Where a worker finds our version."""
 _TO_CONNECT = 10.0
 """Seconds to find a scheduler in."""
 _MOST = 256
@@ -68,7 +72,7 @@ def _connected(address: str) -> Iterator["Client"]:
         from distributed import Client
         from distributed.comm import resolve_address
     except ImportError as err:
-        msg = f"dask={address!r}: dask is not installed: pip install 'perc[dask]'"
+        msg = f"dask={address!r}: dask is not installed: pip install '.[dask]' in the checkout of this project"
         raise OptionError(msg) from err
     try:
         resolve_address(address if "://" in address else f"tcp://{address}")
@@ -220,20 +224,23 @@ def _stop(run: str) -> None:
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    return {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {NAME: VERSION} | {package: importlib.metadata.version(package) for package in PACKAGES}
 
 
 def _check_versions(client: "Client", address: str) -> None:
     """Compare with the workers that are there; those that come later compare themselves."""
     found: dict[str, dict[str, str]] = {}
-    for package in PACKAGES:  # a function of Python's own: theirs may lack ours
-        for worker, version in client.run(importlib.metadata.version, package, on_error="return").items():
-            if isinstance(version, importlib.metadata.PackageNotFoundError):
+    # functions of Python's own: theirs may lack ours
+    asked: list[tuple[str, Callable[[str], Any], str]] = [(NAME, pkgutil.resolve_name, _OURS)]
+    asked += [(package, importlib.metadata.version, package) for package in PACKAGES]
+    for package, function, argument in asked:
+        for worker, version in client.run(function, argument, on_error="return").items():
+            if isinstance(version, ImportError | AttributeError):
                 version = "none"
             if isinstance(version, str):  # else it has died meanwhile
                 found.setdefault(worker, {})[package] = version
     for worker, versions in found.items():
-        if len(versions) == len(PACKAGES):
+        if len(versions) == len(asked):
             _compare(f"dask={address!r}: the worker at {worker}", versions, _versions())
 
 

@@ -17,6 +17,7 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 
 from builders.errors import AccessError
 from builders.publishing.hub_faults import LOG_IN, Faults
+from builders.release import NAME, VERSION
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,7 +74,7 @@ class HubClient:
     ) -> None:
         self._where, self._repo, self._revision = where, repo_id, revision
         self._token = _token(where, token)
-        self._api = HfApi(endpoint=endpoint, token=self._token, library_name="perc")
+        self._api = HfApi(endpoint=endpoint, token=self._token, library_name=NAME, library_version=VERSION)
         self._faults = Faults(where, self._api.endpoint, self._hide, lambda: str(self._api.whoami()["name"]))
         self._sleep = sleep
 

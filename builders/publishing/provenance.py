@@ -14,6 +14,7 @@ import datasets
 
 from builders.archives import ARCHIVES, Entry, entry_of, license_of
 from builders.errors import OptionError
+from builders.release import NAME, VERSION
 from builders.terminal import printable
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _QUOTED_PATH = re.compile(r"""(?P<quote>['"])(?P<path>(?:/|~|[A-Za-z]:[\\/]|\\\\|file://)[^'"]*)(?P=quote)""")
 _BARE_PATH = re.compile(r"""(?<![^\s=(,\[{:])(?:~|[A-Za-z]:)?(?:/[^\s/'",)\]}]+){2,}""")
 _LONGEST = {"title": 300, "citation": 10_000, "value": 1_000}
-_PACKAGES = ("perc", "datasets", "pyarrow", "numpy")
+_PACKAGES = ("datasets", "pyarrow", "numpy")
 
 
 @dataclass(frozen=True)
@@ -241,10 +242,10 @@ def _lines(text: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), NAME: VERSION}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # used from a checkout
+        except importlib.metadata.PackageNotFoundError:  # put together by hand
             versions[package] = "unknown"
     return versions

@@ -342,7 +342,7 @@ def test_what_the_caller_says_goes_before_what_is_known():
     assert (said.title, said.citation, said.doi) == ("Said", "@a{b,\n    c}", "10.5281/zenodo.1")
     assert "https://doi.org/10.5281/zenodo.1" in card_of(said)
     assert "```text\n@article" in card_of(provenance_of(info, ENTRY, [], citation="@article{}"))
-    assert set(known.versions) == {"python", "perc", "datasets", "pyarrow", "numpy"}
+    assert set(known.versions) == {"python", "perc-cryoem", "datasets", "pyarrow", "numpy"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", known.date)
 
 

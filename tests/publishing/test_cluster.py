@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from builders import publish
+from builders import publish, release
 from builders.errors import DiskFullError, OptionError, StalledError, UnreachableError, WorkerDiedError
 from builders.io import remote, threads
 from builders.publishing import cluster, running
@@ -124,11 +124,25 @@ def test_versions_are_compared_before_the_work(tmp_path, workers, monkeypatch):
 
 
 def test_a_worker_without_the_library_is_told(workers, monkeypatch):
-    monkeypatch.setattr(cluster, "PACKAGES", ("no-such-package",))
-    monkeypatch.setattr(cluster, "_versions", lambda: {"no-such-package": "1.0"})
-    message = r"dask='tcp://127.*': the worker at tcp://127.* has no-such-package none \(not 1.0\): install"
-    with pytest.raises(OptionError, match=message):
-        next(cluster.run_on_cluster(print, TASKS, workers.scheduler_address))
+    for missing in ("builders.no_such_module:VERSION", "builders.release:NO_SUCH_NAME"):
+        monkeypatch.setattr(cluster, "_OURS", missing)
+        message = r"dask='tcp://127.*': the worker at tcp://127.* has perc-cryoem none \(not [0-9.]+\): install"
+        with pytest.raises(OptionError, match=message):
+            next(cluster.run_on_cluster(print, TASKS, workers.scheduler_address))
+
+
+def test_a_checkout_is_enough(workers, monkeypatch):
+    def not_installed(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    real = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: not_installed(name) if "perc" in name else real(name)
+    )
+    cluster._versions.cache_clear()
+    assert cluster._versions()["perc-cryoem"] == release.VERSION
+    shards = cluster.run_on_cluster(lambda task: [Finished("", "", "", 0, 0, 0)], TASKS[:1], workers.scheduler_address)
+    assert len(list(shards)) == 1
 
 
 def test_what_cannot_be_sent_is_told(workers):
@@ -155,7 +169,7 @@ def test_what_is_no_address_is_told_before_a_client_is_begun(address, monkeypatc
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(OptionError, match=r"dask is not installed: pip install 'perc\[dask\]'"):
+    with pytest.raises(OptionError, match=r"dask is not installed: pip install '\.\[dask\]' in the checkout"):
         next(cluster.run_on_cluster(print, TASKS, "tcp://127.0.0.1:1"))
 
 
