@@ -8,7 +8,6 @@ below answers without looking at any file that the caller did not name, and with
 import functools
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import datasets.features.features as datasets_features
@@ -16,14 +15,14 @@ import datasets.formatting as datasets_formatting
 import datasets.iterable_dataset as datasets_iterable
 import datasets.load as datasets_load
 import numpy as np
-from datasets.data_files import DataFilesDict, sanitize_patterns
+from datasets.data_files import DataFilesDict
 from datasets.features import LargeList, List, Value
 from datasets.formatting.np_formatter import NumpyFormatter
 from datasets.formatting.torch_formatter import TorchFormatter
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
 import builders.features
-from builders.errors import NotFoundError
+from builders.data_files import named_files
 from builders.io.layout import is_fresh
 
 MODULES = {
@@ -60,19 +59,7 @@ class _ModuleFactory(_StockFactory):  # type: ignore[misc]
         """The files that the caller named, and no others."""
         if not self.data_files:
             return DataFilesDict({})
-        base = str(Path(self.data_dir or "").expanduser())
-        patterns = sanitize_patterns(self.data_files)
-        try:
-            files = DataFilesDict.from_patterns(patterns, base_path=base, download_config=self.download_config)
-        except FileNotFoundError as err:
-            msg = f"{self.name}: data_files={self.data_files!r} name no file: {err}"
-            raise NotFoundError(msg) from err
-        for split, found in files.items():
-            if not found:
-                msg = f"{self.name}: data_files name no file for the split {split!r}: {patterns[split]}"
-                msg += f" in {self.data_dir or 'the working directory'}"
-                raise NotFoundError(msg)
-        return files
+        return named_files(self.data_files, self.data_dir, self.name, self.download_config)
 
 
 class _TorchFormatter(TorchFormatter):  # type: ignore[misc]

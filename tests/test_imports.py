@@ -15,12 +15,15 @@ ALLOWED = {
     "builders.errors": ["perc_transforms.errors"],
     "builders.io": ["builders.io", "builders.errors", "perc_transforms.buffers"],
     "builders.archives": [],
+    "builders.data_files": ["builders.errors"],
     "builders.features": ["builders.io", "builders.errors"],
     "builders.options": ["builders.errors"],
     "builders.quarantine": ["builders.errors"],
     "builders.release": [],
     "builders.terminal": [],
-    "builders.registry": ["builders.features", "builders.io", "builders.errors", "perc_transforms.stacking"],
+    "builders.registry": [
+        *("builders.data_files", "builders.features", "builders.io", "builders.errors", "perc_transforms.stacking"),
+    ],
     "builders.local_classes": [
         *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
         *("builders.quarantine", "builders.terminal"),

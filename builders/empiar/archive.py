@@ -236,7 +236,7 @@ class Archive:
         self,
         entry: str | int,
         folder: str,
-        fits: Callable[[str], bool],
+        fits: Callable[[str], int],
         enters: Callable[[str], bool],
         bar: bool = True,
     ) -> Found:
@@ -245,7 +245,7 @@ class Archive:
         Args:
             entry: of the archive.
             folder: path inside the entry.
-            fits: whether a file is wanted, by its path below the folder.
+            fits: whether a file is wanted, by its path below the folder: 0 if not; where numbers differ, the lowest.
             enters: whether a folder is looked into, by its path below the folder.
             bar: show progress in a terminal when it takes more than a second.
 
@@ -261,7 +261,7 @@ class Archive:
             if single is None:
                 self._raise_absent(entry, root, err)
             listings, root = {root.rpartition("/")[0]: ([single], "")}, root.rpartition("/")[0]
-        files: list[ArchiveFile] = []
+        fitting: dict[int, list[ArchiveFile]] = {}
         seen: list[str] = []
         folders = 0
         digest = hashlib.sha256()
@@ -275,8 +275,10 @@ class Archive:
                     folders += inside not in listings
                     continue
                 seen.append(below)
-                if fits(below):
-                    files.append(ArchiveFile(inside, self.locate(entry, inside), child.most or 0, child.stamp))
+                if reading := fits(below):
+                    file = ArchiveFile(inside, self.locate(entry, inside), child.most or 0, child.stamp)
+                    fitting.setdefault(reading, []).append(file)
+        files = fitting[min(fitting)] if fitting else []
         files.sort(key=lambda file: natural_path_key(file.path))
         sized = _sized(files)
         digest.update(repr([(file.most, file.stamp) for file in sized]).encode("utf-8", "surrogateescape"))

@@ -9,8 +9,11 @@ from builders.errors import OptionError
 
 def matcher(
     pattern: str | PurePath | None, regex: bool, recursive: bool
-) -> tuple[Callable[[str], bool], Callable[[str], bool]]:
+) -> tuple[Callable[[str], int], Callable[[str], bool]]:
     """What a pattern says: whether a file fits, and whether a folder has to be looked into, by paths below the start.
+
+    Brackets may be a set of characters, or stand in a name: a file that fits tells by which number of reading, from 1,
+    and where several readings find files, the first one is meant. 0 is a file that does not fit.
 
     Args:
         pattern: a glob (`*` and `?` stay in a folder, `**` crosses folders) or a regular expression for the whole
@@ -24,7 +27,7 @@ def matcher(
     Example:
         >>> fits, enters = matcher("**/x_?.mrc", regex=False, recursive=False)
         >>> fits("a/b/x_1.mrc"), fits("x_10.mrc"), enters("a")
-        (True, False, True)
+        (1, 0, True)
     """
     if pattern is None:
         if regex:
@@ -39,8 +42,14 @@ def matcher(
         whole = _expression(pattern)
         return lambda path: whole.fullmatch(path) is not None, lambda folder: recursive
     parts = pattern.strip("/").split("/")
-    whole = re.compile(_glob(pattern.strip("/")))
-    levels = [re.compile(_glob(part)) for part in parts[:-1]]
+    readings = [re.compile(reading) for reading in _readings(parts)]
+    levels = [re.compile(_either(part)) for part in parts[:-1]]
+    by_name = recursive and len(parts) == 1
+
+    def fits(path: str) -> int:
+        names = (path, path.rpartition("/")[2]) if by_name else (path,)
+        found = (n for n, reading in enumerate(readings, 1) if any(map(reading.fullmatch, names)))
+        return next(found, 0)
 
     def enters(folder: str) -> bool:
         if recursive or "**" in pattern:
@@ -48,7 +57,7 @@ def matcher(
         names = folder.split("/")
         return len(names) <= len(levels) and all(level.fullmatch(n) for level, n in zip(levels, names, strict=False))
 
-    return lambda path: whole.fullmatch(path) is not None or _fits_name(path, parts, recursive), enters
+    return fits, enters
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -59,15 +68,31 @@ def _expression(pattern: str) -> re.Pattern[str]:
         raise OptionError(msg) from err
 
 
-def _fits_name(path: str, parts: list[str], recursive: bool) -> bool:
-    """With `recursive`, a pattern without a folder in it is for the file's name, in whichever folder it is."""
-    return recursive and len(parts) == 1 and re.fullmatch(_glob(parts[0]), path.rpartition("/")[2]) is not None
+def _readings(parts: list[str]) -> list[str]:
+    """A pattern as regular expressions, in the order in which they are meant.
+
+    With brackets they are: the path that it spells; the pattern in folders that are spelled so, or in any; and last
+    its wildcards alone.
+    """
+    whole = "/".join(parts)
+    if "[" not in whole:
+        return [_glob(whole)]
+    folders, name = [f"{part}/" for part in parts[:-1]], parts[-1]
+    spelled = "".join(_glob(folder, sets=False) for folder in folders)
+    either = "".join(map(_either, folders))
+    return [re.escape(whole), spelled + _glob(name), either + _glob(name), _glob(whole, sets=False)]
 
 
-def _glob(pattern: str) -> str:
-    """A glob as a regular expression."""
-    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[!?(?:\][^\]/]*|[^\]/]+)\]|.", pattern, re.DOTALL)
+def _either(part: str) -> str:
+    """A part of a glob with its brackets as sets, or as brackets."""
+    return f"(?:{_glob(part)}|{_glob(part, sets=False)})" if "[" in part else _glob(part)
+
+
+def _glob(pattern: str, sets: bool = True) -> str:
+    """A glob as a regular expression; without `sets`, brackets are brackets."""
+    wild = r"\*\*/|\*\*|\*|\?|\[!?(?:\][^\]/]*|[^\]/]+)\]|." if sets else r"\*\*/|\*\*|\*|\?|."
     meanings = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    tokens = re.findall(wild, pattern, re.DOTALL)
     return "".join(meanings.get(t) or (_glob_set(t) if len(t) > 1 else re.escape(t)) for t in tokens)
 
 

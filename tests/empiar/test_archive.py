@@ -444,8 +444,35 @@ def test_a_regular_expression_is_given_where_one_is_announced(tmp_path, held):
 @given(st.lists(st.text("ab.*?[]\\/-^!", min_size=1, max_size=6), min_size=1, max_size=4).map("/".join))
 def test_any_glob_is_a_pattern(pattern):
     fits, enters = matcher(pattern, regex=False, recursive=False)
-    assert fits("a/b.mrc") in (True, False)
+    assert fits("a/b.mrc") in range(5)
     assert enters("a") in (True, False)
+    if "[" in pattern and pattern == pattern.strip("/"):
+        folder = pattern.rpartition("/")[0]
+        assert fits(pattern) == 1
+        assert not folder or enters(folder)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("a_[1].mrc", ["a_[1].mrc"]),
+        ("a_[12].mrc", ["a_1.mrc", "a_2.mrc"]),
+        ("a_[1]x*.mrc", ["a_[1]x.mrc"]),
+        ("b[1]/*.mrc", ["b[1]/a_1.mrc", "b[1]/a_2.mrc"]),
+        ("b[1]/a_[1].mrc", ["b[1]/a_1.mrc"]),
+        ("b[12]/*.mrc", ["b1/z.mrc"]),
+        ("*/a_[2].mrc", ["b[1]/a_2.mrc"]),
+        ("**/a_[1].mrc", ["a_1.mrc", "b[1]/a_1.mrc"]),
+        ("a_1[.mrc", ["a_1[.mrc"]),
+    ],
+)
+def test_brackets_are_those_of_a_name_that_is_there(tmp_path, pattern, names):
+    data = tmp_path / "mirror" / "10943" / "data"
+    there = ["a_[1].mrc", "a_1.mrc", "a_2.mrc", "a_[1]x.mrc", "a_1[.mrc", "b[1]/a_1.mrc", "b[1]/a_2.mrc", "b1/z.mrc"]
+    for name in there:
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(b"")
+    assert Entry(10943, archive=tmp_path / "mirror").find(pattern) == [f"data/{name}" for name in names]
 
 
 @given(st.text("abc.", min_size=1, max_size=5), st.text("abc.", min_size=1, max_size=5))
