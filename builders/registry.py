@@ -16,12 +16,13 @@ import datasets.iterable_dataset as datasets_iterable
 import datasets.load as datasets_load
 import numpy as np
 from datasets.data_files import DataFilesDict
-from datasets.features import LargeList, List, Value
+from datasets.features import LargeList, List
 from datasets.formatting.np_formatter import NumpyFormatter
 from datasets.formatting.torch_formatter import TorchFormatter
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
 import builders.features
+from builders import nulls, streaming
 from builders.data_files import named_files
 from builders.io.layout import is_fresh
 
@@ -67,26 +68,17 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
 
     That is a float image that was just read, whose copy costs three times as much as reading it, and a tensor that a
     transform made, which the stock formatter copies with a warning. Large images are stacked in memory from stock.
-    In rows with images, what is null becomes what torch can collate: NaN for a number, an empty string for a string.
+    In rows with images, what is null becomes what torch can collate (`builders.nulls`).
     """
 
     @functools.cached_property
-    def _fillers(self) -> dict[str, Any]:
-        """What stands for null in the columns of rows with images."""
-        features = self.features or {}
-        values = {name: feature for name, feature in features.items() if isinstance(feature, Value)}
-        has_images = any(map(_holds_image, features.values()))
-        return {n: "" if "string" in v.dtype else float("nan") for n, v in values.items()} if has_images else {}
+    def _nullable(self) -> dict[str, Any]:
+        """The features of the columns in which null has something to stand for it."""
+        return nulls.nullable(self.features or {})
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
-        if isinstance(data_struct, dict) and self._fillers:
-            data_struct = dict(data_struct)
-            for name, filler in self._fillers.items():
-                value = data_struct.get(name, filler)
-                if value is None:
-                    data_struct[name] = filler
-                elif isinstance(value, list) and None in value:
-                    data_struct[name] = [filler if item is None else item for item in value]
+        if isinstance(data_struct, dict) and self._nullable:
+            data_struct = nulls.filled(data_struct, self._nullable)
         return _flat(self, data_struct) if _is_flat(data_struct) else super().recursive_tensorize(data_struct)
 
     def _recursive_tensorize(self, data_struct: Any) -> Any:
@@ -167,6 +159,7 @@ def register() -> None:
         datasets_features.encode_nested_example = _listwise(datasets_features.encode_nested_example)
         datasets_features.decode_nested_example = _listwise(datasets_features.decode_nested_example)
         datasets_iterable._apply_feature_types_on_example = _apply_features
+        datasets_iterable.FormattedExamplesIterable = streaming.FormattedExamplesIterable
         datasets_features.Features.decode_batch = _decode_batch
         datasets_features.Features.decode_column = _decode_column
 
@@ -227,16 +220,8 @@ def _listwise(stock: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def nested(schema: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-        if value is not None and isinstance(schema, List | LargeList) and _holds_image(schema.feature):
+        if value is not None and isinstance(schema, List | LargeList) and nulls.holds_image(schema.feature):
             return [None if item is None else nested(schema.feature, item, *args, **kwargs) for item in value]
         return stock(schema, value, *args, **kwargs)
 
     return nested
-
-
-def _holds_image(schema: Any) -> bool:
-    if isinstance(schema, dict):
-        return any(map(_holds_image, schema.values()))
-    if isinstance(schema, List | LargeList):
-        return _holds_image(schema.feature)
-    return isinstance(schema, builders.features.EMImage)

@@ -14,9 +14,11 @@ import datasets
 import numpy as np
 import pyarrow as pa
 from datasets.fingerprint import Hasher
-from datasets.formatting import PythonFormatter
+from datasets.formatting import PythonFormatter, get_formatter
 from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable, _BaseExamplesIterable
+from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatted
 
+from builders import nulls
 from builders.features import Fetched, Row, inlined
 
 Step = tuple[int, str, Row] | None
@@ -153,14 +155,32 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
         return TableStream(self.reader, self.shards)
 
 
+class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
+    """Rows in a format, as before; in the torch format null is filled also after `map`, which forgets the features."""
+
+    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
+        rows, nullable = super().__iter__(), {}
+        if self._features is None and self.formatting and self.formatting.format_type == "torch":
+            nullable = nulls.nullable(_features_of(_layers(self.ex_iterable)) or {})
+        if not nullable:
+            yield from rows
+            return
+        formatter = get_formatter("torch")
+        for key, row in rows:
+            some = {name: row[name] for name in nullable if name in row and isinstance(row[name], dict | None)}
+            if some:
+                row = row | formatter.recursive_tensorize(nulls.filled(some, {name: nullable[name] for name in some}))
+            yield key, row
+
+
 _TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}
 _TRANSPARENT |= {"FormattedExamplesIterable", "RebatchedArrowExamplesIterable"}
 """What a stream may be wrapped in that does to each row, or batch, the same in whatever shard it stands."""
 
 
-def _layers(stream: datasets.IterableDataset) -> list[Any]:
+def _layers(outermost: Any) -> list[Any]:
     """What a stream is made of: the last thing done to it first, its source last."""
-    layers = [stream._ex_iterable]
+    layers = [outermost]
     while hasattr(layers[-1], "ex_iterable"):
         layers.append(layers[-1].ex_iterable)
     return layers
@@ -170,7 +190,12 @@ def source_features(stream: datasets.IterableDataset) -> datasets.Features | Non
     """The features that a stream's rows had when their kinds were last known: `map` forgets them."""
     if stream.features is not None:
         return stream.features
-    for layer in _layers(stream):
+    return _features_of(_layers(stream._ex_iterable))
+
+
+def _features_of(layers: list[Any]) -> datasets.Features | None:
+    """The features that are known furthest out."""
+    for layer in layers:
         features = getattr(layer, "_features", None) or getattr(layer, "declared", None) or layer.features
         if features is not None:
             return features
@@ -179,7 +204,7 @@ def source_features(stream: datasets.IterableDataset) -> datasets.Features | Non
 
 def functions_of(stream: datasets.IterableDataset) -> list[Any]:
     """The functions that a stream's rows go through, first to last."""
-    functions = [getattr(layer, "function", None) for layer in reversed(_layers(stream))]
+    functions = [getattr(layer, "function", None) for layer in reversed(_layers(stream._ex_iterable))]
     return [function for function in functions if function is not None]
 
 
@@ -188,7 +213,7 @@ def divides(stream: datasets.IterableDataset) -> bool:
 
     Not so after `shuffle`, `take`, `skip`, `set_epoch`, or where a function is told the place of a row.
     """
-    *wrapped, source = _layers(stream)
+    *wrapped, source = _layers(stream._ex_iterable)
     if stream._distributed is not None or begins_elsewhere(stream) or hasattr(source, "ex_iterables"):
         return False
     if getattr(stream, "_shuffling", None) is not None or not isinstance(

@@ -21,14 +21,16 @@ ALLOWED = {
     "builders.quarantine": ["builders.errors"],
     "builders.release": [],
     "builders.terminal": [],
+    "builders.nulls": ["builders.features"],
     "builders.registry": [
-        *("builders.data_files", "builders.features", "builders.io", "builders.errors", "perc_transforms.stacking"),
+        *("builders.data_files", "builders.nulls", "builders.streaming", "builders.features", "builders.io"),
+        *("builders.errors", "perc_transforms.stacking"),
     ],
     "builders.local_classes": [
         *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
         *("builders.quarantine", "builders.terminal"),
     ],
-    "builders.streaming": ["builders.features"],
+    "builders.streaming": ["builders.nulls", "builders.features"],
     "builders.empiar": [
         *("builders.empiar", "builders.features", "builders.options", "builders.streaming", "builders.io"),
         *("builders.archives", "builders.errors", "builders.quarantine", "builders.terminal"),
