@@ -10,7 +10,7 @@ from datasets.info import DatasetInfosDict
 from datasets.splits import SplitDict, SplitInfo
 from datasets.utils.metadata import MetadataConfigs
 
-from builders.publishing.columns import classes_of, meaning, told
+from builders.publishing.columns import classes_of, meaning, other_readers, told
 from builders.publishing.markdown import code, escaped, fenced, table
 from builders.publishing.parts import MARKER, SHEET
 from builders.publishing.provenance import Provenance
@@ -61,6 +61,7 @@ def complete_card(
         "\n".join(f"- {escaped(note)}" for note in notes if note.strip()),
         "## Loading it",
         _loading(address, next(iter(splits)), images),
+        other_readers(features),
         "## Columns",
         _columns(features),
         *_transforms(provenance),

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from datasets import Array2D, Array3D, ClassLabel, Features, Image, List, Value
+from datasets import Array2D, Array3D, ClassLabel, Features, Image, LargeList, List, Value
+
+from builders.publishing.markdown import code
 
 _STRUCTURE = {
     "id": ("string", "what was asked for"),
@@ -85,6 +87,28 @@ def told(feature: Any) -> str:
     if isinstance(feature, Value):
         return str(feature.dtype)
     return "picture" if isinstance(feature, Image) else type(feature).__name__
+
+
+def other_readers(features: Features) -> str:
+    """How columns of arrays and of nested lists are read without `datasets`, as Markdown; empty where there are none.
+
+    Example:
+        >>> other_readers(Features({"path": Value("string"), "image": Array2D((2, 3), "float32")}))
+        'pyarrow, DuckDB and polars (`.ext.storage()` of a column) read `image` as nested lists; fastparquet as None.'
+    """
+    arrays = [name for name, feature in features.items() if isinstance(feature, Array2D | Array3D)]
+    lists = [name for name, feature in features.items() if _is_nested(feature)]
+    if not arrays + lists:
+        return ""
+    *most, last = map(code, arrays + lists)
+    names = f"{', '.join(most)} and {last}" if most else last
+    polars = "polars (`.ext.storage()` of a column)" if arrays else "polars"
+    return f"pyarrow, DuckDB and {polars} read {names} as nested lists; fastparquet as None."
+
+
+def _is_nested(feature: Any) -> bool:
+    """Whether these are lists of lists or of records."""
+    return isinstance(feature, List | LargeList) and isinstance(feature.feature, List | LargeList | dict)
 
 
 def classes_of(features: Features) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from builders.errors import OptionError
 from builders.publishing.card import UNFINISHED, _literal, complete_card, size_category, unfinished_card
+from builders.publishing.columns import other_readers
 from builders.publishing.preview import preview_png, thumbnail_sheet
 from builders.publishing.provenance import check_doi, check_license, one_line, provenance_of, shown
 from builders.structures.rows import features as structure_features
@@ -163,6 +164,22 @@ def published(tmp_path, monkeypatch):
         return card
 
     return write, rows, features
+
+
+def test_a_card_says_who_else_reads_images(published):
+    write, _, _ = published
+    said = (
+        "pyarrow, DuckDB and polars (`.ext.storage()` of a column) read `image`, `volume` and `ragged` as nested lists"
+    )
+    assert f"\n{said}; fastparquet as None.\n" in write()
+    chains = Features({"chains": List({"name": Value("string")})})
+    assert other_readers(chains) == "pyarrow, DuckDB and polars read `chains` as nested lists; fastparquet as None."
+    assert other_readers(Features({"path": Value("string"), "element": List(Value("string"))})) == ""
+    assert "fastparquet" in complete_card(
+        *(provenance_of(DatasetInfo(), {}, [], license="mit"), structure_features(include_file=True)),
+        *({"train": (1, 1)}, {"train": 1}, 1),
+        address="published",
+    )
 
 
 def test_the_code_in_a_card_loads_the_dataset(published):

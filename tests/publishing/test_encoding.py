@@ -16,10 +16,10 @@ from builders.publishing.schema import Pixels, Schema
 SPLIT = "BYTE_STREAM_SPLIT"
 DELTA = "DELTA_BINARY_PACKED"
 ENCODINGS = {
-    **dict.fromkeys(["float16", "float32", "float64", "uint8", "uint16", "uint32", "uint64"], SPLIT),
+    **dict.fromkeys(["float32", "float64", "uint8", "uint16", "uint32", "uint64"], SPLIT),
     **dict.fromkeys(["int16", "int32", "int64"], DELTA),
     "int8": "RLE_DICTIONARY",
-    "bool": "PLAIN",
+    **dict.fromkeys(["float16", "bool"], "PLAIN"),
 }
 DTYPES = list(ENCODINGS)
 
