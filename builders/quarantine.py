@@ -1,8 +1,16 @@
 """A table of what a builder left out, and why, for `on_error="skip"`."""
 
+import logging
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from builders.errors import NotFoundError, OptionError
+
+logger = logging.getLogger(__name__)
+
+KEPT = "left_out.tsv"
+"""The table that a dataset in the cache has beside it."""
 
 
 class Quarantine:
@@ -24,18 +32,19 @@ class Quarantine:
     def __init__(self, path: str | None) -> None:
         self.path = None if path is None else Path(path)
 
-    def begin(self) -> None:
-        """Make an empty table in place of an older one."""
+    def begin(self, left_out: Iterable[tuple[str, object]] = ()) -> None:
+        """Make a table, of paths and reasons, in place of an older one."""
         if self.path is not None:
             temporary = self.path.with_name(f"{self.path.name}.tmp")
-            temporary.write_text("path\treason\n", encoding="utf-8")
+            lines = dict.fromkeys(_line(path, reason) for path, reason in left_out)
+            temporary.write_bytes(b"".join([b"path\treason\n", *lines]))
             temporary.replace(self.path)
 
     def add(self, path: str, reason: object) -> None:
         """Add a line, unless it is there: each epoch meets the same files."""
         if self.path is None:
             return
-        line = f"{_cell(path)}\t{_cell(str(reason))}\n".encode("utf-8", "surrogateescape")
+        line = _line(path, reason)
         with self.path.open("a+b") as file:  # what is appended by one write stays in one piece
             file.seek(0)
             if line not in file:
@@ -63,6 +72,45 @@ def check_quarantine(path: object, on_error: str) -> str | None:
         msg = f"quarantine={str(path)!r}: its folder does not exist"
         raise NotFoundError(msg)
     return str(table)
+
+
+def keep(folder: str, left_out: Iterable[tuple[str, object]]) -> None:
+    """Keep beside a dataset in the cache what was left out of it: paths and reasons.
+
+    Args:
+        folder: the dataset's; nothing is kept where it is not of this machine.
+        left_out: none, too, are worth knowing.
+    """
+    if Path(folder).is_dir():
+        Quarantine(str(Path(folder, KEPT))).begin(left_out)
+
+
+def say_again(folder: str, owner: str, what: str, table: str | None) -> bool:
+    """Say what was left out of a dataset that comes from the cache, and write the table of it that is wanted.
+
+    Args:
+        folder: the dataset's.
+        owner: the builder's name.
+        what: it leaves out, such as `"files"`.
+        table: path of the table; None for none.
+
+    Returns:
+        Whether it is known.
+    """
+    kept = Path(folder, KEPT)
+    if not kept.is_file():
+        return False
+    if table is not None:
+        shutil.copyfile(kept, table)
+    if count := kept.read_bytes().count(b"\n") - 1:
+        logger.warning(
+            "%s: %s left out of the dataset in the cache: %d, listed in %s", owner, what, count, table or kept
+        )
+    return True
+
+
+def _line(path: str, reason: object) -> bytes:
+    return f"{_cell(path)}\t{_cell(str(reason))}\n".encode("utf-8", "surrogateescape")
 
 
 def _cell(text: str) -> str:

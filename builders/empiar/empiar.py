@@ -25,7 +25,7 @@ from builders.features import EMImage, check_dtype
 from builders.io import location
 from builders.io.header_store import HeaderStore
 from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag
-from builders.quarantine import Quarantine, check_quarantine
+from builders.quarantine import Quarantine, check_quarantine, keep, say_again
 from builders.streaming import ShardStream
 
 logger = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ class Empiar(OptionedBuilder):
 
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
         self._brought: list[ArchiveFile] | None = None
-        self._table_written = False
+        self._left_out: list[tuple[str, object]] | None = None
         self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
         token = _cache_folder.set(self._files_folder)
         try:
@@ -228,26 +228,35 @@ class Empiar(OptionedBuilder):
         return [datasets.SplitGenerator(name="train", gen_kwargs={"images": self._usable(files, anew)})]
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Build the index, or take it from the cache; its files and its table are made where they are missing."""
+        """Build the index, or take it from the cache; its files and its table are made where they are missing.
+
+        What is left out is said in either case.
+        """
         mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
         anew = mode == datasets.DownloadMode.FORCE_REDOWNLOAD
         if self.config.download:
             self._brought, any_new = fetch_all(self.config.found.files, self._files_folder, anew)
             if any_new:  # the index in the cache, if there is one, is of other files
                 kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
-        self._table_written = self.config.quarantine is None
+        self._left_out = None
         super().download_and_prepare(*args, **kwargs)
-        if not self._table_written:
+        if self.config.on_error != "skip":
+            return
+        table = self.config.quarantine
+        if (
+            self._left_out is None
+            and not say_again(self.cache_dir, "empiar", "files or parts of them", table)
+            and table
+        ):
             self._usable(self._brought or list(self.config.found.files))
+        if self._left_out is not None:
+            keep(self.cache_dir, self._left_out)
 
     def _usable(self, files: list[ArchiveFile], anew: bool = False) -> list[Images]:
         """The files whose headers can be read, in order; with `anew`, none of them by what is remembered."""
         usable: list[Images] = []
-        left_out = 0
-        first: PercError | None = None
-        table = Quarantine(self.config.quarantine)
-        table.begin()
-        self._table_written = True
+        left_out: list[tuple[str, object]] = []
+        damaged: list[PercError] = []
         store = HeaderStore(self._files_folder)
         if anew:
             store.forget(file.location for file in files)
@@ -256,19 +265,21 @@ class Empiar(OptionedBuilder):
                 if isinstance(found, Images):
                     usable.append(found)
                     if found.lost:
-                        table.add(file.path, found.lost)
+                        left_out.append((file.path, found.lost))
                         logger.warning("empiar: %s: %s", file.path, found.lost)
                     continue
                 if self.config.on_error == "raise":
                     raise found
-                table.add(file.path, found)
+                left_out.append((file.path, found))
+                damaged.append(found)
                 logger.warning("empiar: leaving out %s", found)
-                left_out, first = left_out + 1, first or found
-        if left_out:
-            logger.warning("empiar: left out %d of %d files of EMPIAR-%s", left_out, len(files), self.config.entry)
+        Quarantine(self.config.quarantine).begin(left_out)
+        if damaged:
+            logger.warning("empiar: left out %d of %d files of EMPIAR-%s", len(damaged), len(files), self.config.entry)
         if not usable:
-            msg = f"EMPIAR-{self.config.entry}: none of {len(files)} files can be read; the first one: {first}"
+            msg = f"EMPIAR-{self.config.entry}: none of {len(files)} files can be read; the first one: {damaged[0]}"
             raise NotFoundError(msg)
+        self._left_out = left_out
         return usable
 
     def _generate_examples(self, images: list[Images]) -> Iterator[tuple[str, dict[str, Any]]]:

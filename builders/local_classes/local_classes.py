@@ -13,7 +13,7 @@ import datasets
 from builders.errors import NotFoundError, OptionError
 from builders.features import EMImage, check_dtype, reference
 from builders.io.order import natural_path_key
-from builders.local_classes.content import ClassImage, Unusable, group_identical, read_headers
+from builders.local_classes.content import ClassImage, group_identical, read_headers
 from builders.local_classes.folder import (
     Listing,
     class_names,
@@ -32,7 +32,7 @@ from builders.options import (
     check_fraction,
     check_integer,
 )
-from builders.quarantine import Quarantine, check_quarantine
+from builders.quarantine import Quarantine, check_quarantine, keep, say_again
 
 logger = logging.getLogger(__name__)
 
@@ -184,10 +184,14 @@ class LocalClasses(OptionedBuilder):
             yield item.file.path, row
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Build the index; a quarantine report is written also when the index is taken from the cache."""
+        """Build the index, or take it from the cache; what is left out is said, and written, in either case."""
         super().download_and_prepare(*args, **kwargs)
-        if self.config.quarantine is not None:
+        if self.config.on_error != "skip":
+            return
+        is_new = "splits" in vars(self)
+        if is_new or not say_again(self.cache_dir, "local_classes", "files", self.config.quarantine):
             _ = self.splits
+            keep(self.cache_dir, self._left_out)
 
     @functools.cached_property
     def splits(self) -> dict[str, list[ClassImage]]:
@@ -198,12 +202,9 @@ class LocalClasses(OptionedBuilder):
             OptionError: the files cannot be divided as asked.
         """
         config = self.config
-        left_out: list[Unusable] = []
-        chosen = {name: self._usable(listing, left_out) for name, listing in config.listings.items()}
-        table = Quarantine(config.quarantine)
-        table.begin()
-        for item in left_out:
-            table.add(item.file.location, item.error)
+        self._left_out: list[tuple[str, object]] = []
+        chosen = {name: self._usable(listing) for name, listing in config.listings.items()}
+        Quarantine(config.quarantine).begin(self._left_out)
         if config.num_examples is not None:
             chosen["train"] = take(chosen["train"], config.num_examples, config.seed)
         if config.validation_fraction is not None:
@@ -212,13 +213,13 @@ class LocalClasses(OptionedBuilder):
                 chosen[name] = sorted(side, key=lambda item: natural_path_key(item.file.path))
         return chosen
 
-    def _usable(self, listing: Listing, left_out: list[Unusable]) -> list[ClassImage]:
-        """The listing's readable images of the wanted classes; the unreadable ones are added to `left_out`."""
+    def _usable(self, listing: Listing) -> list[ClassImage]:
+        """The listing's readable images of the wanted classes; the unreadable ones are left out."""
         config = self.config
         wanted = set(config.class_names)
         files = [file for file in listing.files if file.name.label in wanted]
         usable: list[ClassImage] = []
-        unusable: list[Unusable] = []
+        unusable: list[tuple[str, object]] = []
         for item in read_headers(files, config.dtype is None or "complex" in config.dtype, config.on_error == "skip"):
             if isinstance(item, ClassImage):
                 usable.append(item)
@@ -226,12 +227,12 @@ class LocalClasses(OptionedBuilder):
             if config.on_error == "raise":
                 raise item.error
             logger.warning("local_classes: leaving out %s", item.error)
-            unusable.append(item)
+            unusable.append((item.file.location, item.error))
         if unusable:
             logger.warning("local_classes: left out %d of %d files of %s", len(unusable), len(files), listing.source)
-            left_out.extend(unusable)
+            self._left_out.extend(unusable)
         if not usable:
             msg = f"{listing.source}: none of {len(files)} class files is usable"
-            msg += f"; the first one: {unusable[0].error}" if unusable else f": none is of class {', '.join(wanted)}"
+            msg += f"; the first one: {unusable[0][1]}" if unusable else f": none is of class {', '.join(wanted)}"
             raise NotFoundError(msg)
         return usable

@@ -19,7 +19,7 @@ from builders.archives import ARCHIVES, license_of
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.io import location, remote
 from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_integer
-from builders.quarantine import Quarantine, check_quarantine
+from builders.quarantine import KEPT, Quarantine, check_quarantine, say_again
 from builders.streaming import TableStream
 from builders.structures.clean import check_removable
 from builders.structures.content import FORMATS
@@ -154,7 +154,7 @@ class Structures(OptionedTableBuilder):
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         tables = [self.config.quarantine] if self.config.quarantine else []
         if not dl_manager.is_streaming:
-            tables.append(str(self._account / "left_out.tsv"))
+            tables.append(str(self._account / KEPT))
         for table in tables:
             Quarantine(table).begin()
         passing = None if dl_manager.is_streaming else str(self._account / "passing")
@@ -184,10 +184,11 @@ class Structures(OptionedTableBuilder):
         with tempfile.TemporaryDirectory(prefix="perc-") as folder:
             self._account = Path(folder)
             super().download_and_prepare(*args, **kwargs)
-            for made in self._account.iterdir():  # none, where the dataset was in the cache
+            account = list(self._account.iterdir())
+            for made in account:
                 shutil.copyfile(made, kept / made.name)
-        if self.config.quarantine and (kept / "left_out.tsv").exists():
-            shutil.copyfile(kept / "left_out.tsv", self.config.quarantine)
+        if not account:  # it was in the cache
+            say_again(str(kept), "structures", "ids", self.config.quarantine)
         if not sum(split.num_examples for split in self.info.splits.values()):
             (kept / "passing").touch()
             count = len(self.config.known) + len(self.config.refused)

@@ -458,6 +458,11 @@ def test_damage_raises_or_is_left_out_and_counted(place, mirror, archive, tmp_pa
     names = [(r["path"].rpartition("/")[2], r["index"]) for r in rows]
     assert names == [("m_1.mrc", None), ("m_10.mrc", None), ("stack.mrcs", 0), ("stack.mrcs", 1)]
     assert "2 of 5 files" in caplog.text or "2 files or stretches" in caplog.text
+    caplog.clear()
+    list(load(place, tmp_path, imageset=1, streaming=streaming, on_error="skip"))
+    again = "2 files or stretches" if streaming else "files or parts of them left out of the dataset in the cache: 3"
+    assert again in caplog.text
+    assert streaming or caplog.text.strip().endswith("left_out.tsv")
 
 
 def test_a_truncated_stack_names_both_sizes(place, mirror, archive, tmp_path):

@@ -5,9 +5,11 @@ import logging
 import os
 import pickle
 import random
+import re
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import mrcfile
 import numpy as np
@@ -31,6 +33,7 @@ from builders.errors import (
     UnknownOptionError,
 )
 from builders.io import image_file, mrc
+from builders.local_classes import local_classes
 from tests.mrc_encoder import header, pixels
 
 
@@ -453,11 +456,35 @@ def test_skip_leaves_damaged_files_out_and_says_so(folder, tmp_path, caplog, str
     assert any(line.startswith(f"{folder / 'b_dangling.mrc'}\t") for line in lines)
 
 
-def test_the_quarantine_report_is_written_from_the_cache_too(folder, tmp_path):
+def test_what_was_left_out_is_said_again_of_a_dataset_in_the_cache(folder, tmp_path, caplog):
+    for name in ("b_text.mrc", "b_empty.mrc"):
+        (folder / name).write_bytes(DAMAGED["b_text.mrc"])
+    first, second = tmp_path / "first.tsv", tmp_path / "second.tsv"
+    load(folder, on_error="skip", quarantine=str(first))
+    assert "in the cache" not in caplog.text
+    caplog.clear()
+    load(folder, on_error="skip")
+    message = "local_classes: files left out of the dataset in the cache: 2, listed in (.*)"
+    kept = re.fullmatch(message, caplog.records[-1].message)[1]
+    load(folder, on_error="skip", quarantine=str(second))
+    assert re.fullmatch(message, caplog.records[-1].message)[1] == str(second)
+    assert first.read_text() == second.read_text() == Path(kept).read_text()
+    assert first.read_text().count("b_text.mrc") == 2  # its path, and what is wrong with it
+    caplog.clear()
+    assert len(load(folder, classes=["a"], on_error="skip")) == len(load(folder, classes=["a"], on_error="skip")) == 10
+    assert "left out" not in caplog.text
+
+
+def test_what_an_older_version_left_out_is_found_out_once(folder, caplog, monkeypatch):
     (folder / "b_text.mrc").write_bytes(DAMAGED["b_text.mrc"])
-    for report in (tmp_path / "first.tsv", tmp_path / "second.tsv"):
-        load(folder, on_error="skip", quarantine=str(report))
-        assert "b_text.mrc" in report.read_text()
+    monkeypatch.setattr(local_classes, "keep", lambda *args: None)
+    load(folder, on_error="skip")
+    monkeypatch.undo()
+    for expected in ("left out 1 of 41 files", "in the cache: 1, listed in"):
+        caplog.clear()
+        load(folder, on_error="skip")
+        assert expected in caplog.text
+        assert caplog.text.count("left out") == 1
 
 
 def test_the_quarantine_table_keeps_its_cells(folder, tmp_path):

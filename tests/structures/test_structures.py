@@ -332,13 +332,15 @@ def test_a_fault_that_passes_leaves_nothing_out_for_good(databases, open_dataset
     assert len(databases.requests) == asked
 
 
-def test_what_was_left_out_is_listed_also_of_a_dataset_in_the_cache(open_dataset, tmp_path):
+def test_what_was_left_out_is_listed_also_of_a_dataset_in_the_cache(open_dataset, tmp_path, caplog):
     for name in ("first.tsv", "second.tsv"):
         options = {"on_error": "skip", "quarantine": str(tmp_path / name)}
         assert len(open_dataset(["4hhb", "9xyz", "nonsense"], **options)) == 1
     first, second = ((tmp_path / name).read_text() for name in ("first.tsv", "second.tsv"))
     assert first == second
     assert first.count("\n") == 3
+    assert f"structures: ids left out of the dataset in the cache: 2, listed in {tmp_path / name}" in caplog.text
+    assert caplog.text.count("in the cache") == 1
 
 
 def test_a_dataset_that_lacks_what_is_not_there_is_not_built_again(open_dataset):
