@@ -9,6 +9,8 @@ from pathlib import Path
 from examples import entry, folder, publishing, structures
 
 CLEARLY_ABOVE_CHANCE = 3.0
+MARK = ".perc-demo"
+"""In the folder of a demo, which the next one may take away."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=200, help="images a class")
     parser.add_argument("--micrographs", type=int, default=12, help="micrographs of the entry")
     options = parser.parse_args(arguments)
-    shutil.rmtree(options.out, ignore_errors=True)
+    if not _make_anew(options.out):
+        print(f"{options.out}: is there, and of no earlier demo: it is left alone. --out names another folder")
+        return 1
 
     print("1. A folder of class-prefixed files")
     trained = folder.run(options.out, options.images)
@@ -38,6 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("failed: what was published is not what was read")
         return 1
     return 0
+
+
+def _make_anew(folder: Path) -> bool:
+    """Make the demo's folder, in place of an earlier one; False: it holds something else."""
+    is_demo = (folder / MARK).is_file() or ((folder / "contact_sheet.png").is_file() and (folder / "services").is_dir())
+    if folder.is_dir() and any(folder.iterdir()) and not is_demo:
+        return False
+    if folder.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    return True
 
 
 if __name__ == "__main__":

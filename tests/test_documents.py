@@ -181,6 +181,13 @@ def test_the_demos_structures(tmp_path, capsys):
     assert "GOL" not in saved.read_text()
 
 
+def test_the_demo_takes_nobodys_folder_away(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("mine")
+    assert demo.main(["--out", str(tmp_path)]) == 1
+    assert "--out names another folder" in capsys.readouterr().out
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
 def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "train", lambda model, dataset: None)
     monkeypatch.setattr(entry, "run", lambda *_: 1.0)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from builders.empiar.archive import Archive, entry_and_path
 from builders.empiar.catalogue import describe, entry_number
-from builders.empiar.download import Wanted, plan, save_all
+from builders.empiar.download import plan, save_all
 from builders.empiar.entry import Entry
+from builders.empiar.saved import Wanted
 from builders.errors import AccessError, NotFoundError, OptionError, PercError
 from builders.io import location
 from builders.terminal import printable
@@ -39,12 +40,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     search = group.add_parser("search", parents=[where, chosen], help="list files of an entry")
     search.add_argument("entry", metavar="ENTRY")
-    search.add_argument("--save-search", metavar="F", type=Path, help="write the files' URLs here, one a line")
+    search.add_argument("--save-search", metavar="F", type=Path, help="write the files' URLs to this file, one a line")
     search.set_defaults(run=_search)
 
     download = group.add_parser("download", parents=[where, chosen], help="save files; goes on where it stopped")
     download.add_argument("source", metavar="F|ENTRY", help="a saved search, or an entry with --select or --regex")
     download.add_argument("--save-dir", metavar="D", type=Path, required=True, help="folder to save into")
+    download.add_argument("--by-entry", action="store_true", help="save into D/ENTRY, which makes D a mirror")
+    download.add_argument("--overwrite", action="store_true", help="replace other files that are there")
     download.add_argument("--jobs", metavar="N", type=int, default=4, help="files at once (default: 4)")
     download.set_defaults(run=_download)
 
@@ -95,10 +98,11 @@ def _download(options: argparse.Namespace) -> int:
         options.save_dir.mkdir(parents=True, exist_ok=True)
     except OSError as err:
         raise _refused(options.save_dir, "cannot be made a folder to save into", err) from err
-    failed = save_all(wanted, options.jobs)
+    failed = save_all(wanted, options.jobs, options.overwrite)
     for _, error in failed:
         print(f"failed: {printable(str(error))}", file=sys.stderr)
-    print(f"{len(wanted) - len(failed)} of {len(wanted)} files are in {options.save_dir}", file=sys.stderr)
+    total, lost = (sum(not item.is_extra for item in items) for items in (wanted, [item for item, _ in failed]))
+    print(f"{total - lost} of {total} files are in {options.save_dir}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -110,14 +114,15 @@ def _wanted(options: argparse.Namespace) -> list[Wanted]:
             msg = f"{options.source}: no URL in it: expected a list that --save-search wrote"
             raise NotFoundError(msg)
         archive = Archive(options.archive, options.api)
-        return plan(archive, [_listed(line, str(archive.base)) for line in lines], options.save_dir)
+        files = [_listed(line, str(archive.base)) for line in lines]
+        return plan(archive, files, options.save_dir, options.by_entry)
     try:
         number = entry_number(options.source)
     except OptionError as err:
         msg = f"{options.source}: neither a file nor an entry such as 10943"
         raise NotFoundError(msg) from err
     entry, paths = _found(options, number)
-    return plan(entry.archive, [(number, path) for path in paths], options.save_dir)
+    return plan(entry.archive, [(number, path) for path in paths], options.save_dir, options.by_entry)
 
 
 def _lines(source: str) -> list[str] | None:
@@ -147,7 +152,7 @@ def _listed(line: str, base: str) -> tuple[str, str]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all.
+    """Write a file that is there whole or not at all, in place of what has its name.
 
     Raises:
         AccessError: it cannot be written.

@@ -1,180 +1,227 @@
-"""Whole files: into the cache, and into a folder of the user's. What has come is kept, and gone on from."""
+"""Whole files into a folder of the user's. What has come is kept, and gone on from; what was there stays."""
 
 import contextlib
 import email.utils
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 from tqdm.auto import tqdm
 
-from builders.empiar.archive import Archive, ArchiveFile, segments_of
+from builders.empiar.archive import Archive, segments_of
+from builders.empiar.caching import JOBS, each
 from builders.empiar.listing import is_portable
-from builders.errors import AccessError, HttpError, PercError, TruncatedError
+from builders.empiar.saved import Saves, Wanted, is_saved, status_there, time_of
+from builders.errors import AccessError, HttpError, NotEmptyError, NotFoundError, PercError, TruncatedError
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
-from builders.io.cache import Cache, disk_error, require_room, waited_for
-from builders.io.header_store import HeaderStore
-from builders.io.threads import Pool, Stop, check
+from builders.io.cache import disk_error, require_room, waited_for
+from builders.io.threads import check
 
-_JOBS = 4
-_STOP_MESSAGE = "what has come is kept: do the same again, and it goes on where it stopped"
 _PIECE = 1024 * 1024
-_COARSE = 2.0
-"""Seconds that a disk may round times to."""
-_LAST_WRITES = 2.0
-"""Seconds for what has come to be written; a thread that hangs in a connection is left behind."""
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
-def fetch_all(
-    files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | None, anew: bool = False
-) -> tuple[list[ArchiveFile], bool]:
-    """Bring remote files into the cache, several at once; local ones stay where they are.
-
-    Of what was there before, not even the version is asked for again while the listing says the same.
-
-    Args:
-        files: which.
-        folder: of the cache.
-        anew: fetch them again in any case.
-
-    Returns:
-        The files where they are now, and whether any was fetched.
-
-    Raises:
-        PercError: one of them fails; those that have come stay.
-    """
-    cache, store = Cache(folder), HeaderStore(folder)
-    total = sum(file.most for file in files)
-    progress = tqdm(desc="Downloading", total=total, unit="B", unit_scale=True, disable=None, delay=1, leave=False)
-
-    def fetch(file: ArchiveFile) -> tuple[ArchiveFile, bool]:
-        url = file.location
-        if not location.is_remote(url):
-            return file, False
-        known = None if anew else store.version(url, file.stamp)
-        path = known and cache.find(url, _label(known))
-        if path is not None:
-            return replace(file, location=str(path)), False
-        version = remote.client().head(url)
-        before = None if anew else cache.find(url, _label(version))
-
-        def pieces(offset: int) -> Iterator[bytes]:
-            progress.update(offset)
-            for piece in remote.client().stream(url, version, offset):
-                progress.update(len(piece))
-                yield piece
-
-        path = before or cache.fetch(url, _label(version), version.size, pieces, anew)
-        store.put_version(replace(version, url=url), file.stamp)
-        return replace(file, location=str(path)), before is None
-
-    with progress:
-        fetched = _each(fetch, files, _JOBS)
-    return [file for file, _ in fetched], any(is_new for _, is_new in fetched)
-
-
-def _label(file: RemoteFile) -> str:
-    """What tells one version of a file from others."""
-    return file.etag or f"{file.modified} {file.size}"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A file to be saved, and where."""
-
-    location: str
-    target: Path
-
-
-def plan(archive: Archive, files: Sequence[tuple[str, str]], folder: Path) -> list[Wanted]:
+def plan(archive: Archive, files: Sequence[tuple[str, str]], folder: Path, by_entry: bool = False) -> list[Wanted]:
     """Where each file of a list goes: below `folder` by its path inside the entry, with the entry where several are.
 
     Args:
         archive: where they are.
         files: entry and path of each.
         folder: where to save them.
+        by_entry: with the entry in any case, and with its metadata: so the folder is a mirror, for `archive=`.
 
     Raises:
         OptionError: a path leads out of its entry.
         AccessError: it would lead out of the folder.
     """
-    several = len({entry for entry, _ in files}) > 1
-    wanted = []
-    for entry, path in dict.fromkeys(files):
-        segments = segments_of(path, "path")
-        if os.name == "nt" and not all(map(is_portable, segments)):
-            msg = f"{path}: a name in it is none on Windows: download the file by itself, elsewhere"
-            raise AccessError(msg)
-        target = folder.joinpath(*([entry] if several else []), *segments)
-        if not target.resolve().is_relative_to(folder.resolve()):
-            msg = f"{target}: leads out of {folder}, by a link in it"
-            raise AccessError(msg)
-        wanted.append(Wanted(archive.locate(entry, path), target))
+    entries = dict.fromkeys(entry for entry, _ in files)
+    apart = by_entry or len(entries) > 1
+    wanted = [_wanted(archive, entry, path, folder, apart) for entry, path in dict.fromkeys(files)]
+    if apart:
+        extra = [_wanted(archive, entry, f"{entry}.xml", folder, apart, is_extra=True) for entry in entries]
+        wanted += [item for item in extra if item.target not in {known.target for known in wanted}]
     return wanted
 
 
-def save_all(wanted: Sequence[Wanted], jobs: int = _JOBS) -> list[tuple[Wanted, PercError]]:
+def _wanted(archive: Archive, entry: str, path: str, folder: Path, apart: bool, is_extra: bool = False) -> Wanted:
+    segments = segments_of(path, "path")
+    if os.name == "nt" and not all(map(is_portable, segments)):
+        msg = f"{path}: a name in it is none on Windows: download the file by itself, elsewhere"
+        raise AccessError(msg)
+    target = folder.joinpath(*([entry] if apart else []), *segments)
+    if not target.resolve().is_relative_to(folder.resolve()):
+        msg = f"{target}: leads out of {folder}, by a link in it"
+        raise AccessError(msg)
+    return Wanted(archive.locate(entry, path), target, f"EMPIAR-{entry}: {path}", is_extra)
+
+
+def save_all(wanted: Sequence[Wanted], jobs: int = JOBS, overwrite: bool = False) -> list[tuple[Wanted, PercError]]:
     """Save files, several at once; go on where an earlier run stopped.
+
+    Args:
+        wanted: which, and where.
+        jobs: how many at once.
+        overwrite: replace other files that lie there.
 
     Returns:
         Those that failed, and why. The others are there whole.
-    """
-    progress = tqdm(desc="Downloading", unit="B", unit_scale=True, disable=None, leave=False)
-
-    def one(item: Wanted) -> tuple[Wanted, PercError] | None:
-        try:
-            _save(item, progress)
-        except PercError as err:
-            return item, err
-        except OSError as err:
-            return item, disk_error(err, item.target.parent, item.target.name)
-        return None
-
-    with progress:
-        return [failed for failed in _each(one, wanted, max(1, jobs)) if failed is not None]
-
-
-def _each(task: Callable[[_T], _R], items: Sequence[_T], jobs: int) -> list[_R]:
-    """Results of a task for each item, several at once; what is under way when one fails is broken off.
 
     Raises:
-        KeyboardInterrupt: somebody pressed Ctrl-C; says what to do next.
+        NotEmptyError: something else lies where one is to be saved; nothing was fetched then.
     """
-    pool, stop = Pool(jobs, "download"), Stop()
+    saver = Saver(jobs, overwrite)
+    missing = saver.missing(wanted)
+    _refuse_twins(wanted)
+    return saver.save(missing)
+
+
+@dataclass
+class Saver:
+    """Saves files, and tells before what it would do.
+
+    Args:
+        jobs: files at once.
+        overwrite: replace other files that lie where one is to be saved.
+    """
+
+    jobs: int = JOBS
+    overwrite: bool = False
+    saves: Saves = field(default_factory=Saves)
+
+    def missing(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Those that are not there yet. The archive is asked only about those in whose place something lies.
+
+        Raises:
+            NotEmptyError: something else does.
+        """
+        states = each(self._state, wanted, max(1, self.jobs))
+        others = [state for state in states if isinstance(state, NotEmptyError)]
+        if others:
+            more = f"; and {len(others) - 1} more such files" if len(others) > 1 else ""
+            msg = f"{others[0]}{more}. Nothing was fetched: --overwrite replaces, --by-entry keeps entries apart"
+            raise NotEmptyError(msg)
+        return [item for item, state in zip(wanted, states, strict=True) if not state]
+
+    def _state(self, item: Wanted) -> bool | NotEmptyError:
+        """Whether a file is there, or why something else is."""
+        try:
+            if status_there(item) is None:
+                return False
+            if item.is_extra and not self.overwrite:
+                return True
+            return is_saved(item, _version(item.location), self.saves)
+        except NotEmptyError as err:
+            return err if not (self.overwrite and _is_replaceable(item.target)) else False
+        except PercError:
+            return False  # saving it will say so
+
+    def save(self, wanted: Sequence[Wanted]) -> list[tuple[Wanted, PercError]]:
+        """Those that failed, and why."""
+        progress = tqdm(desc="Downloading", unit="B", unit_scale=True, disable=None, leave=False)
+
+        def one(item: Wanted) -> tuple[Wanted, PercError] | None:
+            try:
+                self._save(item, progress)
+            except NotFoundError as err:
+                return None if item.is_extra else (item, err)
+            except PercError as err:
+                return item, err
+            except OSError as err:
+                return item, disk_error(err, item.target.parent, item.target.name)
+            return None
+
+        with progress:
+            return [failed for failed in each(one, wanted, max(1, self.jobs)) if failed is not None]
+
+    def _save(self, item: Wanted, progress: "tqdm[None]") -> None:
+        """One file: a part beside its place, named for its version, moved there when it is whole."""
+        version = _version(item.location)
+        target = item.target
+        if version.size is None:
+            msg = f"{item.location}: the server neither tells its size nor sends parts of it"
+            raise HttpError(msg)
+        if self._is_there(item, version):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = part_of(target, version)
+        lock = Path(f"{part}.lock")
+        with waited_for(lock, str(target)):
+            if not self._is_there(item, version):
+                _write(item, version, part, progress)
+                self._move(item, version, part)
+        with contextlib.suppress(OSError):  # it is of no use any more; another process may hold it
+            lock.unlink()
+
+    def _is_there(self, item: Wanted, version: RemoteFile) -> bool:
+        try:
+            return is_saved(item, version, self.saves)
+        except NotEmptyError:
+            if self.overwrite and _is_replaceable(item.target):
+                return False
+            raise
+
+    def _move(self, item: Wanted, version: RemoteFile, part: Path) -> None:
+        """Give a file its name. What somebody else saved under it meanwhile stays."""
+        if self.overwrite:
+            part.replace(item.target)
+        elif not _named_anew(part, item.target):
+            is_saved(item, version, self.saves)
+            part.unlink()
+        self.saves.put(item, version)
+        for older in part.parent.glob(f"{glob.escape(part.name.rsplit('.', 2)[0])}.*.part*"):
+            with contextlib.suppress(OSError):
+                older.unlink()
+
+
+def _is_replaceable(target: Path) -> bool:
+    """Whether a file can be put in the place of what is there: of another file or a link, not of a folder."""
+    return target.is_symlink() or target.is_file()
+
+
+def _named_anew(part: Path, target: Path) -> bool:
+    """Give a file a name that no other one has; False: one has it."""
     try:
-        return [future.result() for future in [pool.submit(task, item, stop=stop) for item in items]]
-    except KeyboardInterrupt as err:
-        raise KeyboardInterrupt(_STOP_MESSAGE) from err
-    finally:
-        stop.set()
-        pool.close(wait=_LAST_WRITES)
+        os.link(part, target)  # unlike a rename, it replaces nothing
+    except FileExistsError:
+        return False
+    except OSError:  # a disk without links
+        if os.path.lexists(target):
+            return False
+        part.replace(target)
+        return True
+    part.unlink()
+    return True
 
 
-def _save(item: Wanted, progress: "tqdm[None]") -> None:
-    """One file: a part beside its place, named for its version, moved there when it is whole."""
-    version = _version(item.location)
-    target = item.target
-    if version.size is None:
-        msg = f"{item.location}: the server neither tells its size nor sends parts of it"
-        raise HttpError(msg)
-    if _is_there(target, version):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(target, version)
-    lock = Path(f"{part}.lock")
-    with waited_for(lock, str(target)):
-        if not _is_there(target, version):
-            _write(item, version, part, progress)
-    with contextlib.suppress(OSError):  # it is of no use any more; another process may hold it
-        lock.unlink()
+def _refuse_twins(wanted: Sequence[Wanted]) -> None:
+    """Refuse names that differ only in what this disk makes no difference of, such as capitals.
+
+    Raises:
+        NotEmptyError: one of the files would take the place of the other.
+    """
+    first: dict[str, Wanted] = {}
+    for item in wanted:
+        twin = first.setdefault(unicodedata.normalize("NFC", str(item.target)).casefold(), item)
+        if twin is not item and _are_one(twin.target, item.target):
+            msg = f"{item.target}: {item.name} and {twin.name} would have one name on this disk: save them apart"
+            raise NotEmptyError(msg)
+
+
+def _are_one(first: Path, second: Path) -> bool:
+    """Whether two names that look alike are of one file on this disk."""
+    common = Path(os.path.commonpath([first.absolute(), second.absolute()]))
+    folder = next(parent for parent in (common, *common.parents) if parent.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".perc-", dir=folder) as probe:
+        names = [Path(probe, path.absolute().relative_to(folder)) for path in (first, second)]
+        names[0].parent.mkdir(parents=True, exist_ok=True)
+        names[0].touch()
+        return names[1].exists()
 
 
 def _write(item: Wanted, version: RemoteFile, part: Path, progress: "tqdm[None]") -> None:
@@ -194,14 +241,10 @@ def _write(item: Wanted, version: RemoteFile, part: Path, progress: "tqdm[None]"
         part.unlink()
         msg = f"{item.location}: {came} bytes came, expected {size}"
         raise TruncatedError(msg)
-    changed = _time_of(version)
+    changed = time_of(version)
     if changed is not None:
         with contextlib.suppress(OSError, OverflowError):  # some disks do not let one: then it is of now
             os.utime(part, (changed, changed))
-    part.replace(item.target)
-    for older in part.parent.glob(f"{glob.escape(part.name.rsplit('.', 2)[0])}.*.part*"):
-        with contextlib.suppress(OSError):
-            older.unlink()
 
 
 def part_of(target: Path, version: RemoteFile) -> Path:
@@ -219,22 +262,6 @@ def _version(place: str) -> RemoteFile:
         return remote.client().head(place)
     size, etag = location.size_and_etag(place)
     return RemoteFile(place, size, etag, email.utils.formatdate(Path(place).stat().st_mtime, usegmt=True))
-
-
-def _is_there(target: Path, version: RemoteFile) -> bool:
-    """Whether a file was saved before: it has the size, and is no older than what the archive holds."""
-    if not target.is_file() or target.stat().st_size != version.size:
-        return False
-    changed = _time_of(version)
-    return changed is None or target.stat().st_mtime + _COARSE >= changed
-
-
-def _time_of(version: RemoteFile) -> int | None:
-    """Seconds of the last change, as far as the server tells it."""
-    try:
-        return int(email.utils.parsedate_to_datetime(version.modified or "").timestamp())
-    except (ValueError, OverflowError):
-        return None
 
 
 def _pieces(place: str, version: RemoteFile, offset: int) -> Iterator[bytes]:

@@ -13,8 +13,8 @@ import datasets
 
 from builders.archives import ARCHIVES, entry_of
 from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
+from builders.empiar.caching import fetch_all
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
-from builders.empiar.download import fetch_all
 from builders.empiar.items import ITEMS
 from builders.empiar.patterns import matcher
 from builders.empiar.remembered import asked, revived_found, revived_info

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 import perc_transforms as T
+from builders.errors import NotEmptyError
 from builders.gallery.examples import EXAMPLES, Example
 from builders.gallery.panels import Column, Panel, Plane, draw_sheet, log_power, power
 from builders.gallery.subjects import Row
@@ -37,21 +39,33 @@ def write_gallery(folder: Path, examples: Sequence[Example] = EXAMPLES) -> Path:
     """Draw every transform's picture, and write the page that shows them; the same bytes every time.
 
     Args:
-        folder: where to write them; it is made if need be, and files of these names are replaced.
+        folder: where to write them; it is made if need be, and an earlier gallery is replaced.
         examples: what to draw.
 
     Returns:
         The page.
 
     Raises:
+        NotEmptyError: a file of one of these names is there, and no earlier gallery.
         PercError: the folder cannot be made, or not be written.
     """
+    _refuse_others(folder, [f"{type(example.transform).__name__}.png" for example in examples])
     page = [_INTRODUCTION]
     for example in tqdm(examples, "Drawing", unit=" pictures", disable=None):
         name = type(example.transform).__name__
         write_whole(folder / f"{name}.png", draw(example))
         page += [f"## {name}\n", f"{summary(example)}\n", f"`{example.transform!r}`\n", f"![{name}]({name}.png)\n"]
     return write_whole(folder / INDEX, "\n".join(page).encode())
+
+
+def _refuse_others(folder: Path, pictures: Sequence[str]) -> None:
+    index = folder / INDEX
+    if index.is_file() and _INTRODUCTION.encode().partition(b"\n")[0] in index.read_bytes()[:200]:
+        return
+    there = next((name for name in (INDEX, *pictures) if os.path.lexists(folder / name)), None)
+    if there is not None:
+        msg = f"{folder / there}: is there already, and of no gallery: name a folder of its own for the gallery"
+        raise NotEmptyError(msg)
 
 
 def draw(example: Example) -> bytes:

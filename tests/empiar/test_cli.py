@@ -1,10 +1,12 @@
 """`perc empiar` from the command line: lists come back as they were saved, and what fails is one line."""
 
 import os
+import shutil
 import sys
 
 import pytest
 
+from builders import load_dataset
 from builders.cli import main
 from builders.empiar.archive import Archive
 from tests.empiar import deposit
@@ -148,6 +150,39 @@ def test_recursive_is_advised_where_there_are_folders(run):
         check_error(result, f"files in {folder} fits '*.none'")
         assert ("; --recursive looks into its folders" in result[2]) == advised
     assert "--recursive" not in run("search", 10943, "--select", "*.none", "--recursive")[2]
+
+
+def test_a_folder_by_entry_serves_as_a_mirror(tmp_path, mirror, run):
+    out = tmp_path / "out"
+    command = ("download", 10943, "--dir", "data/particles", "--save-dir", out, "--by-entry")
+    assert run(*command) == (0, "", f"1 of 1 files are in {out}\n")
+    ds = load_dataset("empiar", entry=10943, imageset="Particles", archive=str(out), split="train")
+    assert len(ds) == 300
+    assert run(*command)[0] == 0
+    (mirror / "10943/10943.xml").unlink()  # a mirror without metadata is one, too
+    assert run(*command[:-2], tmp_path / "bare", "--by-entry")[0] == 0
+
+
+def test_entries_of_one_list_do_not_meet(tmp_path, mirror, run):
+    shutil.copytree(mirror / "10943", mirror / "10996")
+    out = tmp_path / "out"
+    saved = tmp_path / "list.txt"
+    saved.write_text("".join(f"{mirror}/{entry}/data/particles/stack.mrcs\n" for entry in (10943, 10996)))
+    assert run("download", saved, "--save-dir", out)[0] == 0
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*.mrcs")) == [
+        f"{entry}/data/particles/stack.mrcs" for entry in (10943, 10996)
+    ]
+
+
+def test_a_download_replaces_nothing_unless_it_is_told_to(tmp_path, run):
+    mine = tmp_path / "out/data/particles/stack.mrcs"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    command = ("download", 10943, "--select", "**", "--save-dir", tmp_path / "out")
+    check_error(run(*command), str(mine), "EMPIAR-10943: data/particles/stack.mrcs", "--overwrite", "--by-entry")
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
+    assert run(*command, "--overwrite")[0] == 0
+    assert mine.stat().st_size == 1024 + 300 * 64 * 64 * 4
 
 
 HOSTILE = "a\x1b[31mb\x07\x85\x9b\u202ec\u200d\udcff"

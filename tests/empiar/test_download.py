@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from builders.empiar import download
 from builders.empiar.archive import Archive
 from builders.empiar.download import part_of, plan, save_all
-from builders.errors import ChangedError, DiskFullError
+from builders.errors import ChangedError, DiskFullError, NotEmptyError
 from builders.io.answers import RemoteFile
 from tests.server import Fault, serve
 
@@ -97,26 +98,133 @@ def test_a_part_that_is_too_long_begins_anew(archive, tmp_path):
     assert item.target.read_bytes() == DATA
 
 
-def test_what_is_there_is_saved_again_when_the_archive_has_a_later_one(archive, tmp_path):
+def test_what_was_saved_is_not_fetched_again(archive, tmp_path):
     (item,) = wanted(archive, tmp_path, "x.mrc")
     assert save_all([item]) == []
     assert item.target.stat().st_mtime == 0  # the archive's time of change
     assert save_all([item]) == []
     assert len(downloads(archive)) == 1
-    archive.files["/10943/data/x.mrc"] = OTHER
-    later = Fault(headers={"Last-Modified": formatdate(1000, usegmt=True)})
-    archive.fail("/10943/data/x.mrc", later, later)
+
+
+def test_another_version_is_an_error_and_replaced_when_asked(archive, tmp_path):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
     assert save_all([item]) == []
+    archive.files["/10943/data/x.mrc"] = OTHER
+    with pytest.raises(NotEmptyError, match=r"is another version of EMPIAR-10943: data/x.mrc"):
+        save_all([item])
+    assert item.target.read_bytes() == DATA
+    assert save_all([item], overwrite=True) == []
     assert item.target.read_bytes() == OTHER
+    assert len(downloads(archive)) == 2
 
 
-def test_a_file_of_the_users_own_with_the_same_size_and_a_later_time_is_kept(archive, tmp_path):
+def test_other_entries_files_of_one_size_and_time_are_told_apart(archive, tmp_path):
+    archive.files["/10996/data/x.mrc"] = OTHER
+    first = wanted(archive, tmp_path, "x.mrc")
+    assert save_all(first) == []
+    archive.files["/10996/data/new.mrc"] = DATA
+    second = plan(Archive(archive.base), [("10996", "data/new.mrc"), ("10996", "data/x.mrc")], tmp_path)
+    with pytest.raises(NotEmptyError) as told:
+        save_all(second)
+    assert f"{first[0].target}: what is there is EMPIAR-10943: data/x.mrc, not EMPIAR-10996: data/x.mrc" in str(
+        told.value
+    )
+    assert not second[0].target.exists()
+    apart = plan(Archive(archive.base), [("10996", "data/x.mrc")], tmp_path, by_entry=True)
+    assert save_all(apart) == []
+    assert (first[0].target.read_bytes(), apart[0].target.read_bytes()) == (DATA, OTHER)
+
+
+LARGE = bytes(600_000)
+
+
+@pytest.mark.parametrize(
+    ("there", "time", "told"),
+    [
+        (DATA[:-1], 5, "has 511,999 bytes, EMPIAR-10943: data/x.mrc has 512,000"),
+        (OTHER, 5, "has other bytes than EMPIAR-10943: data/x.mrc"),
+        (DATA, -9, "is older than EMPIAR-10943: data/x.mrc, which changed on Thu, 01 Jan 1970"),
+        (b"1" + LARGE[1:], 5, "has other bytes"),
+        (LARGE[:-1] + b"1", 5, "has other bytes"),
+    ],
+)
+def test_a_file_of_the_users_own_stays(archive, tmp_path, there, time, told):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    if len(there) == len(LARGE):
+        archive.files["/10943/data/x.mrc"] = LARGE
+    item.target.parent.mkdir()
+    item.target.write_bytes(there)
+    os.utime(item.target, (time, time))
+    with pytest.raises(NotEmptyError, match=told):
+        save_all([item])
+    assert item.target.read_bytes() == there
+
+
+@pytest.mark.parametrize("data", [DATA, LARGE, b""])
+def test_the_same_file_that_came_in_another_way_is_kept(archive, tmp_path, data):
+    archive.files["/10943/data/x.mrc"] = data
     (item,) = wanted(archive, tmp_path, "x.mrc")
     item.target.parent.mkdir()
-    item.target.write_bytes(DATA)
+    item.target.write_bytes(data)
     os.utime(item.target, (5, 5))
     assert save_all([item]) == []
-    assert not downloads(archive)
+    archive.requests.clear()
+    assert save_all([item]) == []
+    assert [request.method for request in archive.requests] == ["HEAD"]  # it has been compared once
+    assert item.target.stat().st_mtime == 5
+
+
+def test_what_somebody_changed_after_it_was_saved_is_theirs(archive, tmp_path):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    assert save_all([item]) == []
+    item.target.write_bytes(OTHER)
+    with pytest.raises(NotEmptyError, match="has other bytes"):
+        save_all([item])
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "file on the way"])
+def test_what_is_no_file_stays(archive, tmp_path, kind):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    if kind == "file on the way":
+        item.target.parent.write_text("mine")
+    else:
+        item.target.parent.mkdir()
+    if kind == "folder":
+        item.target.mkdir()
+    elif kind == "link":
+        item.target.symlink_to("nothing")
+    with pytest.raises(NotEmptyError, match=r"a folder, but|a link to nothing|a file, but a folder is needed"):
+        save_all([item])
+    assert not archive.requests or kind == "link"
+    if kind == "folder":
+        with pytest.raises(NotEmptyError):
+            save_all([item], overwrite=True)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_name_that_was_taken_meanwhile_stays_its_owners(archive, tmp_path, monkeypatch, has_links):
+    (item,) = wanted(archive, tmp_path, "x.mrc")
+    write = download._write
+
+    def late(*arguments):
+        write(*arguments)
+        item.target.write_bytes(b"mine")
+
+    monkeypatch.setattr(download, "_write", late)
+    if not has_links:
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no links")))
+    ((_, error),) = save_all([item])
+    assert isinstance(error, NotEmptyError)
+    assert item.target.read_bytes() == b"mine"
+
+
+def test_names_that_are_one_on_this_disk_are_refused(archive, tmp_path, monkeypatch):
+    items = wanted(archive, tmp_path, "A.mrc", "a.mrc")
+    assert save_all(items) == []  # this disk tells them apart
+    monkeypatch.setattr(download, "_are_one", lambda *_: True)
+    with pytest.raises(NotEmptyError, match="would have one name on this disk"):
+        save_all(wanted(archive, tmp_path / "other", "A.mrc", "a.mrc"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_disk_without_room_is_noticed_before_anything_is_fetched(archive, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import perc_transforms as T
-from builders.errors import PercError
+from builders.errors import NotEmptyError, PercError
 from builders.gallery import cli, subjects
 from builders.gallery.examples import EXAMPLES, Example
 from builders.gallery.gallery import draw, summary, write_gallery
@@ -43,6 +43,22 @@ def test_each_transform_changes_its_subjects(example):
     for subject in filter(None, (example.image, example.volume)):
         before, after = subject()["image"], example.transform(subject())["image"]
         assert np.shape(before) != np.shape(after) or not np.allclose(before, after)
+
+
+@pytest.mark.parametrize("name", ["index.md", "MinMax.png"])
+def test_files_that_are_no_gallery_stay(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(NotEmptyError, match="is there already, and of no gallery"):
+        write_gallery(tmp_path, FEW)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_an_earlier_gallery_is_replaced(tmp_path):
+    (tmp_path / "MinMax.png").write_text("old")
+    (tmp_path / "index.md").write_text("# What the transforms do\n")
+    write_gallery(tmp_path, FEW[1:])
+    assert (tmp_path / "MinMax.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_page_shows_every_picture_and_all_is_the_same_again(tmp_path):
