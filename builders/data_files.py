@@ -5,6 +5,7 @@ as a chain of file systems, so that `br[1]/*.mrc` finds nothing, or the files of
 """
 
 import glob
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -13,6 +14,9 @@ from typing import Any
 from datasets.data_files import DataFilesDict, DataFilesList, resolve_pattern, sanitize_patterns
 
 from builders.errors import NotFoundError, OptionError
+from builders.io.hidden import is_hidden, is_named
+
+logger = logging.getLogger(__name__)
 
 _LOCAL = ("file://", "local://")
 
@@ -39,7 +43,7 @@ def named_files(data_files: Any, base: str | os.PathLike[str] | None, owner: str
         files: list[str] = []
         for pattern in patterns:
             try:
-                files += _files(pattern, folder, options)
+                files += _unhidden(_files(pattern, folder, options), pattern, folder)
             except FileNotFoundError as err:
                 if isinstance(err, NotFoundError) or not glob.has_magic(pattern):
                     msg = f"{owner}: data_files={data_files!r} name no file: {err}"
@@ -101,6 +105,20 @@ def _files(pattern: str, folder: str, options: Any) -> list[str]:
                 raise
             found = []
     return found or sorted(_glob(root, rest.replace("[", "[[]")))
+
+
+def _unhidden(files: list[str], pattern: str, folder: str) -> list[str]:
+    """The files without those in hidden folders that the pattern does not name: `datasets` knows some of these."""
+    named = [pattern if "://" in pattern else _absolute(pattern, folder)]
+    hidden = {name for file in files for name in file.split("/") if is_hidden(name) and not is_named(name, named)}
+    if not hidden:
+        return files
+    meant = [file for file in files if hidden.isdisjoint(file.split("/"))]
+    some = ", ".join(sorted(hidden))
+    logger.warning(
+        "data_files %s: passing over %d files in hidden folders (%s)", pattern, len(files) - len(meant), some
+    )
+    return meant
 
 
 def _absolute(pattern: str, folder: str) -> str:

@@ -15,7 +15,7 @@ ALLOWED = {
     "builders.errors": ["perc_transforms.errors"],
     "builders.io": ["builders.io", "builders.errors", "perc_transforms.buffers"],
     "builders.archives": [],
-    "builders.data_files": ["builders.errors"],
+    "builders.data_files": ["builders.errors", "builders.io"],
     "builders.features": ["builders.io", "builders.errors"],
     "builders.options": ["builders.errors"],
     "builders.quarantine": ["builders.errors"],

@@ -32,6 +32,7 @@ from builders.errors import (
 )
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
+from builders.io.hidden import is_hidden
 from builders.io.order import natural_key, natural_path_key
 from builders.io.ranged_file import RangedFile
 
@@ -239,6 +240,7 @@ class Archive:
         fits: Callable[[str], int],
         enters: Callable[[str], bool],
         bar: bool = True,
+        takes: Callable[[str], bool] = lambda name: not is_hidden(name),
     ) -> Found:
         """The files below a folder that fit, folders read concurrently.
 
@@ -248,6 +250,8 @@ class Archive:
             fits: whether a file is wanted, by its path below the folder: 0 if not; where numbers differ, the lowest.
             enters: whether a folder is looked into, by its path below the folder.
             bar: show progress in a terminal when it takes more than a second.
+            takes: whether files and folders may be looked at, by their names; those that may not and would have been
+                are counted in one warning. Default: all that are not hidden.
 
         Raises:
             NotFoundError: the folder does not exist; the message shows what is there.
@@ -255,29 +259,37 @@ class Archive:
         """
         root = "/".join(segments_of(folder))
         try:
-            listings = self._walk(entry, root, enters, bar)
+            listings = self._walk(entry, root, lambda f: takes(f.rpartition("/")[2]) and enters(f), bar)
         except NotFoundError as err:
             single = self._single(entry, root)
             if single is None:
                 self._raise_absent(entry, root, err)
             listings, root = {root.rpartition("/")[0]: ([single], "")}, root.rpartition("/")[0]
+            takes = bool  # it was named
         fitting: dict[int, list[ArchiveFile]] = {}
         seen: list[str] = []
         folders = 0
+        hidden: list[str] = []
         digest = hashlib.sha256()
         for path in sorted(listings, key=natural_path_key):
             children, version = listings[path]
-            digest.update(repr((path, version, children)).encode("utf-8", "surrogateescape"))
+            taken = [child for child in children if takes(child.name)]
+            digest.update(repr((path, version, taken)).encode("utf-8", "surrogateescape"))
             for child in children:
                 inside = f"{path}/{child.name}".lstrip("/")
                 below = inside[len(root) :].lstrip("/")
-                if child.is_folder:
+                if len(taken) < len(children) and not takes(child.name):
+                    hidden += [inside] if (enters if child.is_folder else fits)(below) else []
+                elif child.is_folder:
                     folders += inside not in listings
-                    continue
-                seen.append(below)
-                if reading := fits(below):
-                    file = ArchiveFile(inside, self.locate(entry, inside), child.most or 0, child.stamp)
-                    fitting.setdefault(reading, []).append(file)
+                else:
+                    seen.append(below)
+                    if reading := fits(below):
+                        file = ArchiveFile(inside, self.locate(entry, inside), child.most or 0, child.stamp)
+                        fitting.setdefault(reading, []).append(file)
+        if hidden:
+            msg = "EMPIAR-%s: passing over %d hidden names, such as %s (directory or pattern may name them)"
+            logger.warning(msg, entry_number(entry), len(hidden), hidden[0])
         files = fitting[min(fitting)] if fitting else []
         files.sort(key=lambda file: natural_path_key(file.path))
         sized = _sized(files)

@@ -16,7 +16,7 @@ from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
 from builders.empiar.caching import fetch_all
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
 from builders.empiar.items import ITEMS
-from builders.empiar.patterns import matcher
+from builders.empiar.patterns import matcher, taker
 from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader, make_shards
@@ -99,6 +99,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
                 raise OptionError(msg)
             self.directory = "/".join(segments_of(self.directory))
         self._matcher = matcher(self.pattern, self.regex, self.recursive)
+        self._takes = taker(self.pattern, self.regex)
         self.archive = None if self.archive is None else os.fspath(self.archive)
         self._archive = Archive(self.archive, self.api)
         self._folder = _cache_folder.get()
@@ -147,7 +148,9 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             folder = self.chosen.directory or "data"
         question = (self._archive.base, self.entry, folder, self.pattern, self.regex, self.recursive)
         found = self._asked(
-            question, lambda: self._archive.find(str(self.entry), folder, *self._matcher), revived_found
+            question,
+            lambda: self._archive.find(str(self.entry), folder, *self._matcher, takes=self._takes),
+            revived_found,
         )
         if not found.files:
             wanted = f"pattern {self.pattern!r}" if self.pattern is not None else "an image format that can be read"

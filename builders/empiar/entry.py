@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from builders.empiar.archive import Archive, Found, segments_of
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
-from builders.empiar.patterns import matcher
+from builders.empiar.patterns import matcher, taker
 
 
 class Entry:
@@ -65,7 +65,7 @@ class Entry:
         return self.info.citation
 
     def ls(self, path: str = "data") -> list[str]:
-        """Names in a folder, in natural order; those of folders end in `/`.
+        """Names in a folder, in natural order, hidden ones, too; those of folders end in `/`.
 
         Raises:
             NotFoundError: there is no such folder; the message shows what is there.
@@ -76,6 +76,8 @@ class Entry:
         self, pattern: str | None = None, regex: bool = False, *, directory: str = "data", recursive: bool = False
     ) -> list[str]:
         """Paths inside the entry of files below a directory, in natural order.
+
+        Hidden names (`.snapshot`, `._x.mrc`, `lost+found`) are passed over but where `pattern` or `directory` has them.
 
         Args:
             pattern: a glob or regular expression for the path below `directory`; None: every image format we read.
@@ -94,7 +96,8 @@ class Entry:
     ) -> Found:
         """As `find`, with what was looked at."""
         folder = "/".join(segments_of(directory))
-        return self.archive.find(self.number, folder, *matcher(pattern, regex, recursive))
+        fits = matcher(pattern, regex, recursive)
+        return self.archive.find(self.number, folder, *fits, takes=taker(pattern, regex))
 
     def url(self, path: str) -> str:
         """The URL of a path inside the entry; in a mirror, where the file is."""

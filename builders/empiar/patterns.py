@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 
 from builders.errors import OptionError
+from builders.io.hidden import is_hidden, is_named
 
 
 def matcher(
@@ -58,6 +59,21 @@ def matcher(
         return len(names) <= len(levels) and all(level.fullmatch(n) for level, n in zip(levels, names, strict=False))
 
     return fits, enters
+
+
+def taker(pattern: str | PurePath | None, regex: bool) -> Callable[[str], bool]:
+    """Whether a file or folder may be looked at, by its name: it is not hidden, or the pattern names it.
+
+    A glob does so as in a shell, a regular expression by the name's very letters.
+
+    Example:
+        >>> takes = taker("**/.snapshot/*.mrc", regex=False)
+        >>> takes("x.mrc"), takes(".snapshot"), takes("._x.mrc")
+        (True, True, False)
+    """
+    text = str(pattern or "")
+    letters = text.replace("\\", "")
+    return lambda name: not is_hidden(name) or (name in letters if regex else is_named(name, [text]))
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

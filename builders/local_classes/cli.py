@@ -46,6 +46,7 @@ def describe(report: Report) -> str:
     lines += _listed("files with NaN or infinite pixels", [f"{p}: {n} pixels" for p, n in report.non_finite.items()])
     reasons = Counter(report.skipped.values())
     lines += _listed("files passed over", [f"{count} with {reason}" for reason, count in reasons.most_common()])
+    lines += _listed("hidden names passed over", report.hidden)
     return printable("\n".join(line.replace("\n", "?") for line in lines))
 
 

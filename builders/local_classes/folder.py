@@ -5,11 +5,12 @@ import logging
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.errors import AccessError, NotFoundError, OptionError
+from builders.io.hidden import is_hidden
 from builders.io.order import natural_key, natural_path_key
 from builders.local_classes.names import ClassName, parse_name
 
@@ -41,18 +42,20 @@ class Listing:
         source: the folder, or what else errors should call it.
         files: those with a class.
         skipped: the others: path and reason.
+        hidden: paths of hidden files and folders that would have been looked at under another name.
     """
 
     source: str
     files: tuple[ClassFile, ...]
     skipped: tuple[tuple[str, str], ...]
+    hidden: tuple[str, ...] = ()
 
 
 def list_folder(folder: str, recursive: bool = False, extension: str | None = None, tolerant: bool = False) -> Listing:
     """List a folder's class files.
 
     Args:
-        folder: an existing folder. Hidden files are passed over; symbolic links are followed.
+        folder: an existing folder. Hidden names in it are passed over; symbolic links are followed.
         recursive: look into its folders, too.
         extension: only files with this one.
         tolerant: pass over folders in it that may not be looked into.
@@ -75,11 +78,13 @@ def list_folder(folder: str, recursive: bool = False, extension: str | None = No
         msg = f"data_dir {folder}: not a folder: pass a single file as data_files"
         raise NotFoundError(msg)
     closed: list[tuple[str, str]] = []
-    listing = _sorted_listing(folder, _walk(root, recursive, closed), root, extension)
+    hidden: list[str] = []
+    files = _walk(root, recursive, closed, lambda name: _is_wanted(name, extension), hidden)
+    listing = _sorted_listing(folder, files, root, extension)
     if closed and (not tolerant or not listing.files):
         msg = f"{Path(folder, closed[0][0])}: {closed[0][1]}"
         raise AccessError(msg)
-    return replace(listing, skipped=(*listing.skipped, *closed))
+    return replace(listing, skipped=(*listing.skipped, *closed), hidden=tuple(sorted(hidden, key=natural_path_key)))
 
 
 def _exists(path: Path) -> bool:
@@ -159,17 +164,25 @@ def require_files(listing: Listing) -> None:
     examples = ", ".join(path for path, _ in listing.skipped[:3])
     if not listing.files:
         found = f"{len(listing.skipped)} other files ({summary}; such as {examples})" if reasons else "no files at all"
+        found += f", and hidden ones, such as {listing.hidden[0]}" if listing.hidden else ""
         msg = f"{listing.source}: no image files named CLASS_suffix.ext, but {found}"
         raise NotFoundError(msg)
+    count = len(listing.hidden)
+    hidden = f"{count} hidden name{'s' * (count != 1)} (such as {listing.hidden[0]})" if count else ""
     if reasons:
-        total = len(listing.skipped)
-        logger.warning("local_classes: passing over %d files: %s (such as %s)", total, summary, examples)
+        passed = f"{len(listing.skipped)} files: {summary} (such as {examples})"
+        hidden = f"{passed}; and {hidden}" if hidden else passed
+    if hidden:
+        logger.warning("local_classes: passing over %s", hidden)
 
 
-def _walk(root: Path, recursive: bool, closed: list[tuple[str, str]]) -> Iterator[Path]:
+def _walk(
+    root: Path, recursive: bool, closed: list[tuple[str, str]], wants: Callable[[str], bool], hidden: list[str]
+) -> Iterator[Path]:
     """Files below a folder, without hidden ones, each folder once even when links make circles.
 
-    Folders that may not be looked into are added to `closed`.
+    Folders that may not be looked into are added to `closed`; to `hidden`, those that would have been, under another
+    name, and files that are wanted by theirs.
     """
     seen = set()
     waiting = [root]
@@ -185,9 +198,10 @@ def _walk(root: Path, recursive: bool, closed: list[tuple[str, str]]) -> Iterato
             continue
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
+            if is_hidden(entry.name):
+                if wants(entry.name) or (recursive and entry.is_dir(follow_symlinks=False)):
+                    hidden.append(Path(entry.path).relative_to(root).as_posix())
+            elif entry.is_dir():
                 waiting.extend([Path(entry.path)] if recursive else [])
             elif entry.is_file() or entry.is_symlink():
                 yield Path(entry.path)
@@ -209,6 +223,11 @@ def _sorted_listing(source: str, paths: Iterable[Path], root: Path, extension: s
     files.sort(key=lambda file: natural_path_key(file.path))
     skipped.sort(key=lambda item: natural_path_key(item[0]))
     return Listing(source, tuple(files), tuple(skipped))
+
+
+def _is_wanted(file_name: str, extension: str | None) -> bool:
+    name = parse_name(file_name)
+    return not isinstance(name, str) and extension in (None, name.extension)
 
 
 def _is_text(name: str) -> bool:

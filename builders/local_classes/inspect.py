@@ -46,6 +46,7 @@ class Report:
         duplicates: groups of files with the same pixels.
         unusable: files with a class that cannot be read, with the reason.
         skipped: files without a class or a known extension, with the reason.
+        hidden: hidden files and folders, which were not looked at.
         non_finite: files with NaN or infinite pixels, with their number.
     """
 
@@ -54,6 +55,7 @@ class Report:
     duplicates: list[list[str]]
     unusable: dict[str, str]
     skipped: dict[str, str]
+    hidden: list[str]
     non_finite: dict[str, int]
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,6 +101,7 @@ def inspect_folder(folder: str, recursive: bool = False, extension: str | None =
         duplicates=[[item.file.path for item in group] for group in groups if len(group) > 1],
         unusable=unusable,
         skipped=dict(listing.skipped),
+        hidden=list(listing.hidden),
         non_finite=non_finite,
     )
 

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from builders.errors import AccessError, NotEmptyError, OptionError
 from builders.io.cache import disk_error
+from builders.io.hidden import is_hidden
 from builders.io.whole_file import write_whole
 from builders.publishing.parts import CARD, MARKER, SHEET, Finished, Marker
 from builders.publishing.shard import recognised
@@ -84,7 +85,9 @@ class Folder:
         left = [path for name in (CARD, MARKER, SHEET) for path in self.work.glob(f".{name}.*.tmp")]
         if marker is None and not overwrite:
             ours = {_LOCK, *(path.name for path in left)} | ({CARD} if self._has_begun() else set())
-            others = sorted(path.name for path in self.work.iterdir() if path.name not in ours)
+            others = sorted(
+                path.name for path in self.work.iterdir() if not (path.name in ours or is_hidden(path.name))
+            )
             if others:
                 some = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
                 msg = f"{self.where} holds other files ({some}): expected an empty or a new folder"

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from builders.archives import ARCHIVES, license_of
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.io import location, remote
+from builders.io.hidden import is_hidden
 from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_integer
 from builders.quarantine import KEPT, Quarantine, check_quarantine, say_again
 from builders.streaming import TableStream
@@ -235,7 +236,8 @@ def _state(base: str) -> str:
     if location.is_remote(base):
         return base
     digest = hashlib.sha256(base.encode("utf-8", "surrogateescape"))
-    for folder, _, names in os.walk(base):
+    for folder, folders, names in os.walk(base):
+        folders[:] = [name for name in folders if not is_hidden(name)]  # snapshots, which go on changing, and are large
         for name in sorted(names):
             path = os.path.join(folder, name)  # noqa: PTH118 - a folder may hold very many
             try:

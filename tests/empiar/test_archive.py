@@ -36,6 +36,11 @@ def held(tmp_path):
 
 
 @pytest.fixture
+def mirror(tmp_path, held):
+    return tmp_path / "mirror"
+
+
+@pytest.fixture
 def archive(tmp_path, held):
     with serve() as server:
         server.publish(tmp_path / "mirror")
@@ -485,3 +490,70 @@ def test_a_star_stays_in_its_folder(folder, name):
     assert fits(name)
     assert fits(f"{folder}/{name}")
     assert enters(folder)
+
+
+def hide(mirror):
+    """Copies of a micrograph under names that nobody means, beside it and in folders; returns how many."""
+    folder = mirror / "10943" / "data" / "micrographs"
+    names = (
+        "._m_1.mrc",
+        ".snapshot/h.0/m_1.mrc",
+        "__MACOSX/m_1.mrc",
+        "lost+found/m_1.mrc",
+        ".git/m.mrc",
+        "@eaDir/m.mrc",
+    )
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((folder / "m_1.mrc").read_bytes())
+    (folder / ".DS_Store").write_bytes(b"of macOS")
+    return len(names)
+
+
+@pytest.mark.parametrize("served", [True, False])
+@pytest.mark.parametrize(
+    "options", [{"recursive": True}, {"pattern": "**/*.mrc"}, {"pattern": r".*\.mrc", "regex": True}]
+)
+def test_hidden_names_are_passed_over_and_counted_once(mirror, archive, served, options, caplog):
+    entry, recursive = Entry(10943, archive=archive.base if served else mirror), {"recursive": True} | options
+    expected = entry.find(**recursive)
+    count = hide(mirror)
+    archive.publish(mirror)
+    assert entry.find(**recursive) == expected
+    assert [r.message for r in caplog.records] == [
+        f"EMPIAR-10943: passing over {count} hidden names, such as data/micrographs/._m_1.mrc "
+        "(directory or pattern may name them)"
+    ]
+
+
+def test_what_no_search_looks_into_is_not_counted(mirror, caplog):
+    (mirror / "10943" / "data" / "micrographs" / ".snapshot").mkdir()
+    (mirror / "10943" / "data" / "micrographs" / ".DS_Store").write_bytes(b"of macOS")
+    assert len(Entry(10943, archive=mirror).find(directory="data/micrographs")) == 3
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("directory", "pattern", "regex", "found"),
+    [
+        ("data/micrographs/.snapshot", "**/*.mrc", False, ".snapshot/h.0/m_1.mrc"),
+        ("data/micrographs/._m_1.mrc", None, False, "._m_1.mrc"),
+        ("data/micrographs", "._*", False, "._m_1.mrc"),
+        ("data", "micrographs/lost+found/*", False, "lost+found/m_1.mrc"),
+        ("data", "**/.snap*/**/*.mrc", False, ".snapshot/h.0/m_1.mrc"),
+        ("data", r".*/__MACOSX/.*", True, "__MACOSX/m_1.mrc"),
+        ("data", r"micrographs/\._m_1\.mrc", True, "._m_1.mrc"),
+    ],
+)
+def test_what_is_named_outright_is_taken(mirror, directory, pattern, regex, found):
+    hide(mirror)
+    entry = Entry(10943, archive=mirror)
+    assert entry.find(pattern, regex, directory=directory, recursive=regex) == [f"data/micrographs/{found}"]
+    assert ".snapshot/" in entry.ls("data/micrographs")  # where one looks, one sees what is there
+
+
+def test_a_snapshot_that_is_taken_does_not_change_a_search(mirror):
+    entry = Entry(10943, archive=mirror)
+    before = entry.search(recursive=True).version
+    hide(mirror)
+    assert entry.search(recursive=True).version == before

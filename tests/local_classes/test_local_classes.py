@@ -34,6 +34,7 @@ from builders.errors import (
 )
 from builders.io import image_file, mrc
 from builders.local_classes import local_classes
+from builders.local_classes.inspect import inspect_folder
 from tests.mrc_encoder import header, pixels
 
 
@@ -405,6 +406,38 @@ def test_other_files_are_passed_over_and_counted(folder, caplog):
     said = [r.message for r in caplog.records]
     assert len(said) == 1
     assert "passing over 4 files: 2 with unknown extension '.md'; 1 with no class before a '_'" in said[0]
+    assert said[0].endswith("; and 1 hidden name (such as .hidden_1.mrc)")
+
+
+def test_hidden_names_are_passed_over_and_counted_once(folder, caplog):
+    for name in ("._a_1.mrc", ".snapshot/a_1.mrc", "__MACOSX/a_1.mrc", "lost+found/a_1.mrc", "in/@eaDir/a_1.mrc"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((folder / "a_1.mrc").read_bytes())
+    (folder / ".DS_Store").write_text("which nobody would take for an image")
+    for recursive, count in ((False, 1), (True, 5)):
+        caplog.clear()
+        assert len(load(folder, recursive=recursive)) == 40
+        assert [r.message for r in caplog.records] == [
+            f"local_classes: passing over {count} hidden name{'s' * recursive} (such as ._a_1.mrc)"
+        ]
+        assert len(inspect_folder(str(folder), recursive).hidden) == count
+    assert len(load(folder / ".snapshot")) == 1  # which was named
+
+
+def test_data_files_leave_hidden_folders_out_unless_they_are_named(folder, caplog):
+    image = (folder / "a_1.mrc").read_bytes()
+    for name in ("kept/a_1.mrc", "kept/lost+found/a_2.mrc", "kept/.snapshot/a_3.mrc"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(image)
+
+    def paths(files):
+        ds = load_dataset("local_classes", data_files={"train": str(folder / files)}, split="train")
+        return ds["path"][:]
+
+    assert paths("kept/**/*.mrc") == ["a_1.mrc"]
+    assert ["hidden" in r.message for r in caplog.records] == [True]
+    assert paths("kept/lost+found/*.mrc") == ["a_2.mrc"]
+    assert paths("kept/lost+found/a_2.mrc") == ["a_2.mrc"]
 
 
 # files that are wrong

@@ -610,6 +610,13 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     assert len(plainly(target, tmp_path)) == 6
 
 
+def test_what_a_disk_keeps_in_a_folder_does_not_fill_it(tmp_path):
+    target = tmp_path / "out"
+    for name in ("lost+found", ".snapshot"):
+        (target / name).mkdir(parents=True)
+    assert publish(labelled(), target).rows == {"train": 6}
+
+
 def test_another_dataset_is_replaced_only_where_that_is_said(tmp_path):
     target = tmp_path / "out"
     publish(classes(write_classes(tmp_path / "a")), target, max_shard_size=SMALL)

@@ -18,6 +18,7 @@ from builders.errors import DiskFullError, FormatError, NotFoundError, OptionErr
 from builders.streaming import TableStream
 from builders.structures.arrays import atoms_of
 from builders.structures.parse import load
+from builders.structures.structures import _state
 from tests.server import Fault
 from tests.structures.models import as_cif, as_pdb, protein
 
@@ -481,6 +482,16 @@ def test_the_file_of_a_model_speaks_of_nothing_that_only_another_one_has(open_da
         (helix,) = load(row["file"], "again").structure.helices
         ends.append((helix.end.res_id.seqid.num, helix.end.res_id.name))
     assert ends == [(9, "TRP"), (7, "ALA")]
+
+
+def test_snapshots_of_a_local_folder_do_not_make_a_dataset_another(tmp_path):
+    (tmp_path / "1abc.cif").write_text("data_")
+    before = _state(str(tmp_path))
+    (tmp_path / ".snapshot" / "hourly").mkdir(parents=True)
+    (tmp_path / ".snapshot" / "hourly" / "1abc.cif").write_text("data_")
+    assert _state(str(tmp_path)) == before
+    (tmp_path / "2abc.cif").write_text("data_")
+    assert _state(str(tmp_path)) != before
 
 
 @pytest.mark.parametrize("streaming", [True, False])
