@@ -11,7 +11,7 @@ from builders.gallery import cli as gallery
 from builders.local_classes import cli as local_classes
 from builders.publishing import cli as publishing
 from builders.structures import cli as structures
-from builders.terminal import printable
+from builders.terminal import print_anywhere, printable
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 after an error that was said on standard error, 130 after Ctrl-C.
     """
+    print_anywhere()
     parser = argparse.ArgumentParser(prog="perc", description="CryoEM data as Hugging Face datasets.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     empiar.add_commands(commands)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from builders.terminal import print_anywhere
 from examples import entry, folder, publishing, structures
 
 CLEARLY_ABOVE_CHANCE = 3.0
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=200, help="images a class")
     parser.add_argument("--micrographs", type=int, default=12, help="micrographs of the entry")
     options = parser.parse_args(arguments)
+    print_anywhere()
     if not _make_anew(options.out):
         print(f"{options.out}: is there, and of no earlier demo: it is left alone. --out names another folder")
         return 1

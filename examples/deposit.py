@@ -42,7 +42,7 @@ def generate(root: Path, micrographs: int, snr: float = 0.4, seed: int = 2) -> l
         shown += names
     mrc.write(data / "particles" / "picked.mrcs", np.stack(picked), pixel_size=PIXEL_SIZE, stack=True)
     size = sum(path.stat().st_size for path in data.rglob("*.mrc*")) / 1e6
-    (root / ENTRY / f"{ENTRY}.xml").write_text(_describe(size, micrographs, len(picked)))
+    (root / ENTRY / f"{ENTRY}.xml").write_text(_describe(size, micrographs, len(picked)), encoding="utf-8")
     return shown
 
 
