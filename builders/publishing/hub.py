@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from builders.errors import ChangedError, NotEmptyError, NotFoundError, OptionError
 from builders.io.cache import disk_error
@@ -28,6 +30,7 @@ COMMIT_DELETIONS = 500
 _DATA = "data"
 _SHARD = re.compile(r"data/[^/\\]+\.parquet")
 _ADDRESS = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^\s@]+))?")
+_NO_BRANCH = re.compile(r"[~^:?*\[\\\x7f]|\.\.|//|^[/-]|(^|/)\.|[/.]$|\.lock(/|$)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BARE_CARD = 10_000
 
@@ -43,8 +46,16 @@ def parse_address(to: str) -> tuple[str, str | None]:
         (('ME/NAME', None), ('ME/NAME', 'v2'))
     """
     match = _ADDRESS.fullmatch(to)
-    if match is None or ".." in match["repo"] or "--" in match["repo"]:
+    if match is None:
         msg = f"to is {to!r}: expected hf://datasets/OWNER/NAME, or hf://datasets/OWNER/NAME@BRANCH"
+        raise OptionError(msg)
+    try:
+        validate_repo_id(match["repo"])
+    except HFValidationError as err:
+        msg = f"to is {to!r}: expected a name that the Hub can have: {err}"
+        raise OptionError(msg) from err
+    if _NO_BRANCH.search(match["revision"] or ""):
+        msg = f"to is {to!r}: expected after @ a name that a branch of Git can have"
         raise OptionError(msg)
     if _COMMIT.fullmatch(match["revision"] or ""):
         msg = f"to is {to!r}: what follows @ is a commit, which cannot be written to: expected a branch"

@@ -71,13 +71,15 @@ class Source(Protocol):
 
 
 def splits_of(dataset: Publishable) -> dict[str, Dataset | IterableDataset]:
-    """The datasets that there are, by split; one alone keeps the name of its own.
+    """The datasets that there are, by split; one alone keeps the name of its own, but several that were joined.
 
     Raises:
         OptionError: it is none, holds none, or a split has a name that `datasets` does not allow.
     """
     if isinstance(dataset, Dataset | IterableDataset):
-        return {str(dataset.split or "train").partition("[")[0]: dataset}
+        name = str(dataset.split or "train")
+        joined = "+" in name or name == "all"  # of several, which are one now
+        return {"train" if joined else name.partition("[")[0]: dataset}
     if not isinstance(dataset, Mapping) or not all(isinstance(d, Dataset | IterableDataset) for d in dataset.values()):
         msg = f"publish takes a Dataset, an IterableDataset or a dict of them by split: not {type(dataset).__name__}"
         raise OptionError(msg)
@@ -85,8 +87,8 @@ def splits_of(dataset: Publishable) -> dict[str, Dataset | IterableDataset]:
         msg = "publish: a dict without splits: expected at least one"
         raise OptionError(msg)
     for split in dataset:
-        if not re.fullmatch(r"\w+(\.\w+)*", str(split)):
-            msg = f"a split is called {split!r}: expected letters, digits and _, as `datasets` does"
+        if not re.fullmatch(r"\w+(\.\w+)*", str(split)) or str(split) == "all":
+            msg = f"a split is called {split!r}: expected letters, digits and _, as `datasets` does, and not 'all'"
             raise OptionError(msg)
     return {str(split): rows for split, rows in dataset.items()}
 

@@ -1,6 +1,8 @@
 """Where a dataset is published to: a folder, or a repository on the Hub."""
 
 import contextlib
+import fnmatch
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ from builders.errors import OptionError
 from builders.io.cache import default_folder
 from builders.publishing.folder import Folder
 from builders.publishing.parts import Target
+
+logger = logging.getLogger(__name__)
 
 
 def address_of(to: str | os.PathLike[str]) -> str:
@@ -36,6 +40,43 @@ def _address(to: object) -> str:
     raise OptionError(msg)
 
 
+def require_loadable(folder: str | os.PathLike[str]) -> None:
+    """Refuse a folder that plain `datasets` could not load by its name, and warn of one where it depends.
+
+    `datasets` makes a pattern of a folder's whole path: brackets are sets of characters, `::` joins file systems, and
+    `$NAME` stands for the environment's. What folders above are called is not what is being chosen, and may change.
+
+    Raises:
+        OptionError: `datasets` would not find it.
+
+    Example:
+        >>> require_loadable("runs[1]")
+        Traceback (most recent call last):
+        perc_transforms.errors.OptionError: to is 'runs[1]': datasets.load_dataset reads the name 'runs[1]' as a ...
+    """
+    path = Path(os.path.realpath(Path(folder).expanduser()))
+    if _is_lost(path.name):
+        msg = f"to is {os.fspath(folder)!r}: datasets.load_dataset reads the name {path.name!r} as a pattern, and would"
+        msg += " not find it: expected one without [...], ::, ** and $NAME"
+        raise OptionError(msg)
+    for part in path.parts[1:]:
+        lost = _is_lost(part)
+        if lost or set(part) & set("*?"):
+            logger.warning(
+                "%s: datasets.load_dataset reads %r in this path as a pattern%s",
+                path,
+                part,
+                ": it can be loaded only from another place" if lost else ", and loads whatever else fits it, too",
+            )
+
+
+def _is_lost(name: str) -> bool:
+    """Whether a name is not found by what is made of it: a pattern, a chain of file systems, a variable's value."""
+    if "::" in name or ("**" in name and name != "**") or os.path.expandvars(name) != name:
+        return True
+    return not fnmatch.fnmatchcase(name, name)
+
+
 @contextlib.contextmanager
 def target_of(
     to: str | os.PathLike[str],
@@ -55,7 +96,8 @@ def target_of(
         shared: other machines write shards, too.
 
     Raises:
-        OptionError: it is neither a folder nor an address of the Hub, or an option does not go with it.
+        OptionError: it is neither a folder nor an address of the Hub, plain `datasets` would not find it by its name,
+            or an option does not go with it.
         AccessError: another process publishes there.
     """
     address = _address(to)
@@ -64,7 +106,9 @@ def target_of(
             given = "work_dir" if work_dir is not None else "private" if private else "token"
             msg = f"{given} is for hf://datasets/OWNER/NAME: {address!r} is a folder, which shards are written to"
             raise OptionError(msg)
-        with Folder(address).held() as folder:
+        folder = Folder(address)
+        require_loadable(address)
+        with folder.held():
             yield folder
         return
     if not address.startswith("hf://"):

@@ -281,11 +281,14 @@ BAD_ADDRESSES += [
     "hf://datasets/../x",
     "hf://datasets/me/a--b",
     "https://huggingface.co/a",
+    *(f"hf://datasets/me/{name}" for name in ("x.git", ".x", "x-", "x" * 97, "x..y", "é")),
+    *(f"hf://datasets/me/grains@{branch}" for branch in ("v[1]", "v*", "a::b", "a..b", "/v", "v/", "v.lock", "-v")),
 ]
 
 
 @pytest.mark.parametrize("address", [*BAD_ADDRESSES, f"{TO}@{'a' * 40}"])
 def test_what_is_no_address_is_told(address):
+    assert parse_address(f"{TO}@feature/v1.2-x_y") == (REPO, "feature/v1.2-x_y")
     with pytest.raises(OptionError, match="expected"):
         parse_address(address)
 
