@@ -50,9 +50,7 @@ def require_loadable(folder: str | os.PathLike[str]) -> None:
         OptionError: `datasets` would not find it.
 
     Example:
-        >>> require_loadable("runs[1]")
-        Traceback (most recent call last):
-        perc_transforms.errors.OptionError: to is 'runs[1]': datasets.load_dataset reads the name 'runs[1]' as a ...
+        >>> require_loadable("runs_1")  # but not "runs[1]"
     """
     path = Path(os.path.realpath(Path(folder).expanduser()))
     if _is_lost(path.name):
