@@ -179,7 +179,7 @@ class Archive:
             raise FormatError(msg)
         if location.is_remote(place):
             page, file = remote.client().small(place)
-            children = parse_listing(page, place)
+            children = parse_listing(page, file.url)
             return children, f"{file.etag or ''} {file.modified or ''}"
         try:
             with os.scandir(place) as items:

@@ -1,7 +1,8 @@
 """A directory page of the archive's web server -> names. Text in, names out; nothing is fetched.
 
 Servers write these pages as tables or as preformatted text, and anyone can deposit a file of any name. So only links
-to direct children count: each is decoded once, and refused when it could lead anywhere else.
+to direct children count, whether they are spelled from the page, from the root or from the scheme on: each is decoded
+once, and refused when it could lead anywhere else. Only the name is taken of it, never where it points.
 """
 
 import html
@@ -11,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from builders.errors import FormatError
 from builders.io.order import natural_key
@@ -23,6 +24,7 @@ LONGEST_NAME = 255
 _LONGEST_LINK = 2048
 """Characters of a link to a name of that length, each of its bytes escaped, and entities besides."""
 _LONGEST_FACTS = 200
+_PORTS = {"http": 80, "https": 443}
 _FACTS = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d|\d\d-[A-Z][a-z]{2}-\d{4}) \d\d:\d\d(?::\d\d)?"
     r" (?:-|(?P<number>\d{1,15}(?:\.\d{1,3})?)(?P<unit>[KMGTP]?))(?= |$)"
@@ -67,7 +69,7 @@ def parse_listing(page: bytes, url: str = "listing") -> list[Child]:
 
     Args:
         page: the page's bytes.
-        url: where it came from, for messages.
+        url: where it came from: for messages, and to know links from the root that lead into it.
 
     Raises:
         FormatError: this is no HTML page.
@@ -84,9 +86,10 @@ def parse_listing(page: bytes, url: str = "listing") -> list[Child]:
     children: dict[str, Child] = {}
     refused = 0
     for link, facts in _links(text):
-        child = _child(link, facts)
+        below = _below(link, url)
+        child = None if below is None else _child(below, facts)
         if child is None:
-            refused += not _is_expected(link)
+            refused += below != "" and not _is_expected(link)
         elif child.name not in children or child.is_folder:
             children[child.name] = child
     if refused:
@@ -135,10 +138,39 @@ def _is_above(link: str) -> bool:
     return link.startswith("/") and not link.startswith("//") and link.endswith("/")
 
 
-def _child(link: str, facts: str = "") -> Child | None:
-    """The direct child that a link names; None when it names anything else."""
+def _below(link: str, url: str) -> str | None:
+    """A link as it is spelled from the page on, empty for the page itself; None where it leads out of it."""
     if len(link) > _LONGEST_LINK:
         return None
+    try:
+        parts, page = urlsplit(link), urlsplit(url)
+        is_here = _is_on_host_of(parts, page)
+    except ValueError:
+        return None
+    if not (parts.scheme or parts.netloc or link.startswith("/")):
+        return link
+    above, inside = page.path.split("/")[:-1], parts.path.split("/")
+    if not is_here or parts.query or parts.fragment or _decoded(inside[: len(above)]) != _decoded(above):
+        return None
+    below = "/".join(inside[len(above) :])
+    return f"./{below}" if below else ""
+
+
+def _is_on_host_of(link: SplitResult, page: SplitResult) -> bool:
+    """Whether a link leads to the page's own host, or names none."""
+    if not (link.scheme or link.netloc):
+        return bool(page.netloc)
+    ports = (None, page.port or _PORTS.get(page.scheme))
+    is_web = link.scheme in ("", *_PORTS) and "@" not in link.netloc
+    return is_web and link.hostname is not None and link.hostname == page.hostname and link.port in ports
+
+
+def _decoded(segments: list[str]) -> list[bytes]:
+    return [unquote_to_bytes(segment.encode("utf-8", "surrogateescape")) for segment in segments]
+
+
+def _child(link: str, facts: str = "") -> Child | None:
+    """The direct child that a link names; None when it names anything else."""
     try:
         parts = urlsplit(link)
     except ValueError:

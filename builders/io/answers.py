@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 
 from builders.errors import AccessError, ChangedError, FormatError, HttpError, NotFoundError, UnsafeAddressError
-from builders.io.retrying import Busy
+from builders.io.retrying import Busy, TwoTagsError
 
 _BUSY = (408, 500, 502, 503, 504)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
@@ -198,7 +198,7 @@ def known_of(found: RemoteFile, known: RemoteFile | None) -> RemoteFile:
     """All that is known of a file whose version was told twice; what one answer leaves out, the other one says.
 
     Raises:
-        ChangedError: these are two versions.
+        ChangedError: these are two versions; a `TwoTagsError` where only their ETags say so.
     """
     if known is None:
         return found
@@ -207,10 +207,14 @@ def known_of(found: RemoteFile, known: RemoteFile | None) -> RemoteFile:
     tags = tuple(None if tag is None else tag.removeprefix(_WEAK) for tag in (known.etag, found.etag))
     packings = known.encoding or "identity", found.encoding or "identity"
     told = ("size", known.size, found.size), ("ETag", *tags), ("Last-Modified", *times), ("encoding", *packings)
-    for what, old, new in told:
-        if old is not None and new is not None and old != new:
-            msg = f"{shown(found.url)}: {what} {shown(str(old))} before, {shown(str(new))} now: it has changed"
-            raise ChangedError(msg)
+    differing = [(what, old, new) for what, old, new in told if old is not None and new is not None and old != new]
+    if differing:
+        what, old, new = differing[0]
+        msg = f"{shown(found.url)}: {what} {shown(str(old))} before, {shown(str(new))} now: it has changed"
+        is_later = None not in (known.modified, found.modified) and known.modified != found.modified
+        raise (
+            TwoTagsError(msg) if [what for what, _, _ in differing] == ["ETag"] and not is_later else ChangedError(msg)
+        )
     return RemoteFile(
         found.url,
         known.size if found.size is None else found.size,

@@ -1,7 +1,9 @@
 """Sessions that say nothing they were not told to, and whose wait for an answer can be ended by others."""
 
 import functools
+import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -10,6 +12,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 
+from builders.errors import NotFoundError
 from builders.io.deadline import deadline
 from builders.io.retrying import Dripping
 from builders.io.threads import hung_up_by_stop
@@ -18,6 +21,9 @@ from builders.io.threads import hung_up_by_stop
 class Session(requests.Session):
     """Sends no credentials that were not given to it, and leaves redirects to its user.
 
+    Certificates are always verified: by `REQUESTS_CA_BUNDLE` or `CURL_CA_BUNDLE`, which requests knows itself, else by
+    `SSL_CERT_FILE` or `SSL_CERT_DIR`, which Python and OpenSSL know, else by those that come with requests.
+
     Args:
         longest: seconds that the head of an answer may take, however many bytes of it come.
     """
@@ -25,11 +31,18 @@ class Session(requests.Session):
     def __init__(self, longest: float) -> None:
         super().__init__()
         self.auth = _no_credentials
+        self.verify = _bundle()
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter(longest))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: whoever looks at where an answer leads may stumble over it."""
+
+
+def _bundle() -> str | bool:
+    """The certificates that the environment names; True: those that come with requests."""
+    named = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return next((path for path in named if path and Path(path).exists()), True)
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -43,6 +56,18 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def __init__(self, longest: float) -> None:
         self._longest = longest
         super().__init__()
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Choose the certificates to verify by.
+
+        Raises:
+            NotFoundError: the environment names some that are not there.
+        """
+        try:
+            super().cert_verify(conn, url, verify, cert)
+        except OSError as err:
+            msg = f"{verify}: no such file or folder of certificates, which REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names"
+            raise NotFoundError(msg) from err
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)

@@ -2,7 +2,7 @@
 
 Its promise: what it returns is what was asked for, byte for byte and of one version of the file, or it raises. A body
 that breaks off is resumed at the byte it broke at; an answer that does not fit the question is never spliced in.
-Only hosts that the caller named are contacted, also after a redirect.
+Only hosts that the caller named are contacted, also after a redirect; one named by http may send us on to its https.
 """
 
 import logging
@@ -241,11 +241,10 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                             done = place
                             yield fresh
                 return
-            except ChangedError:
-                if done == 0 and known is None and not self._head(url).size:
-                    return  # an empty file has no first byte to ask for
-                raise
             except FAULTS as err:
+                is_unknown = done == 0 and known is None and isinstance(err, ChangedError)
+                if is_unknown and not self._head(url).size:
+                    return  # an empty file has no first byte to ask for
                 retry.pause_after(err, progressed=done > before)
 
     def small(self, url: str, limit: int = SMALL_ANSWER) -> tuple[bytes, RemoteFile]:
@@ -360,7 +359,9 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
 
     def _check_address(self, url: str) -> None:
         address = address_of(url)
-        if address not in self._addresses:
+        scheme, host, port = address
+        is_upgrade = (scheme, port) == ("https", 443) and ("http", host, 80) in self._addresses
+        if address not in self._addresses and not is_upgrade:
             named = ", ".join(sorted(map(spelled, self._addresses)))
             msg = f"{shown(url)}: {spelled(address)} is none of the hosts named: {named}"
             raise UnsafeAddressError(msg)

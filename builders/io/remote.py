@@ -16,9 +16,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from builders.errors import ChangedError
 from builders.io.answers import RemoteFile, address_of, known_of
 from builders.io.http import Client, memory
 from builders.io.pace import Limit
+from builders.io.retrying import TwoTagsError
 from builders.io.threads import Pool, Stop, fork_safe_lock, hung_up_by_stop
 
 _T = TypeVar("_T")
@@ -141,6 +143,25 @@ def read(file: RemoteFile, start: int, stop: int, piece: int = PIECE) -> NDArray
     reader = client()
     if stop - start <= piece:
         return reader.read(file.url, start, stop, file)
+    try:
+        return _read_pieces(reader, file, start, stop, piece)
+    except TwoTagsError as err:  # two servers answered: now all pieces have to come from one of them
+        return _read_pieces(reader, _settled(reader, file, err), start, stop, piece)
+
+
+def _settled(reader: Client, file: RemoteFile, err: TwoTagsError) -> RemoteFile:
+    """One of the versions that servers tell of.
+
+    Raises:
+        ChangedError: it is not the one that is wanted.
+    """
+    try:
+        return known_of(reader.head(file.url), file)
+    except ChangedError:
+        raise ChangedError(str(err)) from err
+
+
+def _read_pieces(reader: Client, file: RemoteFile, start: int, stop: int, piece: int) -> NDArray[np.uint8]:
     buffer = memory(stop - start, file.url)
     plain = buffer.view(np.ndarray)
 

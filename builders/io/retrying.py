@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import requests
 import urllib3
 
-from builders.errors import HttpError, PercError, StalledError, TruncatedError, UnreachableError
+from builders.errors import ChangedError, HttpError, PercError, StalledError, TruncatedError, UnreachableError
 from builders.io import threads
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,10 @@ class Busy(PassingError):
         self.wait = wait
 
 
+class TwoTagsError(ChangedError):
+    """Two answers call a version by two ETags and say nothing else that differs: it changed, or two servers answer."""
+
+
 _PASSING = (PassingError, requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
 FAULTS = (PercError, *_PASSING)
 """What a `Retry` is to be told of."""
@@ -73,6 +77,7 @@ class Retry:
         self._what = f"{url}: {what}"
         self._patience = patience
         self._count = self._fruitless = 0
+        self._saw_two_tags = False
 
     def pause_after(self, error: Exception, progressed: bool = False) -> None:
         """Wait before the next try.
@@ -82,7 +87,12 @@ class Retry:
             StoppedError: nobody waits for it any more.
         """
         threads.check()
+        if isinstance(error, TwoTagsError) and not self._saw_two_tags:
+            self._saw_two_tags = True  # the next connection may lead to the server that answered before
+            self._count += 1
+            return
         if isinstance(error, PercError):
+            error = ChangedError(str(error)) if isinstance(error, TwoTagsError) else error
             msg = f"{error} ({self._asked}, try {self._count + 1})"
             raise type(error)(msg) from error
         if isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower():

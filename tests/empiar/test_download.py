@@ -52,7 +52,7 @@ def test_of_two_who_save_one_file_one_downloads(archive, tmp_path):
 
 def test_a_file_that_changes_under_the_hand_is_not_saved(archive, tmp_path):
     (item,) = wanted(archive, tmp_path, "x.mrc")
-    archive.fail("/10943/data/x.mrc", Fault(), Fault(cut=1000), Fault(headers={"ETag": '"other"'}))
+    archive.fail("/10943/data/x.mrc", Fault(), Fault(cut=1000), *[Fault(headers={"ETag": '"other"'})] * 2)
     ((_, error),) = save_all([item])
     assert isinstance(error, ChangedError)
     assert not item.target.exists()
@@ -110,12 +110,17 @@ def test_another_version_is_an_error_and_replaced_when_asked(archive, tmp_path):
     (item,) = wanted(archive, tmp_path, "x.mrc")
     assert save_all([item]) == []
     archive.files["/10943/data/x.mrc"] = OTHER
-    with pytest.raises(NotEmptyError, match=r"is another version of EMPIAR-10943: data/x.mrc"):
+    with pytest.raises(NotEmptyError, match=r"has other bytes than EMPIAR-10943: data/x\.mrc"):
+        save_all([item])
+    archive.fail("/10943/data/x.mrc", Fault(headers={"Last-Modified": formatdate(1000, usegmt=True)}))
+    with pytest.raises(NotEmptyError, match=r"is another version of EMPIAR-10943: data/x\.mrc"):
         save_all([item])
     assert item.target.read_bytes() == DATA
     assert save_all([item], overwrite=True) == []
     assert item.target.read_bytes() == OTHER
-    assert len(downloads(archive)) == 2
+    archive.files["/10943/data/x.mrc"] = OTHER
+    archive.fail("/10943/data/x.mrc", Fault(headers={"ETag": '"of another server"'}))
+    assert save_all([item]) == []
 
 
 def test_other_entries_files_of_one_size_and_time_are_told_apart(archive, tmp_path):

@@ -59,6 +59,20 @@ HOSTILE = [
     "a%E2%80%AEcrm.b",
     "&#" + "9" * 5000 + ";",
     "&#x61;" * 400,
+    "/10001/a/b.mrc",
+    "/10001/../etc/passwd",
+    "/10001/%2e%2e",
+    "/10001/%2e%2e%2fx",
+    "/10001//x",
+    "/10001/x?C=N",
+    "/100010/x",
+    "/%31000%2531/x",
+    "http://host:81/10001/x",
+    "http://host.evil.example/10001/x",
+    "http://me@host/10001/x",
+    "ftp://host/10001/x",
+    "http:/10001/x",
+    "//evil.example/10001/x",
 ]
 
 
@@ -73,6 +87,33 @@ def test_what_is_no_direct_child_is_passed_over_with_one_counted_warning(link, c
 def test_what_every_page_has_is_no_reason_to_warn(caplog):
     parse_listing(page("?C=N;O=D", "?C=S;O=A", "../", "/empiar/world_availability/", "#top"))
     assert not caplog.records
+
+
+ABSOLUTE = [
+    "/pub/a%20b/data/x.mrc",
+    "/pub/a b/data/x.mrc",
+    "/%70ub/a%20b/data/x.mrc",
+    "http://host:8080/pub/a%20b/data/x.mrc",
+    "http://HOST/pub/a%20b/data/x.mrc",
+    "https://host/pub/a%20b/data/x.mrc",
+    "//host:8080/pub/a%20b/data/x.mrc",
+]
+
+
+@pytest.mark.parametrize("link", ABSOLUTE)
+def test_links_from_the_root_name_children_too(link, caplog):
+    above = "/pub/a%20b/data/", "http://host:8080/pub/a%20b/data/", "/pub/a%20b/", "/"
+    (child,) = parse_listing(page(*above, link), "http://host:8080/pub/a%20b/data/")
+    assert child == Child("x.mrc", False)
+    assert parse_listing(page(f"{link}/"), "http://host:8080/pub/a%20b/data/") == [Child("x.mrc", True)]
+    assert not caplog.records
+    assert parse_listing(page(link)) == []  # of a page from nowhere nobody knows
+
+
+def test_names_in_links_from_the_root_are_decoded_once_and_may_look_like_anything():
+    links = ["/data/100%2525.mrc", "/data/a:b.mrc", "http://h/data/c%3Fd%23.mrc", "/data/%252e%252e/"]
+    found = parse_listing(page(*links), "http://h/data/")
+    assert {child.name for child in found} == {"100%25.mrc", "a:b.mrc", "c?d#.mrc", "%2e%2e"}
 
 
 def test_names_are_decoded_once():

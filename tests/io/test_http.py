@@ -15,6 +15,7 @@ import time
 import numpy as np
 import pytest
 import requests
+import urllib3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -380,7 +381,7 @@ def test_builtin_exceptions_catch_them():
 def test_a_file_that_changes_between_ranges_is_never_spliced(archive, client, way):
     known = client.head(archive.url("/x.mrcs"))
     if way == "other etag alone":
-        archive.fail("/x.mrcs", Fault(headers={"ETag": '"other"'}))
+        archive.fail("/x.mrcs", *[Fault(headers={"ETag": '"other"'})] * 2)
     else:
         archive.files["/x.mrcs"] = DATA[::-1] if way == "other content" else DATA + b"more"
     with pytest.raises((ChangedError, HttpError)):
@@ -408,8 +409,28 @@ def test_what_any_answer_told_of_the_version_holds_for_all(archive, client, answ
         given = fault.headers.get("Content-Range")
         headers = fault.headers | ({"Content-Range": given.format(place=place, last=last)} if given else {})
         archive.fail("/x.mrcs", dataclasses.replace(fault, headers=headers))
+    archive.fail("/x.mrcs", Fault(headers=answers[-1].headers))  # and so it is at another try
     with pytest.raises(ChangedError):
         way(client, archive)
+
+
+@pytest.mark.parametrize("way", [read, stream])
+def test_of_servers_with_tags_of_their_own_one_is_asked_for_all_bytes(archive, client, way):
+    archive.fail("/x.mrcs", Fault(cut=70_000), Fault(headers=OTHER))  # the second server, which has the same file
+    assert way(client, archive) == (DATA if way is stream else DATA[1000:201_000])
+    assert len(archive.requests) == 3
+    assert len({r.headers.get("If-Range") for r in archive.requests[1:]}) == 1
+
+
+@pytest.mark.parametrize("way", [read, stream])
+@pytest.mark.parametrize("later", [False, True])
+def test_bytes_under_two_tags_are_never_mixed(archive, client, way, later):
+    date = {"Last-Modified": "Fri, 02 Jan 2026 00:00:00 GMT"} if later else {}
+    archive.fail("/x.mrcs", Fault(cut=70_000), *[Fault(headers=OTHER | date)] * 5)
+    with pytest.raises(ChangedError, match=r'ETag ".*" before, "other" now') as caught:
+        way(client, archive)
+    assert type(caught.value) is ChangedError
+    assert len(archive.requests) == (2 if later else 3)  # a file of another date has changed: nothing to try
 
 
 def test_without_a_tag_the_time_of_change_stands_for_it(archive, client):
@@ -437,8 +458,11 @@ def test_pieces_of_one_read_are_of_one_version(archive):
     remote.permit(archive.base)
     archive.files["/y"] = DATA
     archive.fail("/y", Fault(), Fault(), Fault(headers=OTHER))
-    with pytest.raises(ChangedError, match="it has changed"):
+    assert remote.read(RemoteFile(archive.url("/y"), None, None), 0, 50_000, 10_000).tobytes() == DATA[:50_000]
+    archive.fail("/y", *[Fault(), Fault(headers=OTHER)] * 20)
+    with pytest.raises((ChangedError, HttpError)):
         remote.read(RemoteFile(archive.url("/y"), None, None), 0, 50_000, piece=10_000)
+    archive.faults.clear()
     assert remote.read(RemoteFile(archive.url("/y"), None, None), 5, 50_000, 10_000).tobytes() == DATA[5:50_000]
 
 
@@ -497,7 +521,7 @@ def test_a_file_that_changes_in_the_middle_of_a_read_is_never_spliced(archive, c
 def test_a_stream_that_must_start_again_reads_over_what_it_has(archive, client):
     archive.fail("/x.mrcs", Fault(cut=70_000), Fault(whole=True))
     assert stream(client, archive) == DATA
-    archive.fail("/x.mrcs", Fault(cut=70_000), Fault(whole=True, headers={"ETag": '"other"'}))
+    archive.fail("/x.mrcs", Fault(cut=70_000), *[Fault(whole=True, headers={"ETag": '"other"'})] * 2)
     with pytest.raises(ChangedError):
         stream(client, archive)
 
@@ -583,7 +607,7 @@ def test_control_characters_of_remote_text_are_not_printed(archive, client):
 @pytest.mark.parametrize("where", ["ETag", "Content-Range", "Content-Encoding"])
 def test_no_header_reaches_a_terminal_as_it_came(archive, client, where):
     known = client.head(archive.url("/x.mrcs"))
-    archive.fail("/x.mrcs", Fault(headers={where: "\x1b[31m\x9b31mred"}))
+    archive.fail("/x.mrcs", *[Fault(headers={where: "\x1b[31m\x9b31mred"})] * 2)
     with pytest.raises(PercError) as caught:
         client.read(known.url, 0, 10, known)
     assert "red" in str(caught.value)
@@ -598,19 +622,93 @@ def test_the_limits_are_those_of_the_contract():
     assert all(base.startswith("https://") for base in remote.BUILT_IN)
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(tmp_path):
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    """A server's certificate for this machine's loopback, which nobody else knows, and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: it makes the certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    folder = tmp_path_factory.mktemp("certificate")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.fixture
+def secure(identity, monkeypatch):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(*identity)
     with serve(context) as archive:
-        archive.files["/x"] = DATA
-        with pytest.raises(HttpError, match="certificate"):
-            Client([archive.base], patience=QUICK).read(archive.url("/x"), 0, 10)
-        assert not archive.requests
+        archive.files["/x.mrcs"] = DATA
+        yield archive
+
+
+@pytest.mark.parametrize("named", [None, "/nowhere/bundle.pem", "/dev/null"])
+def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(secure, monkeypatch, named):
+    if named is not None:
+        monkeypatch.setenv("SSL_CERT_FILE", named)
+    with pytest.raises(HttpError, match="certificate"):
+        read(Client([secure.base], patience=QUICK), secure)
+    assert not secure.requests
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
+def test_certificates_that_the_environment_names_are_believed(secure, identity, monkeypatch, name, tmp_path):
+    if name == "SSL_CERT_DIR":
+        hashed = subprocess.run(
+            ["openssl", "x509", "-hash", "-noout", "-in", str(identity[0])], check=True, capture_output=True, text=True
+        )
+        shutil.copy(identity[0], tmp_path / f"{hashed.stdout.strip()}.0")
+    monkeypatch.setenv(name, str(tmp_path if name == "SSL_CERT_DIR" else identity[0]))
+    assert read(Client([secure.base], patience=QUICK), secure) == DATA[1000:201_000]
+
+
+def test_certificates_that_are_not_there_are_named(secure, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem")
+    with pytest.raises(NotFoundError, match=r"/nowhere/bundle\.pem: no such file or folder of certificates"):
+        read(Client([secure.base], patience=QUICK), secure)
+
+
+@pytest.fixture
+def usual_ports(archive, secure, identity, monkeypatch):
+    """Both servers where browsers look for them: at the ports 80 and 443 of 127.0.0.1."""
+    ports = {80: int(archive.base.rpartition(":")[2]), 443: int(secure.base.rpartition(":")[2])}
+    connect = urllib3.util.connection.create_connection
+
+    def mapped(address, *args, **kwargs):
+        return connect((address[0], ports.get(address[1], address[1])), *args, **kwargs)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", mapped)
+    monkeypatch.setenv("SSL_CERT_FILE", str(identity[0]))
+
+
+@pytest.mark.usefixtures("usual_ports")
+def test_a_host_that_was_named_may_send_us_on_to_its_https(archive, secure):
+    archive.fail("/x.mrcs", *[Fault(status=301, headers={"Location": "https://127.0.0.1/x.mrcs"})] * 2)
+    client = Client(["http://127.0.0.1"], patience=QUICK)
+    found = client.head("http://127.0.0.1/x.mrcs")
+    assert found.url == "https://127.0.0.1/x.mrcs"
+    assert bytes(client.read("http://127.0.0.1/x.mrcs", 0, 10, found)) == DATA[:10]
+    assert bytes(client.read(found.url, 0, 10, found)) == DATA[:10]
+    assert len(secure.requests) == 3
+
+
+@pytest.mark.usefixtures("usual_ports")
+def test_no_other_way_between_schemes_and_ports_is_open(archive, secure):
+    for base, target in (
+        ("https://127.0.0.1", "http://127.0.0.1/x.mrcs"),
+        ("http://127.0.0.1", "https://127.0.0.1:8443/x.mrcs"),
+        (archive.base, "https://127.0.0.1/x.mrcs"),
+        ("http://127.0.0.1", "https://localhost/x.mrcs"),
+    ):
+        for server in (archive, secure):
+            server.faults.clear()
+            server.fail("/x.mrcs", Fault(status=301, headers={"Location": target}))
+        with pytest.raises(UnsafeAddressError, match="none of the hosts named"):
+            Client([base], patience=QUICK).read(f"{base}/x.mrcs", 0, 10)
 
 
 def test_nobody_there():
