@@ -22,7 +22,7 @@ from builders.empiar.rows import Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader, make_shards
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
-from builders.io import location
+from builders.io import image_file, location
 from builders.io.header_store import HeaderStore
 from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine, keep, say_again
@@ -279,6 +279,7 @@ class Empiar(OptionedBuilder):
         Quarantine(self.config.quarantine).begin(left_out)
         if damaged:
             logger.warning("empiar: left out %d of %d files of EMPIAR-%s", len(damaged), len(files), self.config.entry)
+        image_file.report_contradictions(f"EMPIAR-{self.config.entry}", [images.image for images in usable])
         if not usable:
             msg = f"EMPIAR-{self.config.entry}: none of {len(files)} files can be read; the first one: {damaged[0]}"
             raise NotFoundError(msg)

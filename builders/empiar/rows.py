@@ -1,7 +1,6 @@
 """Which rows a file gives: one for each slice of a stack, or one for the whole file."""
 
 import contextlib
-import io
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from tqdm.auto import tqdm
 
 from builders.empiar.archive import ArchiveFile
 from builders.empiar.items import is_by_slice
-from builders.errors import FormatError, PercError, TruncatedError
+from builders.errors import FormatError, PercError
 from builders.features import reference
 from builders.io import image_file, location, remote
 from builders.io.header_store import Head, HeaderStore
@@ -87,12 +86,9 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
         FormatError: it cannot be read, or its pixels are complex where that is not wanted.
         TruncatedError: it ends early, and not even one whole slice of it may be used.
     """
-    lost = ""
-    try:
-        image = location.describe(file.location, head)
-        by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
-    except TruncatedError as err:
-        image, by_slice, lost = _whole_slices(file, reading, head, err)
+    image = location.survey(file.location, head)
+    by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
+    image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
     images = Images(file, image, by_slice, lost)
     layout = images.layout(0)
     if len(layout.shape) not in (2, 3) or not layout.nbytes:
@@ -104,21 +100,23 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
     return images
 
 
-def _whole_slices(
-    file: ArchiveFile, reading: Reading, head: Head | None, cause: TruncatedError
-) -> tuple[ImageFile, bool, str]:
-    """What of a truncated stack can still be read, where damage is to be passed over, and what cannot."""
-    data, size, etag = head or location.head(file.location)
-    if reading.on_error != "skip" or size is None or data.startswith((b"\x1f\x8b\x08", b"BZh")):
-        raise cause
-    image = image_file.describe_open(io.BytesIO(data), file.location, None, etag)
-    layout = image.layout
-    whole = max(0, size - layout.offset) // max(1, layout.nbytes // max(1, layout.shape[0]))
-    by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
-    if not by_slice or whole < 1 or len(layout.shape) < 3:
-        raise cause
-    lost = f"only the first {whole} of {layout.shape[0]} slices are kept: {cause}"
-    return replace(image, layout=replace(layout, shape=(whole, *layout.shape[1:]))), True, lost
+def _entries_that_are_there(image: ImageFile, by_slice: bool, on_error: str) -> tuple[ImageFile, str]:
+    """A file as far as its rows are surely there, and what of it is not, in words.
+
+    Slices, where each is a row, need not be as many as the header says if those that are there account for every byte.
+
+    Raises:
+        TruncatedError: it ends early, and what is there may not be used alone.
+    """
+    weighed, layout = image.weighed, image.layout
+    is_other = weighed is not None and 0 < weighed.whole != layout.shape[0] and len(layout.shape) > 2
+    if weighed is None or not by_slice or not is_other or not (weighed.exact or on_error == "skip"):
+        return image_file.complete(image), ""
+    kept = replace(image, layout=weighed.entries)
+    if weighed.exact:
+        image_file.report_contradiction(weighed.entries_said, image.path)
+        return kept, ""
+    return kept, f"only the first {weighed.whole} of {layout.shape[0]} slices are kept: {weighed.cut}"
 
 
 def look_at_all(

@@ -28,7 +28,8 @@ from builders.errors import (
     ReadError,
     TruncatedError,
 )
-from builders.io import mrc, npy
+from builders.io import file_size, mrc, npy
+from builders.io.file_size import Peek, Weighed
 from builders.io.finite import is_finite
 from builders.io.layout import Array, Layout
 from perc_transforms import buffers
@@ -40,11 +41,17 @@ _BZIP2_MAGIC = b"BZh"
 _PIECE = 1024 * 1024
 _DEFLATE_MOST = 1032
 """How many bytes one byte of a gzip stream can stand for at the most."""
+_GZIP_SIZES = 2**32
+_GZIP_LEAST = 18
+"""Bytes of the smallest gzip file."""
 _MOST_TRAILING = 64 * 1024 * 1024
 """Bytes behind the pixels of a compressed file that are inflated at the most, to get to its checksum."""
 _AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
 _NO_FILE = (errno.ENXIO, errno.EOPNOTSUPP)
 """What opening a socket, or a device that is not there, gives."""
+MOST_TOLD = 10
+"""Files whose sizes contradict their headers that a process speaks of."""
+_SIZE = "size of "
 _warned: set[str] = set()
 
 Stream = gzip.GzipFile | bz2.BZ2File | BinaryIO
@@ -62,6 +69,7 @@ class ImageFile:
         etag: size and time of change, to notice that the file is another one now.
         compressed: the file is a gzip or bzip2 stream of what the layout speaks of.
         header: the MRC header; None for a NumPy file.
+        weighed: what of the header the file's size contradicts; None where that is not known.
     """
 
     path: str
@@ -70,33 +78,72 @@ class ImageFile:
     etag: str
     compressed: bool
     header: mrc.MrcHeader | None = None
+    weighed: Weighed | None = None
+
+    @property
+    def contradicts_header(self) -> bool:
+        """Whether its header says another size than it has."""
+        return self.weighed is not None and bool(self.weighed.said or self.weighed.cut)
 
 
 def describe(path: str | os.PathLike[str]) -> ImageFile:
     """Read a file's header and check it against the file's size.
 
-    The format is told from the first bytes, not from the name: `.npy` or MRC, plain, gzip or bzip2.
+    The format is told from the first bytes, not from the name: `.npy` or MRC, plain, gzip or bzip2. A header that the
+    size contradicts is read as all of the file's bytes have it, with a warning, where that can be done in one way.
 
     Raises:
         NotFoundError: no such file.
         FormatError: neither a NumPy file of numbers nor an MRC file.
         TruncatedError: shorter than its header says.
     """
+    return complete(survey(path))
+
+
+def survey(path: str | os.PathLike[str]) -> ImageFile:
+    """What `describe` does, but that a file may be shorter than its header says: see `ImageFile.weighed`."""
     name = os.fspath(path)
     with opened(name) as raw:
         status = os.fstat(raw.fileno())
-        return describe_open(raw, name, status.st_size, etag_of(status))
+        return survey_open(raw, name, status.st_size, etag_of(status))
 
 
-def describe_open(raw: BinaryIO, name: str, size: int | None, etag: str) -> ImageFile:
-    """What `describe` does, for a file object that can seek; `size` None leaves the size unchecked."""
+def complete(file: ImageFile) -> ImageFile:
+    """A file that holds all that its header says; what its size contradicts is said.
+
+    Raises:
+        TruncatedError: it does not.
+    """
+    if file.weighed is not None and file.weighed.cut:
+        raise TruncatedError(file.weighed.cut)
+    if file.weighed is not None and file.weighed.said:
+        report_contradiction(file.weighed.said, file.path)
+    return file
+
+
+def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str, peek: Peek | None = None) -> ImageFile:
+    """What `survey` does, for a file object that can seek.
+
+    Args:
+        raw: the file, or its beginning where `peek` gives the rest.
+        name: what messages call it.
+        size: its bytes; None leaves what its header says unchecked.
+        etag: its version.
+        peek: gives bytes of a plain file, from and to.
+    """
     with _damage_named(name):
         stream, compressed = _decompressed(raw)
-        layout, header = _parsed(stream, None if compressed else size, name)
-        if header is not None:
-            _report(header.deviations, name)
+        head = _head(stream, name)
+        if compressed and size is not None:
+            known, peek = _inflated_size(raw, stream, head, size, name)
+        else:
+            known, peek = size, peek or _peek_at(stream)
+        weighed = _weigh(head, known, name, peek)
+    header = weighed.header
+    if header is not None:
+        _report(header.deviations, name)
     pixel_size = None if header is None else header.pixel_size
-    return ImageFile(name, layout, pixel_size, etag, compressed, header)
+    return ImageFile(name, weighed.layout, pixel_size, etag, compressed, header, weighed)
 
 
 def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
@@ -141,19 +188,19 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
     with opened(path) as raw, _damage_named(path):
         size = check_version(raw, path, etag)
         stream, compressed = _decompressed(raw)
-        if not compressed and layout.offset + layout.nbytes > size:
-            msg = f"{path}: {size} bytes, expected {layout.offset + layout.nbytes}: the file is truncated"
+        if not compressed and layout.end > size:
+            msg = f"{path}: {size} bytes, expected {layout.end}: the file is truncated"
             raise TruncatedError(msg)
         if isinstance(stream, gzip.GzipFile) and layout.nbytes > _DEFLATE_MOST * size:
             msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
-        whole = _parsed(stream, None, path)[0] if compressed else None
+        is_end = _is_end(stream, path) if compressed else None
         stream.seek(layout.offset)
         pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
         if pixels.size < layout.nbytes:
             msg = f"{path}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
-        if whole is not None and _end(layout) >= _end(whole):
+        if is_end is not None and is_end(layout.end):
             _read_to_checksum(stream, path)
     return layout.decode(pixels)
 
@@ -231,16 +278,17 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
         FormatError: not a readable image file, damaged, or no such slice.
         TruncatedError: the bytes end early.
     """
+    file = complete(survey_open(io.BytesIO(data), name, len(data), ""))
+    layout = file.layout if index is None else file.layout.slice(index, name)
     with _damage_named(name):
         stream, compressed = _decompressed(io.BytesIO(data))
-        whole, _ = _parsed(stream, None if compressed else len(data), name)
-        layout = whole if index is None else whole.slice(index, name)
+        is_end = _is_end(stream, name)
         stream.seek(layout.offset)
         pixels = _read_growing(stream, layout.nbytes)
         if pixels.size < layout.nbytes:
             msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: truncated"
             raise TruncatedError(msg)
-        if compressed and _end(layout) >= _end(whole):
+        if compressed and is_end(layout.end):
             _read_to_checksum(stream, name)
     return layout.decode(pixels)
 
@@ -262,7 +310,7 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
     """
     with _damage_named(name):
         stream, compressed = _decompressed(raw)
-        whole, _ = _parsed(stream, None, name)
+        is_end = _is_end(stream, name)
     for layout in layouts:
         with _damage_named(name):
             stream.seek(layout.offset)
@@ -270,7 +318,7 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
             if pixels.size < layout.nbytes:
                 msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
                 raise TruncatedError(msg)
-            if compressed and _end(layout) >= _end(whole):
+            if compressed and is_end(layout.end):
                 _read_to_checksum(stream, name)
         yield layout.decode(pixels)
 
@@ -345,18 +393,84 @@ def _decompressed(raw: BinaryIO) -> tuple[Stream, bool]:
     return raw, False
 
 
-def _parsed(stream: Stream, size: int | None, name: str) -> tuple[Layout, mrc.MrcHeader | None]:
-    """The layout at the start of a stream, and the header if it is of MRC."""
+def _head(stream: Stream, name: str) -> bytes:
+    """The bytes at the start of a stream that hold its header."""
     head = stream.read(mrc.HEADER_BYTES)
     if head.startswith(npy.MAGIC):
         head += stream.read(max(0, npy.header_bytes(head, name) - len(head)))
-        return npy.parse_header(head, size, name), None
-    header = mrc.parse_header(head, size, name)
-    return header.layout, header
+    return head
 
 
-def _end(layout: Layout) -> int:
-    return layout.offset + layout.nbytes
+def _weigh(head: bytes, size: int | None, name: str, peek: Peek | None = None) -> Weighed:
+    """What a header says, as far as the size lets it stand."""
+    if head.startswith(npy.MAGIC):
+        layout = npy.parse_header(head, None, name)
+        return file_size.weigh_plain(layout, size, name, npy.told(layout))
+    return file_size.weigh(mrc.read_header(head, size, name), size, name, peek)
+
+
+def _is_end(stream: Stream, name: str) -> Callable[[int], bool]:
+    """Tells of a place in a stream whether no pixels come after it, as its header says or without what it lies of."""
+    weighed = _weigh(_head(stream, name), None, name)
+    end, extension = weighed.layout.end, 0 if weighed.header is None else weighed.header.nsymbt
+    return lambda place: place >= end or place == end - extension
+
+
+def _peek_at(stream: Stream) -> Peek:
+    def peek(start: int, stop: int) -> bytes:
+        stream.seek(start)
+        data = b""
+        while len(data) < stop - start and (piece := stream.read(stop - start - len(data))):
+            data += piece
+        return data
+
+    return peek
+
+
+def _inflated_size(raw: BinaryIO, stream: Stream, head: bytes, size: int, name: str) -> tuple[int | None, Peek | None]:
+    """The size of a compressed file's content where it must be known, and what gives bytes of it.
+
+    The last bytes of a gzip file tell it, if not for sure. Where they contradict the header, or where there is
+    none to tell and an extended header looks like pixels, the content is counted.
+    """
+    layout = _weigh(head, None, name).layout
+    header = None if head.startswith(npy.MAGIC) else mrc.read_header(head, None, name)
+    peek = _peek_at(stream)
+    if isinstance(stream, gzip.GzipFile):
+        told = _told_at_the_end(raw, size)
+        if told is None or told == layout.end % _GZIP_SIZES or layout.nbytes > _DEFLATE_MOST * size:
+            return None, None
+        if layout.end < told < _GZIP_SIZES and told - layout.end > _MOST_TRAILING:
+            return None, None
+    elif header is None or not file_size.may_hide_pixels(header, peek):
+        return None, None
+    try:
+        return _counted(stream, layout.end + _MOST_TRAILING), peek
+    except (EOFError, OSError, zlib.error, ValueError):  # damage is told where pixels are read
+        return None, None
+
+
+def _told_at_the_end(raw: BinaryIO, size: int) -> int | None:
+    """The size of the content that a gzip file ends with, modulo 2^32, and leave the file where it was."""
+    place = raw.tell()
+    try:
+        if raw.seek(0, os.SEEK_END) != size or size < _GZIP_LEAST:
+            return None
+        raw.seek(size - 4)
+        return int.from_bytes(raw.read(4), "little")
+    finally:
+        raw.seek(place)
+
+
+def _counted(stream: Stream, most: int) -> int | None:
+    """Bytes of a stream's content; None where there are more than `most`."""
+    stream.seek(0)
+    done = 0
+    while piece := stream.read(_PIECE):
+        done += len(piece)
+        if done > most:
+            return None
+    return done
 
 
 def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np.uint8]:
@@ -390,6 +504,8 @@ def _read_to_checksum(stream: Stream, name: str) -> None:
     while done <= _MOST_TRAILING:
         piece = stream.read(_PIECE)
         if not piece:
+            if done and isinstance(stream, bz2.BZ2File):  # of others it is known from the start
+                report_contradiction(f"{done} bytes more than its header says are not read", name)
             return
         done += len(piece)
     logger.warning("%s: more than %d bytes after its pixels: its checksum was not looked at", name, _MOST_TRAILING)
@@ -414,6 +530,22 @@ def _damage_named(name: str) -> Iterator[None]:
             raise FormatError(msg) from err
         msg = f"{name}: cannot be read: {err.strerror}"
         raise ReadError(msg) from err
+
+
+def report_contradiction(said: str, name: str) -> None:
+    """Say of each file, once, what its size contradicts; of the first ones, where there are many."""
+    told = sum(key.startswith(_SIZE) for key in _warned)
+    if _SIZE + name in _warned or told >= MOST_TOLD:
+        return
+    _warned.add(_SIZE + name)
+    logger.warning("%s: %s%s", name, said, "; of more such files nothing is said" if told + 1 == MOST_TOLD else "")
+
+
+def report_contradictions(source: str, files: Iterable[ImageFile]) -> None:
+    """Say how many of a source's files have another size than their headers say, where not each was spoken of."""
+    count = sum(file.contradicts_header for file in files)
+    if count > MOST_TOLD:
+        logger.warning("%s: %d files have another size than their headers say", source, count)
 
 
 def _report(deviations: tuple[str, ...], name: str) -> None:

@@ -129,6 +129,11 @@ class Layout:
         return encoded_size(self.encoding, self.shape)
 
     @property
+    def end(self) -> int:
+        """The byte after the last pixel."""
+        return self.offset + self.nbytes
+
+    @property
     def is_plain(self) -> bool:
         """Whether the bytes are pixels that NumPy has a type for, one after another."""
         return self.encoding != PACKED and self.encoding not in _COMPLEX_INT16

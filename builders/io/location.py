@@ -99,21 +99,32 @@ def describe(location: str, known: tuple[bytes, int | None, str] | None = None) 
         HttpError: the server does not tell the size of a plain file.
         TruncatedError: shorter than its header says.
     """
+    return image_file.complete(survey(location, known))
+
+
+def survey(location: str, known: tuple[bytes, int | None, str] | None = None) -> ImageFile:
+    """What `describe` does, but that a file may be shorter than its header says: see `ImageFile.weighed`."""
     if not is_remote(location):
-        return image_file.describe(location)
+        return image_file.survey(location)
     data, size, etag = known or head(location)
     if data.startswith((b"\x1f\x8b\x08", b"BZh")):
         if not is_compressed(location):
             msg = f"{location}: compressed, which its name does not say: expected a name that ends in .gz or .bz2"
             raise FormatError(msg)
         with contextlib.suppress(TruncatedError):  # a header is squeezed to so little that it is there already
-            return image_file.describe_open(io.BytesIO(data), location, size, etag)
-        with open_version(location, size, etag) as raw:
-            return image_file.describe_open(raw, location, size, etag)
+            file = image_file.survey_open(io.BytesIO(data), location, size, etag)
+            if file.header is None or not file.header.nsymbt or len(data) == size:
+                return file
+        with open_version(location, size, etag) as raw:  # an extended header may be none: the end of the file tells
+            return image_file.survey_open(raw, location, size, etag)
     if size is None:
         msg = f"{location}: the server does not tell its size: what its header says cannot be checked"
         raise HttpError(msg)
-    return image_file.describe_open(io.BytesIO(data), location, size, etag)
+
+    def peek(start: int, stop: int) -> bytes:
+        return data[start:stop] if stop <= len(data) else read(location, start, min(stop, size), etag).tobytes()
+
+    return image_file.survey_open(io.BytesIO(data), location, size, etag, peek)
 
 
 def open_version(location: str, size: int | None, etag: str | None) -> BinaryIO:

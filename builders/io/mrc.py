@@ -20,6 +20,11 @@ from builders.io.layout import PACKED, Array, Layout
 
 HEADER_BYTES = 1024
 MAX_SIDE = 2**17
+"""Pixels along x or y."""
+MAX_SECTIONS = 2**31 - 1
+"""As many as the field can say: stacks hold millions, and the size of the file tells whether they are there."""
+MAX_BYTES = 2**54
+"""Of all pixels: far from where offsets end."""
 MAX_EXTENDED_HEADER = 64 * 1024 * 1024
 
 _FIELDS = "3i i 3i 3i 3f 3f 3i 3f i i 8x 4s i 40x i i 36x 3f 4s 4s f i 800s"
@@ -159,10 +164,10 @@ class MrcHeader:
 
 
 def parse_header(data: bytes, size: int | None = None, name: str = "MRC file") -> MrcHeader:
-    """Read an MRC header.
+    """Read an MRC header, and refuse one that says more than its file holds.
 
     The machine stamp decides the byte order; where it is missing or wrong, the order in which the header makes
-    sense does.
+    sense does. `builders.io.file_size` says what can be read of a file whose size its header contradicts.
 
     Args:
         data: the first 1024 bytes of the (decompressed) file, or more.
@@ -181,6 +186,19 @@ def parse_header(data: bytes, size: int | None = None, name: str = "MRC file") -
         >>> parse_header(bytes(head)).shape
         (10, 48, 64)
     """
+    header = read_header(data, size, name)
+    fault = _find_fault(header, size, name)
+    if fault is not None:
+        raise fault[1]
+    return header
+
+
+def read_header(data: bytes, size: int | None = None, name: str = "MRC file") -> MrcHeader:
+    """What `parse_header` does, but that the file may be shorter than its header says.
+
+    Raises:
+        FormatError: not an MRC file.
+    """
     if len(data) < HEADER_BYTES:
         start = f", beginning {bytes(data[:16])!r}" if data else ""
         msg = f"{name}: {len(data)} bytes{start}: not an MRC file, whose header alone takes {HEADER_BYTES}"
@@ -191,7 +209,7 @@ def parse_header(data: bytes, size: int | None = None, name: str = "MRC file") -
     faults = {order: _find_fault(header, size, name) for order, header in readings.items()}
     order = _choose_order(stamped, readings, faults)
     fault = faults[order]
-    if fault is not None:
+    if fault is not None and fault[0] < _TRUNCATED:
         raise fault[1]
     return readings[order]
 
@@ -216,9 +234,13 @@ _TRUNCATED = 3
 
 def _find_fault(header: MrcHeader, size: int | None, name: str) -> _Fault | None:
     """What is wrong with a header, and how far one gets before it shows (the deeper, the more believable)."""
-    for field, value in (("NX", header.nx), ("NY", header.ny), ("NZ", header.nz)):
-        if not 1 <= value <= MAX_SIDE:
-            msg = f"{name}: not a readable MRC file: {field} is {value}: expected 1 to {MAX_SIDE}"
+    for field, value, most in (
+        ("NX", header.nx, MAX_SIDE),
+        ("NY", header.ny, MAX_SIDE),
+        ("NZ", header.nz, MAX_SECTIONS),
+    ):
+        if not 1 <= value <= most:
+            msg = f"{name}: not a readable MRC file: {field} is {value}: expected 1 to {most}"
             return 0, FormatError(msg)
     if header.mode not in _ENCODINGS:
         known = ", ".join(map(str, _ENCODINGS))
@@ -226,6 +248,10 @@ def _find_fault(header: MrcHeader, size: int | None, name: str) -> _Fault | None
         return 1, FormatError(msg)
     if not 0 <= header.nsymbt <= MAX_EXTENDED_HEADER:
         msg = f"{name}: NSYMBT (bytes of extended header) is {header.nsymbt}: expected 0 to {MAX_EXTENDED_HEADER}"
+        return 2, FormatError(msg)
+    if header.layout.nbytes > MAX_BYTES:
+        sides = f"NX, NY, NZ {header.nx}, {header.ny}, {header.nz}"
+        msg = f"{name}: {sides} of mode {header.mode}: {header.layout.nbytes} bytes: expected at most {MAX_BYTES}"
         return 2, FormatError(msg)
     needed = header.data_offset + header.layout.nbytes
     if size is not None and needed > size:

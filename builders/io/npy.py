@@ -87,13 +87,15 @@ def parse_header(data: bytes, size: int | None = None, name: str = "NumPy file")
         msg = f"{name}: shape {_shown(sides)} of {dtype}: expected at most {MAX_BYTES} bytes"
         raise FormatError(msg)
     layout = Layout(sides, dtype.str, offset, fortran and len(sides) > 1)
-    if size is not None and layout.offset + layout.nbytes > size:
-        msg = (
-            f"{name}: {size} bytes, but its header says {layout.offset + layout.nbytes} "
-            f"(shape {sides}, {dtype}): the file is truncated"
-        )
+    if size is not None and layout.end > size:
+        msg = f"{name}: {size} bytes, but its header says {layout.end} ({told(layout)}): the file is truncated"
         raise TruncatedError(msg)
     return layout
+
+
+def told(layout: Layout) -> str:
+    """What the header of an array says, in words."""
+    return f"shape {layout.shape}, {layout.dtype}"
 
 
 def _fields(header: bytes, name: str) -> tuple[object, object, object]:

@@ -44,6 +44,7 @@ def describe(report: Report) -> str:
     lines += _listed("groups of files with the same pixels", [" = ".join(group) for group in report.duplicates])
     lines += _listed("unusable files", [f"{path}: {reason}" for path, reason in report.unusable.items()])
     lines += _listed("files with NaN or infinite pixels", [f"{p}: {n} pixels" for p, n in report.non_finite.items()])
+    lines += _listed("files whose headers say another size", [f"{p}: {how}" for p, how in report.contradicted.items()])
     reasons = Counter(report.skipped.values())
     lines += _listed("files passed over", [f"{count} with {reason}" for reason, count in reasons.most_common()])
     lines += _listed("hidden names passed over", report.hidden)

@@ -116,7 +116,7 @@ def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile
         raise FormatError(msg)
     if thorough and image.compressed:
         image_file.read_layout(image.path, layout)
-    return replace(image, layout=layout, header=None)
+    return replace(image, layout=layout, header=None, weighed=image.weighed if image.contradicts_header else None)
 
 
 def _grouped(images: Iterable[ClassImage], digest: Callable[[ImageFile], str]) -> list[list[ClassImage]]:

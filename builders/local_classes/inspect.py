@@ -48,6 +48,7 @@ class Report:
         skipped: files without a class or a known extension, with the reason.
         hidden: hidden files and folders, which were not looked at.
         non_finite: files with NaN or infinite pixels, with their number.
+        contradicted: usable files whose size their headers contradict, with how they are read.
     """
 
     folder: str
@@ -57,6 +58,7 @@ class Report:
     skipped: dict[str, str]
     hidden: list[str]
     non_finite: dict[str, int]
+    contradicted: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -103,6 +105,7 @@ def inspect_folder(folder: str, recursive: bool = False, extension: str | None =
         skipped=dict(listing.skipped),
         hidden=list(listing.hidden),
         non_finite=non_finite,
+        contradicted={item.file.path: item.image.weighed.said for item in images if item.image.weighed is not None},
     )
 
 

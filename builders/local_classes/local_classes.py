@@ -12,6 +12,7 @@ import datasets
 
 from builders.errors import NotFoundError, OptionError
 from builders.features import EMImage, check_dtype, reference
+from builders.io import image_file
 from builders.io.order import natural_path_key
 from builders.local_classes.content import ClassImage, group_identical, read_headers
 from builders.local_classes.folder import (
@@ -153,7 +154,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 class LocalClasses(OptionedBuilder):
     """Class-prefixed image files as rows `image`, `label`, `suffix`, `path`, `pixel_size`."""
 
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = LocalClassesConfig
     config: LocalClassesConfig
 
@@ -231,6 +232,7 @@ class LocalClasses(OptionedBuilder):
         if unusable:
             logger.warning("local_classes: left out %d of %d files of %s", len(unusable), len(files), listing.source)
             self._left_out.extend(unusable)
+        image_file.report_contradictions(listing.source, [item.image for item in usable])
         if not usable:
             msg = f"{listing.source}: none of {len(files)} class files is usable"
             msg += f"; the first one: {unusable[0][1]}" if unusable else f": none is of class {', '.join(wanted)}"

@@ -35,6 +35,7 @@ from builders.features import EMImage
 from builders.io import location, mrc, remote
 from builders.io.retrying import Patience
 from tests.empiar import deposit
+from tests.mrc_encoder import header
 from tests.server import Fault, serve
 
 PARTICLES = "data/particles/stack.mrcs"
@@ -463,6 +464,37 @@ def test_damage_raises_or_is_left_out_and_counted(place, mirror, archive, tmp_pa
     again = "2 files or stretches" if streaming else "files or parts of them left out of the dataset in the cache: 3"
     assert again in caplog.text
     assert streaming or caplog.text.strip().endswith("left_out.tsv")
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_header_that_lies_about_the_size_shifts_no_pixels(place, mirror, archive, tmp_path, held, streaming, caplog):
+    stack = held[PARTICLES][:6]
+    body = stack.tobytes()
+    folder = mirror / deposit.ENTRY / "data" / "odd"
+    folder.mkdir()
+
+    def write(name, body, nz=6, **fields):
+        (folder / name).write_bytes(bytes(header(64, 64, nz, 2, **fields)) + body)
+
+    write("a_unwritten_extension.mrcs", body, nsymbt=256)
+    packed = gzip.compress((folder / "a_unwritten_extension.mrcs").read_bytes())
+    (folder / "b_unwritten_extension.mrcs.gz").write_bytes(packed)
+    write("c_ends_with_a_slice.mrcs", body[: -2 * 16384])
+    write("d_more_than_said.mrcs", body, nz=4, ispg=1)
+    write("e_junk.mrcs", body + b"junk")
+    write("f_cut.mrcs", bytes(512) + body[:-100], nsymbt=512)
+    write("g_cut_and_shifted.mrcs", body[:-100], nsymbt=512)
+    archive.publish(mirror)
+    ds = load(place, tmp_path, directory="data/odd", streaming=streaming, on_error="skip")
+    found = {}
+    for row in ds:
+        np.testing.assert_array_equal(row["image"], stack[row["index"]], row["path"])
+        found[row["path"].rpartition("/")[2][0]] = row["index"] + 1
+    assert found == {"a": 6, "b": 6, "c": 4, "d": 6, "e": 6, "f": 5}
+    assert all(f"{path.name}: " in caplog.text for path in folder.iterdir())
+    for name in ("f_cut.mrcs", "g_cut_and_shifted.mrcs"):
+        with pytest.raises(TruncatedError, match=name):
+            list(load(place, tmp_path, directory="data/odd", pattern=name, streaming=streaming))
 
 
 def test_a_truncated_stack_names_both_sizes(place, mirror, archive, tmp_path):

@@ -748,6 +748,20 @@ def test_inspect_tells_scripts(messy, capsys):
     assert report["skipped"] == {"README.md": "unknown extension '.md'"}
 
 
+def test_files_whose_headers_say_another_size_are_read_told_and_counted(tmp_path, caplog, capsys):
+    volume = np.arange(96, dtype=np.float32).reshape(4, 4, 6)
+    for number in range(12):
+        (tmp_path / f"a_{number}.mrc").write_bytes(bytes(header(6, 4, 4, 2, nsymbt=80, ispg=1)) + volume.tobytes())
+    (tmp_path / "a_cut.mrc").write_bytes(bytes(header(6, 4, 4, 2, ispg=1)) + volume[:3].tobytes())
+    ds = load(tmp_path, on_error="skip")
+    assert len(ds) == 12
+    np.testing.assert_array_equal(ds[5]["image"], volume)
+    assert f"{tmp_path}: 12 files have another size than their headers say" in caplog.text
+    assert "a_cut.mrc: 1312 bytes, but its header says 1408" in caplog.text, "a volume of fewer sections is not it"
+    assert main(["local-classes", "inspect", str(tmp_path)]) == 0
+    assert "files whose headers say another size: 12" in capsys.readouterr().out
+
+
 def test_inspect_of_nothing(tmp_path, capsys):
     assert main(["local-classes", "inspect", str(tmp_path / "none")]) == 1
     assert "no such folder" in capsys.readouterr().err

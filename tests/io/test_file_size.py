@@ -1,0 +1,148 @@
+"""A header against the size of its file: the pixels that were written come out, or an error does, never others."""
+
+import bz2
+import gzip
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.errors import FormatError, PercError, TruncatedError
+from builders.io import file_size, image_file, mrc
+from tests.mrc_encoder import header
+
+PACK = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
+RNG = np.random.default_rng(5)
+STACK = (RNG.standard_normal((6, 9, 11)) * 3 + 1).astype(np.float32)
+BYTES = RNG.integers(-90, 90, (6, 16, 16)).astype(np.int8)
+FEI = np.frombuffer(b"FEI records, and doubles: " + RNG.standard_normal(128).tobytes(), np.uint8)[:1024].tobytes()
+
+
+def head(pixels, nz=None, order="<", **fields):
+    mode = {"float32": 2, "int8": 0, "int16": 1}[pixels.dtype.name]
+    return bytes(header(pixels.shape[2], pixels.shape[1], nz or len(pixels), mode, order=order, **fields))
+
+
+def data_of(pixels, order="<"):
+    return pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+
+
+ONE_READING = {
+    "no extended header": lambda p, o: head(p, nsymbt=256, order=o) + data_of(p, o),
+    "none, and one image": lambda p, o: head(p[:1], nsymbt=8 * 131072, order=o) + data_of(p[:1], o),
+    "none, and a volume": lambda p, o: head(p, nsymbt=80, ispg=1, order=o) + data_of(p, o),
+    "an extended header unsaid": lambda p, o: head(p, order=o) + FEI + data_of(p, o),
+    "a longer one than said": lambda p, o: head(p, nsymbt=80, order=o) + bytes(80) + FEI + data_of(p, o),
+    "blanks of symmetry unsaid": lambda p, o: head(p, ispg=1, order=o) + b"X,  Y,  Z".ljust(160) + data_of(p, o),
+    "too few sections said": lambda p, o: head(p, nz=4, mz=1, order=o) + data_of(p, o),
+    "too many sections said": lambda p, o: head(p, nz=9, mz=1, order=o) + data_of(p, o),
+    "too few sections of a volume": lambda p, o: head(p, nz=4, mz=6, ispg=1, order=o) + data_of(p, o),
+    "too many sections of a volume": lambda p, o: head(p, nz=7, mz=6, ispg=1, order=o) + data_of(p, o),
+}
+UNREAD = {
+    "junk": lambda p, o: head(p, order=o) + data_of(p, o) + b"trailing",
+    "a long text": lambda p, o: head(p, order=o) + data_of(p, o) + b"a log of what was done " * 60,
+    "zeros up to a block": lambda p, o: head(p, order=o) + data_of(p, o) + bytes(4096),
+    "zeros like a section": lambda p, o: head(p, mz=1, order=o) + data_of(p, o) + bytes(p[0].nbytes),
+    "a section more than a volume": lambda p, o: head(p, ispg=1, order=o) + data_of(p, o) + data_of(p[:1], o),
+}
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("case", [*ONE_READING, *UNREAD])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_pixels_are_those_that_were_written_and_the_contradiction_is_said(tmp_path, caplog, suffix, case, order):
+    content = (ONE_READING | UNREAD)[case](STACK, order)
+    path = tmp_path / f"x.mrc{suffix}"
+    path.write_bytes(PACK[suffix](content))
+    expected = STACK[:1] if "one image" in case else STACK
+    for _ in range(2):
+        np.testing.assert_array_equal(image_file.read(path), expected)
+    np.testing.assert_array_equal(image_file.read(path, len(expected) - 1), expected[-1])
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1, "once a file"
+    assert f"{path}: {len(content)} bytes, where its header says {mrc.read_header(content).layout.end}" in said[0]
+    assert ("not read" in said[0]) == (case in UNREAD)
+    np.testing.assert_array_equal(image_file.read_bytes(path.read_bytes()), expected)
+
+
+@pytest.mark.parametrize("index", [None, 0, 5])
+@pytest.mark.parametrize("case", ["no extended header", "none, and a volume", "junk"])
+def test_a_bzip2_stream_that_does_not_tell_its_size_is_counted_where_pixels_may_lie_elsewhere(
+    tmp_path, caplog, case, index
+):
+    path = tmp_path / "x.mrc.bz2"
+    path.write_bytes(bz2.compress((ONE_READING | UNREAD)[case](STACK, "<")))
+    np.testing.assert_array_equal(image_file.read(path, index), STACK if index is None else STACK[index])
+    assert len(caplog.records) == (0 if (case, index) == ("junk", 0) else 1)
+
+
+TWO_READINGS = {
+    "an extended header that was not written in full": head(BYTES, nsymbt=512) + FEI[:100] + data_of(BYTES),
+    "no extended header, and cut": head(STACK, nsymbt=128) + data_of(STACK)[:-200],
+    "blank sections more, or an extended header": head(BYTES) + bytes(512) + data_of(BYTES),
+}
+
+
+@pytest.mark.parametrize("case", TWO_READINGS)
+def test_what_can_be_read_in_two_ways_is_an_error(tmp_path, case):
+    (tmp_path / "x.mrc").write_bytes(TWO_READINGS[case])
+    with pytest.raises(FormatError, match=r"x\.mrc: \d+ bytes, but its header says \d+"):
+        image_file.read(tmp_path / "x.mrc")
+
+
+def test_an_extended_header_as_long_as_sections_is_told_from_pixels_by_its_bytes(tmp_path):
+    path = tmp_path / "x.mrc"
+    path.write_bytes(head(BYTES, nsymbt=512) + data_of(BYTES))
+    np.testing.assert_array_equal(image_file.read(path), BYTES)
+    path.write_bytes(head(BYTES, nsymbt=512) + bytes(512) + data_of(BYTES[:4]))
+    with pytest.raises(TruncatedError):
+        image_file.read(path)
+    assert image_file.survey(path).weighed.whole == 4
+    header = mrc.read_header(path.read_bytes())
+    assert file_size.weigh(header, 1024 + BYTES.nbytes, "x").whole == 0, "without the bytes it is not known"
+
+
+def test_odd_rows_of_4_bits_without_their_padding_are_never_sheared(tmp_path):
+    (tmp_path / "x.mrc").write_bytes(bytes(header(5, 4, 6, 101, mz=1)) + bytes(6 * 10))  # as many as 5 padded sections
+    with pytest.raises(TruncatedError):
+        image_file.read(tmp_path / "x.mrc")
+    assert image_file.survey(tmp_path / "x.mrc").weighed.whole == 0
+
+
+@given(
+    nz=st.integers(1, 6),
+    side=st.sampled_from([1, 2, 8, 9]),
+    nsymbt=st.sampled_from([0, 4, 64, 256, 324]),
+    mode=st.sampled_from([0, 1, 2, 3, 4, 6, 12, 101]),
+    ispg=st.sampled_from([0, 1, 401]),
+    mz=st.integers(0, 6),
+    body=st.binary(max_size=2048),
+)
+def test_any_size_gives_a_reading_within_the_file_or_our_error(nz, side, nsymbt, mode, ispg, mz, body):
+    data = bytes(header(side, side, nz, mode, nsymbt=nsymbt, ispg=ispg, mz=mz)) + body
+    read_header = mrc.read_header(data)
+    try:
+        found = file_size.weigh(read_header, len(data), "x", lambda start, stop: data[start:stop])
+    except PercError:
+        return
+    assert not found.whole or found.entries.end <= len(data)
+    assert found.cut or found.layout.end <= len(data)
+    assert (found.said == found.cut == "") == (read_header.layout.end == len(data))
+
+
+def test_many_files_are_not_each_spoken_of(tmp_path, caplog):
+    for number in range(30):
+        (tmp_path / f"{number}.mrc").write_bytes(head(STACK) + data_of(STACK) + b"junk")
+        image_file.describe(tmp_path / f"{number}.mrc")
+    assert len(caplog.records) == image_file.MOST_TOLD
+    assert "of more such files nothing is said" in caplog.messages[-1]
+
+
+def test_more_arrays_after_the_first_of_a_numpy_file_are_said(tmp_path, caplog):
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.save(file, STACK)
+        np.save(file, BYTES)
+    np.testing.assert_array_equal(image_file.read(tmp_path / "x.npy"), STACK)
+    assert "are not read" in caplog.text
