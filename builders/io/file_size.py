@@ -96,9 +96,9 @@ def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = No
         >>> import struct
         >>> head = bytearray(1024)
         >>> struct.pack_into("<4i", head, 0, 8, 8, 6, 1)
-        >>> struct.pack_into("<i", head, 92, 512)
+        >>> struct.pack_into("<i", head, 92, 500)
         >>> weigh(parse_header(bytes(head)), 1024 + 6 * 128, "x.mrc").said
-        '1792 bytes, where its header says 2304: read without its 512 bytes of extended header (NSYMBT)'
+        '1792 bytes, where its header says 2292: read without its 500 bytes of extended header (NSYMBT)'
     """
     layout = header.layout
     if size is None or size == layout.end:
