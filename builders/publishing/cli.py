@@ -3,7 +3,9 @@
 import argparse
 import ast
 import dataclasses
+import difflib
 import importlib
+import inspect
 import re
 import typing
 from collections.abc import Sequence
@@ -120,11 +122,16 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _publish(arguments: argparse.Namespace) -> int:
     """Publish, and say how to load what was published."""
+    from builders.publishing.front import Told
     from builders.publishing.publish import publish
+    from builders.publishing.targets import address_of
 
     builder, options = _source(arguments)
-    loaded = load_dataset(builder, streaming=builder in _STREAMED and not arguments.download, **options)
+    # what is wrong is said before anything is read, or fetched
     transforms = [_transform(text) for text in arguments.transform]
+    Told(license=arguments.license, doi=arguments.doi)
+    address_of(arguments.to)
+    loaded = load_dataset(builder, streaming=builder in _STREAMED and not arguments.download, **options)
     done = publish(
         _transformed(loaded, transforms) if transforms else loaded,
         arguments.to,
@@ -189,7 +196,7 @@ def _transform(text: str) -> Any:
     """The transform that a text such as `Rescale(64)` spells; nothing in it is run.
 
     Raises:
-        OptionError: it spells none.
+        OptionError: it spells none; says what is wrong.
         TransformError: an option of it cannot be.
 
     Example:
@@ -198,26 +205,65 @@ def _transform(text: str) -> Any:
     """
     import perc_transforms
 
-    base = perc_transforms.Transform
+    try:
+        called = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as err:
+        raise _misspelt(text, f"{getattr(err, 'msg', err)}: expected a call such as 'Rescale(64)'") from err
+    if not isinstance(called, ast.Call):
+        raise _misspelt(text, _no_call(called))
+    kind = getattr(perc_transforms, _known(text, called.func))
+    try:
+        values = [ast.literal_eval(value) for value in called.args]
+        named = {str(word.arg or "**"): ast.literal_eval(word.value) for word in called.keywords}
+    except (ValueError, TypeError) as err:
+        raise _misspelt(text, "options are numbers, texts in quotes, True, False, None, and lists of these") from err
+    parameters = inspect.signature(kind).parameters.values()
+    signature = inspect.Signature([parameter.replace(annotation=parameter.empty) for parameter in parameters])
+    try:
+        signature.bind(*values, **named)
+    except TypeError as err:
+        raise _misspelt(text, f"{err}: expected {kind.__name__}{signature}") from err
+    return kind(*values, **named)
+
+
+def _misspelt(text: str, what: str) -> OptionError:
+    return OptionError(f"--transform {text!r}: {what}")
+
+
+def _no_call(found: ast.expr) -> str:
+    """What is wrong with an expression that is no call."""
+    if isinstance(found, ast.Name | ast.Attribute):
+        name = found.id if isinstance(found, ast.Name) else found.attr
+        return f"expected its options in brackets, such as '{name}()' or 'Rescale(64)'"
+    if isinstance(found, ast.Tuple | ast.List):
+        return "expected one transform: each has a --transform of its own, in order"
+    return "expected a call such as 'Rescale(64)'"
+
+
+def _known(text: str, function: ast.expr) -> str:
+    """The name of the transform that is called, alone or as Python has it: `T.Rescale`.
+
+    Raises:
+        OptionError: there is none of that name; names those that are close.
+    """
+    import perc_transforms
+
     known = sorted(
         name
         for name in perc_transforms.__all__
         if isinstance(kind := getattr(perc_transforms, name), type)
-        and issubclass(kind, base)
+        and issubclass(kind, perc_transforms.Transform)
         and name not in ("Compose", "RandomTransform", "Transform")
     )
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id not in known:
-            raise ValueError(text)
-        values = [ast.literal_eval(value) for value in call.args]
-        named = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-        return getattr(perc_transforms, call.func.id)(*values, **named)
-    except (SyntaxError, ValueError, TypeError) as err:
-        if isinstance(err, perc_transforms.TransformError):
-            raise
-        msg = f"--transform {text!r}: expected one of {', '.join(known)}, with its options, such as 'Rescale(64)'"
-        raise OptionError(msg) from err
+    name = ast.unparse(function).removeprefix("T.").removeprefix("perc_transforms.")
+    if name == "Compose":
+        raise _misspelt(text, "each transform has a --transform of its own, in order")
+    if name not in known:
+        spelt = {one.lower(): one for one in known}
+        close = [repr(spelt[one]) for one in difflib.get_close_matches(name.lower(), spelt, n=3)]
+        hint = f"did you mean {' or '.join(close)}?" if close else f"expected one of {', '.join(known)}"
+        raise _misspelt(text, f"there is no transform {name!r}: {hint}")
+    return name
 
 
 def _transformed(loaded: Any, transforms: list[Any]) -> Any:

@@ -24,6 +24,17 @@ class Told:
     doi: str | None = None
     citation: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check what can be checked.
+
+        Raises:
+            OptionError: the licence or the DOI cannot be one.
+        """
+        if self.license is not None:
+            check_license(self.license)
+        if self.doi is not None:
+            check_doi(self.doi)
+
 
 @dataclass(frozen=True)
 class Front:
@@ -45,15 +56,7 @@ class Front:
     def of(
         cls, info: datasets.DatasetInfo, sources: Mapping[str, Source], fitting: Fitting, told: Told, address: str
     ) -> "Front":
-        """The front page of a dataset.
-
-        Raises:
-            OptionError: the licence or the DOI cannot be one.
-        """
-        if told.license is not None:
-            check_license(told.license)
-        if told.doi is not None:
-            check_doi(told.doi)
+        """The front page of a dataset."""
         done = [repr(transform) for source in sources.values() for transform in source.transforms]
         return cls(info, [*dict.fromkeys(done), *([repr(fitting)] if fitting else [])], told, address)
 

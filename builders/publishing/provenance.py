@@ -1,6 +1,7 @@
 """Where a dataset is from and what was done to it. What servers and files say of it is read as hostile text."""
 
 import datetime
+import difflib
 import importlib.metadata
 import logging
 import platform
@@ -12,14 +13,13 @@ from typing import Any
 
 import datasets
 
-from builders.archives import ARCHIVES, Entry, entry_of, license_of
+from builders.archives import ARCHIVES, LICENSES, Entry, entry_of, license_of
 from builders.errors import OptionError
 from builders.release import NAME, VERSION
 from builders.terminal import printable
 
 logger = logging.getLogger(__name__)
 
-_LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]{1,63}", re.ASCII)
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/[!-~]{1,200}", re.ASCII)
 _RESOLVER = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
 _URL = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]+)?(?:/[a-z0-9._~/%?=&+-]*)?", re.ASCII | re.IGNORECASE)
@@ -127,19 +127,22 @@ def provenance_of(
 
 
 def check_license(license: str) -> str:
-    """An identifier of a licence in the form that the Hub has.
+    """An identifier of a licence that the Hub has: it takes no card with another one.
 
     Raises:
-        OptionError: it has another form.
+        OptionError: it is none; names those that are close.
 
     Example:
         >>> check_license("cc-by-4.0")
         'cc-by-4.0'
     """
-    if isinstance(license, str) and _LICENSE.fullmatch(license):
+    if isinstance(license, str) and license in LICENSES:
         return license
-    msg = f"license is {license!r}: expected an identifier of the Hub, in small letters, such as 'cc0-1.0', 'cc-by-4.0'"
-    msg += " or 'mit'; 'other' for one that has none"
+    spelt = re.sub(r"[\s_-]+", "-", str(license).strip().lower())
+    close = difflib.get_close_matches(spelt, LICENSES, n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    msg = f"license is {license!r}: {hint}expected an identifier of the Hub, such as 'cc0-1.0', 'cc-by-4.0' or 'mit';"
+    msg += " 'other' for a licence that it does not list"
     raise OptionError(msg)
 
 
@@ -220,7 +223,7 @@ def _license_told(text: str | None) -> str | None:
     told = set((text or "").split())
     if len(told) == 1:
         (license,) = told
-        return license if _LICENSE.fullmatch(license) else None
+        return license if license in LICENSES else None
     known = {archive.license for archive in ARCHIVES.values()}
     return max(told, key=lambda license: license != "cc0-1.0") if told and told <= known else None
 

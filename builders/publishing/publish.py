@@ -113,11 +113,11 @@ def publish(
         check_integer("num_proc", num_proc, 1)
     most = _bytes(max_shard_size)
     runner = _runner(num_proc, dask)
+    told, address = Told(title, license, doi, citation), address_of(to)
     splits = splits_of(dataset)
     sources = {split: source_of(rows) for split, rows in splits.items()}
     fitting = Fitting(crop, pad)
-    told = Told(title, license, doi, citation)
-    front = Front.of(next(iter(splits.values())).info, sources, fitting, told, address_of(to))
+    front = Front.of(next(iter(splits.values())).info, sources, fitting, told, address)
     with target_of(to, private=private, token=token, work_dir=work_dir, shared=dask is not None) as target:
         marker, there = target.open(overwrite)
         said = [(split, source.identity(0)) for split, source in sources.items()]

@@ -20,13 +20,26 @@ logger = logging.getLogger(__name__)
 def address_of(to: str | os.PathLike[str]) -> str:
     """What whoever loads a published dataset gives to `load_dataset`: of a folder, its name alone.
 
+    `datasets` makes a pattern of a folder's whole path: brackets are sets of characters, `::` joins file systems, and
+    `$NAME` stands for the environment's. What the folders above are called is another matter: it can be moved.
+
+    Raises:
+        OptionError: it is neither a folder nor an address of the Hub, or `datasets` would not find it by its name.
+
     Example:
         >>> address_of("hf://datasets/ME/NAME@v2"), address_of("/home/me/published/")
         ('ME/NAME', 'published')
     """
     address = _address(to)
-    if "://" in address:
-        return address.partition("://datasets/")[2].partition("@")[0]
+    if address.startswith("hf://"):
+        from builders.publishing.hub import parse_address
+
+        return parse_address(address)[0]
+    name = Path(os.path.realpath(address)).name
+    if _is_lost(name):
+        msg = f"to is {address!r}: datasets.load_dataset reads the name {name!r} as a pattern, and would not find it:"
+        msg += " expected one without [...], ::, ** and $NAME"
+        raise OptionError(msg)
     return Path(os.path.abspath(address)).name or "folder"  # noqa: PTH100
 
 
@@ -34,35 +47,20 @@ def _address(to: object) -> str:
     """What was given as the target, as text: not a shell's empty variable, nor what `Path` makes of an address."""
     address = os.fspath(to) if isinstance(to, os.PathLike) else to
     if isinstance(address, str) and address and "\0" not in address:
-        if address.startswith("hf://") or not address.startswith("hf:"):
+        if address.startswith("hf://") or not (address.startswith("hf:") or "://" in address):
             return address
     msg = f"to is {address!r}: expected a folder, or hf://datasets/OWNER/NAME"
     raise OptionError(msg)
 
 
-def require_loadable(folder: str | os.PathLike[str]) -> None:
-    """Refuse a folder that plain `datasets` could not load by its name, and warn of one where it depends.
-
-    `datasets` makes a pattern of a folder's whole path: brackets are sets of characters, `::` joins file systems, and
-    `$NAME` stands for the environment's. What folders above are called is not what is being chosen, and may change.
-
-    Raises:
-        OptionError: `datasets` would not find it.
-
-    Example:
-        >>> require_loadable("runs_1")  # but not "runs[1]"
-    """
-    path = Path(os.path.realpath(Path(folder).expanduser()))
-    if _is_lost(path.name):
-        msg = f"to is {os.fspath(folder)!r}: datasets.load_dataset reads the name {path.name!r} as a pattern, and would"
-        msg += " not find it: expected one without [...], ::, ** and $NAME"
-        raise OptionError(msg)
-    for part in path.parts[1:]:
+def _warn_of_patterns(folder: Path) -> None:
+    """Say which names in a path `datasets` does not take for what they are."""
+    for part in Path(os.path.realpath(folder)).parts[1:]:
         lost = _is_lost(part)
         if lost or set(part) & set("*?"):
             logger.warning(
                 "%s: datasets.load_dataset reads %r in this path as a pattern%s",
-                path,
+                folder,
                 part,
                 ": it can be loaded only from another place" if lost else ", and loads whatever else fits it, too",
             )
@@ -94,8 +92,7 @@ def target_of(
         shared: other machines write shards, too.
 
     Raises:
-        OptionError: it is neither a folder nor an address of the Hub, plain `datasets` would not find it by its name,
-            or an option does not go with it.
+        OptionError: it is neither a folder nor an address of the Hub, or an option does not go with it.
         AccessError: another process publishes there.
     """
     address = _address(to)
@@ -105,13 +102,10 @@ def target_of(
             msg = f"{given} is for hf://datasets/OWNER/NAME: {address!r} is a folder, which shards are written to"
             raise OptionError(msg)
         folder = Folder(address)
-        require_loadable(address)
+        _warn_of_patterns(folder.work)
         with folder.held():
             yield folder
         return
-    if not address.startswith("hf://"):
-        msg = f"to is {address!r}: expected a folder, or hf://datasets/OWNER/NAME"
-        raise OptionError(msg)
     if shared and work_dir is None:
         msg = "dask and hf://: work_dir=FOLDER (--work-dir) must name a folder that all workers share"
         raise OptionError(msg)

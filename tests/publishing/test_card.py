@@ -15,6 +15,7 @@ from huggingface_hub import DatasetCard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from builders.archives import ARCHIVES, LICENSES
 from builders.errors import OptionError
 from builders.publishing.card import UNFINISHED, _literal, complete_card, size_category, unfinished_card
 from builders.publishing.columns import other_readers
@@ -316,6 +317,7 @@ def test_size_categories_hold_their_numbers(rows):
         ({"source": ["pdb", "another"], "entry_id": ["4v1w"]}, "cc0-1.0", None),
         ({"source": ["microscope 2"]}, "", None),
         ({}, "mit", "mit"),
+        ({}, "foo", None),
         ({}, "cc0-1.0\n\ncc-by-4.0", "cc-by-4.0"),
         ({}, "cc0-1.0\n\nmit", None),
         ({}, "All rights reserved.", None),
@@ -329,10 +331,33 @@ def test_a_licence_is_taken_from_rows_whose_archive_is_known(sources, told, lice
     assert provenance_of(DatasetInfo(license=told), sources, [], license="mit").license == "mit"
 
 
-@pytest.mark.parametrize("license", ["", "CC0-1.0", "cc0 1.0", "mit\nviewer: true", "-x", "é", "x" * 99, 3])
+@pytest.mark.parametrize(
+    "license", ["", "CC0-1.0", "cc0 1.0", "mit\nviewer: true", "-x", "é", "x" * 99, 3, "foo", "cc-by-5.0", "MIT"]
+)
 def test_a_licence_of_another_form_is_refused(license):
     with pytest.raises(OptionError, match="license is"):
         check_license(license)
+
+
+@pytest.mark.parametrize(
+    ("license", "meant"),
+    [
+        ("CC-BY-4.0", "cc-by-4.0"),
+        ("cc-by", "cc-by-4.0"),
+        ("CC0", "cc0-1.0"),
+        ("Apache 2.0", "apache-2.0"),
+        ("mlt", "mit"),
+    ],
+)
+def test_a_licence_that_is_misspelt_is_told_what_may_be_meant(license, meant):
+    with pytest.raises(OptionError, match=f"license is '{license}': did you mean .*'{meant}'.*'other' for a licence"):
+        check_license(license)
+    assert check_license(meant) == meant
+
+
+def test_the_archives_licences_are_the_hubs():
+    assert {archive.license for archive in ARCHIVES.values()} | {"other", "unknown"} <= LICENSES
+    assert len(LICENSES) == 83
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import builders
 import perc_transforms as T
 from builders.cli import main
+from builders.errors import OptionError
 from builders.publishing import Published, cli
 from tests.empiar import deposit
 from tests.publishing.datasets_made import assert_same_rows, classes, contents, entry, write_classes
@@ -69,8 +70,8 @@ def test_transforms_splits_and_sizes(tmp_path):
         (["nowhere"], "'nowhere' is neither a folder nor an entry"),
         (["local_classes", "a", "b"], "reads one data_dir: not 'a' and 'b'"),
         (["empiar", "1", "--entry", "2"], "entry is given twice"),
-        (["a", "--transform", "Rescale"], "--transform 'Rescale': expected one of AddNoise"),
         (["a", "--transform", "__import__('os').system('true')"], "expected one of AddNoise"),
+        (["a", "--transform", "Normalize(__import__('os').system('true'))"], "options are numbers"),
         (["a", "--transform", "Rescale(-3)"], "Rescale"),
         (["a", "--crop", "99"], "99"),
         (["a", "--item", "slice"], "no option 'item'"),
@@ -125,7 +126,7 @@ def asked(monkeypatch):
 
 
 VALUES = {
-    **{"title": "A title", "license": "mit", "doi": "10.1/x", "citation": "A paper", "crop": (6, 7), "pad": 9},
+    **{"title": "A title", "license": "mit", "doi": "10.1000/x", "citation": "A paper", "crop": (6, 7), "pad": 9},
     **{"preview": True, "max_shard_size": "1MB", "num_proc": 2, "dask": "tcp://127.0.0.1:1", "private": True},
     **{"overwrite": True, "work_dir": "there"},
 }
@@ -170,3 +171,62 @@ def test_a_source_and_its_options_are_those_of_load_dataset(words, builder, opti
     (tmp_path / "ids.txt").write_text("4v1w\n")
     assert main(["publish", *words, "--to", "out"]) == 0
     assert asked["load"] == (builder, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Rescale(32", r"'\(' was never closed"),
+        ("Rescale(32))", r"unmatched '\)'"),
+        ("Rescale([32)", "does not match opening parenthesis"),
+        ("Rescale(shape='32)", "unterminated string literal"),
+        ("Rescale(“32”)", "invalid character"),
+        ("Rescale(stretch=True, 32)", "positional argument follows keyword argument"),
+        ("", "expected a call such as"),
+        ("Rescale(32),", "each has a --transform of its own"),
+        ("Rescale(32), Normalize()", "each has a --transform of its own"),
+        ("[Rescale(32)]", "each has a --transform of its own"),
+        ("Compose([Rescale(32)])", "each transform has a --transform of its own"),
+        ("Rescale(32) Normalize()", "expected a call such as"),
+        ("Rescale", r"in brackets, such as 'Rescale\(\)'"),
+        ("T.Rescale", r"in brackets, such as 'Rescale\(\)'"),
+        ("'Rescale(32)'", "expected a call such as"),
+        ("Rescal(32)", "no transform 'Rescal': did you mean 'Rescale'?"),
+        ("rescale(32)", "no transform 'rescale': did you mean 'Rescale'?"),
+        ("torch.abs(32)", "no transform 'torch.abs': expected one of AddNoise"),
+        ("Rescale(n)", "options are numbers, texts in quotes"),
+        ("Rescale(*[32])", "options are numbers, texts in quotes"),
+        ("Rescale(size=32)", r"'shape': expected Rescale\(shape, stretch=False, \*, spatial_dims=None\)$"),
+        ("Normalize(size=32)", r"'size': expected Normalize\(\*, spatial_dims=None\)$"),
+        ("Rescale(32, True, 3)", r"too many positional arguments: expected Rescale\(shape, "),
+        ("Normalize(**{'spatial_dims': 2})", r"'\*\*': expected Normalize\("),
+    ],
+)
+def test_what_is_wrong_with_a_transform_is_told(text, said):
+    with pytest.raises(OptionError, match=said) as caught:
+        cli._transform(text)
+    assert str(caught.value).startswith(f"--transform {text!r}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["T.Rescale(32)", " perc_transforms.Rescale(shape=32)\n", "Rescale(\n 32, # pixels\n)"]
+)
+def test_a_transform_may_be_spelt_as_python_has_it(text):
+    assert cli._transform(text) == T.Rescale(32)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--license", "foo"], "license is 'foo'"),
+        (["--doi", "foo"], "doi is 'foo'"),
+        (["--to", "a[1]"], "to is 'a[1]'"),
+        (["--to", "hf://datasets/me"], "to is 'hf://datasets/me'"),
+        (["--transform", "Rescale(32"], "'(' was never closed"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_fetched(words, said, asked, capsys):
+    assert main(["publish", "EMPIAR-10943", "--download", "--to", "out", *words]) == 1
+    assert said in capsys.readouterr().err
+    assert not asked

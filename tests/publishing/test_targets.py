@@ -7,7 +7,7 @@ import pytest
 
 from builders import publish
 from builders.errors import OptionError
-from builders.publishing.targets import require_loadable
+from builders.publishing.targets import address_of
 from tests.publishing.datasets_made import labelled
 
 REFUSED = ["a[1]", "a::b", "zip::x", "a**b", "[!a]b", "a[*]b", "$PERC_SET", "x${PERC_SET}"]
@@ -60,7 +60,7 @@ def test_a_name_that_fits_others_too_is_warned_of(name, other, published, tmp_pa
 
 def test_other_names_are_loaded_by_them(published, tmp_path, caplog):
     for name in FINE:
-        require_loadable(tmp_path / "new" / name)
+        assert address_of(tmp_path / "new" / name) == name
         shutil.copytree(published, tmp_path / "new" / name)
         assert rows_loaded(tmp_path / "new" / name, tmp_path / name) == [2, 2]
     assert not caplog.text
