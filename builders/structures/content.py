@@ -1,9 +1,12 @@
 """Is this a structure file, which kind, and is it whole: asked of the bytes, before any parser sees them."""
 
+import logging
 import re
 import zlib
 
 from builders.errors import FormatError, TruncatedError
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("cif", "pdb")
 LARGEST = 2**30
@@ -23,6 +26,10 @@ _RECORDS = frozenset(
     b"SLTBRG SOURCE SPLIT SPRSDE SSBOND TER TITLE TURN TVECT USER".split()
 )
 _ATOM = re.compile(rb"^(?:ATOM  |HETATM)", re.MULTILINE)
+# What a line has to be that stands for a PDB file below lines that are no records; in capitals or small letters.
+_PLACED = re.compile(rb"(^|[\r\n])(?:ATOM  |HETATM)[^\r\n]{24}(?: *+-?[0-9]++\.[0-9]++){3}", re.IGNORECASE)
+_MODEL_LINE = re.compile(rb"MODEL +[0-9]+ *", re.IGNORECASE)
+_LATER_BLOCK = re.compile(rb"^data_\S++[ \t]*+\r?$(?=[\s\S]*^[ \t]*+_atom_site\.)", re.MULTILINE | re.IGNORECASE)
 _MODEL = re.compile(rb"^MODEL\b", re.MULTILINE)
 _END_OF_MODEL = re.compile(rb"^ENDMDL", re.MULTILINE)
 
@@ -98,11 +105,56 @@ def sniff(data: bytes, name: str) -> str:
     if not _is_binary(text, start):
         if _BLOCK.match(text, start):
             return "cif"
-        word = text[start : start + 6].split(b"\n")[0].rstrip()
-        if word in _RECORDS or word.startswith(b"ATOM  "):
+        if _is_record(text[start : start + 6].split(b"\n")[0]):
             return "pdb"
+        if text[start : start + 1] not in (b"<", b"{", b"["):  # titles, and other lines of people
+            if _LATER_BLOCK.search(text, start):
+                return "cif"
+            if _PLACED.search(text, start):
+                return "pdb"
     msg = f"{name}: {_describe(text, start)}: expected mmCIF (data_...) or PDB records"
     raise FormatError(msg)
+
+
+def _is_record(line: bytes) -> bool:
+    word = line[:6].rstrip()
+    return word in _RECORDS or word.startswith(b"ATOM  ")
+
+
+def without_titles(data: bytes, format: str, name: str) -> bytes:
+    r"""A structure file from its first record or block on; a line in the log says what stood before it.
+
+    Args:
+        data: the file, not compressed, of which `sniff` knew the format.
+        format: `"cif"` or `"pdb"`.
+        name: what the log calls it.
+
+    Example:
+        >>> without_titles(b"by hand\ndata_1ABC\n_atom_site.id 1", "cif", "1abc")
+        b'data_1ABC\n_atom_site.id 1'
+    """
+    blanks = _BLANKS_AND_COMMENTS.match(data)
+    start = blanks.end() if blanks else 0
+    if _BLOCK.match(data, start) if format == "cif" else _is_record(data[start : start + 6].split(b"\n")[0]):
+        return data
+    first = _LATER_BLOCK.search(data) if format == "cif" else None
+    place = first.start() if first else _first_record(data)
+    if place > start:
+        logger.warning("%s: what stands before its first record was passed over: %s", name, excerpt(data[start:place]))
+    return data[place:]
+
+
+def _first_record(data: bytes) -> int:
+    """Where the first line begins that is a record of a PDB file."""
+    placed = _PLACED.search(data)
+    last = placed.end(1) if placed else 0
+    place = 0
+    for line in data[:last].splitlines(keepends=True):
+        text = line.rstrip(b"\r\n")
+        if _is_record(text) or _MODEL_LINE.fullmatch(text):
+            return place
+        place += len(line)
+    return last
 
 
 def _describe(text: bytes, start: int) -> str:

@@ -1,34 +1,18 @@
 """Bytes of a structure file -> a gemmi structure whose entities, chains and label positions are right."""
 
-import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import gemmi
-import numpy as np
 
-from builders.errors import FormatError, PercError
+from builders.errors import FormatError
 from builders.structures import assembly as assemblies
-from builders.structures import content, pdb_text
+from builders.structures import content
 from builders.structures.alternatives import keep_best
 from builders.structures.annotations import Places, prune
-from builders.structures.flat import flatten
 from builders.structures.kinds import is_sugar, is_water
+from builders.structures.reading import KINDS, check_atoms, count_atoms, naming_errors, read
 from builders.structures.references import Segment, segments_in_file
-
-logger = logging.getLogger(__name__)
-
-_KINDS = {"cif": "mmCIF", "pdb": "PDB"}
-_FARTHEST = 1e30  # Å; what float32 has room for
-_COORDINATE = "_atom_site.Cartn_x"
-_NEEDED = ("id", "type_symbol", "label_alt_id", "label_asym_id", "Cartn_x", "Cartn_y", "Cartn_z")  # by gemmi
-_OTHER_CIF = {
-    "_chem_comp_atom.": "a chemical component",
-    "_atom_site_fract_x": "a small-molecule CIF",
-    "_refln.": "structure factors",
-}
 
 
 @dataclass(slots=True)
@@ -74,95 +58,14 @@ def load(data: bytes, name: str, format: str | None = None) -> Loaded:
     data = content.plain(data, name).removeprefix(content.BYTE_ORDER_MARK)
     found = content.sniff(data, name)
     if format not in (None, found):
-        msg = f"{name}: {_KINDS[found]} where {_KINDS.get(str(format), format)} was expected"
+        msg = f"{name}: {KINDS[found]} where {KINDS.get(str(format), format)} was expected"
         raise FormatError(msg)
-    with _named(name, found):
-        block = _read_block(data, name) if found == "cif" else None
-        structure = _read_pdb(data, name) if block is None else _make_structure(block, name)
-        _drop_empty_models(structure)
-        _check_atoms(structure, name)
+    with naming_errors(name, found):
+        structure, block = read(content.without_titles(data, found, name), found, name)
         labelled = bool(structure[0][0][0].subchain) and block is not None
         _set_up_entities(structure, stated=block is not None and len(structure.entities) > 0)
         segments = segments_in_file(structure, block)
     return Loaded(name, found, structure, segments, labelled)
-
-
-@contextmanager
-def _named(name: str, format: str) -> Iterator[None]:
-    """Errors of the parser, made ours: with the name of the file."""
-    try:
-        yield
-    except PercError:
-        raise
-    except (RuntimeError, ValueError, LookupError, TypeError, OverflowError) as err:
-        reason = " ".join("".join(c if c.isprintable() else " " for c in str(err)).split())[:300]
-        hint = "; it may break off" if reason.endswith("parse error") or "number of values" in reason else ""
-        msg = f"{name}: not readable as {_KINDS[format]}: {reason}{hint}"
-        raise FormatError(msg) from err
-
-
-def _read_block(data: bytes, name: str) -> gemmi.cif.Block:
-    """The first block that has atoms."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        data = data.decode("latin-1").encode()
-    document = gemmi.cif.read_string(data)
-    blocks = [block for block in document if len(block.find_values(_COORDINATE))]
-    if not blocks:
-        kinds = [kind for tag, kind in _OTHER_CIF.items() if any(_has(block, tag) for block in document)]
-        what = kinds[0] if kinds else "a CIF file without atoms"
-        msg = f"{name}: {what} (block {document[0].name!r}): expected a structure ({_COORDINATE})"
-        raise FormatError(msg)
-    if len(blocks) > 1:
-        logger.warning("%s: %d blocks have atoms; only %r is read", name, len(blocks), blocks[0].name)
-    return blocks[0]
-
-
-def _has(block: gemmi.cif.Block, tag: str) -> bool:
-    return tag in block.get_mmcif_category_names() or len(block.find_values(tag)) > 0
-
-
-def _make_structure(block: gemmi.cif.Block, name: str) -> gemmi.Structure:
-    lacking = [tag for tag in _NEEDED if not len(block.find_values(f"_atom_site.{tag}"))]
-    if lacking:
-        msg = f"{name}: no atoms can be read without {', '.join(f'_atom_site.{tag}' for tag in lacking)}"
-        raise FormatError(msg)
-    assemblies.complete_assemblies(block)
-    return gemmi.make_structure_from_block(block)
-
-
-def _read_pdb(data: bytes, name: str) -> gemmi.Structure:
-    data = pdb_text.repair(data, name)
-    structure = gemmi.read_pdb_string(data)
-    lines, atoms = pdb_text.count_atoms(data), _count_atoms(structure)
-    if atoms < lines:
-        logger.warning("%s: %d of %d atoms stand after the END record and are not read", name, lines - atoms, lines)
-    return structure
-
-
-def _drop_empty_models(structure: gemmi.Structure) -> None:
-    for index in reversed(range(len(structure))):
-        if not structure[index].count_atom_sites():
-            del structure[index]
-
-
-def _check_atoms(structure: gemmi.Structure, name: str) -> None:
-    if not len(structure):
-        msg = f"{name}: no atoms: expected a structure"
-        raise FormatError(msg)
-    for model in structure:
-        flat = flatten(model)
-        wrong = np.flatnonzero(~(np.abs(flat.positions) < _FARTHEST).all(1))
-        if len(wrong):
-            atom = flat.names[wrong[0]].decode()
-            where = f"atom {wrong[0] + 1} of model {model.num} ({atom} of residue {flat.residue_numbers[wrong[0]]})"
-            msg = f"{name}: coordinates of {where} are {flat.positions[wrong[0]].tolist()}: expected numbers"
-            raise FormatError(msg)
-        for what, column in (("alternate location", flat.altlocs), ("insertion code", flat.insertion_codes)):
-            if (column.view(np.uint8) > 127).any():
-                msg = f"{name}: {what} {column[column.view(np.uint8) > 127][0]!r}: expected an ASCII character"
-                raise FormatError(msg)
 
 
 def _set_up_entities(structure: gemmi.Structure, stated: bool) -> None:
@@ -269,25 +172,21 @@ def select(loaded: Loaded, models: str = "first", altlocs: str = "first", assemb
         NotFoundError: the file does not define that assembly; names those it does.
     """
     structure = loaded.structure
-    before, atoms = Places(structure), _count_atoms(structure)
+    before, atoms = Places(structure), count_atoms(structure)
     if models == "first":
         del structure[1:]
     if altlocs == "first":
         for model in structure:
             keep_best(model)
     if assembly is not None:
-        with _named(loaded.name, loaded.format):
+        with naming_errors(loaded.name, loaded.format):
             copies = assemblies.expand(structure, assembly, loaded.name)
-        _check_atoms(structure, loaded.name)
+        check_atoms(structure, loaded.name)
         loaded.segments = [
             replace(segment, subchain=copy)
             for segment in loaded.segments
             for copy, original in copies.items()
             if segment.subchain == original
         ]
-    if assembly is not None or _count_atoms(structure) < atoms:
+    if assembly is not None or count_atoms(structure) < atoms:
         prune(structure, before)
-
-
-def _count_atoms(structure: gemmi.Structure) -> int:
-    return sum(model.count_atom_sites() for model in structure)

@@ -4,7 +4,9 @@ gemmi reads a number that is not there as 0 and guesses elements by the alignmen
 that leave the element columns blank rarely align them.
 """
 
+import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import gemmi
@@ -13,12 +15,15 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
 
+logger = logging.getLogger(__name__)
+
 Bytes = NDArray[np.uint8]
 
 _ASCII = bytes(range(128)) + b"?" * 128
 # Files of before 1996 end their lines with the entry's id and the number of the line: "1GDR  90".
 _NUMBERED_LINE = re.compile(rb".{72}[0-9][0-9A-Z]{3}[ 0-9]{3}[0-9] *$")
 _PAST_COLUMN_72 = re.compile(rb"^([^\n]{72})[^\n]+", re.MULTILINE)
+_WRONG_CHARGE = re.compile(rb"^((?:ATOM  |HETATM)[^\n]{72})(?!  |[0-9][-+ ]|[-+ ][0-9])[^\n]{2}", re.M | re.I)
 _SINGLE = frozenset("BCDFHIKNOPSUVWY")
 _HYDROGEN_LIKE = frozenset({"HE", "HF", "HG", "HO", "HS"})
 
@@ -45,7 +50,7 @@ def repair(data: bytes, name: str) -> bytes:
     r"""A PDB file as gemmi reads it right.
 
     Line ends become `\n`, characters beyond ASCII `?`. Line numbers of before 1996 (columns 73-80) go. Element columns
-    left blank are filled, by the name of the atom and the kind of its residue.
+    left blank are filled, by the name of the atom and the kind of its residue, and occupancies by 1.
 
     Args:
         data: the file, not compressed.
@@ -69,7 +74,79 @@ def repair(data: bytes, name: str) -> bytes:
     if _NUMBERED_LINE.match(atoms.line(0)):
         data = _PAST_COLUMN_72.sub(rb"\1", data)
         atoms = _find_atoms(data)
-    return _fill_elements(atoms)
+    return _fill(atoms, name)
+
+
+_COORDINATES = frozenset({b"ATOM", b"HETA", b"MODE", b"ENDM", b"END", b"TER"})
+
+
+def _record(line: bytes) -> bytes:
+    """What a line is, as gemmi knows it: by four letters, of either case."""
+    return line[:4].upper().rstrip()
+
+
+def annotations(data: bytes) -> list[str]:
+    r"""The names of the records of a file that are no part of its coordinates, in their order.
+
+    Example:
+        >>> annotations(b"CRYST1   10\nATOM      1\nCONECT    1\n")
+        ['CRYS', 'CONE']
+    """
+    records = dict.fromkeys(map(_record, data.split(b"\n")))
+    return [record.decode("ascii") for record in records if record and record not in _COORDINATES]
+
+
+def with_only(data: bytes, records: Collection[str]) -> bytes:
+    """A file's coordinates, and of its annotations those that are named as `annotations` names them."""
+    kept = _COORDINATES | {record.encode("ascii") for record in records}
+    return b"\n".join(line for line in data.split(b"\n") if _record(line) in kept)
+
+
+def without_wrong_charges(data: bytes) -> bytes:
+    """A file whose columns 79 and 80 are blank where they hold no charge."""
+    return _WRONG_CHARGE.sub(rb"\1  ", data)
+
+
+def number_models(data: bytes) -> bytes:
+    r"""A file whose models each begin and end, and have numbers of their own.
+
+    Atoms before the first MODEL and after an ENDMDL are models, too; an END does not stop a file that goes on with
+    another MODEL. Where numbers repeat, or are left out, models are counted.
+
+    Example:
+        >>> number_models(b"MODEL\nATOM      1\nMODEL\nATOM      1").decode().splitlines()
+        ['MODEL        1', 'ATOM      1', 'ENDMDL', 'MODEL        2', 'ATOM      1']
+    """
+    old = data.split(b"\n")
+    last = max((place for place, line in enumerate(old) if _record(line) == b"MODE"), default=None)
+    if last is None:
+        return data
+    lines: list[bytes] = []
+    places: list[int] = []  # of the MODEL records among the lines
+    numbers: list[int | None] = []
+    is_open = has_atoms = False
+    for place, line in enumerate(old):
+        record = _record(line)
+        is_atom = record in (b"ATOM", b"HETA")
+        if record == b"MODE" or (is_atom and not is_open):
+            if is_open and not has_atoms:
+                del lines[places.pop() :], numbers[-1]
+            elif is_open:
+                lines.append(b"ENDMDL")
+            number = line[6:].strip() if record == b"MODE" else b""
+            numbers.append(int(number) if number.isdigit() and len(number) < 9 else None)
+            places.append(len(lines))
+            lines.append(b"MODEL")
+            is_open, has_atoms = True, False
+        elif (record == b"ENDM" and not is_open) or (record == b"END" and place < last):
+            continue
+        is_open &= record != b"ENDM"
+        has_atoms |= is_atom
+        lines += [line] if record != b"MODE" else []
+    given = {number for number in numbers if number is not None}
+    for counted, (at, own) in enumerate(zip(places, numbers, strict=True), 1):
+        lines[at] = b"MODEL %8d" % (own if own is not None and len(given) == len(numbers) else counted)
+    return b"\n".join(lines)
 
 
 def count_atoms(data: bytes) -> int:
@@ -114,14 +191,23 @@ def _quote(line: bytes) -> str:
     return repr(line[:54].decode("ascii"))
 
 
-def _fill_elements(atoms: _Atoms) -> bytes:
-    """The text with an element in columns 77-78 of every atom line."""
-    letters = atoms.columns(77, 78) & 0xDF
-    blank = ~((letters >= ord("A")) & (letters <= ord("Z"))).any(1)
+def _fill(atoms: _Atoms, name: str) -> bytes:
+    """The text with an element in columns 77-78 of every atom line, and an occupancy in columns 55-60."""
+    letters, digits = atoms.columns(77, 78) & 0xDF, atoms.columns(55, 60)
+    blank = np.logical_not(np.any((letters >= ord("A")) & (letters <= ord("Z")), axis=1))
+    empty = np.logical_not(np.any((digits >= ord("0")) & (digits <= ord("9")), axis=1))
+    if empty.any():
+        logger.warning("%s: %d of its atoms do not say their occupancy: taken as 1", name, int(empty.sum()))
     pieces, done = [], 0
-    for index in np.flatnonzero(blank):
+    for index in np.flatnonzero(blank | empty):
         start, end = int(atoms.starts[index]), int(atoms.ends[index])
         line = atoms.data[start:end]
+        if empty[index]:
+            line = line[:54] + b"  1.00" + line[60:]
+        if not blank[index]:
+            pieces += [atoms.data[done:start], line]
+            done = end
+            continue
         record, atom, residue = (line[a:b].decode("ascii") for a, b in ((0, 6), (12, 16), (17, 20)))
         element = guess_element(atom, residue.strip(), record.upper() == "HETATM")
         pieces += [atoms.data[done:start], line[:76].ljust(76), element.rjust(2).encode(), line[78:80].ljust(2)]
