@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from perc_transforms.batch import Batch, Groups, Rows
-from perc_transforms.errors import TransformError
+from perc_transforms.errors import MissingValueError, TransformError
 
 _process = os.getpid()
 
@@ -95,8 +95,34 @@ class Transform:
 
     def _run(self, batch: Batch) -> Any:
         _settle_in_child()
-        self.transform(batch)
+        self._attempt(batch)
         return batch.result()
+
+    def _attempt(self, batch: Batch) -> None:
+        """Transform a batch; what is wrong with one of its rows is told with the row's name."""
+        try:
+            self.transform(batch)
+        except TransformError as err:
+            raise self._named(err, batch) from err.__cause__
+
+    def _named(self, err: TransformError, batch: Batch) -> TransformError:
+        """The error with the name of the first row that, alone, gives the same one; as it is where none does."""
+        if batch.form not in ("row", "batch"):
+            return err
+        for place in range(len(batch)):
+            try:
+                self.transform(batch.single(place))
+            except TransformError as found:
+                if str(found) != str(err):
+                    continue
+                name, message = batch.name(place), str(found)
+                if isinstance(found, MissingValueError) and not batch.has(found.column):
+                    message += f". There is no column {found.column!r} at all: what leaves out columns "
+                    message += "that a model does not take (a Trainer with remove_unused_columns=True) is to keep it"
+                return type(found)(f"{name}: {message}" if name else message)
+            except Exception:  # of a row taken apart: what is wrong with the batch is known
+                return err
+        return err
 
     def transform(self, batch: Batch) -> None:
         """Transform a batch in place: group by group, each with one call of `apply`."""
@@ -160,6 +186,9 @@ class Compose(Transform):
                 msg = f"Compose: number {place} is the class {name}: expected a transform made of it: {name}(...)"
                 raise TransformError(msg)
 
+    def _attempt(self, batch: Batch) -> None:
+        self.transform(batch)  # in which each tells its own errors
+
     def transform(self, batch: Batch) -> None:
         """Apply each in turn; the images stay stacked in between."""
         default, recording = batch.spatial_dims, batch.recording
@@ -168,7 +197,7 @@ class Compose(Transform):
             batch.owner = getattr(transform, "__name__", type(transform).__name__)
             if isinstance(transform, Transform):
                 batch.spatial_dims = transform.spatial_dims or default
-                transform.transform(batch)
+                transform._attempt(batch)
             else:
                 batch.map_images(transform)
         batch.recording = recording

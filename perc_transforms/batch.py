@@ -78,6 +78,8 @@ class Batch:
         self.owner = owner
         self.source = data
         self.form: Form = form_of(data, owner)
+        self._changed: dict[str, list[Any]] = {}
+        self._images: Tensor | list[Tensor] = []
         images = data[IMAGE] if self.form in ("row", "batch") else data
         items: Sequence[Any] = images if self.form in ("list", "batch") else [images]
         if len(items) == 0:
@@ -85,11 +87,10 @@ class Batch:
             raise TransformError(msg)
         self._listed = not isinstance(items, Tensor)
         if isinstance(items, Tensor | np.ndarray) and items.dtype != object:
-            self._images: Tensor | list[Tensor] = as_image(items, owner)
+            self._images = as_image(items, owner)
         else:
-            self._images = [as_image(item, owner) for item in items]
+            self._images = [self._as_image(item, place) for place, item in enumerate(items)]
         self.spatial_dims = spatial_dims
-        self._changed: dict[str, list[Any]] = {}
         self.recording = False
         self._used: Counter[str] = Counter()
         self._records: list[list[Any]] | None = None
@@ -97,6 +98,36 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def _as_image(self, item: Any, place: int) -> Tensor:
+        try:
+            return as_image(item, self.owner)
+        except TransformError as err:
+            name = self.name(place)
+            raise type(err)(f"{name}: {err}" if name else str(err)) from err.__cause__
+
+    def name(self, place: int) -> str:
+        """What a row is called in errors: its path, with its index if it has one, or its id; empty for all others."""
+        path, index, identity = (self._value(name, place) for name in KEY)
+        if path is None:
+            return "" if identity is None else str(identity)
+        return f"{path}, index {int(index)}" if isinstance(index, int | float) else str(path)
+
+    def _value(self, column: str, place: int) -> Any:
+        """A row's value, whatever the column is: an error is to be told, and not to meet another one."""
+        try:
+            return self.column(column)[place]
+        except (IndexError, TypeError, KeyError):
+            return None
+
+    def has(self, column: str) -> bool:
+        """Whether the rows have a column, if with nothing in it."""
+        return column in self._changed or (self.form in ("row", "batch") and column in self.source)
+
+    def single(self, place: int) -> "Batch":
+        """One of the rows, as it is now, alone in a batch."""
+        columns = {name: [self.column(name)[place]] for name in self.source if name != IMAGE}
+        return Batch({**columns, IMAGE: [self._images[place]]}, self.owner, self.spatial_dims)
 
     def column(self, name: str) -> list[Any]:
         """One value a row of a column, None where there is none; numbers as Python floats or ints."""

@@ -12,6 +12,8 @@ from perc_transforms.errors import TransformError
 from perc_transforms.forms import IMAGE, as_image
 from perc_transforms.stacking import stack
 
+_SHOWN = 2
+
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Stack rows into a batch: a `collate_fn` for `torch.utils.data.DataLoader`.
@@ -34,26 +36,44 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         msg = f"collate: {found}: expected rows, and all with the same columns"
         raise TransformError(msg)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return {name: _column(name, values) for name, values in columns.items()}
+    names = columns.get("path") or columns.get("id") or []
+    return {name: _column(name, values, names) for name, values in columns.items()}
 
 
-def _column(name: str, values: list[Any]) -> Any:
+def _column(name: str, values: list[Any], names: list[Any]) -> Any:
     if name == IMAGE:
-        return _images(values)
+        return _images(values, names)
     return values if name == RECORDS else _values(values)
 
 
-def _images(values: list[Any]) -> torch.Tensor:
-    images = [as_image(value, "collate") for value in values]
-    shapes = {tuple(image.shape) for image in images}
-    if len(shapes) > 1:
-        found = ", ".join(map(str, sorted(shapes)))
+def _images(values: list[Any], names: list[Any]) -> torch.Tensor:
+    images = [_image(value, names[place] if names else None) for place, value in enumerate(values)]
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        places.setdefault(tuple(image.shape), []).append(place)
+    if len(places) > 1:
+        found = ", ".join(f"{shape}{_which(places[shape], names)}" for shape in sorted(places))
         msg = f"collate: images of shapes {found} do not stack: bring them to one shape with a transform such as "
         msg += "Rescale(N), or keep them apart with collate_fn=list"
         raise TransformError(msg)
     if get_worker_info() is not None:
         return cast(torch.Tensor, default_collate(images))  # into memory shared with the main process
     return stack(images)
+
+
+def _image(value: Any, name: Any) -> torch.Tensor:
+    try:
+        return as_image(value, "collate")
+    except TransformError as err:
+        raise type(err)(str(err) if name is None else f"{name}: {err}") from err.__cause__
+
+
+def _which(places: list[int], names: list[Any]) -> str:
+    """Which rows these are, where rows have names: the first ones, and how many more."""
+    if not names:
+        return ""
+    shown = ", ".join(dict.fromkeys(str(names[place]) for place in places[:_SHOWN]))
+    return f" ({shown}{f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else ''})"
 
 
 def _values(values: list[Any]) -> Any:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from perc_transforms.base import Transform
 from perc_transforms.batch import Rows
-from perc_transforms.errors import TransformError
+from perc_transforms.errors import MissingValueError, TransformError
 from perc_transforms.functional.ctf import ctf, phase_flip, wiener_filter
 from perc_transforms.functional.filters import filter_rows
 from perc_transforms.sizing import is_number, known_pixel_sizes
@@ -115,7 +115,9 @@ class CTF(Transform):
         if missing:
             msg = f"{self!r}: no {', '.join(missing)}: the row's ctf is {given!r}: give {type(self).__name__} what is "
             msg += "missing, or the row a column 'ctf' with it"
-            raise TransformError(msg)
+            error = MissingValueError(msg)
+            error.column = "ctf"
+            raise error
         return tuple(float(row[name]) for name in _PARAMETERS)
 
     def _check(self, name: str, value: Any, where: str) -> None:

@@ -15,3 +15,13 @@ class PercError(Exception):
 
 class TransformError(PercError, ValueError):
     """A transform was given an option, an image or a row that it cannot work on."""
+
+
+class MissingValueError(TransformError):
+    """A row lacks a value that a transform cannot do without.
+
+    Attributes:
+        column: in which it would be.
+    """
+
+    column = ""

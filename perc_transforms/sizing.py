@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeGuard
 
 from perc_transforms.batch import Groups, Rows
-from perc_transforms.errors import TransformError
+from perc_transforms.errors import MissingValueError, TransformError
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -84,13 +84,16 @@ def known_pixel_size(pixel_size: float | None, transform: object, instead: str |
         instead: the option in pixels that would do without, if there is one.
 
     Raises:
-        TransformError: it is null, or not positive.
+        MissingValueError: it is null, or not positive.
     """
     if pixel_size is None or not is_length(pixel_size):
         pixels = f"give {instead} in pixels, or a pixel_size in Å"
         row = "expected Å above 0: give the row a pixel_size, as in {'image': x, 'pixel_size': 1.5}"
         msg = f"{transform!r}: the row's pixel_size is {pixel_size!r}: {pixels if instead else row}"
-        raise TransformError(msg)
+        msg += "; where files say none, load_dataset(..., pixel_size=1.5) does"
+        error = MissingValueError(msg)
+        error.column = "pixel_size"
+        raise error
     return pixel_size
 
 

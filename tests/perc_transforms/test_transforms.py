@@ -254,6 +254,71 @@ def test_blur_in_angstrom_uses_each_rows_pixel_size():
 # bad input
 
 
+def batch_of(*shapes, **columns):
+    return {"image": images(*shapes), **columns}
+
+
+PLACES = {"path": ["p/a.mrc", "p/b.mrc", "p/c.mrcs"], "index": [None, math.nan, 7654321]}
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, 0.0])
+@pytest.mark.parametrize(
+    ("transform", "words"),
+    [
+        (T.Lowpass(20.0), "give the row a pixel_size"),
+        (T.GaussianBlur(sigma_angstrom=6.0), "give sigma in pixels"),
+        (T.RandomShift(max_shift_angstrom=6.0), "give max_shift in pixels"),
+        (T.Pad(size_angstrom=60.0, mode="noise"), "give size in pixels"),
+        (T.FourierCrop(pixel_size=4.0), "give shape in pixels"),
+        (T.Compose([T.Normalize(), T.Highpass(99.0)]), "give the row a pixel_size"),
+    ],
+)
+def test_a_row_without_a_pixel_size_is_named_and_how_it_gets_one(transform, words, missing):
+    said = rf": \w+\(.*\): the row's pixel_size is .*{words}.*load_dataset\(\.\.\., pixel_size=1\.5\) does"
+    for place, name in enumerate(("p/a.mrc", "p/b.mrc", "p/c.mrcs, index 7654321")):
+        sizes = [2.0 if n != place else missing for n in range(3)]
+        for shapes in ([(16, 16)] * 3, [(16, 16), (18, 18), (16, 16)]):
+            with pytest.raises(T.TransformError, match=rf"^{name}{said}$"):
+                transform(batch_of(*shapes, pixel_size=sizes, **PLACES))
+        row = {"image": images((16, 16))[0], "pixel_size": missing, "path": PLACES["path"][place]}
+        with pytest.raises(T.TransformError, match=rf"^{row['path']}{said}$"):
+            transform(row)
+    with pytest.raises(T.TransformError, match=r"^x1: "):
+        transform({"image": images((16, 16))[0], "pixel_size": missing, "id": "x1"})
+
+
+def test_a_column_that_is_absent_is_told_as_such():
+    gone = r"There is no column 'pixel_size' at all: .*\(a Trainer with remove_unused_columns=True\) is to keep it$"
+    for data in ({"image": images((8, 8))[0], "label": 1}, batch_of((8, 8), (8, 8), label=[0, 1])):
+        with pytest.raises(T.TransformError, match=rf"^Lowpass\(.*{gone}"):
+            T.Lowpass(20.0)(data)
+    with pytest.raises(T.TransformError, match=r"^a\.mrc: PhaseFlip.*There is no column 'ctf' at all"):
+        T.PhaseFlip()({"image": images((8, 8))[0], "pixel_size": 1.5, "path": "a.mrc"})
+    with pytest.raises(T.TransformError, match=r"^Lowpass.*pixel_size=1\.5\) does$"):
+        T.Lowpass(20.0)(images((8, 8))[0])
+
+
+def test_whatever_is_wrong_with_one_row_is_told_with_its_name():
+    with pytest.raises(
+        T.TransformError, match=r"^p/b\.mrc: CenterCrop\(.*a part of \(16, 16\) of an image of \(8, 8\)"
+    ):
+        T.CenterCrop(16)(batch_of((16, 16), (8, 8), (20, 20), **PLACES))
+    with pytest.raises(T.TransformError, match=r"^p/c\.mrcs, index 7654321: Normalize: a complex image"):
+        T.Normalize()(PLACES | {"image": [np.ones((4, 4)), np.ones((4, 4)), np.ones((4, 4), complex)]})
+    with pytest.raises(T.TransformError, match=r"^b: collate: a complex image"):
+        T.collate([{"image": np.ones((4, 4)), "id": "a"}, {"image": np.ones((4, 4), complex), "id": "b"}])
+
+
+def test_collate_names_files_of_each_shape():
+    rows = [{"image": torch.zeros(4, 4), "path": f"a_{n}.mrc"} for n in range(5)]
+    rows.insert(2, {"image": torch.zeros(4, 6), "path": "b.mrc"})
+    said = r"shapes \(4, 4\) \(a_0\.mrc, a_1\.mrc and 3 more\), \(4, 6\) \(b\.mrc\) do not stack: .*Rescale"
+    with pytest.raises(T.TransformError, match=said):
+        T.collate(rows)
+    with pytest.raises(T.TransformError, match=r"shapes \(4, 4\), \(4, 6\) do not stack"):
+        T.collate([{"image": row["image"]} for row in rows])
+
+
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
