@@ -25,6 +25,28 @@ _AMBIGUOUS = frozenset("BCDFHIKNOPSUVWY")
 Column = list[str]
 
 
+def pieces(data: bytes) -> list[tuple[bytes, bool]]:
+    r"""The text of a CIF file in pieces: its loops, what stands between them line by line.
+
+    Returns:
+        Each piece, and whether it is of the atoms, or begins a block.
+
+    Example:
+        >>> pieces(b"data_x\n_a.b 1\n_a.c 2\nloop_\n_atom_site.id\n1\n")
+        [(b'data_x\n', True), (b'_a.b 1\n', False), (b'_a.c 2\n', False), (b'loop_\n_atom_site.id\n1\n', True)]
+    """
+    parted: list[list[bytes]] = [[]]
+    is_heading = False
+    for line in data.splitlines(keepends=True):
+        begins_loop = line[:5].lower() == b"loop_"
+        if begins_loop or line[:1] == b"#" or line[:5].lower() == b"data_" or (line[:1] == b"_" and not is_heading):
+            parted.append([])
+        is_heading = begins_loop or (is_heading and line[:1] == b"_")
+        parted[-1].append(line)
+    texts = [b"".join(lines) for lines in parted if lines]
+    return [(text, text[:5].lower() == b"data_" or b"_atom_site." in text) for text in texts]
+
+
 def is_complete(block: gemmi.cif.Block) -> bool:
     """Whether a block has all columns of atoms that are asked for or else filled in.
 

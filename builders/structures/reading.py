@@ -9,7 +9,7 @@ import numpy as np
 
 from builders.errors import FormatError, PercError
 from builders.structures import assembly as assemblies
-from builders.structures import cif_atoms, pdb_text
+from builders.structures import cif_atoms, content, pdb_text
 from builders.structures.flat import Flat, flatten
 from builders.structures.salvage import FAULTS, read_around
 
@@ -84,7 +84,10 @@ def _read_block(data: bytes, name: str) -> gemmi.cif.Block:
         data.decode()
     except UnicodeDecodeError:
         data = data.decode("latin-1").encode()
-    document = gemmi.cif.read_string(data)
+    try:
+        document = gemmi.cif.read_string(data)
+    except FAULTS as err:
+        document = _read_pieces(data, _shown(str(err)), name)
     blocks = [block for block in document if len(block.find_values(_COORDINATES[0]))]
     if not blocks:
         kinds = [kind for tag, kind in _OTHER_CIF.items() if any(_has(block, tag) for block in document)]
@@ -94,6 +97,24 @@ def _read_block(data: bytes, name: str) -> gemmi.cif.Block:
     if len(blocks) > 1:
         logger.warning("%s: %d blocks have atoms; only %r is read", name, len(blocks), blocks[0].name)
     return blocks[0]
+
+
+def _read_pieces(data: bytes, reason: str, name: str) -> gemmi.cif.Document:
+    """A CIF document without the pieces of its text that are none, where these are not of its atoms."""
+    pieces = cif_atoms.pieces(data)
+    others = {f"piece {number}": number for number, (_, is_of_atoms) in enumerate(pieces) if not is_of_atoms}
+
+    def read(parts: Collection[str]) -> gemmi.cif.Document:
+        left_out = {number for part, number in others.items() if part not in parts}
+        return gemmi.cif.read_string(
+            b"".join(text for number, (text, _) in enumerate(pieces) if number not in left_out)
+        )
+
+    if "duplicate block name" in reason:
+        return read(list(others))
+    document, faulty = read_around(list(others), read)
+    _tell_faulty({content.excerpt(pieces[others[part]][0]): why for part, why in faulty.items()}, name)
+    return document
 
 
 def _has(block: gemmi.cif.Block, tag: str) -> bool:

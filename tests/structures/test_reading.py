@@ -112,6 +112,32 @@ def test_what_is_left_out_is_told_with_its_reason_and_the_rest_is_kept(tag, valu
     assert left == 3 - tag.startswith(("_struct_conn.", "_struct_conf."))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "loop_\n_citation.id\n_citation.title\n1 'x' 2\n",
+        "_struct.title one\n_struct.title two\n",
+        "_struct.title\n_struct.entry_id x\n",
+        "_struct.title it's mine\n",
+        "_struct.title 'it is mine\n",
+        "loop_\n_citation.id\n_citation.id\n1 2\n",
+    ],
+)
+@pytest.mark.parametrize("separator", ["", "#\n"])
+def test_text_of_an_annotation_that_is_no_cif_costs_no_atoms(wrong, separator, caplog):
+    text = CIF.replace("# \n", separator)
+    first = text.index("\n") + 1
+    for data in (text + separator + wrong, text[:first] + wrong + separator + text[first:]):
+        caplog.clear()
+        loaded = load(data.encode(), "x.cif")
+        assert rows_of(atoms_of(loaded, 0)) == rows_of(atoms_of(WHOLE, 0))
+        assert (len(loaded.structure.helices), len(loaded.segments)) == (1, 1)
+        (message,) = caplog.messages
+        assert message.startswith("x.cif: read without what cannot be read of its annotations: ")
+    with pytest.raises(FormatError, match=r"^x\.cif: not readable as mmCIF: "):
+        load(re.sub(r"(?m)^(ATOM .*)$", r"\1 7", text, count=1).encode(), "x.cif")
+
+
 def test_a_residue_that_one_model_lacks_is_still_numbered_by_uniprot():
     structure = STRUCTURE.clone()
     del structure[1]["A"][1]
