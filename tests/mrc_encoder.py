@@ -25,6 +25,7 @@ def header(
     imod_flags: int | None = None,
     labels: Sequence[bytes] = (),
     origin: Sequence[float] = (0, 0, 0),
+    statistics: Sequence[float] = (0, 0, 0),
 ) -> bytearray:
     """1024 bytes by the table of the MRC2014 paper: word n stands at byte 4 (n - 1)."""
     head = bytearray(1024)
@@ -37,6 +38,7 @@ def header(
     put(11, "3f", *cell)
     put(14, "3f", 90, 90, 90)
     put(17, "3i", *mapcrs)
+    put(20, "3f", *statistics)
     put(23, "2i", ispg, nsymbt)
     head[104:108] = exttyp.ljust(4, b"\0")
     put(28, "i", 20140)

@@ -33,6 +33,7 @@ class ImageSet:
         pixel_size: Å per pixel along x; None when not positive.
         shape: rows and columns, as claimed.
         details: free text.
+        voxel_type: of the pixels, such as `"UNSIGNED BYTE"`.
     """
 
     number: int
@@ -45,6 +46,7 @@ class ImageSet:
     pixel_size: float | None
     shape: tuple[int, int] | None
     details: str
+    voxel_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ _XML_NAMES = {
     "image_width": "dimensions/imageWidth",
     "image_height": "dimensions/imageHeight",
     "details": "details",
+    "voxel_type": "voxelType",
 }
 
 
@@ -233,6 +236,7 @@ def _imageset(number: int, facts: Mapping[str, Any]) -> ImageSet:
         pixel_size=pixel_size if pixel_size is not None and pixel_size > 0 else None,
         shape=None if rows is None or columns is None else (rows, columns),
         details=_text(facts.get("details")),
+        voxel_type=_text(facts.get("voxel_type")),
     )
 
 

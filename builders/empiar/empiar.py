@@ -20,6 +20,7 @@ from builders.empiar.patterns import matcher, taker
 from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader, make_shards
+from builders.empiar.voxels import are_signed_bytes
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
 from builders.io import image_file, location
@@ -165,8 +166,9 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         """How files become rows."""
         chosen = self.chosen
         name, category = (chosen.name or None, chosen.category) if chosen is not None else (None, "")
+        signed = None if chosen is None else are_signed_bytes(chosen.voxel_type)
         wants_complex = self.dtype is None or "complex" in self.dtype
-        return Reading(f"EMPIAR-{self.entry}", name, category, self.item, wants_complex, self.on_error)
+        return Reading(f"EMPIAR-{self.entry}", name, category, self.item, wants_complex, self.on_error, signed)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -187,7 +189,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         """Name the cache folder for the options and for what the listings say, so that it is never stale."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api", "quarantine")}
         options |= {"entry": self.entry, "archive": str(self._archive.base), "listings": self.found.version}
-        options["imageset"] = self.reading.imageset
+        options |= {"imageset": self.reading.imageset, "signed_bytes": self.reading.signed_bytes}
         return str(super().create_config_id(options, custom_features=custom_features))
 
 

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from builders.empiar.archive import ArchiveFile
 from builders.empiar.items import is_by_slice
+from builders.empiar.voxels import with_sign
 from builders.errors import FormatError, PercError
 from builders.features import reference
 from builders.io import image_file, location, remote
@@ -28,6 +29,7 @@ class Reading:
         item: `"slice"`, `"file"` or `"auto"`.
         complex_pixels: whether complex pixels are wanted.
         on_error: `"raise"` or `"skip"`.
+        signed_bytes: what the image set says of bytes that nothing in a file tells the sign of; None: nothing.
     """
 
     entry: str
@@ -36,6 +38,7 @@ class Reading:
     item: str
     complex_pixels: bool
     on_error: str
+    signed_bytes: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
         FormatError: it cannot be read, or its pixels are complex where that is not wanted.
         TruncatedError: it ends early, and not even one whole slice of it may be used.
     """
-    image = location.survey(file.location, head)
+    image = with_sign(location.survey(file.location, head), reading.signed_bytes)
     by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
     images = Images(file, image, by_slice, lost)

@@ -141,7 +141,8 @@ def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str, peek: Pee
         weighed = _weigh(head, known, name, peek)
     header = weighed.header
     if header is not None:
-        _report(header.deviations, name)
+        for deviation in header.deviations:
+            report_deviation(deviation, name)
     pixel_size = None if header is None else header.pixel_size
     return ImageFile(name, weighed.layout, pixel_size, etag, compressed, header, weighed)
 
@@ -548,9 +549,8 @@ def report_contradictions(source: str, files: Iterable[ImageFile]) -> None:
         logger.warning("%s: %d files have another size than their headers say", source, count)
 
 
-def _report(deviations: tuple[str, ...], name: str) -> None:
+def report_deviation(deviation: str, name: str) -> None:
     """Say once a process, for each kind of broken rule, that the file was read all the same."""
-    for deviation in deviations:
-        if deviation not in _warned:
-            _warned.add(deviation)
-            logger.warning("%s: %s; read all the same (said once, for this file and others like it)", name, deviation)
+    if deviation not in _warned:
+        _warned.add(deviation)
+        logger.warning("%s: %s; read all the same (said once, for this file and others like it)", name, deviation)

@@ -17,6 +17,7 @@ import numpy as np
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.layout import PACKED, Array, Layout
+from builders.io.signs import Sign, sign_of
 
 HEADER_BYTES = 1024
 MAX_SIDE = 2**17
@@ -65,8 +66,8 @@ class MrcHeader:
         nversion: format version, such as 20140; 0 when it does not say.
         origin: position of the first pixel, Å.
         labels: the text labels that NLABL counts.
-        signed_bytes: mode 0 holds signed bytes (IMOD's stamp can say that it does not).
-        deviations: what a strict reader would refuse, in words; empty for a file by the book.
+        sign: whether pixels of modes 0 and 1 have a sign, which not the mode alone says.
+        deviations: what a strict reader would refuse or read otherwise, in words; empty for a file by the book.
     """
 
     byte_order: ByteOrder
@@ -89,7 +90,7 @@ class MrcHeader:
     nversion: int
     origin: Vector
     labels: tuple[str, ...]
-    signed_bytes: bool
+    sign: Sign
     deviations: tuple[str, ...]
 
     @property
@@ -136,7 +137,9 @@ class MrcHeader:
     def encoding(self) -> str:
         """The pixel encoding, in the words of `builders.io.layout`."""
         if self.mode == 0:
-            return "|i1" if self.signed_bytes else "|u1"
+            return "|i1" if self.sign.signed else "|u1"
+        if self.mode == 1 and not self.sign.signed:
+            return self.byte_order + "u2"
         if self.mode == 101:
             return PACKED
         return self.byte_order + _ENCODINGS[self.mode]
@@ -274,6 +277,10 @@ def _unpack(data: bytes, order: ByteOrder) -> MrcHeader:
         deviations.append("no 'MAP ' identifier")
     if _STAMPS.get(stamp[:2]) != order:
         deviations.append(f"machine stamp {stamp.hex()} for {'little' if order == '<' else 'big'}-endian data")
+    stamped = bool(imod_flags & _IMOD_SIGNED_BYTES) if imod_stamp == _IMOD_STAMP else None
+    sign = sign_of(mode, stamped, dmin, dmax, dmean)
+    if sign.note:
+        deviations.append(sign.note)
     return MrcHeader(
         byte_order=order,
         nx=nx,
@@ -295,7 +302,7 @@ def _unpack(data: bytes, order: ByteOrder) -> MrcHeader:
         nversion=nversion,
         origin=fields[28:31],
         labels=tuple(_text(labels[80 * i : 80 * i + 80]) for i in range(min(max(count, 0), 10))),
-        signed_bytes=imod_stamp != _IMOD_STAMP or bool(imod_flags & _IMOD_SIGNED_BYTES),
+        sign=sign,
         deviations=tuple(deviations),
     )
 
