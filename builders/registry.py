@@ -2,16 +2,20 @@
 
 `datasets` dispatches the names in a table of packaged modules, but resolves data files for them first: from the
 working directory when the caller names none, guessing splits from file names. For our names alone, the factory
-below answers without looking at any file that the caller did not name, and without counting the load remotely.
+below answers without looking at any file that the caller did not name, and without counting the load remotely. Names
+that it does not know it asks of the Hub, for half a minute where there is none: one that is nearly ours is told before.
 """
 
+import difflib
 import functools
 import hashlib
+import os
 from collections.abc import Callable
 from typing import Any
 
 import datasets.features.features as datasets_features
 import datasets.formatting as datasets_formatting
+import datasets.inspect as datasets_inspect
 import datasets.iterable_dataset as datasets_iterable
 import datasets.load as datasets_load
 import numpy as np
@@ -24,6 +28,7 @@ from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 import builders.features
 from builders import nulls, streaming
 from builders.data_files import named_files
+from builders.errors import NotFoundError
 from builders.io.layout import is_fresh
 
 MODULES = {
@@ -33,8 +38,12 @@ MODULES = {
 }
 """Name for `load_dataset` -> module that holds the builder, imported when it is asked for."""
 
+_NEARLY = 0.75
+"""How alike a name and one of ours are, from 0 to 1, where the one is taken for the other, misspelt."""
+
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
 _StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
+_stock_module_factory: Any = datasets_load.dataset_module_factory
 
 
 class _ModuleFactory(_StockFactory):  # type: ignore[misc]
@@ -151,6 +160,7 @@ def register() -> None:
         _DISPATCH_TABLE[name] = (module, hashlib.sha256(module.encode()).hexdigest())
     if datasets_load.PackagedDatasetModuleFactory is not _ModuleFactory:
         datasets_load.PackagedDatasetModuleFactory = _ModuleFactory
+        datasets_load.dataset_module_factory = datasets_inspect.dataset_module_factory = _module_factory
     for name, formatter in datasets_formatting._FORMAT_TYPES.items():
         if formatter in _FORMATTERS:
             datasets_formatting._FORMAT_TYPES[name] = _FORMATTERS[formatter]
@@ -162,6 +172,27 @@ def register() -> None:
         datasets_iterable.FormattedExamplesIterable = streaming.FormattedExamplesIterable
         datasets_features.Features.decode_batch = _decode_batch
         datasets_features.Features.decode_column = _decode_column
+
+
+@functools.wraps(_stock_module_factory)
+def _module_factory(path: str, *args: Any, **kwargs: Any) -> Any:
+    """What `datasets` finds under a name, but for one that is nearly ours and nothing else here.
+
+    Raises:
+        NotFoundError: it is such a name.
+    """
+    close = _meant(path)
+    if close is not None:
+        msg = f"no builder {path!r}: did you mean {close!r}?"
+        raise NotFoundError(msg)
+    return _stock_module_factory(path, *args, **kwargs)
+
+
+def _meant(name: Any) -> str | None:
+    """The builder of ours whose name somebody misspelt; None where it may be anything else, as of the Hub."""
+    is_ours = isinstance(name, str) and "/" not in name and name not in _DISPATCH_TABLE and not os.path.lexists(name)
+    plain = name.strip().lower().replace("-", "_").replace(" ", "_") if is_ours else ""
+    return next(iter(difflib.get_close_matches(plain, MODULES, n=1, cutoff=_NEARLY)), None)
 
 
 _stock_decode_batch: Any = datasets_features.Features.decode_batch

@@ -6,7 +6,13 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-from datasets import Dataset, DownloadMode, get_dataset_config_names, get_dataset_split_names
+from datasets import (
+    Dataset,
+    DownloadMode,
+    get_dataset_config_names,
+    get_dataset_split_names,
+    load_dataset_builder,
+)
 
 import builders
 from builders import load_dataset, registry
@@ -62,6 +68,40 @@ def test_a_relative_folder_is_the_working_directorys(folder, tmp_path, monkeypat
     assert (len(first), len(second)) == (3, 1)
     assert first[0]["image"].all()
     assert not second[0]["image"].any()
+
+
+NEARLY = {
+    "local_clases": "local_classes",
+    "local-classes": "local_classes",
+    "LocalClasses": "local_classes",
+    "EMPIAR": "empiar",
+    "empair": "empiar",
+    "structure": "structures",
+    "structurs ": "structures",
+}
+
+
+@pytest.mark.parametrize("load", [load_dataset, load_dataset_builder, get_dataset_config_names])
+@pytest.mark.parametrize("name", NEARLY)
+def test_a_misspelt_name_is_told_before_anybody_is_asked(monkeypatch, name, load):
+    monkeypatch.setattr("huggingface_hub.HfApi.__init__", lambda *_, **__: pytest.fail("the Hub was asked"))
+    with pytest.raises(NotFoundError, match=f"no builder {name!r}: did you mean '{NEARLY[name]}'\\?"):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["squad", "me/local_clases", "local", "emnist", "images", "buckets/a/structure", ""])
+def test_other_names_are_left_to_datasets(monkeypatch, name):
+    asked = []
+    monkeypatch.setattr(registry, "_stock_module_factory", lambda path, *_, **__: asked.append(path))
+    datasets.load.dataset_module_factory(name)
+    assert asked == [name]
+
+
+def test_a_folder_whose_name_is_nearly_ours_is_that_folder(tmp_path, monkeypatch):
+    (tmp_path / "structure").mkdir()
+    (tmp_path / "structure" / "rows.csv").write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(load_dataset("structure", split="train", streaming=True)) == [{"a": 1, "b": 2}]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets 4.0 leaves a csv file open

@@ -74,6 +74,7 @@ class Found:
         samples: paths of a few of these.
         version: changes when any listing that was read does.
         folders: how many folders were seen and not looked into.
+        folder_samples: paths of a few of these, below the folder that was searched.
     """
 
     files: tuple[ArchiveFile, ...]
@@ -81,6 +82,17 @@ class Found:
     samples: tuple[str, ...]
     version: str
     folders: int = 0
+    folder_samples: tuple[str, ...] = ()
+
+    def instead(self, folder: str, wanted: str) -> str:
+        """What was found in a folder in place of files that are `wanted`, as a sentence."""
+        more = f" and {self.folders - len(self.folder_samples)} more" if self.folders > len(self.folder_samples) else ""
+        folders = ", ".join(f"{name}/" for name in self.folder_samples) + more
+        if not self.seen:
+            return f"there are only folders in {folder}: {folders}" if self.folders else f"there is nothing in {folder}"
+        shown = f"; there are: {', '.join(self.samples)}" if self.samples else ""
+        beside = f"; and the folders {folders}" if self.folders else ""
+        return f"none of {self.seen} files in {folder} {wanted}{shown}{beside}"
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,7 @@ class Archive:
             causes.append(err)
         reasons = "; ".join(map(str, causes))
         if all(isinstance(err, UnreachableError | StalledError) for err in causes):
-            msg = f"EMPIAR-{number}: its metadata cannot be reached (directory=... needs none): {reasons}"
+            msg = f"EMPIAR-{number}: its metadata cannot be reached: {reasons}"
             raise UnreachableError(msg) from causes[-1]
         if any(isinstance(err, AccessError) for err in causes):
             msg = f"EMPIAR-{number}: access is refused: is it released, or are there too many requests? {reasons}"
@@ -157,7 +169,7 @@ class Archive:
         if all(isinstance(err, NotFoundError) for err in causes):
             msg = f"EMPIAR-{number}: no such entry (check the number at https://www.ebi.ac.uk/empiar): {reasons}"
             raise NotFoundError(msg) from causes[-1]
-        msg = f"EMPIAR-{number}: its metadata cannot be read (directory=... needs none): {reasons}"
+        msg = f"EMPIAR-{number}: its metadata cannot be read: {reasons}"
         raise ReadError(msg) from causes[-1]
 
     def _small(self, place: str) -> bytes:
@@ -268,7 +280,7 @@ class Archive:
             takes = bool  # it was named
         fitting: dict[int, list[ArchiveFile]] = {}
         seen: list[str] = []
-        folders = 0
+        folders: list[str] = []
         hidden: list[str] = []
         digest = hashlib.sha256()
         for path in sorted(listings, key=natural_path_key):
@@ -281,7 +293,7 @@ class Archive:
                 if len(taken) < len(children) and not takes(child.name):
                     hidden += [inside] if (enters if child.is_folder else fits)(below) else []
                 elif child.is_folder:
-                    folders += inside not in listings
+                    folders += [below] if inside not in listings else []
                 else:
                     seen.append(below)
                     if reading := fits(below):
@@ -294,7 +306,7 @@ class Archive:
         files.sort(key=lambda file: natural_path_key(file.path))
         sized = _sized(files)
         digest.update(repr([(file.most, file.stamp) for file in sized]).encode("utf-8", "surrogateescape"))
-        return Found(sized, len(seen), tuple(seen[:5]), digest.hexdigest(), folders)
+        return Found(sized, len(seen), tuple(seen[:5]), digest.hexdigest(), len(folders), tuple(folders[:5]))
 
     def _walk(
         self, entry: str | int, root: str, enters: Callable[[str], bool], bar: bool

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -71,9 +72,10 @@ def _found(options: argparse.Namespace, number: str) -> tuple[Entry, list[str]]:
     pattern = next((given for given in (options.regex, options.select) if given is not None), "*")
     found = entry.search(pattern, options.regex is not None, options.dir, options.recursive)
     if not found.files:
-        shown = f"; there are: {', '.join(found.samples)}" if found.samples else ""
-        deeper = "; --recursive looks into its folders" if found.folders else ""
-        msg = f"EMPIAR-{entry.number}: none of {found.seen} files in {options.dir} fits {pattern!r}{shown}{deeper}"
+        msg = f"EMPIAR-{entry.number}: {found.instead(options.dir, f'fits {pattern!r}')}"
+        if found.folders:
+            one = "/".join(filter(None, (options.dir.strip("/"), found.folder_samples[0])))
+            msg += f"; --recursive looks into its folders, --dir {shlex.quote(one)} into one"
         raise NotFoundError(msg)
     return entry, [file.path for file in found.files]
 

@@ -114,7 +114,12 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             OptionError: no image set of that name, or several and none chosen.
         """
         if self.directory is None or self.imageset is not None:
-            return self._entry_info().imageset(self.imageset)
+            try:
+                info = self._entry_info()
+            except PercError as err:
+                msg = f"{err} (with directory=..., and no imageset, none is needed)"
+                raise type(err)(msg) from err
+            return info.imageset(self.imageset)
         try:
             sets = self._entry_info().imagesets
         except PercError as err:
@@ -155,8 +160,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         )
         if not found.files:
             wanted = f"pattern {self.pattern!r}" if self.pattern is not None else "an image format that can be read"
-            msg = f"EMPIAR-{self.entry}: none of {found.seen} files in {folder or 'the entry'} is of {wanted}"
-            msg += f"; there are: {', '.join(found.samples)}" if found.samples else ""
+            msg = f"EMPIAR-{self.entry}: {found.instead(folder or 'the entry', f'is of {wanted}')}"
             msg += "; recursive=True looks into the folders there, too" if found.folders else ""
             raise NotFoundError(msg)
         return found

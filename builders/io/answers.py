@@ -88,7 +88,7 @@ def raise_for_status(response: requests.Response, longest_wait: float, good: Col
 
     Raises:
         NotFoundError: 404, 410.
-        AccessError: 401, 403.
+        AccessError: 401, 403, 407.
         ChangedError: 416: the file ends before the range.
         Busy: another try may help.
         HttpError: any other status, or a longer wait than allowed.
@@ -101,6 +101,9 @@ def raise_for_status(response: requests.Response, longest_wait: float, good: Col
         raise NotFoundError(msg)
     if status in (401, 403):
         msg = f"{url}: the server refuses it (HTTP {status})"
+        raise AccessError(msg)
+    if status == 407:
+        msg = f"{url}: the proxy of this machine's settings asks for a name and a password (HTTP 407)"
         raise AccessError(msg)
     if status == 416:
         msg = f"{url}: shorter than it was (HTTP 416)"

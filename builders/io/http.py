@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from urllib.parse import urljoin
 
 import numpy as np
@@ -36,7 +37,7 @@ from builders.io.answers import (
 from builders.io.connections import Session
 from builders.io.deadline import deadline
 from builders.io.pace import Limit, Pace
-from builders.io.retrying import FAULTS, BrokenOff, Dripping, Patience, Retry
+from builders.io.retrying import FAULTS, BrokenOff, Dripping, Patience, Retry, say_waiting
 from builders.io.threads import check, fork_safe_lock, hung_up_by_stop, pause
 from perc_transforms import buffers
 
@@ -46,6 +47,8 @@ SMALL_ANSWER = 64 * 1024 * 1024
 _PIECE = 256 * 1024
 _MOVED = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_SILENT = 5.0
+"""Seconds without an answer after which people are told what is waited for."""
 _CODINGS = {False: {"Accept-Encoding": "identity"}, True: {"Accept-Encoding": "gzip"}}
 _alone = fork_safe_lock()
 
@@ -97,6 +100,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
     def __post_init__(self) -> None:
         self.allowed, self.limited = tuple(self.allowed), tuple(self.limited)
         self._addresses = frozenset(address_of(base) for base in self.allowed)
+        self._answered: set[str] = set()
         self._set_up()
 
     def allow(self, base: str) -> None:
@@ -123,6 +127,9 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         self.__dict__.update(state)
         self._set_up()
 
+    def _retry(self, url: str, what: str) -> Retry:
+        return Retry(shown(url), what, self.patience, _base(url) in self._answered)
+
     def head(self, url: str) -> RemoteFile:
         """What the server says of a file without sending it; of one byte of it where it does not say the size so.
 
@@ -140,7 +147,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
             return found  # the server does no ranges
 
     def _head(self, url: str) -> RemoteFile:
-        retry = Retry(shown(url), "HEAD", self.patience)
+        retry = self._retry(url, "HEAD")
         while True:
             try:
                 with self._answer("HEAD", url) as response:
@@ -191,7 +198,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         to_its_end: bool = False,
     ) -> tuple[NDArray[np.uint8], RemoteFile]:
         buffer, done, version = memory(stop - start, url) if into is None else into, 0, known
-        retry = Retry(shown(url), f"GET bytes {start}-{stop - 1}", self.patience)
+        retry = self._retry(url, f"GET bytes {start}-{stop - 1}")
         while done < stop - start:
             before = done
             try:
@@ -222,7 +229,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                 them looks how they begin, and inflates no more than he expects.
         """
         done, version, coding = start, known, _CODINGS[packed]
-        retry = Retry(shown(url), "GET", self.patience)
+        retry = self._retry(url, "GET")
         if known is not None and known.size == done:
             return
         while True:
@@ -277,7 +284,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
             FormatError: it is longer.
         """
         method, headers = ("GET", {}) if body is None else ("POST", {"Content-Type": "application/json"})
-        retry = Retry(shown(url), method, self.patience)
+        retry = self._retry(url, method)
         while True:
             try:
                 with self._answer(method, url, headers | _CODINGS[packed], body, good) as response:
@@ -340,15 +347,17 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         for _ in range(_MOST_REDIRECTS + 1):
             self._check_address(url)
             self._keep_pace(url)
-            response = session.request(
-                method,
-                url,
-                headers={**_CODINGS[False], **headers},
-                data=body,
-                timeout=(self.patience.connect, self.patience.read),
-                stream=True,
-                allow_redirects=False,
-            )
+            with deadline(_SILENT, partial(say_waiting, shown(url), f"no answer for {_SILENT:.0f} s")):
+                response = session.request(
+                    method,
+                    url,
+                    headers={**_CODINGS[False], **headers},
+                    data=body,
+                    timeout=(self.patience.connect, self.patience.read),
+                    stream=True,
+                    allow_redirects=False,
+                )
+            self._answered.add(_base(url))
             target = response.headers.get("Location")
             if response.status_code not in _MOVED or response.status_code in good or target is None:
                 return response
@@ -401,6 +410,11 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                 if in_window < self.patience.least_bytes:
                     raise Dripping
                 waited, in_window = 0.0, 0
+
+
+def _base(url: str) -> str:
+    """Scheme, host and port of a URL, as it spells them."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 def memory(count: int, url: str) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 from dataclasses import dataclass
 
 import requests
@@ -9,6 +10,7 @@ import urllib3
 
 from builders.errors import ChangedError, HttpError, PercError, StalledError, TruncatedError, UnreachableError
 from builders.io import threads
+from builders.io.no_connection import Cause, cause_of
 
 logger = logging.getLogger(__name__)
 
@@ -69,15 +71,37 @@ FAULTS = (PercError, *_PASSING)
 _TIMEOUTS = (Dripping, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 
 
-class Retry:
-    """Counts the tries of one read, and waits between them or gives up."""
+_SILENT = 3.0
+"""Seconds without anything new after which people are told what is waited for."""
+_said: set[str] = set()
+"""Hosts that this was said of."""
 
-    def __init__(self, url: str, what: str, patience: Patience) -> None:
+
+def say_waiting(url: str, why: str) -> None:
+    """Say what is waited for, once for a host: what a server does, it may do thousands of times."""
+    host = "/".join(url.split("/", 3)[:3])
+    if host not in _said:
+        _said.add(host)
+        logger.warning("%s: %s: waiting (said once)", host, why)
+
+
+class Retry:
+    """Counts the tries of one read, and waits between them or gives up.
+
+    Args:
+        url: what is read, as it may be shown.
+        what: how it is asked for.
+        patience: how often to try.
+        is_known: whether its host has answered before: then it may do so again.
+    """
+
+    def __init__(self, url: str, what: str, patience: Patience, is_known: bool = True) -> None:
         self._url, self._asked = url, what
         self._what = f"{url}: {what}"
-        self._patience = patience
+        self._patience, self._is_known = patience, is_known
         self._count = self._fruitless = 0
         self._saw_two_tags = False
+        self._since = time.monotonic()
 
     def pause_after(self, error: Exception, progressed: bool = False) -> None:
         """Wait before the next try.
@@ -95,25 +119,36 @@ class Retry:
             error = ChangedError(str(error)) if isinstance(error, TwoTagsError) else error
             msg = f"{error} ({self._asked}, try {self._count + 1})"
             raise type(error)(msg) from error
-        if isinstance(error, requests.exceptions.SSLError) and "certificate" in str(error).lower():
-            msg = f"{self._what}: its certificate is not to be trusted: {error}"
-            raise HttpError(msg) from error
         self._count += 1
         self._fruitless = 0 if progressed else self._fruitless + 1
-        if self._fruitless >= self._patience.tries or self._count >= self._patience.most_tries:
-            raise self._final(error) from error
+        cause = cause_of(error)
+        if self._fruitless >= self._tries(cause) or self._count >= self._patience.most_tries:
+            raise self._final(error, cause) from error
         pause = self._patience.backoff * 2 ** max(self._fruitless - 1, 0) * random.uniform(0.5, 1.5)
         if isinstance(error, Busy) and error.wait is not None:
             pause = error.wait
             logger.warning("%s: %s, asked to wait %.0f s: waiting", self._what, error, pause)
+        if progressed:
+            self._since = time.monotonic()
+        elif time.monotonic() + pause - self._since > _SILENT:
+            say_waiting(self._url, cause.words if cause is not None else str(error) or "the answer broke off")
         threads.pause(pause)
 
-    def _final(self, error: Exception) -> PercError:
-        tries = f"{self._count} tries"
+    def _tries(self, cause: Cause | None) -> int:
+        """How many in a row are worth while."""
+        if cause is None or (cause.may_pass and self._is_known):
+            return self._patience.tries
+        return min(cause.tries, self._patience.tries)
+
+    def _final(self, error: Exception, cause: Cause | None) -> PercError:
+        tries = f"{self._count} tries" if self._count > 1 else "1 try"
+        if cause is not None:
+            kind = StalledError if isinstance(error, _TIMEOUTS) else UnreachableError if cause.may_pass else HttpError
+            return kind(f"{self._what}: no connection in {tries}: {cause.words}")
         if isinstance(error, Busy):
             return HttpError(f"{self._what}: {error} after {tries}")
         if isinstance(error, _TIMEOUTS):
             return StalledError(f"{self._what}: next to nothing came in {tries}")
         if isinstance(error, requests.ConnectionError):
-            return UnreachableError(f"{self._what}: no connection in {tries}: {error}")
+            return UnreachableError(f"{self._what}: the connection breaks off, {tries}: {error}")
         return TruncatedError(f"{self._what}: the answer broke off, {tries}")

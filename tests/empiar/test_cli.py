@@ -9,6 +9,7 @@ import pytest
 from builders import load_dataset
 from builders.cli import main
 from builders.empiar.archive import Archive
+from builders.errors import PercError
 from tests.empiar import deposit
 from tests.server import serve
 
@@ -144,12 +145,34 @@ def test_an_empty_pattern_is_a_pattern(run):
     check_error(run("search", 10943, "--dir", "data/particles", "--select", ""), "fits ''")
 
 
-def test_recursive_is_advised_where_there_are_folders(run):
-    for folder, advised in (("data", True), ("data/micrographs", True), ("data/particles", False)):
-        result = run("search", 10943, "--dir", folder, "--select", "*.none")
-        check_error(result, f"files in {folder} fits '*.none'")
-        assert ("; --recursive looks into its folders" in result[2]) == advised
+def test_folders_are_named_where_there_are_some(run, mirror):
+    advice = "; --recursive looks into its folders, --dir data/micrographs/deep into one"
+    result = run("search", 10943, "--dir", "data/micrographs", "--select", "*.none")
+    check_error(
+        result, "none of 4 files in data/micrographs fits '*.none'; there are: m_1.mrc", f"folders deep/{advice}"
+    )
+    for option in ((), ("--select", "*.none")):
+        result = run("search", 10943, *option)
+        check_error(
+            result, "only folders in data: micrographs/, odd/, particles/", "--recursive", "--dir data/micrographs"
+        )
+    result = run("search", 10943, "--dir", "data/particles", "--select", "*.none")
+    check_error(result, "none of 1 files in data/particles fits '*.none'; there are: stack.mrcs")
+    assert "--" not in result[2]
     assert "--recursive" not in run("search", 10943, "--select", "*.none", "--recursive")[2]
+    (mirror / "10943/data/empty").mkdir()
+    check_error(run("search", 10943, "--dir", "data/empty"), "there is nothing in data/empty")
+    (mirror / "10943/data/some/two words").mkdir(parents=True)
+    check_error(run("search", 10943, "--dir", "/data/some/"), "--dir 'data/some/two words' into one")
+
+
+def test_show_advises_no_option_that_it_lacks(run, mirror):
+    (mirror / "10943/10943.xml").write_text("no XML")
+    result = run("show", 10943)
+    check_error(result, "its metadata cannot be read")
+    assert "directory" not in result[2]
+    with pytest.raises(PercError, match="with directory="):
+        load_dataset("empiar", entry=10943, archive=str(mirror))
 
 
 def test_a_folder_by_entry_serves_as_a_mirror(tmp_path, mirror, run):

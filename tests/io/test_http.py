@@ -2,15 +2,17 @@
 
 import dataclasses
 import email.utils
+import errno
 import logging
 import multiprocessing
 import pickle
-import random
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
@@ -31,7 +33,7 @@ from builders.errors import (
     TruncatedError,
     UnsafeAddressError,
 )
-from builders.io import http, remote, threads
+from builders.io import http, remote, retrying, threads
 from builders.io.answers import RemoteFile
 from builders.io.http import Client, Patience
 from tests.server import Fault, serve
@@ -711,8 +713,156 @@ def test_no_other_way_between_schemes_and_ports_is_open(archive, secure):
             Client([base], patience=QUICK).read(f"{base}/x.mrcs", 0, 10)
 
 
-def test_nobody_there():
-    port = random.randrange(1, 1000)
-    client = Client([f"http://127.0.0.1:{port}"], patience=QUICK)
-    with pytest.raises(HttpError, match="no connection in 5 tries"):
-        client.read(f"http://127.0.0.1:{port}/x", 0, 10)
+# where no connection is
+
+NOBODY = "http://127.0.0.1:9"
+
+
+def refuse(why):
+    def refused(*_args, **_kwargs):
+        raise why
+
+    return refused
+
+
+def tries_of(monkeypatch, client, url=f"{NOBODY}/x"):
+    """What the error says, and how many connections were tried."""
+    connect, tried = urllib3.util.connection.create_connection, []
+
+    def counted(*args, **kwargs):
+        tried.append(args)
+        return connect(*args, **kwargs)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", counted)
+    with pytest.raises(HttpError) as caught:
+        client.read(url, 0, 10)
+    return str(caught.value), len(tried)
+
+
+def test_nobody_there(monkeypatch):
+    told, tried = tries_of(monkeypatch, Client([NOBODY], patience=QUICK))
+    assert told == (
+        f"{NOBODY}/x: GET bytes 0-9: no connection in 2 tries: "
+        "127.0.0.1:9 refuses connections: is a server running there?"
+    )
+    assert tried == 2
+
+
+@pytest.mark.parametrize("why", [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_a_host_that_is_not_known_is_asked_for_once(monkeypatch, why):
+    monkeypatch.setattr("socket.getaddrinfo", refuse(socket.gaierror(why, "the system's words")))
+    told, tried = tries_of(monkeypatch, Client(["https://ftp.ebi.ac.uk"]), "https://ftp.ebi.ac.uk/x")
+    assert told == (
+        "https://ftp.ebi.ac.uk/x: GET bytes 0-9: no connection in 1 try: "
+        "no host 'ftp.ebi.ac.uk' is known here: is its name right, is this machine online?"
+    )
+    assert tried == 1
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        (
+            OSError(errno.ENETUNREACH, "Network is unreachable"),
+            "there is no way to 127.0.0.1:9: is this machine online?",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "127.0.0.1:9: Too many open files"),
+        (TimeoutError("timed out"), "127.0.0.1:9 does not answer"),
+    ],
+)
+def test_what_the_system_says_is_said_in_plain_words(monkeypatch, why, words):
+    monkeypatch.setattr(socket.socket, "connect", refuse(why))
+    client = Client([NOBODY], patience=QUICK)
+    with pytest.raises(PercError) as caught:
+        client.read(f"{NOBODY}/x", 0, 10)
+    assert str(caught.value) == f"{NOBODY}/x: GET bytes 0-9: no connection in 2 tries: {words}"
+    assert isinstance(caught.value, TimeoutError if isinstance(why, TimeoutError) else ConnectionError)
+
+
+def test_a_host_that_has_answered_is_waited_for(archive, client, monkeypatch):
+    read(client, archive)
+    client._idle.clear()
+    monkeypatch.setattr("socket.getaddrinfo", refuse(socket.gaierror(socket.EAI_AGAIN, "later")))
+    told, tried = tries_of(monkeypatch, client, archive.url("/x.mrcs"))
+    assert "no connection in 5 tries: no host '127.0.0.1' is known here" in told
+    assert tried == 5
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A proxy that wants a password."""
+
+    def do_CONNECT(self):
+        self.send_error(407)
+
+    do_GET = do_CONNECT
+
+    def log_message(self, *_args):
+        pass
+
+
+PROXY = "of the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names: "
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words", "tries"),
+    [
+        ("http://127.0.0.1:9", f"{PROXY}127.0.0.1:9 refuses connections", 2),
+        ("http://proxy.invalid:3128", f"{PROXY}no host 'proxy.invalid' is known here", 1),
+        ("http://", "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used", 1),
+        ("socks5://127.0.0.1:9", "names cannot be used: Missing dependencies for SOCKS support", 1),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_none_is_told(monkeypatch, scheme, proxy, words, tries):
+    monkeypatch.setenv(f"{scheme}_proxy", proxy)
+    resolve = socket.getaddrinfo
+
+    def resolved(host, *args, **kwargs):
+        if str(host).endswith("invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr("socket.getaddrinfo", resolved)
+    with pytest.raises(HttpError) as caught:
+        Client([f"{scheme}://host"], patience=QUICK).read(f"{scheme}://host/x", 0, 10)
+    assert words in str(caught.value)
+    assert f"no connection in {tries} tr" in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_password_is_told_once(monkeypatch, scheme):
+    server = HTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://me:secret@127.0.0.1:{server.server_port}")
+        with pytest.raises((HttpError, AccessError), match="407") as caught:
+            Client([f"{scheme}://host"], patience=QUICK).read(f"{scheme}://host/x", 0, 10)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert "secret" not in str(caught.value)
+    assert "try 1" in str(caught.value) or "in 1 try" in str(caught.value)
+
+
+def test_https_where_http_is_spoken(archive):
+    base = archive.base.replace("http:", "https:")
+    with pytest.raises(HttpError, match="in 1 try: what answers there speaks no TLS: is it an http:// address"):
+        Client([base], patience=QUICK).read(f"{base}/x.mrcs", 0, 10)
+
+
+def test_it_says_what_it_waits_for_but_not_without_end(archive, client, monkeypatch, caplog):
+    monkeypatch.setattr(retrying, "_SILENT", 0.0)
+    archive.fail("/x.mrcs", *[Fault(status=503)] * 2)
+    read(client, archive)
+    archive.fail("/x.mrcs", *[Fault(status=503)] * 2)
+    read(client, archive)
+    assert [record.message for record in caplog.records] == [f"{archive.base}: HTTP 503: waiting (said once)"]
+
+
+def test_it_says_that_no_answer_comes_before_it_gives_up(archive, monkeypatch, caplog):
+    monkeypatch.setattr(http, "_SILENT", 0.05)
+    archive.fail("/x.mrcs", Fault(silence=0.3))
+    read(Client([archive.base]), archive)
+    assert [record.message for record in caplog.records] == [f"{archive.base}: no answer for 0 s: waiting (said once)"]

@@ -1,0 +1,96 @@
+"""Why there is no connection, in plain words, and how often to try: a name that is wrong is so the next time, too."""
+
+import errno
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import requests
+import urllib3
+
+_AT_FIRST = 2
+"""Tries to reach a host that never answered, where another one might help."""
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+_SETTINGS = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why there is no connection.
+
+    Attributes:
+        words: a sentence for people.
+        tries: how many are worth while with a host that never answered.
+        may_pass: whether a host that did answer once may do so again.
+    """
+
+    words: str
+    tries: int = 1
+    may_pass: bool = False
+
+
+def cause_of(error: Exception) -> Cause | None:
+    """Why there is no connection; None: there was one, which broke off."""
+    chain = list(_chain(error))
+    if isinstance(error, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
+        return Cause(f"the proxy that {_SETTINGS} names cannot be used: {error}")
+    if isinstance(error, requests.RequestException) and isinstance(error, ValueError):
+        return Cause(str(error))
+    found = _of_tls(chain) or _of_name_or_host(chain)
+    proxy = next((item for item in chain if isinstance(item, urllib3.exceptions.ProxyError)), None)
+    if proxy is None:
+        return found
+    if found is None:
+        return Cause(f"the proxy that {_SETTINGS} names does not let us through: {chain[-1]}")
+    return Cause(f"of the proxy that {_SETTINGS} names: {found.words}", found.tries, found.may_pass)
+
+
+def _of_tls(chain: list[BaseException]) -> Cause | None:
+    for item in chain:
+        if isinstance(item, ssl.SSLCertVerificationError):
+            problem = item.verify_message or item.reason
+            return Cause(f"its certificate is not to be trusted: {problem} (SSL_CERT_FILE may name others to believe)")
+        if isinstance(item, ssl.SSLError) and item.reason == "WRONG_VERSION_NUMBER":
+            return Cause("what answers there speaks no TLS: is it an http:// address?")
+        if isinstance(item, ssl.SSLError) and "CERTIFICATE" in (item.reason or ""):
+            return Cause(f"the certificates to believe cannot be read: {item.reason}: is SSL_CERT_FILE one of them?")
+    return None
+
+
+def _of_name_or_host(chain: list[BaseException]) -> Cause | None:
+    for item in chain:
+        if isinstance(item, urllib3.exceptions.NameResolutionError):
+            return Cause(f"no host {item._host!r} is known here: is its name right, is this machine online?", 1, True)
+        if isinstance(item, urllib3.exceptions.NewConnectionError):
+            return Cause(_of_system(chain, _place(item.conn)), _AT_FIRST, True)
+        if isinstance(item, urllib3.exceptions.ConnectTimeoutError):
+            return Cause(f"{_place(next(iter(item.args), None))} does not answer", _AT_FIRST, True)
+    return None
+
+
+def _of_system(chain: list[BaseException], place: str) -> str:
+    """What the system says of a connection that it could not make."""
+    found = next((item for item in chain if isinstance(item, OSError) and item.errno), None)
+    if isinstance(found, ConnectionRefusedError):
+        return f"{place} refuses connections: is a server running there?"
+    if found is not None and found.errno in _NO_WAY:
+        return f"there is no way to {place}: is this machine online?"
+    return f"{place}: {chain[-1] if found is None else found.strerror}"
+
+
+def _place(connection: object) -> str:
+    """Host and port that a connection was to lead to."""
+    host, port = getattr(connection, "host", ""), getattr(connection, "port", "")
+    return f"{host}:{port}" if host else "the server"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it was raised for, as requests and urllib3 pack them into each other."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, BaseException) and id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            waiting += [getattr(item, "reason", None), *item.args, item.__cause__, item.__context__]
