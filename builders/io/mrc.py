@@ -99,6 +99,11 @@ class MrcHeader:
         return self.mapcrs if sorted(self.mapcrs) == [1, 2, 3] else (1, 2, 3)
 
     @property
+    def signed_bytes(self) -> bool:
+        """Whether bytes of mode 0 have a sign."""
+        return self.sign.signed
+
+    @property
     def voxel_size(self) -> tuple[float | None, float | None, float | None]:
         """Å per interval along x, y and z (cell / sampling), each None when not positive."""
         x, y, z = (_voxel(side, n) for side, n in zip(self.cell, self.sampling, strict=True))

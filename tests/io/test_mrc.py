@@ -60,6 +60,7 @@ def test_imods_stamp_tells_unsigned_bytes(tmp_path, flags, dtype):
     path.write_bytes(bytes(header(4, 1, 1, 0, imod_flags=flags)) + b"\x00\x7f\x80\xff")
     expected = np.array([0, 127, 128, 255], np.uint8).view(dtype)
     np.testing.assert_array_equal(image_file.read(path).ravel(), expected)
+    assert image_file.describe(path).header.signed_bytes == (dtype == "int8")
 
 
 @pytest.mark.parametrize("order", "<>")
