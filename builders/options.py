@@ -10,9 +10,11 @@ from typing import Any
 from datasets import ArrowBasedBuilder, DatasetBuilder, GeneratorBasedBuilder
 from datasets.exceptions import DatasetGenerationError
 
-from builders.errors import OptionError, PercError, UnknownOptionError
+from builders.errors import FormatError, OptionError, PercError, UnknownOptionError
 
 ON_ERROR = ("raise", "skip")
+_LEAST, _MOST = 1e-37, 1e38
+"""What a float32 holds without loss."""
 
 
 class _Optioned(DatasetBuilder):  # type: ignore[misc]
@@ -90,6 +92,36 @@ def check_fraction(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
         msg = f"{name} is {value!r}: expected a number above 0 and below 1"
         raise OptionError(msg)
+
+
+def check_pixel_size(value: Any) -> float | None:
+    """A pixel size in Å; None stays None.
+
+    Raises:
+        OptionError: not a number above 0 that a float32, of which the column is, can hold.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not _LEAST <= float(value) <= _MOST:
+        msg = f"pixel_size is {value!r}: expected a number above 0, in Å"
+        raise OptionError(msg)
+    return float(value)
+
+
+def with_advice(error: PercError) -> PercError:
+    """An error that stops a builder; of a damaged file, with what would not let it.
+
+    Example:
+        >>> from builders.errors import FormatError
+        >>> print(with_advice(FormatError("a.mrc: 22 bytes: expected 1024 or more")))
+        a.mrc: 22 bytes: expected 1024 or more (on_error='skip' leaves out what is damaged)
+    """
+    if not isinstance(error, FormatError):
+        return error
+    advised = type(error)(f"{error} (on_error='skip' leaves out what is damaged)")
+    vars(advised).update(vars(error))  # its notes
+    advised.__cause__ = error.__cause__
+    return advised
 
 
 def check_flag(name: str, value: Any) -> None:

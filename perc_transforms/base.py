@@ -11,6 +11,7 @@ import torch
 
 from perc_transforms.batch import Batch, Groups, Rows
 from perc_transforms.errors import MissingValueError, TransformError
+from perc_transforms.forms import KEEP_IT
 
 _process = os.getpid()
 
@@ -117,8 +118,7 @@ class Transform:
                     continue
                 name, message = batch.name(place), str(found)
                 if isinstance(found, MissingValueError) and not batch.has(found.column):
-                    message += f". There is no column {found.column!r} at all: what leaves out columns "
-                    message += "that a model does not take (a Trainer with remove_unused_columns=True) is to keep it"
+                    message += f". There is no column {found.column!r} at all: {KEEP_IT}"
                 return type(found)(f"{name}: {message}" if name else message)
             except Exception:  # of a row taken apart: what is wrong with the batch is known
                 return err

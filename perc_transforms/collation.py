@@ -52,8 +52,10 @@ def _images(values: list[Any], names: list[Any]) -> torch.Tensor:
     for place, image in enumerate(images):
         places.setdefault(tuple(image.shape), []).append(place)
     if len(places) > 1:
-        found = ", ".join(f"{shape}{_which(places[shape], names)}" for shape in sorted(places))
-        msg = f"collate: images of shapes {found} do not stack: bring them to one shape with a transform such as "
+        shapes = sorted(places)
+        msg = f"collate: images of shapes {', '.join(map(str, shapes))} do not stack"
+        msg += f" ({'; '.join(_which(places[shape], names) for shape in shapes)})" if names else ""
+        msg += ": bring them to one shape with a transform such as "
         msg += "Rescale(N), or keep them apart with collate_fn=list"
         raise TransformError(msg)
     if get_worker_info() is not None:
@@ -69,11 +71,9 @@ def _image(value: Any, name: Any) -> torch.Tensor:
 
 
 def _which(places: list[int], names: list[Any]) -> str:
-    """Which rows these are, where rows have names: the first ones, and how many more."""
-    if not names:
-        return ""
+    """Which rows these are: the first ones, and how many more."""
     shown = ", ".join(dict.fromkeys(str(names[place]) for place in places[:_SHOWN]))
-    return f" ({shown}{f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else ''})"
+    return shown + (f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else "")
 
 
 def _values(values: list[Any]) -> Any:

@@ -15,6 +15,8 @@ IMAGE = "image"
 LABEL = "label"
 ROW_COLUMNS = ("path", "index", LABEL, "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
 """Columns that hold one value a row: where they hold a list, a dict of columns is a batch."""
+KEEP_IT = "what leaves out columns that a model does not take (a Trainer with remove_unused_columns=True) is to keep it"
+"""What helps where a column is not there at all."""
 NULLABLE_NUMBERS = ("pixel_size",)
 """Columns whose null becomes NaN, as in datasets' torch format, so that torch's default collate can stack it."""
 
@@ -81,7 +83,7 @@ def form_of(data: Any, owner: str) -> Form:
         return "list"
     if isinstance(data, Mapping):
         if IMAGE not in data:
-            msg = f"{owner}: a row without a column {IMAGE!r}: it has {', '.join(map(repr, data))}"
+            msg = f"{owner}: a row without a column {IMAGE!r}: it has {', '.join(map(repr, data))}: {KEEP_IT}"
             raise TransformError(msg)
         return "batch" if _is_batch(data) else "row"
     msg = f"{owner}: cannot transform {type(data).__name__}: expected a tensor, an array, a list, a row or a batch"

@@ -31,9 +31,10 @@ preview = False, max_shard_size = '500MB', num_proc = None, dask = None, private
 overwrite = False, work_dir = None)
 as_em_images(dataset, columns = ('image',), dtype = None)
 local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
-seed = 42, recursive = False, dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
+seed = 42, recursive = False, pixel_size = None, dtype = 'float32', on_error = 'raise', non_finite = 'pass', \
+quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
-item = 'auto', dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
+item = 'auto', pixel_size = None, dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
 non_finite = 'pass', archive = None, api = None
 structures: ids = None, db = 'pdb', fallback = True, format = 'cif', remove = (), models = 'first', \
 altlocs = 'first', assembly = None, include_file = False, on_error = 'raise', quarantine = None, endpoints = {}

@@ -25,7 +25,7 @@ from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
 from builders.io import image_file, location
 from builders.io.header_store import HeaderStore
-from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag
+from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag, check_pixel_size, with_advice
 from builders.quarantine import Quarantine, check_quarantine, keep, say_again
 from builders.streaming import ShardStream
 
@@ -51,6 +51,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         recursive: look into the directory's folders; a `**` in the pattern does so, too.
         item: `"slice"`, a row for each slice of a stack; `"file"`, a row for each file; `"auto"` decides by the
             image set's category, else the suffix, else the header.
+        pixel_size: Å per pixel of the files that do not say it.
         dtype: type of the decoded images; None keeps each file's own.
         download: bring the files into the cache first.
         on_error: what a damaged file does: `"raise"`, or `"skip"` to leave it out, with a warning.
@@ -68,6 +69,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
     regex: bool = False
     recursive: bool = False
     item: str = "auto"
+    pixel_size: float | None = None
     dtype: str | None = "float32"
     download: bool = False
     on_error: str = "raise"
@@ -89,6 +91,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.entry = entry_number(self.entry)
         self.dtype = check_dtype(self.dtype)
         check_choice("item", self.item, ITEMS)
+        self.pixel_size = check_pixel_size(self.pixel_size)
         check_choice("on_error", self.on_error, ON_ERROR)
         self.quarantine = check_quarantine(self.quarantine, self.on_error)
         check_choice("non_finite", self.non_finite, ("pass", "raise"))
@@ -172,7 +175,8 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         name, category = (chosen.name or None, chosen.category) if chosen is not None else (None, "")
         signed = None if chosen is None else are_signed_bytes(chosen.voxel_type)
         wants_complex = self.dtype is None or "complex" in self.dtype
-        return Reading(f"EMPIAR-{self.entry}", name, category, self.item, wants_complex, self.on_error, signed)
+        entry = f"EMPIAR-{self.entry}"
+        return Reading(entry, name, category, self.item, wants_complex, self.on_error, signed, self.pixel_size)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -278,7 +282,7 @@ class Empiar(OptionedBuilder):
                         logger.warning("empiar: %s: %s", file.path, found.lost)
                     continue
                 if self.config.on_error == "raise":
-                    raise found
+                    raise with_advice(found)
                 left_out.append((file.path, found))
                 damaged.append(found)
                 logger.warning("empiar: leaving out %s", found)

@@ -30,6 +30,7 @@ class Reading:
         complex_pixels: whether complex pixels are wanted.
         on_error: `"raise"` or `"skip"`.
         signed_bytes: what the image set says of bytes that nothing in a file tells the sign of; None: nothing.
+        pixel_size: Å per pixel where a file does not say it, or None.
     """
 
     entry: str
@@ -39,6 +40,7 @@ class Reading:
     complex_pixels: bool
     on_error: str
     signed_bytes: bool | None = None
+    pixel_size: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Images:
         """A row of the dataset, its image by reference; `layout` is where it lies, where that is known already."""
         return {
             "image": reference(self.image, layout or self.layout(number)),
-            "pixel_size": self.image.pixel_size,
+            "pixel_size": reading.pixel_size if self.image.pixel_size is None else self.image.pixel_size,
             "path": self.file.path,
             "index": number if self.by_slice else None,
             "entry": reading.entry,

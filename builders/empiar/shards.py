@@ -26,6 +26,7 @@ from builders.io.finite import are_finite
 from builders.io.header_store import Head, HeaderStore
 from builders.io.layout import Array, Layout
 from builders.io.threads import Stop, fork_safe_lock
+from builders.options import with_advice
 from builders.quarantine import Quarantine
 from builders.streaming import Step
 from perc_transforms import buffers
@@ -185,7 +186,7 @@ class ShardReader:
         if isinstance(error, ChangedError) and isinstance(run.images, Images):
             HeaderStore(self.folder).forget([run.images.file.location])
         if self.reading.on_error == "raise":
-            raise error
+            raise with_advice(error)
         self._report(run, error)
         return 1
 

@@ -32,6 +32,8 @@ from builders.options import (
     check_flag,
     check_fraction,
     check_integer,
+    check_pixel_size,
+    with_advice,
 )
 from builders.quarantine import Quarantine, check_quarantine, keep, say_again
 
@@ -51,6 +53,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
             the same pixels stay together.
         seed: decides which files `num_examples` and `validation_fraction` take.
         recursive: look into the folder's folders, too.
+        pixel_size: Å per pixel of the files that do not say it.
         dtype: type of the decoded images; None keeps each file's own.
         on_error: what a damaged file does: `"raise"`, or `"skip"` to leave it out, with a warning.
         non_finite: what NaN and infinite pixels do when an image is read: `"pass"` (one warning) or `"raise"`.
@@ -64,6 +67,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
     validation_fraction: float | None = None
     seed: int = 42
     recursive: bool = False
+    pixel_size: float | None = None
     dtype: str | None = "float32"
     on_error: str = "raise"
     non_finite: str = "pass"
@@ -77,6 +81,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         check_choice("non_finite", self.non_finite, ("pass", "raise"))
         check_flag("recursive", self.recursive)
         check_integer("seed", self.seed, least=0)
+        self.pixel_size = check_pixel_size(self.pixel_size)
         if self.num_examples is not None:
             check_integer("num_examples", self.num_examples, least=1)
         if self.validation_fraction is not None:
@@ -180,7 +185,7 @@ class LocalClasses(OptionedBuilder):
                 "label": item.label,
                 "suffix": item.file.name.suffix,
                 "path": item.file.path,
-                "pixel_size": item.image.pixel_size,
+                "pixel_size": self.config.pixel_size if item.image.pixel_size is None else item.image.pixel_size,
             }
             yield item.file.path, row
 
@@ -226,7 +231,7 @@ class LocalClasses(OptionedBuilder):
                 usable.append(item)
                 continue
             if config.on_error == "raise":
-                raise item.error
+                raise with_advice(item.error)
             logger.warning("local_classes: leaving out %s", item.error)
             unusable.append((item.file.location, item.error))
         if unusable:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, PercError
 from builders.io import remote
 from builders.io.blocks import read_ahead
+from builders.options import with_advice
 from builders.quarantine import Quarantine
 from builders.structures.ids import Id
 from builders.structures.resolve import Wish, find
@@ -45,7 +46,7 @@ class LeftOut:
             PercError: the same, where nothing is to be left out, or the disk is full.
         """
         if self.on_error == "raise" or isinstance(err, DiskFullError):
-            raise err
+            raise with_advice(err)
         for table in self.tables:
             Quarantine(table).add(text, err)
         if self.passing is not None and not isinstance(err, _LASTING):

@@ -497,6 +497,17 @@ def test_a_header_that_lies_about_the_size_shifts_no_pixels(place, mirror, archi
             list(load(place, tmp_path, directory="data/odd", pattern=name, streaming=streaming))
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_pixel_size_is_used_where_files_say_none(place, mirror, archive, tmp_path, held, streaming):
+    mrc.write(mirror / deposit.ENTRY / "data" / "micrographs" / "m_2.mrc", held["data/micrographs/m_2.mrc"])
+    archive.publish(mirror)
+    for given in (1.25, None):
+        rows = load(place, tmp_path, imageset=1, streaming=streaming, pixel_size=given)
+        assert [row["pixel_size"] for row in rows] == [2.0, given, 2.0]
+    with pytest.raises(OptionError, match="pixel_size is -1: expected a number above 0, in Å"):
+        load(place, tmp_path, imageset=1, pixel_size=-1)
+
+
 def test_a_truncated_stack_names_both_sizes(place, mirror, archive, tmp_path):
     stack = mirror / deposit.ENTRY / PARTICLES
     stack.write_bytes(stack.read_bytes()[:5000])

@@ -297,6 +297,28 @@ def test_data_files_splits_and_their_paths(folder, tmp_path):
         load_dataset("local_classes", data_files={"validation": files["train"]}, validation_fraction=0.2)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_pixel_size_is_used_where_files_say_none(tmp_path, streaming):
+    folder = tmp_path / "images"
+    for number, size in enumerate((None, 2.5, -1.0, 0.0)):
+        write(folder, f"a_{number}.mrc", number, pixel_size=size)
+    write(folder, "a_4.npy", 4)
+    for given in (1.25, np.float32(1.25), 3, None):
+        sizes = [row["pixel_size"] for row in load(folder, streaming=streaming, pixel_size=given)]
+        assert sizes == [given, 2.5, given, given, given]
+    assert load(folder, pixel_size=1.25).with_transform(T.Lowpass(9.0))[4]["pixel_size"] == 1.25
+    with pytest.raises(T.TransformError, match=r"^a_4\.npy: Lowpass.*load_dataset\(\.\.\., pixel_size=1\.5\)"):
+        load(folder).with_transform(T.Lowpass(9.0))[4]
+
+
+def test_an_error_of_a_damaged_file_names_what_would_leave_it_out(folder):
+    (folder / "b_cut.mrc").write_bytes((folder / "b_1.mrc").read_bytes()[:-5])
+    with pytest.raises(TruncatedError, match=r"b_cut\.mrc.*\(on_error='skip' leaves out what is damaged\)$") as told:
+        load(folder)
+    assert type(told.value) is TruncatedError
+    assert len(load(folder, on_error="skip")) == 40
+
+
 # options that are wrong
 
 
@@ -311,6 +333,7 @@ def test_data_files_splits_and_their_paths(folder, tmp_path):
         ({"num_examples": 41}, "at most 40"),
         ({"num_examples": True}, "integer"),
         ({"seed": 1.5}, "integer"),
+        *(({"pixel_size": size}, "above 0, in Å") for size in (0, -1.5, True, "1.5", float("nan"), 1e-50, 1e300)),
         ({"dtype": "float31"}, "float32, float64"),
         ({"on_error": "ignore"}, "'raise' or 'skip'"),
         ({"non_finite": "drop"}, "'pass' or 'raise'"),
@@ -550,7 +573,9 @@ def test_unequal_shapes_say_what_to_do(folder):
     write(folder, "a_11.mrc", 1, (7, 9))
     write(folder, "a_12.mrc", 1, (5, 6, 7))
     ds = load(folder).with_transform(T.ToTensor())
-    with pytest.raises(ValueError, match=r"\(5, 6, 7\), \(6, 6\), \(7, 9\) do not stack.*Rescale.*collate_fn=list"):
+    with pytest.raises(
+        ValueError, match=r"\(5, 6, 7\), \(6, 6\), \(7, 9\) do not stack \(a_12\.mrc; .*Rescale.*collate_fn=list"
+    ):
         list(DataLoader(ds, batch_size=64, collate_fn=T.collate))
     flat = load(folder, classes=["b"]).with_transform(T.Rescale(4))
     assert next(iter(DataLoader(flat, batch_size=4)))["image"].shape == (4, 4, 4)

@@ -312,10 +312,10 @@ def test_whatever_is_wrong_with_one_row_is_told_with_its_name():
 def test_collate_names_files_of_each_shape():
     rows = [{"image": torch.zeros(4, 4), "path": f"a_{n}.mrc"} for n in range(5)]
     rows.insert(2, {"image": torch.zeros(4, 6), "path": "b.mrc"})
-    said = r"shapes \(4, 4\) \(a_0\.mrc, a_1\.mrc and 3 more\), \(4, 6\) \(b\.mrc\) do not stack: .*Rescale"
+    said = r"shapes \(4, 4\), \(4, 6\) do not stack \(a_0\.mrc, a_1\.mrc and 3 more; b\.mrc\): .*Rescale"
     with pytest.raises(T.TransformError, match=said):
         T.collate(rows)
-    with pytest.raises(T.TransformError, match=r"shapes \(4, 4\), \(4, 6\) do not stack"):
+    with pytest.raises(T.TransformError, match=r"shapes \(4, 4\), \(4, 6\) do not stack: bring"):
         T.collate([{"image": row["image"]} for row in rows])
 
 
