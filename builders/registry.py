@@ -170,6 +170,7 @@ def register() -> None:
         datasets_features.decode_nested_example = _listwise(datasets_features.decode_nested_example)
         datasets_iterable._apply_feature_types_on_example = _apply_features
         datasets_iterable.FormattedExamplesIterable = streaming.FormattedExamplesIterable
+        datasets_iterable.StepExamplesIterable = streaming.StepExamplesIterable
         datasets_features.Features.decode_batch = _decode_batch
         datasets_features.Features.decode_column = _decode_column
 

@@ -5,7 +5,7 @@ shard's rows once more. These hand all their shards to one reader, which reads a
 to begin.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from copy import deepcopy
 from itertools import islice
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from datasets.fingerprint import Hasher
 from datasets.formatting import PythonFormatter, get_formatter
 from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable, _BaseExamplesIterable
 from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatted
+from datasets.iterable_dataset import StepExamplesIterable as _StockStep
 
 from builders import nulls
 from builders.features import Fetched, Row, inlined
@@ -40,6 +41,10 @@ class Reader(Protocol):
         """The rows of shards, without the first `skip` of the first one, and None after each shard."""
         ...
 
+    def rows(self, shard: Any) -> int:
+        """How many rows a shard has, as far as is known before it is read."""
+        ...
+
 
 class ShardStream(ExamplesIterable):  # type: ignore[misc]
     """The rows of shards, which shuffle, divide among workers and nodes, and resume.
@@ -50,7 +55,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
         declared: the features that its rows are stored as.
     """
 
-    def __init__(self, reader: Reader, shards: list[Any], declared: datasets.Features) -> None:
+    def __init__(self, reader: Reader, shards: Sequence[Any], declared: datasets.Features) -> None:
         super().__init__(reader, {"shards": shards})
         self.reader, self.shards, self.declared = reader, shards, declared
 
@@ -171,6 +176,25 @@ class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
             if some:
                 row = row | formatter.recursive_tensorize(nulls.filled(some, {name: nullable[name] for name in some}))
             yield key, row
+
+
+class StepExamplesIterable(_StockStep):  # type: ignore[misc]
+    """Every n-th row, for as many nodes as do not divide the shards: counted on from one worker of a node to the next.
+
+    Else the first nodes had the rows that are left over in every worker: of 8 shards of one row each, three nodes with
+    eight workers had 8, 0 and 0 rows.
+    """
+
+    def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "StepExamplesIterable":
+        """Those of a worker's shards."""
+        own = self.ex_iterable.shard_data_sources(num_shards, index, contiguous=contiguous)
+        source, before = _layers(self.ex_iterable)[-1], 0
+        if isinstance(source, ShardStream):
+            others = [source.split_shard_indices_by_worker(num_shards, other, contiguous) for other in range(index)]
+            before = sum(source.reader.rows(source.shards[place]) for places in others for place in places)
+        elif isinstance(source, TableStream):
+            before = sum(len(source.split_shard_indices_by_worker(num_shards, n, contiguous)) for n in range(index))
+        return StepExamplesIterable(own, self.step, (self.offset - before) % self.step)
 
 
 _TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}

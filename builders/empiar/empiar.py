@@ -15,11 +15,12 @@ from builders.archives import ARCHIVES, entry_of
 from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
 from builders.empiar.caching import fetch_all
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
+from builders.empiar.cutting import Shards
 from builders.empiar.items import ITEMS
 from builders.empiar.patterns import matcher, taker
 from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import Images, Reading, look_at_all
-from builders.empiar.shards import ShardReader, make_shards
+from builders.empiar.shards import ShardReader
 from builders.empiar.voxels import are_signed_bytes
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
@@ -236,7 +237,7 @@ class Empiar(OptionedBuilder):
             files, _ = fetch_all(files, self._files_folder, anew)
         if dl_manager.is_streaming:
             Quarantine(self.config.quarantine).begin()
-            shards = make_shards(files, self.config.item)
+            shards = Shards(files, self.config.reading, self._files_folder)
             return [datasets.SplitGenerator(name="train", gen_kwargs={"shards": shards})]
         return [datasets.SplitGenerator(name="train", gen_kwargs={"images": self._usable(files, anew)})]
 

@@ -152,13 +152,3 @@ def bytes_of_rows(images: Images, first: int, stop: int) -> tuple[int, int]:
     """The bytes of the file, from and to, that hold some rows."""
     start, last = images.layout(first), images.layout(stop - 1)
     return start.offset, last.offset + last.nbytes
-
-
-def rows_of_part(count: int, part: int, parts: int) -> range:
-    """The rows of one of several equal parts of a file.
-
-    Example:
-        >>> [list(rows_of_part(5, part, 3)) for part in range(3)]
-        [[0], [1, 2], [3, 4]]
-    """
-    return range(count * part // parts, count * (part + 1) // parts)

@@ -1,4 +1,4 @@
-"""Streams of an entry: its files cut or grouped into shards by their sizes alone, and the reader of such shards."""
+"""The reader of an entry's shards: headers first, then pixels, both ahead of their use."""
 
 import atexit
 import contextlib
@@ -8,7 +8,7 @@ import logging
 import os
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.empiar.archive import ArchiveFile
-from builders.empiar.rows import Images, Reading, bytes_of_rows, look, rows_of_part
+from builders.empiar.cutting import LARGEST, Part, Shard
+from builders.empiar.rows import Images, Reading, bytes_of_rows, look
 from builders.errors import ChangedError, PercError
 from builders.features import Fetched, Row
 from builders.io import image_file, location, remote
@@ -33,11 +34,6 @@ from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)
 
-LARGEST = 32 * 1024 * 1024
-"""Bytes of a shard, but for the last slice's remainder: twice that at the most, or a single row."""
-SMALLEST = 1024 * 1024
-_AIM = 16
-_EVEN = 8
 _BLOCK = 16 * 1024 * 1024
 """Bytes of a request of a long stream: the archive limits how many it takes in an hour."""
 _FIRST_BLOCK = 1024 * 1024
@@ -51,49 +47,10 @@ _MOST_AHEAD = 4 * _BLOCK
 _REMEMBERED = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One of several equal parts of a file's rows."""
-
-    file: ArchiveFile
-    part: int
-    parts: int
-
-
-Shard = tuple[Part, ...]
 _Header = tuple[Images | PercError | None, bytes | None]
 """A file as its header says, and all of its bytes where they came along."""
 _Bytes = tuple[NDArray[np.uint8], bool]
 """Bytes of rows, and whether all of their pixels are known to be finite."""
-
-
-def make_shards(files: Sequence[ArchiveFile], item: str) -> list[Shard]:
-    """Cut large files and group small ones, in order, without asking anything of them.
-
-    More than eight shards are filled up with empty ones to a multiple of eight, so that 2, 4 or 8 nodes get shards of
-    their own: of a number that they do not divide, `datasets` has every node read all.
-    """
-    total = sum(file.most for file in files)
-    size = min(LARGEST, max(SMALLEST, total // _AIM))
-    shards: list[Shard] = []
-    group: list[Part] = []
-    grouped = 0
-    for file in files:
-        whole = item == "file" or location.is_compressed(file.path)
-        parts = 1 if whole else max(1, -(-file.most // size))
-        if group and (parts > 1 or grouped + file.most > size):
-            shards.append(tuple(group))
-            group, grouped = [], 0
-        if parts > 1:
-            shards.extend((Part(file, part, parts),) for part in range(parts))
-        else:
-            group.append(Part(file, 0, 1))
-            grouped += file.most
-    if group:
-        shards.append(tuple(group))
-    if len(shards) > _EVEN:
-        shards.extend(() for _ in range(-len(shards) % _EVEN))
-    return shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +106,10 @@ class ShardReader:
         with _alone:
             _live.add(steps)
         return steps
+
+    def rows(self, shard: Shard) -> int:
+        """How many rows its parts are thought to have."""
+        return sum(part.stop - part.first for part in shard)
 
     def _steps(self, shards: Iterable[Shard], skip: int) -> Generator[Step, None, None]:
         left_out = 0
@@ -361,10 +322,10 @@ def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator
             place = skip = 0
             continue
         if not isinstance(images, Images):
-            if part.part == 0:
+            if part.first == 0:
                 yield _Run(images, part.file.path)
             continue
-        rows = _rows_of(images, part)
+        rows = part.rows(images.count)
         wanted = rows[max(0, skip - place) :]
         place += len(rows) - len(wanted)
         if images.image.compressed:
@@ -389,10 +350,3 @@ def _block_after(asked: int) -> int:
     while block < _BLOCK and block * _GROWTH <= asked:
         block *= 2
     return block
-
-
-def _rows_of(images: Images, part: Part) -> range:
-    """A part's rows; those of a file that is one row belong to its first part."""
-    if images.by_slice:
-        return rows_of_part(images.count, part.part, part.parts)
-    return range(1 if part.part == 0 else 0)

@@ -1,11 +1,12 @@
-"""How an entry is cut: into shards by sizes alone, into requests by what the headers say. No file is read here."""
+"""How shards are read: by which requests. No file is read here."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.empiar.archive import ArchiveFile
+from builders.empiar.cutting import cut
 from builders.empiar.rows import Images
-from builders.empiar.shards import LARGEST, _rows_of, _runs, make_shards
+from builders.empiar.shards import _runs
 from builders.io import remote
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
@@ -23,25 +24,15 @@ def stack(number, count, side=256):
     return Images(file, ImageFile(url, layout, 1.0, "", False), by_slice=True)
 
 
-def requests_of(stacks, item="slice", skip=0):
+def shards_of(stacks):
+    return cut([images.file for images in stacks], [images.count for images in stacks])
+
+
+def requests_of(stacks, skip=0):
     by_path = {images.file.path: images for images in stacks}
-    shards = make_shards([images.file for images in stacks], item)
-    parts = [part for shard in shards for part in [*shard, None]]
+    parts = [part for shard in shards_of(stacks) for part in [*shard, None]]
     headers = [(part, (part and by_path[part.file.path], None)) for part in parts]
     return [run for run in _runs(headers, skip) if run.images is not None]
-
-
-@given(st.lists(st.tuples(st.integers(1, 4000), st.sampled_from([16, 64, 256, 1024])), min_size=1, max_size=12))
-def test_every_row_stands_in_one_shard_and_shards_are_small(sizes):
-    stacks = [stack(number, count, side) for number, (count, side) in enumerate(sizes)]
-    by_path = {images.file.path: images for images in stacks}
-    shards = make_shards([images.file for images in stacks], "slice")
-    rows = [(p.file.path, r) for shard in shards for p in shard for r in _rows_of(by_path[p.file.path], p)]
-    assert rows == [(images.file.path, row) for images in stacks for row in range(images.count)]
-    assert len(shards) <= 8 or len(shards) % 8 == 0
-    for shard in shards:
-        held = sum(len(_rows_of(by_path[p.file.path], p)) * by_path[p.file.path].layout(0).nbytes for p in shard)
-        assert held <= 2 * LARGEST <= 64 * MIB
 
 
 @given(
@@ -53,8 +44,7 @@ def test_requests_ask_for_each_row_once_in_order(sizes, skip):
     runs = requests_of(stacks, skip=skip)
     asked = [(run.images.file.path, row) for run in runs for row in run.rows]
     rows = [(images.file.path, row) for images in stacks for row in range(images.count)]
-    first_shard = make_shards([images.file for images in stacks], "slice")[0]
-    in_first = sum(len(_rows_of(next(s for s in stacks if s.file == p.file), p)) for p in first_shard)
+    in_first = sum(part.stop - part.first for part in shards_of(stacks)[0])
     assert asked == rows[min(skip, in_first) :]
     for run in runs:
         size = run.images.layout(0).nbytes
