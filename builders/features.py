@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from builders.errors import ChangedError, FormatError, OptionError, TruncatedError
 from builders.io import image_file, location, remote
 from builders.io.finite import FiniteWatch, count_non_finite
-from builders.io.layout import Array, Layout, decode, native_dtype
+from builders.io.layout import Array, Layout, native_dtype, spelled
 from builders.io.layout import cast as cast_pixels
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ STORAGE = pa.struct(
         "etag": pa.string(),
     }
 )
-"""How an image stands in an Arrow table. `shape`, `dtype` (an encoding of `builders.io.layout`) and `offset` say
+"""How an image stands in an Arrow table. `shape`, `dtype` (a spelling of `builders.io.layout`) and `offset` say
 where the pixels lie in the file at `path` or in `bytes`; without them the header of either one is read."""
 
 FIELDS = tuple(f.name for f in STORAGE)
@@ -330,11 +330,11 @@ def check_dtype(dtype: Any) -> str | None:
 
 def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
-    if layout.fortran:
-        return _stored(path=file.path, etag=file.etag)
+    if layout.among is not None:
+        return _stored(path=file.path, index=layout.among[1], etag=file.etag)
     return {
         **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
-        **{"shape": list(layout.shape), "dtype": layout.encoding, "etag": file.etag},
+        **{"shape": list(layout.shape), "dtype": layout.spelling, "etag": file.etag},
     }
 
 
@@ -376,8 +376,12 @@ def _layout(value: dict[str, Any], name: str) -> Layout | None:
     shape, encoding, offset = value.get("shape"), value.get("dtype"), value.get("offset")
     if shape is None or encoding is None or (offset is None and value.get("bytes") is None):
         return None
-    native_dtype(encoding)
-    layout = Layout(tuple(int(n) for n in shape), encoding, int(offset or 0))
+    sides = tuple(int(n) for n in shape)
+    if ":" in encoding:
+        layout = spelled(encoding, sides, int(offset or 0), name)
+    else:
+        native_dtype(encoding)
+        layout = Layout(sides, encoding, int(offset or 0))
     if layout.offset < 0 or not layout.shape or any(n < 0 for n in layout.shape):
         msg = f"{name}: a reference to shape {layout.shape} at byte {layout.offset}: expected nothing negative"
         raise FormatError(msg)
@@ -395,7 +399,7 @@ def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) ->
             msg = f"{name}: {len(data)} bytes for shape {layout.shape} of {layout.encoding!r}: expected {layout.nbytes}"
             raise TruncatedError(msg)
         raw = np.frombuffer(data, np.uint8, layout.nbytes, layout.offset).copy()
-        return decode(raw, layout.encoding, layout.shape)
+        return layout.decode(raw)
     if location.is_remote(name):
         return _read_remote(name, value, layout, index)
     if "://" in name:

@@ -49,7 +49,7 @@ class Images:
 
     Attributes:
         file: the file.
-        image: what it holds, axes as stored.
+        image: what it holds.
         by_slice: a row for each entry along the first axis, instead of one for all.
         lost: what of the file was left out, in words; empty when nothing was.
     """
@@ -58,6 +58,11 @@ class Images:
     image: ImageFile
     by_slice: bool
     lost: str = ""
+
+    @property
+    def lies_apart(self) -> bool:
+        """Whether each row's pixels are bytes of a plain file that no other row needs."""
+        return not self.image.compressed and (not self.by_slice or self.image.layout.slices_lie_apart)
 
     @property
     def count(self) -> int:

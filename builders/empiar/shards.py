@@ -177,7 +177,7 @@ class ShardReader:
         images, count = cast(Images, run.images), len(run.rows)
         first = images.layout(run.rows.start)
         size = first.nbytes
-        if images.image.compressed:
+        if not images.lies_apart:
             pixels = self._decompressed(images, run)
         elif fetched is None:
             pixels = image_file.read_slices(images.file.location, first, count, images.image.etag)
@@ -192,11 +192,14 @@ class ShardReader:
             row["image"] = image
             if number:
                 row["index"] = run.rows[number]
-                image["offset"], image["shape"] = first.offset + number * size, list(first.shape)
+                if first.among is None:
+                    image["offset"], image["shape"] = first.offset + number * size, list(first.shape)
+                else:
+                    image["index"] = run.rows[number]
             yield run.place + number, f"{path}#{run.rows[number]}", row
 
     def _decompressed(self, images: Images, run: _Run) -> Iterator[tuple[Array, bool]]:
-        """Rows of a compressed file, as they come out of it."""
+        """Rows of a file that is read from its start: a compressed one, or one whose slices do not lie apart."""
         where = images.file.location
         file: BinaryIO
         if run.data is not None:
@@ -328,7 +331,7 @@ def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator
         rows = part.rows(images.count)
         wanted = rows[max(0, skip - place) :]
         place += len(rows) - len(wanted)
-        if images.image.compressed:
+        if not images.lies_apart:
             if wanted:
                 yield _Run(images, part.file.path, wanted, place, data)
         elif wanted:

@@ -76,7 +76,7 @@ def weigh_plain(layout: Layout, size: int | None, name: str, told: str) -> Weigh
     entry = layout.nbytes // max(1, count)
     whole, rest = divmod(max(0, size - layout.offset), max(1, entry))
     cut = f"{name}: {size} bytes, but its header says {layout.end} ({told}): the file is truncated"
-    return Weighed(size, layout, None, 0 if layout.fortran else whole, not rest, cut=cut)
+    return Weighed(size, layout, None, whole if layout.slices_lie_apart else 0, not rest, cut=cut)
 
 
 def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = None) -> Weighed:
@@ -123,7 +123,7 @@ def _weigh_shortage(file: "_Bytes", name: str) -> Weighed:
     body = max(0, size - layout.offset)
     if _is_unpadded(header, body):
         return lost
-    entry, section = layout.nbytes // layout.shape[0], layout.nbytes // header.nz
+    entry, section = _entry_of(header), layout.nbytes // header.nz
     whole, rest = divmod(body, entry)
     is_like_pixels = header.nsymbt > 0 and file.is_like_pixels_before(layout.offset, size - layout.nbytes)
     if header.nsymbt > 0 and size == layout.end - header.nsymbt and (rest or not whole or is_like_pixels):
@@ -136,15 +136,14 @@ def _weigh_shortage(file: "_Bytes", name: str) -> Weighed:
         return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections, as MZ says")
     if not rest and whole and _is_a_stack_of_images(header):
         return _changed(replace(header, nz=whole), size, layout, f"read as the {whole} sections that are there")
-    return Weighed(size, layout, header, whole, not rest, cut=cut)
+    return Weighed(size, layout, header, whole if layout.slices_lie_apart else 0, not rest, cut=cut)
 
 
 def _weigh_surplus(file: "_Bytes", name: str) -> Weighed:
     """More bytes than the header says."""
     header, layout, size = file.header, file.header.layout, file.size or 0
     surplus = size - layout.end
-    entry = layout.nbytes // layout.shape[0]
-    more, rest = divmod(surplus, entry)
+    more, rest = divmod(surplus, _entry_of(header))
     begins, ends = file.is_like_pixels_at_start(surplus), file.is_like_pixels_at_end(surplus)
     names_extension = header.nsymbt == 0 and bool(header.exttyp)
     fits = surplus % _UNIT == 0 and header.nsymbt + surplus <= MAX_EXTENDED_HEADER
@@ -163,7 +162,8 @@ def _weigh_surplus(file: "_Bytes", name: str) -> Weighed:
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections, as MZ says")
         if _is_a_stack_of_images(header):
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections")
-        return Weighed(size, layout, header, layout.shape[0] + more, said=_surplus_of(size, layout.end))
+        entries = layout.shape[0] + (more if layout.slices_lie_apart else 0)
+        return Weighed(size, layout, header, entries, said=_surplus_of(size, layout.end))
     return Weighed(size, layout, header, layout.shape[0], exact=False, said=_surplus_of(size, layout.end))
 
 
@@ -178,9 +178,15 @@ def _surplus_of(size: int, end: int) -> str:
     return f"{size} bytes, where its header says {end}: the last {size - end} are not read"
 
 
+def _entry_of(header: MrcHeader) -> int:
+    """Bytes of what is stored one after another: a volume of several, or a section."""
+    return header.layout.nbytes // (header.layout.shape[0] if header.is_volume_stack else header.nz)
+
+
 def _is_stated(header: MrcHeader, sections: int) -> bool:
     """Whether MZ, of a file that is no cut-out of a larger cell, says another number of sections than NZ."""
-    return sections > 1 and header.sampling == (header.nx, header.ny, sections) and not header.is_volume_stack
+    intervals = tuple(header.sampling[axis - 1] for axis in header.axis_order)
+    return sections > 1 and intervals == (header.nx, header.ny, sections) and not header.is_volume_stack
 
 
 def _is_a_stack_of_images(header: MrcHeader) -> bool:

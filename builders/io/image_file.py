@@ -14,7 +14,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,8 @@ class ImageFile:
 
     Attributes:
         path: where it is.
-        layout: where its pixels lie, axes as stored.
+        layout: where its pixels lie, and the shape that they make: `(nz, ny, nx)`, whatever the file's order of axes
+            (which `header.axis_order` tells).
         pixel_size: Å per pixel along x; None when the file does not say.
         etag: size and time of change, to notice that the file is another one now.
         compressed: the file is a gzip or bzip2 stream of what the layout speaks of.
@@ -158,7 +159,8 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
         index: which entry along the first axis, from 0; None for all.
 
     Returns:
-        Array in the file's own type, axes as stored: `(nz, ny, nx)` for a whole MRC file, `(ny, nx)` for a slice.
+        Array in the file's own type: `(nz, ny, nx)` for a whole MRC file, whatever its order of axes, `(ny, nx)` for a
+        slice.
 
     Raises:
         NotFoundError: no such file.
@@ -312,10 +314,12 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
     with _damage_named(name):
         stream, compressed = _decompressed(raw)
         is_end = _is_end(stream, name)
+    held: tuple[int, int] | None = None
     for layout in layouts:
         with _damage_named(name):
-            stream.seek(layout.offset)
-            pixels = _read_growing(stream, layout.nbytes)
+            if held != (layout.offset, layout.nbytes):  # images that do not lie apart have the same bytes
+                stream.seek(layout.offset)
+                pixels, held = _read_growing(stream, layout.nbytes), (layout.offset, layout.nbytes)
             if pixels.size < layout.nbytes:
                 msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
                 raise TruncatedError(msg)
@@ -335,8 +339,7 @@ def memory_map(file: ImageFile) -> Array:
         what = "a compressed file" if file.compressed else f"pixels of encoding {layout.encoding!r}"
         msg = f"{file.path}: {what} cannot be mapped: read it"
         raise FormatError(msg)
-    order: Literal["C", "F"] = "F" if layout.fortran else "C"
-    return np.memmap(file.path, np.dtype(layout.encoding), "r", layout.offset, layout.shape, order)
+    return layout.ordered(np.memmap(file.path, np.dtype(layout.encoding), "r", layout.offset, layout.stored_shape))
 
 
 def etag_of(status: os.stat_result) -> str:
@@ -551,6 +554,7 @@ def report_contradictions(source: str, files: Iterable[ImageFile]) -> None:
 
 def report_deviation(deviation: str, name: str) -> None:
     """Say once a process, for each kind of broken rule, that the file was read all the same."""
-    if deviation not in _warned:
-        _warned.add(deviation)
+    kind = deviation.partition(" (")[0]
+    if kind not in _warned:
+        _warned.add(kind)
         logger.warning("%s: %s; read all the same (said once, for this file and others like it)", name, deviation)

@@ -112,21 +112,41 @@ class Layout:
     """Where an image lies in its (decompressed) file.
 
     Attributes:
-        shape: axes as stored, `(sections, rows, columns)` or fewer; slowest first.
+        shape: of the array, `(nz, ny, nx)`, fewer axes or more.
         encoding: see the module's head.
         offset: bytes before the first pixel.
-        fortran: the bytes run along the first axis first (a NumPy file can say so).
+        axes: in which order the array's axes are stored, slowest first, where it is another one; `(2, 1, 0)` is
+            Fortran's.
+        among: the array is one of several whose pixels do not lie apart: their number, and which it is. All of them
+            have to be read, and `axes` are theirs, of which the first counts them.
     """
 
     shape: tuple[int, ...]
     encoding: str
     offset: int
-    fortran: bool = False
+    axes: tuple[int, ...] | None = None
+    among: tuple[int, int] | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all pixels."""
-        return encoded_size(self.encoding, self.shape)
+        """Bytes that have to be read."""
+        return encoded_size(self.encoding, self.shape if self.axes is None else self.stored_shape)
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Lengths of the axes as stored, slowest first; of all arrays where this is one among several."""
+        whole = self.shape if self.among is None else (self.among[0], *self.shape)
+        return whole if self.axes is None else tuple(whole[axis] for axis in self.axes)
+
+    @property
+    def spelling(self) -> str:
+        """Encoding and order of axes as one text, such as `"<f4"` or `"<f4:021"`; `spelled` reads it."""
+        return self.encoding if self.axes is None else f"{self.encoding}:{''.join(map(str, self.axes))}"
+
+    @property
+    def slices_lie_apart(self) -> bool:
+        """Whether entries along the first axis are stored one after another."""
+        return self.axes is None or self.axes[0] == 0
 
     @property
     def end(self) -> int:
@@ -147,7 +167,7 @@ class Layout:
         """The layout of one entry along the first axis.
 
         Raises:
-            FormatError: there is no such slice, or slices do not lie in one piece.
+            FormatError: there is no such slice.
         """
         if len(self.shape) < 3 and index == 0:
             return self
@@ -155,20 +175,61 @@ class Layout:
         if not 0 <= index < count:
             msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
             raise FormatError(msg)
-        if self.fortran:
-            msg = f"{name}: slices of a Fortran-ordered array do not lie in one piece: expected C order"
+        if self.among is not None:
+            msg = f"{name}: slices of one array among others: expected slices of a file"
             raise FormatError(msg)
-        size = encoded_size(self.encoding, self.shape[1:])
-        return Layout(self.shape[1:], self.encoding, self.offset + index * size)
+        if not self.slices_lie_apart:
+            return replace(self, shape=self.shape[1:], among=(count, index))
+        first = Layout(self.shape[1:], self.encoding, self.offset, _without(self.axes, 0))
+        return replace(first, offset=self.offset + index * first.nbytes)
 
     def squeezed(self) -> "Layout":
         """The same image without a leading axis of length one: a file of one section is a 2-D image."""
         if len(self.shape) > 2 and self.shape[0] == 1:
-            return replace(self, shape=self.shape[1:]).squeezed()
+            axes = _without(self.axes, 0) if self.among is None else _renumbered(self.axes, 1)
+            return replace(self, shape=self.shape[1:], axes=axes).squeezed()
         return self
 
     def decode(self, raw: NDArray[np.uint8]) -> Array:
         """The array that `raw`, the image's bytes, holds."""
-        if self.fortran:
-            return np.ascontiguousarray(decode(raw, self.encoding, self.shape[::-1]).T)
-        return decode(raw, self.encoding, self.shape)
+        if self.axes is None:
+            return decode(raw, self.encoding, self.shape)
+        whole = self.ordered(decode(raw, self.encoding, self.stored_shape))
+        return np.ascontiguousarray(whole if self.among is None else whole[self.among[1]])
+
+    def ordered(self, stored: Array) -> Array:
+        """A view of an array whose axes are as stored, with the axes in their order."""
+        return stored if self.axes is None else stored.transpose(np.argsort(self.axes))
+
+
+def spelled(text: str, shape: tuple[int, ...], offset: int, name: str) -> Layout:
+    """The layout of a shape whose `spelling` this is.
+
+    Raises:
+        FormatError: it does not speak of numbers, or not of these axes.
+
+    Example:
+        >>> spelled("<f4:10", (3, 5), 1024, "x").stored_shape
+        (5, 3)
+    """
+    encoding, _, order = text.partition(":")
+    native_dtype(encoding)
+    axes = tuple(map(int, order)) if order.isdecimal() and order.isascii() else ()
+    if (order or text != encoding) and sorted(axes) != list(range(len(shape))):
+        msg = f"{name}: axes {order!r} of shape {shape}: expected each number from 0 to {len(shape) - 1} once"
+        raise FormatError(msg)
+    return Layout(shape, encoding, offset, _unusual(axes))
+
+
+def _without(axes: tuple[int, ...] | None, gone: int) -> tuple[int, ...] | None:
+    return _unusual(_renumbered(axes, gone))
+
+
+def _renumbered(axes: tuple[int, ...] | None, gone: int) -> tuple[int, ...] | None:
+    """The order of axes of which one is no more."""
+    return axes and tuple(axis - (axis > gone) for axis in axes if axis != gone)
+
+
+def _unusual(axes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """An order of axes, or None where it is the usual one."""
+    return None if not axes or list(axes) == sorted(axes) else axes

@@ -111,8 +111,11 @@ class MrcHeader:
 
     @property
     def pixel_size(self) -> float | None:
-        """Å per pixel along x, None when the file does not say or says nothing positive."""
-        return self.voxel_size[0]
+        """Å per pixel along x, None when the file does not say or says nothing positive.
+
+        Of an image in another plane than that of x and y, which is read as it is stored, along its columns.
+        """
+        return self.voxel_size[self.axis_order[0] - 1 if self._is_in_another_plane else 0]
 
     @property
     def is_volume_stack(self) -> bool:
@@ -131,8 +134,13 @@ class MrcHeader:
         return self.nz > 1 and not self.is_volume and not self.is_volume_stack
 
     @property
+    def _is_in_another_plane(self) -> bool:
+        """One section, which does not lie across z: an image, and not a volume that is one voxel wide."""
+        return self.nz == 1 and self.axis_order[2] != 3
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """Axes as stored: `(nz, ny, nx)`, or `(volumes, mz, ny, nx)` for a volume stack."""
+        """Axes as stored: `(nz, ny, nx)`, or `(volumes, mz, ny, nx)` for a volume stack. `layout` has their order."""
         if self.is_volume_stack:
             mz = self.sampling[2]
             return self.nz // mz, mz, self.ny, self.nx
@@ -156,11 +164,17 @@ class MrcHeader:
 
     @property
     def layout(self) -> Layout:
-        """Where the pixels lie."""
-        return Layout(self.shape, self.encoding, self.data_offset)
+        """Where the pixels lie, and the shape that they make: axes z, y, x, whatever the file's order."""
+        if self.mapcrs == (1, 2, 3) or self._is_in_another_plane:
+            return Layout(self.shape, self.encoding, self.data_offset)
+        stored = self.shape
+        more = len(stored) - 3
+        axes = (*range(more), *(more + 3 - axis for axis in reversed(self.axis_order)))
+        shape = tuple(length for _, length in sorted(zip(axes, stored, strict=True)))
+        return Layout(shape, self.encoding, self.data_offset, axes if axes != tuple(range(len(axes))) else None)
 
     def slice_offset(self, index: int) -> int:
-        """Byte offset of section `index`, counted from 0 over the whole file.
+        """Byte offset of section `index` as stored, counted from 0 over the whole file.
 
         Raises:
             IndexError: there is no such section.
@@ -286,6 +300,11 @@ def _unpack(data: bytes, order: ByteOrder) -> MrcHeader:
     sign = sign_of(mode, stamped, dmin, dmax, dmean)
     if sign.note:
         deviations.append(sign.note)
+    mapcrs = fields[16:19]
+    if sorted(mapcrs) != [1, 2, 3]:
+        deviations.append(f"MAPC, MAPR and MAPS that are no order of axes {mapcrs}, taken for 1, 2, 3")
+    elif nz == 1 and mapcrs[2] != 3:
+        deviations.append(f"an image in another plane than x and y {mapcrs}, taken as stored")
     return MrcHeader(
         byte_order=order,
         nx=nx,
@@ -296,7 +315,7 @@ def _unpack(data: bytes, order: ByteOrder) -> MrcHeader:
         sampling=fields[7:10],
         cell=fields[10:13],
         cell_angles=fields[13:16],
-        mapcrs=fields[16:19],
+        mapcrs=mapcrs,
         dmin=dmin,
         dmax=dmax,
         dmean=dmean,

@@ -86,7 +86,8 @@ def parse_header(data: bytes, size: int | None = None, name: str = "NumPy file")
     if math.prod(max(side, 1) for side in sides) * dtype.itemsize > MAX_BYTES:
         msg = f"{name}: shape {_shown(sides)} of {dtype}: expected at most {MAX_BYTES} bytes"
         raise FormatError(msg)
-    layout = Layout(sides, dtype.str, offset, fortran and len(sides) > 1)
+    axes = tuple(reversed(range(len(sides)))) if fortran and len(sides) > 1 else None
+    layout = Layout(sides, dtype.str, offset, axes)
     if size is not None and layout.end > size:
         msg = f"{name}: {size} bytes, but its header says {layout.end} ({told(layout)}): the file is truncated"
         raise TruncatedError(msg)

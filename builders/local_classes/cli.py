@@ -45,6 +45,9 @@ def describe(report: Report) -> str:
     lines += _listed("unusable files", [f"{path}: {reason}" for path, reason in report.unusable.items()])
     lines += _listed("files with NaN or infinite pixels", [f"{p}: {n} pixels" for p, n in report.non_finite.items()])
     lines += _listed("files whose headers say another size", [f"{p}: {how}" for p, how in report.contradicted.items()])
+    orders = Counter(report.axis_orders.values()).most_common()
+    title = "files in another order of axes (MAPC, MAPR, MAPS), read as z, y, x"
+    lines += _listed(title, [f"{n} with {', '.join(map(str, order))}" for order, n in orders], len(report.axis_orders))
     reasons = Counter(report.skipped.values())
     lines += _listed("files passed over", [f"{count} with {reason}" for reason, count in reasons.most_common()])
     lines += _listed("hidden names passed over", report.hidden)
@@ -59,8 +62,8 @@ def _kinds(counts: dict[str, int]) -> str:
     return ", ".join(shown) + (f" and {len(counts) - 3} more" if len(counts) > 3 else "")
 
 
-def _listed(title: str, items: list[str]) -> list[str]:
+def _listed(title: str, items: list[str], total: int | None = None) -> list[str]:
     if not items:
         return []
     more = [f"  ... and {len(items) - _SHOWN} more (--json lists all)"] if len(items) > _SHOWN else []
-    return ["", f"{title}: {len(items)}", *(f"  {item}" for item in items[:_SHOWN]), *more]
+    return ["", f"{title}: {len(items) if total is None else total}", *(f"  {item}" for item in items[:_SHOWN]), *more]

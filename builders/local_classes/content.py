@@ -31,10 +31,17 @@ _SAMPLE_PIXELS = 1024
 
 @dataclass(frozen=True, slots=True)
 class ClassImage:
-    """A readable file with a class: where it stands and what it holds."""
+    """A readable file with a class: where it stands and what it holds.
+
+    Attributes:
+        file: where it stands.
+        image: what it holds.
+        axis_order: the file's MAPC, MAPR and MAPS where they are others than 1, 2, 3; None otherwise.
+    """
 
     file: ClassFile
     image: ImageFile
+    axis_order: tuple[int, int, int] | None = None
 
     @property
     def label(self) -> str:
@@ -65,7 +72,10 @@ def read_headers(
 
     def look(file: ClassFile) -> ClassImage | Unusable:
         try:
-            return ClassImage(file, _usable(image_file.describe(file.location), complex_pixels, thorough))
+            described = image_file.describe(file.location)
+            header = described.header
+            order = None if header is None or header.mapcrs == (1, 2, 3) else header.mapcrs
+            return ClassImage(file, _usable(described, complex_pixels, thorough), order)
         except PercError as err:
             return Unusable(file, err)
 
@@ -133,7 +143,7 @@ def _sampled_digest(image: ImageFile) -> str:
     if pixels <= _SAMPLES * _SAMPLE_PIXELS:
         return _whole_digest(image)
     starts = [(pixels - _SAMPLE_PIXELS) * sample // (_SAMPLES - 1) for sample in range(_SAMPLES)]
-    if image.compressed or layout.fortran or not layout.is_plain:
+    if image.compressed or layout.axes is not None or not layout.is_plain:
         flat = image_file.read_layout(image.path, layout).ravel()
         return _digest(flat[start : start + _SAMPLE_PIXELS] for start in starts)
     stored = np.dtype(layout.encoding)

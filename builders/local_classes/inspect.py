@@ -49,6 +49,7 @@ class Report:
         hidden: hidden files and folders, which were not looked at.
         non_finite: files with NaN or infinite pixels, with their number.
         contradicted: usable files whose size their headers contradict, with how they are read.
+        axis_orders: files whose axes are stored in another order than x, y, z, with their MAPC, MAPR and MAPS.
     """
 
     folder: str
@@ -59,6 +60,7 @@ class Report:
     hidden: list[str]
     non_finite: dict[str, int]
     contradicted: dict[str, str]
+    axis_orders: dict[str, tuple[int, int, int]]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -106,6 +108,7 @@ def inspect_folder(folder: str, recursive: bool = False, extension: str | None =
         hidden=list(listing.hidden),
         non_finite=non_finite,
         contradicted={item.file.path: item.image.weighed.said for item in images if item.image.weighed is not None},
+        axis_orders={item.file.path: item.axis_order for item in images if item.axis_order is not None},
     )
 
 

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 import perc_transforms as T
 from builders import load_dataset
+from builders.empiar import shards
 from builders.errors import (
     AccessError,
     ChangedError,
@@ -703,3 +704,28 @@ def test_of_an_entry_without_metadata_its_number_is_known(archive, mirror, tmp_p
     assert info.description == "EMPIAR-10943"
     assert info.homepage == "https://www.ebi.ac.uk/empiar/EMPIAR-10943/"
     assert info.citation == "EMPIAR-10943, https://doi.org/10.6019/EMPIAR-10943"
+
+
+@pytest.mark.parametrize("name", ["v.mrc", "v.mrc.gz"])
+@pytest.mark.parametrize("order", [(3, 1, 2), (2, 1, 3)])
+def test_volumes_stored_in_another_order_come_as_z_y_x(mirror, archive, place, tmp_path, name, order, monkeypatch):
+    volume = np.arange(60, dtype=np.float32).reshape(5, 4, 3)
+    stored = volume.transpose([3 - axis for axis in reversed(order)])
+    path = mirror / deposit.ENTRY / "data" / "volumes" / name
+    path.parent.mkdir()
+    data = bytes(header(*stored.shape[::-1], 2, ispg=1, mapcrs=order)) + stored.tobytes()
+    path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    archive.publish(mirror)
+    for item, expected in (("file", [volume]), ("slice", list(volume))):
+        ds = load(place, tmp_path, directory="data/volumes", item=item)
+        rows = [*ds, *({"image": image} for image in ds[:]["image"])]  # singly, and asked for together
+        for whole in (shards._WHOLE, 0):  # with the bytes that come along with a header, and without
+            monkeypatch.setattr(shards, "_WHOLE", whole)
+            stream = load(place, tmp_path, directory="data/volumes", item=item, streaming=True)
+            rows += list(stream)
+        if not BEFORE_5:
+            references = [row["image"] for row in stream.cast_column("image", EMImage(decode=False))]
+            rows += [{"image": EMImage().decode_example(dict(reference))} for reference in references]
+        assert len(rows) % len(expected) == 0
+        for number, row in enumerate(rows):
+            np.testing.assert_array_equal(row["image"], expected[number % len(expected)])

@@ -275,6 +275,7 @@ def test_the_shared_files_read_as_independent_readers_say(shared: Path):
                 image_file.read(path)
             continue
         array, raw = image_file.read(path), facts["raw"]
+        array = array.transpose([3 - axis for axis in reversed(facts["header"]["mapc_mapr_maps"])])  # as they read it
         assert (list(array.shape), str(array.dtype)) == (raw["shape_zyx"], raw["dtype"]), name
         exact = array.astype(np.float64)
         middle = exact[tuple(n // 2 for n in exact.shape)]

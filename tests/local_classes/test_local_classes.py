@@ -6,6 +6,7 @@ import os
 import pickle
 import random
 import re
+import struct
 import threading
 import time
 from collections import Counter
@@ -445,6 +446,25 @@ def test_hidden_names_are_passed_over_and_counted_once(folder, caplog):
         ]
         assert len(inspect_folder(str(folder), recursive).hidden) == count
     assert len(load(folder / ".snapshot")) == 1  # which was named
+
+
+def test_volumes_come_in_one_order_and_inspect_counts_the_files_of_others(tmp_path, capsys):
+    volume = np.random.default_rng(0).standard_normal((32, 31, 30)).astype(np.float32)
+    for number, order in enumerate([(1, 2, 3), (3, 2, 1), (2, 1, 3), (2, 1, 3), (0, 0, 0)]):
+        stored = volume.transpose([3 - axis for axis in reversed(order)]) if any(order) else volume
+        head = header(*stored.shape[::-1], 2, ispg=1, cell=(60, 0, 0), mapcrs=order)
+        struct.pack_into("<3i", head, 28, 30, 31, 32)
+        (tmp_path / f"a_{number}.mrc").write_bytes(bytes(head) + stored.tobytes())
+    for row in load(tmp_path):
+        np.testing.assert_array_equal(row["image"], volume)
+        assert row["pixel_size"] == 2.0
+    report = inspect_folder(str(tmp_path))
+    assert report.duplicates == [[f"a_{number}.mrc" for number in range(5)]]
+    assert report.axis_orders["a_3.mrc"] == (2, 1, 3)
+    assert main(["local-classes", "inspect", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "files in another order of axes (MAPC, MAPR, MAPS), read as z, y, x: 4\n  2 with 2, 1, 3\n" in said
+    assert "1 with 3, 2, 1" in said
 
 
 def test_data_files_leave_hidden_folders_out_unless_they_are_named(folder, caplog):
