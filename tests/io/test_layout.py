@@ -161,3 +161,17 @@ def test_a_usual_order_has_no_spelling_of_its_own():
     assert Layout((2, 3, 4), "<f4", 7).spelling == "<f4"
     assert spelled("<f4:012", (2, 3, 4), 7, "x") == Layout((2, 3, 4), "<f4", 7)
     assert mrc.parse_header(bytes(mrc_encoder.header(4, 3, 2, 2))).layout.axes is None
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_size_that_contradicts_the_header_is_weighed_in_any_order(tmp_path, volume, order):
+    path = write(tmp_path / "x.mrc", volume, order, nsymbt=512)  # of which nothing was written
+    np.testing.assert_array_equal(image_file.read(path), volume)
+    path = write(tmp_path / "cut.mrc", volume, order)
+    path.write_bytes(path.read_bytes()[: 1024 + 12 * 4 + 5])
+    kept = image_file.survey(path).weighed
+    apart = order[2] == 3  # sections along z
+    assert (kept.whole, bool(kept.cut)) == (1 if apart else 0, True)
+    if apart:
+        first = kept.entries.slice(0, "")
+        np.testing.assert_array_equal(image_file.read_layout(str(path), first), volume[0])
