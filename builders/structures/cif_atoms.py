@@ -201,17 +201,17 @@ def _numbers(block: gemmi.cif.Block) -> Column:
         last[chain] = max(last.get(chain, 0), int(digits[0]) if digits else 0)
     atoms = list(zip(_texts(block, "auth_atom_id", "label_atom_id"), _texts(block, "label_alt_id"), strict=True))
     comps, asyms = _texts(block, "auth_comp_id", "label_comp_id"), _texts(block, "label_asym_id")
-    residues: dict[tuple[tuple[str, str], str], list[list[int]]] = {}  # rows of each, by chain and name
+    residues: dict[tuple[str, str], list[list[int]]] = {}  # rows of each, by chain
     previous, seen = None, set[tuple[str, str]]()
     for row in (row for row, number in enumerate(numbers) if not number):
         residue = (chains[row], comps[row], asyms[row])
-        alike = residues.setdefault(residue[:2], [])
+        alike = residues.setdefault(chains[row], [])
         if residue != previous or atoms[row] in seen:
             alike.append([])
             previous, seen = residue, set()
         alike[-1].append(row)
         seen.add(atoms[row])
-    for (chain, _), alike in residues.items():
+    for chain, alike in residues.items():
         for rows in alike:
             last[chain] += 1
             for row in rows:

@@ -4,6 +4,7 @@ What is what is decided by UniProt position, by element, and by entity and resid
 modified residue of a polymer (MSE, SEP ...) is no hetero atom, however its record is written.
 """
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ import gemmi
 from builders.errors import FormatError, OptionError
 from builders.structures.annotations import Places, prune
 from builders.structures.cutting import cut, cut_segments
-from builders.structures.kinds import is_hetero, is_water
+from builders.structures.kinds import is_hetero, is_water, waters_in_doubt
 from builders.structures.parse import Loaded
 from builders.structures.peptides import Peptide
+
+logger = logging.getLogger(__name__)
 
 REMOVABLE = ("signal_peptides", "hydrogens", "water", "hetatms")
 _WORDS = {"signal_peptides": "nosignal", "hydrogens": "nohydrogens", "water": "nowater", "hetatms": "nohetatm"}
@@ -107,6 +110,8 @@ def remove(loaded: Loaded, what: Collection[str], peptides: Mapping[str, Sequenc
         msg = f"{loaded.name}: no atom is left after removing {_listed(what)}{reason}"
         raise FormatError(msg)
     prune(structure, before)
+    for said in waters_in_doubt(structure) if "water" in what and "hetatms" not in what else ():
+        logger.warning("%s: %s", loaded.name, said)
     there = {subchain for entity in structure.entities for subchain in entity.subchains}
     loaded.segments = [segment for segment in loaded.segments if segment.subchain in there]
     return cuts

@@ -20,6 +20,7 @@ class Flat:
         altlocs: of the alternative that an atom belongs to.
         residue_numbers: the author's, int32.
         insertion_codes: the author's.
+        chains: the author's names.
     """
 
     positions: NDArray[np.float64]
@@ -30,6 +31,7 @@ class Flat:
     altlocs: NDArray[np.bytes_]
     residue_numbers: NDArray[np.int32]
     insertion_codes: NDArray[np.bytes_]
+    chains: NDArray[np.bytes_]
 
 
 def flatten(model: gemmi.Model) -> Flat:
@@ -41,12 +43,12 @@ def flatten(model: gemmi.Model) -> Flat:
     """
     alone = gemmi.Structure()
     alone.add_model(model)
-    names: NDArray[np.bytes_] | None = None
+    names = chains = None
     try:
         table = gemmi.FlatStructure(alone)
     except RuntimeError:
         # It refuses names of eight characters and more, of whatever kind.
-        names = _take_names(alone[0])
+        names, chains = _take_names(alone[0])
         table = gemmi.FlatStructure(alone)
     table.strings_as_numbers = False
     return Flat(
@@ -58,11 +60,13 @@ def flatten(model: gemmi.Model) -> Flat:
         altlocs=_characters(table.altlocs, 0),
         residue_numbers=np.array(table.resnums),
         insertion_codes=_characters(table.icodes, ord(" ")),
+        chains=np.array(table.chain_ids) if chains is None else chains,
     )
 
 
-def _take_names(model: gemmi.Model) -> NDArray[np.bytes_]:
-    """The names of a model's atoms; all names in it are then blank."""
+def _take_names(model: gemmi.Model) -> tuple[NDArray[np.bytes_], NDArray[np.bytes_]]:
+    """The names of a model's atoms and of their chains; all names in it are then blank."""
+    chains = [chain.name.encode() for chain in model for _ in range(chain.count_atom_sites())]
     names = [atom.name.encode() for chain in model for residue in chain for atom in residue]
     for chain in model:
         chain.name = ""
@@ -70,7 +74,7 @@ def _take_names(model: gemmi.Model) -> NDArray[np.bytes_]:
             residue.name = residue.subchain = residue.entity_id = ""
             for atom in residue:
                 atom.name = ""
-    return np.array(names, np.bytes_)
+    return np.array(names, np.bytes_), np.array(chains, np.bytes_)
 
 
 def _characters(codes: NDArray[np.int8], none: int) -> NDArray[np.bytes_]:

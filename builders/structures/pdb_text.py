@@ -23,6 +23,12 @@ _ASCII = bytes(range(128)) + b"?" * 128
 # Files of before 1996 end their lines with the entry's id and the number of the line: "1GDR  90".
 _NUMBERED_LINE = re.compile(rb".{72}[0-9][0-9A-Z]{3}[ 0-9]{3}[0-9] *$")
 _PAST_COLUMN_72 = re.compile(rb"^([^\n]{72})[^\n]+", re.MULTILINE)
+# Names of four letters, of which three are read, and the last for the chain's: of CHARMM's and others' water only.
+_LONG_WATER = re.compile(
+    rb"^((?:ATOM  |HETATM).{6}(?= {0,2}(?:OH2|OW|O|HW?[1-3]|MW?|EP[W12]?|LP[12]?|OM) )....[ 0-9A-Z](?:TIP|SPC|OPC|SWM))"
+    rb"[2-7PSE]",
+    re.MULTILINE | re.IGNORECASE,
+)
 _WRONG_CHARGE = re.compile(rb"^((?:ATOM  |HETATM)[^\n]{72})(?!  |[0-9][-+ ]|[-+ ][0-9])[^\n]{2}", re.M | re.I)
 _SINGLE = frozenset("BCDFHIKNOPSUVWY")
 _HYDROGEN_LIKE = frozenset({"HE", "HF", "HG", "HO", "HS"})
@@ -73,6 +79,9 @@ def repair(data: bytes, name: str) -> bytes:
     _check_coordinates(atoms, name)
     if _NUMBERED_LINE.match(atoms.line(0)):
         data = _PAST_COLUMN_72.sub(rb"\1", data)
+        atoms = _find_atoms(data)
+    if (atoms.columns(21, 21) != ord(" ")).any():
+        data = _LONG_WATER.sub(rb"\1 ", data)
         atoms = _find_atoms(data)
     return _fill(atoms, name)
 

@@ -10,6 +10,7 @@ import numpy as np
 from builders.errors import FormatError, PercError
 from builders.structures import assembly as assemblies
 from builders.structures import cif_atoms, content, pdb_text
+from builders.structures.doubts import doubts
 from builders.structures.flat import Flat, flatten
 from builders.structures.salvage import FAULTS, read_around
 
@@ -36,7 +37,9 @@ def read(data: bytes, format: str, name: str) -> tuple[gemmi.Structure, gemmi.ci
         Exception: the parser's own, where the atoms cannot be read.
     """
     if format == "pdb":
-        return _checked(_read_pdb(data, name), name)[0], None
+        structure, flats = _checked(_read_pdb(data, name), name)
+        _tell_doubts(flats, name)
+        return structure, None
     block = _read_block(data, name)
     lacking = [tag for tag in _COORDINATES if not len(block.find_values(tag))]
     if lacking:
@@ -52,7 +55,14 @@ def read(data: bytes, format: str, name: str) -> tuple[gemmi.Structure, gemmi.ci
             structure, flats = _checked(_make_structure(block, name), name)
     if filled:
         logger.warning("%s: its atoms lack what was filled in: %s", name, ", ".join(filled))
+    _tell_doubts(flats, name)
     return structure, block
+
+
+def _tell_doubts(flats: list[Flat], name: str) -> None:
+    told = "; ".join(doubts(flats))
+    if told:
+        logger.warning("%s: %s", name, told)
 
 
 def _checked(structure: gemmi.Structure, name: str) -> tuple[gemmi.Structure, list[Flat]]:
@@ -154,7 +164,7 @@ def _read_pdb(data: bytes, name: str) -> gemmi.Structure:
     try:
         structure = gemmi.read_pdb_string(data)
         is_odd = any(model.num == 0 for model in structure) or pdb_text.count_atoms(data) != count_atoms(structure)
-        reason = "atoms are missed"
+        reason = ""
     except FAULTS as err:
         is_odd, reason = True, _shown(str(err))
     if not is_odd:
@@ -184,7 +194,7 @@ def _mended(data: bytes, reason: str, name: str) -> bytes:
     ):
         before, data = data, mend(data)
         if data != before:
-            logger.warning("%s: %s (%s)", name, what, reason)
+            logger.warning("%s: %s%s", name, what, f" ({reason})" if reason else "")
     return data
 
 

@@ -135,7 +135,7 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
 class Structures(OptionedTableBuilder):
     """Structures as rows: what they are, their chains, and arrays of their atoms."""
 
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = StructuresConfig
     config: StructuresConfig
 
