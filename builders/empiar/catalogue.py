@@ -12,6 +12,16 @@ from numbers import Integral
 from typing import Any
 from xml.etree import ElementTree
 
+from builders.empiar.citations import (
+    Paper,
+    authors,
+    bare_doi,
+    citation,
+    line,
+    papers_of_api,
+    papers_of_xml,
+    xml_authors,
+)
 from builders.errors import FormatError, OptionError
 
 _ENTRY = re.compile(r"(?:EMPIAR-)?([1-9][0-9]{4,6})", re.IGNORECASE)
@@ -58,7 +68,8 @@ class EntryInfo:
         title: its title.
         size: of all its data, as text, such as `"1.3 TB"`.
         doi: of the entry.
-        citation: of the paper, in one line; empty when there is none.
+        citation: of its papers, a line for each, with all authors; of the entry where there are none, and empty where
+            its authors are not known either.
         imagesets: its image sets, in the archive's order.
     """
 
@@ -140,13 +151,14 @@ def parse_api(body: bytes, entry: str | int) -> EntryInfo:
     if not isinstance(facts, dict):
         msg = f"{name}: the API's answer does not hold this entry: {body[:60]!r}"
         raise FormatError(msg)
-    imagesets = facts.get("imagesets")
+    imagesets, doi = facts.get("imagesets"), _text(facts.get("entry_doi"))
+    itself = Paper(authors(facts.get("authors")), line(facts.get("title")), name, doi=bare_doi(doi))
     return EntryInfo(
         entry=name,
         title=_text(facts.get("title")),
         size=_text(facts.get("dataset_size")),
-        doi=_text(facts.get("entry_doi")),
-        citation=_api_citation(facts.get("citation")),
+        doi=doi,
+        citation=citation(papers_of_api(facts.get("citation")), itself),
         imagesets=_numbered(imagesets if isinstance(imagesets, list) else []),
     )
 
@@ -174,13 +186,14 @@ def parse_xml(body: bytes, entry: str | int) -> EntryInfo:
 
     size = root.find(f"{_NAMESPACE}admin/{_NAMESPACE}datasetSize")
     units = "" if size is None else _text(size.get("units"))
-    paper = "crossReferences/citationList/universalCitation/journalCitation"
+    people = root.findall(f"{_NAMESPACE}admin/{_NAMESPACE}authorsList/{_NAMESPACE}author")
+    itself = Paper(xml_authors(people), line(find("admin/title")), name, doi=bare_doi(find("admin/entryDOI")))
     return EntryInfo(
         entry=name,
         title=find("admin/title"),
         size=f"{find('admin/datasetSize')} {units}".strip(),
         doi=find("admin/entryDOI"),
-        citation=_one_line([find(f"{paper}/{part}") for part in ("title", "journal", "year")]),
+        citation=citation(papers_of_xml(root, _NAMESPACE), itself),
         imagesets=_numbered(_xml_facts(node) for node in root.findall(f"{_NAMESPACE}imageSet")),
     )
 
@@ -238,17 +251,6 @@ def _imageset(number: int, facts: Mapping[str, Any]) -> ImageSet:
         details=_text(facts.get("details")),
         voxel_type=_text(facts.get("voxel_type")),
     )
-
-
-def _api_citation(citations: Any) -> str:
-    first = citations[0] if isinstance(citations, list) and citations else None
-    if not isinstance(first, Mapping):
-        return ""
-    return _one_line([_text(first.get(part)) for part in ("title", "journal", "year")])
-
-
-def _one_line(parts: list[str]) -> str:
-    return ", ".join(filter(None, parts))
 
 
 def _text(value: Any) -> str:

@@ -187,9 +187,10 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         imageset = self.reading.imageset
         title, paper = (self._told.title, self._told.citation) if self._told is not None else ("", "")
         place = entry.name if imageset is None else f"{entry.name}, image set {imageset!r}"
+        itself = "" if f"/{entry.doi}" in paper else f"{entry.name}, https://doi.org/{entry.doi}"
         return {
             "description": "\n".join(filter(None, (title, place))),
-            "citation": "\n".join(filter(None, (paper, f"{entry.name}, https://doi.org/{entry.doi}"))),
+            "citation": "\n".join(filter(None, (paper, itself))),
             "homepage": entry.url,
             "license": ARCHIVES["empiar"].license,
         }

@@ -61,7 +61,7 @@ class Entry:
 
     @property
     def citation(self) -> str:
-        """The paper's citation, in one line."""
+        """How to cite its papers, a line for each, with all authors; or itself, where there are none."""
         return self.info.citation
 
     def ls(self, path: str = "data") -> list[str]:

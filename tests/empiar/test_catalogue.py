@@ -45,7 +45,22 @@ def test_the_recorded_answers_agree(shared):
     assert found.directory == "data/CL44-1_20201106_111915"
     assert (found.count, found.frames, found.pixel_size, found.shape) == (3889, 45, 0.543, (8184, 11520))
     assert by_xml.size == "1.9 TB"
-    assert by_xml.citation.endswith("Nature communications, 2021")
+    authors = "Lancey C, Tehseen M, Bakshi S, Percival M, Takahashi M, Sobhy MA, Raducanu VS, Blair K, Muskett FW"
+    authors += ", Ragan TJ, Crehuet R, Hamdan SM, De Biasio A"
+    assert by_xml.citation == (
+        f"{authors}, Cryo-EM structure of human Pol κ bound to DNA and mono-ubiquitylated PCNA, Nature communications"
+        " 12(1) (2021), https://doi.org/10.1038/s41467-021-26251-6, PMID 34667155"
+    )
+    assert by_api.citation == f"{authors}, {by_api.title}, EMPIAR-10934, https://doi.org/10.6019/EMPIAR-10934"
+
+
+def test_the_forms_of_a_deposition_are_read(shared):
+    (facts,) = json.loads((shared / "wire/empiar_api/empiar_deposition_working_example.json").read_bytes())["citation"]
+    assert parse_api(api(citation=[facts]), 10001).citation == (
+        "Smith JW, Test T, Architecture of the Vibrio cholerae toxin-coregulated pilus machine revealed by electron"
+        " cryotomography, Nature microbiology 2, 16269 (2017), https://doi.org/10.1038/nmicrobiol.2016.269,"
+        " PMID 28165453"
+    )
 
 
 @pytest.mark.parametrize(
