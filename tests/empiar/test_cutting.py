@@ -215,8 +215,7 @@ def load(place, tmp_path, **options):
         archive=str(place),
         cache_dir=str(tmp_path / "cache"),
         split="train",
-        streaming=True,
-        **options,
+        **{"streaming": True} | options,
     )
 
 

@@ -1,0 +1,84 @@
+"""A stream that goes on in a loader with workers, each of which stands somewhere else, by torchdata's loader."""
+
+import re
+from itertools import islice
+from pathlib import Path
+
+import datasets
+import pytest
+
+import perc_transforms as T
+from tests.empiar.test_cutting import load, write_set
+
+stateful = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata, of the extra `test`, is not there")
+
+ROOT = Path(__file__).resolve().parents[2]
+BEFORE_5 = int(datasets.__version__.partition(".")[0]) < 5
+pytestmark = [
+    pytest.mark.skipif(BEFORE_5, reason="datasets 4 resumes at the start of a batch"),
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning"),  # torchdata's, under torch 2.13
+]
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    write_set(tmp_path / "mirror", [(40, 8, 8), (23, 8, 8)], "class averages", ".mrcs")
+    return tmp_path / "mirror"
+
+
+def loader_of(stream, workers):
+    return stateful.StatefulDataLoader(stream.with_format("torch"), batch_size=4, num_workers=workers)
+
+
+def rows_of(batches):
+    return [row for batch in batches for row in zip(batch["path"], batch["index"].tolist(), strict=True)]
+
+
+def transformed(stream):
+    return stream.map(T.Normalize(), batched=True, batch_size=3)
+
+
+def shuffled(stream):
+    """As the README says: `datasets` cannot load, in a loader's workers, the state of a mix of several shards."""
+    return stream.shuffle(seed=1, buffer_size=1, max_buffer_input_shards=1)
+
+
+@pytest.mark.parametrize(
+    ("made", "workers", "stop"),
+    [(lambda stream: stream, 2, 1), (transformed, 0, 9), (transformed, 2, 9), (shuffled, 2, 9)],
+)
+def test_a_loader_goes_on_where_its_workers_stood(mirror, tmp_path, made, workers, stop):
+    stream = made(load(mirror, tmp_path))
+    first = loader_of(stream, workers)
+    batches = iter(first)
+    before = rows_of(islice(batches, stop))
+    state = first.state_dict()
+    rest = rows_of(batches)
+    again = loader_of(stream, workers)
+    again.load_state_dict(state)
+    assert rows_of(again) == rest
+    assert len({*before, *rest}) == len(before) + len(rest) == 63
+
+
+def test_the_documented_way(mirror, tmp_path):
+    (code,) = re.findall(r"```python\n(from torchdata.*?)```", (ROOT / "docs" / "training.md").read_text(), re.S)
+    names = {"stream": load(mirror, tmp_path)}
+    exec(code, names)
+    assert rows_of([names["batch"]]) == rows_of(loader_of(names["stream"], 2))[-3:]
+
+
+def test_a_shuffled_map_style_dataset_goes_on(mirror, tmp_path):
+    ds = load(mirror, tmp_path, streaming=False).with_format("torch")
+
+    def made():
+        return stateful.StatefulDataLoader(ds, 4, shuffle=True, num_workers=2)
+
+    first = made()
+    batches = iter(first)
+    before = rows_of(islice(batches, 5))
+    state = first.state_dict()
+    again = made()
+    again.load_state_dict(state)
+    rest = rows_of(again)
+    assert rest == rows_of(batches)
+    assert len({*before, *rest}) == len(before) + len(rest) == 63
