@@ -30,9 +30,9 @@ publish(dataset, to, *, title = None, license = None, doi = None, citation = Non
 preview = False, max_shard_size = '500MB', num_proc = None, dask = None, private = False, token = None, \
 overwrite = False, work_dir = None)
 as_em_images(dataset, columns = ('image',), dtype = None)
-local_classes: data_dir = None, extension = None, classes = None, num_examples = None, validation_fraction = None, \
-seed = 42, recursive = False, pixel_size = None, dtype = 'float32', on_error = 'raise', non_finite = 'pass', \
-quarantine = None
+local_classes: data_dir = None, extension = None, class_from = 'name', class_pattern = None, classes = None, \
+num_examples = None, validation_fraction = None, seed = 42, recursive = False, pixel_size = None, dtype = 'float32', \
+on_error = 'raise', non_finite = 'pass', quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
 item = 'auto', pixel_size = None, dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
 non_finite = 'pass', archive = None, api = None
@@ -56,7 +56,8 @@ structures.Source.claim(self, text)
 structures.Source.candidates(self, id, services)
 structures.Source.places(self, candidate, format, services)
 structures.Source.check(self, data, format, name)
-builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None)
+builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None, \
+class_from: str = 'name', class_pattern: str | None = None)
 builders.io.image_file.describe(path: str | os.PathLike[str])
 builders.io.image_file.read(path: str | os.PathLike[str], index: int | None = None)
 builders.io.image_file.read_bytes(data: bytes, index: int | None = None, name: str = 'image bytes')

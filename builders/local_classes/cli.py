@@ -2,30 +2,35 @@
 
 import argparse
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from builders.local_classes.inspect import Report, inspect_folder
+from builders.local_classes.names import PLACES
 from builders.terminal import printable
 
 _SHOWN = 20
+_EXAMPLES = 3
 
 
 def add_commands(commands: Any) -> None:
     """Add this builder's commands to the parser of `perc`."""
-    parser = commands.add_parser("local-classes", help="folders of files named CLASS_suffix.ext")
+    parser = commands.add_parser("local-classes", help="folders of class files, such as CLASS_suffix.ext")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     look = actions.add_parser("inspect", help="classes, shapes, pixel sizes, duplicates and unusable files of a folder")
     look.add_argument("folder", metavar="DIR")
     look.add_argument("--recursive", action="store_true", help="look into its folders, too")
     look.add_argument("--extension", help="only files with this one, such as mrc or npy")
+    look.add_argument("--class-from", choices=PLACES, default="name", help="where the class stands (default: name)")
+    look.add_argument("--class-pattern", metavar="RE", help="regular expression with a group around the class")
     look.add_argument("--json", action="store_true", help="print everything found, as JSON")
     look.set_defaults(run=_inspect)
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
     """Print the report; 1 when no file of the folder is usable."""
-    report = inspect_folder(arguments.folder, arguments.recursive, arguments.extension)
+    where = arguments.class_from, arguments.class_pattern
+    report = inspect_folder(arguments.folder, arguments.recursive, arguments.extension, *where)
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else describe(report))
     return 0 if report.classes else 1
 
@@ -48,9 +53,12 @@ def describe(report: Report) -> str:
     orders = Counter(report.axis_orders.values()).most_common()
     title = "files in another order of axes (MAPC, MAPR, MAPS), read as z, y, x"
     lines += _listed(title, [f"{n} with {', '.join(map(str, order))}" for order, n in orders], len(report.axis_orders))
-    reasons = Counter(report.skipped.values())
-    lines += _listed("files passed over", [f"{count} with {reason}" for reason, count in reasons.most_common()])
+    lines += _listed("doubts about the classes", report.doubts)
+    lines += _some("files without a pixel size (pixel_size=... gives one)", report.without_pixel_size)
+    lines += _passed_over(report.skipped)
     lines += _listed("hidden names passed over", report.hidden)
+    advice = "--recursive looks into them, --class-from folder makes classes of them"
+    lines += _some(f"folders not looked into ({advice})", report.folders)
     return printable("\n".join(line.replace("\n", "?") for line in lines))
 
 
@@ -60,6 +68,25 @@ def _kinds(counts: dict[str, int]) -> str:
         return next(iter(counts))
     shown = [f"{kind} ({count})" for kind, count in list(counts.items())[:3]]
     return ", ".join(shown) + (f" and {len(counts) - 3} more" if len(counts) > 3 else "")
+
+
+def _passed_over(skipped: dict[str, str]) -> list[str]:
+    """How many files, and of each reason how many, and such as which."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for path, reason in skipped.items():
+        by_reason[reason].append(path)
+    kinds = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    lines = [f"{len(paths)} with {reason} ({_few(paths)})" for reason, paths in kinds]
+    return _listed("files passed over", lines, len(skipped))
+
+
+def _some(title: str, paths: list[str]) -> list[str]:
+    return _listed(title, [_few(paths)] if paths else [], len(paths))
+
+
+def _few(paths: list[str]) -> str:
+    more = f" and {len(paths) - _EXAMPLES} more" if len(paths) > _EXAMPLES else ""
+    return f"{', '.join(paths[:_EXAMPLES])}{more}"
 
 
 def _listed(title: str, items: list[str], total: int | None = None) -> list[str]:

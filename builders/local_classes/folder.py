@@ -11,10 +11,13 @@ from pathlib import Path
 
 from builders.errors import AccessError, NotFoundError, OptionError
 from builders.io.hidden import is_hidden
-from builders.io.order import natural_key, natural_path_key
-from builders.local_classes.names import ClassName, parse_name
+from builders.io.order import natural_path_key
+from builders.local_classes.names import ClassName, Naming
 
 logger = logging.getLogger(__name__)
+
+
+_BY_NAME = Naming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +46,33 @@ class Listing:
         files: those with a class.
         skipped: the others: path and reason.
         hidden: paths of hidden files and folders that would have been looked at under another name.
+        folders: paths of folders that were not looked into.
+        naming: where classes were looked for.
     """
 
     source: str
     files: tuple[ClassFile, ...]
     skipped: tuple[tuple[str, str], ...]
     hidden: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    naming: Naming = _BY_NAME
 
 
-def list_folder(folder: str, recursive: bool = False, extension: str | None = None, tolerant: bool = False) -> Listing:
+def list_folder(
+    folder: str,
+    recursive: bool = False,
+    extension: str | None = None,
+    tolerant: bool = False,
+    naming: Naming = _BY_NAME,
+) -> Listing:
     """List a folder's class files.
 
     Args:
         folder: an existing folder. Hidden names in it are passed over; symbolic links are followed.
-        recursive: look into its folders, too.
+        recursive: look into its folders, too; so it is done where a folder is a class.
         extension: only files with this one.
         tolerant: pass over folders in it that may not be looked into.
+        naming: where the class of a file stands.
 
     Raises:
         NotFoundError: there is no such folder.
@@ -77,14 +91,13 @@ def list_folder(folder: str, recursive: bool = False, extension: str | None = No
     if not is_folder:
         msg = f"data_dir {folder}: not a folder: pass a single file as data_files"
         raise NotFoundError(msg)
-    closed: list[tuple[str, str]] = []
-    hidden: list[str] = []
-    files = _walk(root, recursive, closed, lambda name: _is_wanted(name, extension), hidden)
-    listing = _sorted_listing(folder, files, root, extension)
-    if closed and (not tolerant or not listing.files):
-        msg = f"{Path(folder, closed[0][0])}: {closed[0][1]}"
+    walk = _Walk(root, recursive or naming.class_from == "folder", lambda name: _is_wanted(name, extension, naming))
+    listing = _sorted_listing(folder, walk.files(), root, extension, naming)
+    if walk.closed and (not tolerant or not listing.files):
+        msg = f"{Path(folder, walk.closed[0][0])}: {walk.closed[0][1]}"
         raise AccessError(msg)
-    return replace(listing, skipped=(*listing.skipped, *closed), hidden=tuple(sorted(hidden, key=natural_path_key)))
+    hidden, folders = (tuple(sorted(paths, key=natural_path_key)) for paths in (walk.hidden, walk.folders))
+    return replace(listing, skipped=(*listing.skipped, *walk.closed), hidden=hidden, folders=folders)
 
 
 def _exists(path: Path) -> bool:
@@ -94,13 +107,16 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def list_named(locations: Iterable[str], folder: str | None, extension: str | None = None) -> Listing:
+def list_named(
+    locations: Iterable[str], folder: str | None, extension: str | None = None, naming: Naming = _BY_NAME
+) -> Listing:
     """List files that the caller named.
 
     Args:
         locations: paths of local files.
         folder: what the rows' paths are relative to; None: the deepest folder common to all.
         extension: only files with this one.
+        naming: where the class of a file stands; in the path of its folder, that is relative to `folder`, too.
 
     Raises:
         OptionError: one is not a local file.
@@ -116,10 +132,10 @@ def list_named(locations: Iterable[str], folder: str | None, extension: str | No
             msg = f"data_files names {location}: no such file"
             raise NotFoundError(msg)
         paths.append(path)
-    root = Path(folder) if folder else Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
-    if not all(path.is_relative_to(root) for path in paths):
-        root = Path(os.path.commonpath([p.parent for p in paths]))
-    return _sorted_listing("data_files", paths, root, extension)
+    if folder and all(path.is_relative_to(folder) for path in paths):
+        return _sorted_listing("data_files", paths, Path(folder), extension, naming)
+    root = Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
+    return _sorted_listing("data_files", paths, root, extension, naming, whole=True)
 
 
 def fingerprint(listings: Iterable[Listing]) -> str:
@@ -130,27 +146,6 @@ def fingerprint(listings: Iterable[Listing]) -> str:
             digest.update(repr((file.location, file.path, file.state)).encode("utf-8", "surrogateescape"))
         digest.update(b"\0")
     return digest.hexdigest()
-
-
-def class_names(listings: Iterable[Listing], wanted: list[str] | None) -> list[str]:
-    """The classes, in the order of their ids: those wanted, or all that there are, naturally sorted.
-
-    Raises:
-        OptionError: a wanted class has no file; the message lists those that have.
-    """
-    listings = list(listings)
-    there = sorted({file.name.label for listing in listings for file in listing.files}, key=natural_key)
-    if wanted is None:
-        return there
-    missing = [name for name in wanted if name not in there]
-    if missing:
-        msg = f"classes: no file of class {', '.join(map(repr, missing))} in {listings[0].source}: "
-        msg += f"there are {', '.join(map(repr, there))}"
-        raise OptionError(msg)
-    ignored = [name for name in there if name not in wanted]
-    if ignored:
-        logger.warning("local_classes: ignoring %d classes not asked for: %s", len(ignored), ", ".join(ignored))
-    return wanted
 
 
 def require_files(listing: Listing) -> None:
@@ -165,7 +160,10 @@ def require_files(listing: Listing) -> None:
     if not listing.files:
         found = f"{len(listing.skipped)} other files ({summary}; such as {examples})" if reasons else "no files at all"
         found += f", and hidden ones, such as {listing.hidden[0]}" if listing.hidden else ""
-        msg = f"{listing.source}: no image files named CLASS_suffix.ext, but {found}"
+        msg = f"{listing.source}: no image files {listing.naming.form}, but {found}"
+        if listing.folders:
+            msg += f"; of the {len(listing.folders)} folders in it (such as {listing.folders[0]}) recursive=True looks "
+            msg += "into all, and class_from='folder' makes classes"
         raise NotFoundError(msg)
     count = len(listing.hidden)
     hidden = f"{count} hidden name{'s' * (count != 1)} (such as {listing.hidden[0]})" if count else ""
@@ -176,42 +174,60 @@ def require_files(listing: Listing) -> None:
         logger.warning("local_classes: passing over %s", hidden)
 
 
-def _walk(
-    root: Path, recursive: bool, closed: list[tuple[str, str]], wants: Callable[[str], bool], hidden: list[str]
-) -> Iterator[Path]:
-    """Files below a folder, without hidden ones, each folder once even when links make circles.
+class _Walk:
+    """Goes through a folder, each folder once even when links make circles, and keeps what it does not enter.
 
-    Folders that may not be looked into are added to `closed`; to `hidden`, those that would have been, under another
-    name, and files that are wanted by theirs.
+    Attributes:
+        closed: folders that may not be looked into, and why.
+        hidden: folders that would have been looked into under another name, and files that are wanted by theirs.
+        folders: those that were not looked into.
     """
-    seen = set()
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            status = folder.stat()
-            entries = list(os.scandir(folder))
-        except OSError as err:
-            closed.append((folder.relative_to(root).as_posix(), f"cannot be looked into: {err.strerror}"))
-            continue
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in entries:
-            if is_hidden(entry.name):
-                if wants(entry.name) or (recursive and entry.is_dir(follow_symlinks=False)):
-                    hidden.append(Path(entry.path).relative_to(root).as_posix())
-            elif entry.is_dir():
-                waiting.extend([Path(entry.path)] if recursive else [])
-            elif entry.is_file() or entry.is_symlink():
-                yield Path(entry.path)
+
+    def __init__(self, root: Path, recursive: bool, wants: Callable[[str], bool]) -> None:
+        self._root, self._recursive, self._wants = root, recursive, wants
+        self.closed: list[tuple[str, str]] = []
+        self.hidden: list[str] = []
+        self.folders: list[str] = []
+
+    def files(self) -> Iterator[Path]:
+        """Files that are not hidden."""
+        seen = set()
+        waiting = [self._root]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                status = folder.stat()
+                entries = list(os.scandir(folder))
+            except OSError as err:
+                self.closed.append((self._inside(folder), f"cannot be looked into: {err.strerror}"))
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            for entry in entries:
+                if is_hidden(entry.name):
+                    if self._wants(entry.name) or (self._recursive and entry.is_dir(follow_symlinks=False)):
+                        self.hidden.append(self._inside(entry.path))
+                elif not entry.is_dir():
+                    if entry.is_file() or entry.is_symlink():
+                        yield Path(entry.path)
+                elif self._recursive:
+                    waiting.append(Path(entry.path))
+                else:
+                    self.folders.append(self._inside(entry.path))
+
+    def _inside(self, path: str | Path) -> str:
+        return Path(path).relative_to(self._root).as_posix()
 
 
-def _sorted_listing(source: str, paths: Iterable[Path], root: Path, extension: str | None) -> Listing:
+def _sorted_listing(
+    source: str, paths: Iterable[Path], root: Path, extension: str | None, naming: Naming, whole: bool = False
+) -> Listing:
+    """The files sorted out; `whole` looks for a class in the whole path of a folder, instead of that below `root`."""
     files, skipped = [], []
     for path in paths:
         relative = path.relative_to(root).as_posix()
-        name = parse_name(path.name)
+        name = naming(path.name, path.parent.as_posix() if whole else relative.rpartition("/")[0])
         if not _is_text(str(path)):
             skipped.append((relative.encode("utf-8", "backslashreplace").decode(), "a name that is not UTF-8"))
         elif isinstance(name, str):
@@ -222,11 +238,11 @@ def _sorted_listing(source: str, paths: Iterable[Path], root: Path, extension: s
             files.append(ClassFile(str(path), relative, name, _state(path)))
     files.sort(key=lambda file: natural_path_key(file.path))
     skipped.sort(key=lambda item: natural_path_key(item[0]))
-    return Listing(source, tuple(files), tuple(skipped))
+    return Listing(source, tuple(files), tuple(skipped), naming=naming)
 
 
-def _is_wanted(file_name: str, extension: str | None) -> bool:
-    name = parse_name(file_name)
+def _is_wanted(file_name: str, extension: str | None, naming: Naming) -> bool:
+    name = naming(file_name, "a folder")
     return not isinstance(name, str) and extension in (None, name.extension)
 
 

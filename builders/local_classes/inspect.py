@@ -13,8 +13,10 @@ from builders.io import image_file
 from builders.io.finite import count_non_finite
 from builders.io.image_file import ImageFile
 from builders.io.order import natural_key
+from builders.local_classes.classes import doubts
 from builders.local_classes.content import ClassImage, Unusable, group_identical, read_headers
 from builders.local_classes.folder import list_folder
+from builders.local_classes.names import check_extension, check_naming
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class Report:
         unusable: files with a class that cannot be read, with the reason.
         skipped: files without a class or a known extension, with the reason.
         hidden: hidden files and folders, which were not looked at.
+        folders: folders that were not looked into.
+        doubts: what may be wrong with the classes, by their names.
+        without_pixel_size: usable files that do not say their pixel size.
         non_finite: files with NaN or infinite pixels, with their number.
         contradicted: usable files whose size their headers contradict, with how they are read.
         axis_orders: files whose axes are stored in another order than x, y, z, with their MAPC, MAPR and MAPS.
@@ -58,6 +63,9 @@ class Report:
     unusable: dict[str, str]
     skipped: dict[str, str]
     hidden: list[str]
+    folders: list[str]
+    doubts: list[str]
+    without_pixel_size: list[str]
     non_finite: dict[str, int]
     contradicted: dict[str, str]
     axis_orders: dict[str, tuple[int, int, int]]
@@ -67,15 +75,24 @@ class Report:
         return dataclasses.asdict(self)
 
 
-def inspect_folder(folder: str, recursive: bool = False, extension: str | None = None) -> Report:
+def inspect_folder(
+    folder: str,
+    recursive: bool = False,
+    extension: str | None = None,
+    class_from: str = "name",
+    class_pattern: str | None = None,
+) -> Report:
     """Look into every file of a folder of class files.
 
     Args:
         folder: the folder.
         recursive: look into its folders, too.
         extension: only files with this one.
+        class_from: where the class stands, in the `"name"` or in the `"folder"`.
+        class_pattern: a regular expression with a group around the class.
 
     Raises:
+        OptionError: no such place for classes, or no regular expression.
         NotFoundError: there is no such folder.
 
     Example:
@@ -83,7 +100,8 @@ def inspect_folder(folder: str, recursive: bool = False, extension: str | None =
         >>> report.classes["ribosome"].files  # doctest: +SKIP
         312
     """
-    listing = list_folder(folder, recursive, extension, tolerant=True)
+    naming = check_naming(class_from, class_pattern)
+    listing = list_folder(folder, recursive, check_extension(extension), tolerant=True, naming=naming)
     images: list[ClassImage] = []
     unusable: dict[str, str] = {}
     non_finite: dict[str, int] = {}
@@ -106,6 +124,9 @@ def inspect_folder(folder: str, recursive: bool = False, extension: str | None =
         unusable=unusable,
         skipped=dict(listing.skipped),
         hidden=list(listing.hidden),
+        folders=list(listing.folders),
+        doubts=doubts([listing]),
+        without_pixel_size=[item.file.path for item in images if item.image.pixel_size is None],
         non_finite=non_finite,
         contradicted={item.file.path: item.image.weighed.said for item in images if item.image.weighed is not None},
         axis_orders={item.file.path: item.axis_order for item in images if item.axis_order is not None},

@@ -14,16 +14,10 @@ from builders.errors import NotFoundError, OptionError
 from builders.features import EMImage, check_dtype, reference
 from builders.io import image_file
 from builders.io.order import natural_path_key
+from builders.local_classes.classes import class_names
 from builders.local_classes.content import ClassImage, group_identical, read_headers
-from builders.local_classes.folder import (
-    Listing,
-    class_names,
-    fingerprint,
-    list_folder,
-    list_named,
-    require_files,
-)
-from builders.local_classes.names import check_extension
+from builders.local_classes.folder import Listing, fingerprint, list_folder, list_named, require_files
+from builders.local_classes.names import check_extension, check_naming
 from builders.local_classes.selection import split, take
 from builders.options import (
     ON_ERROR,
@@ -47,6 +41,10 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
     Attributes:
         data_dir: the folder. Or name files, by split, with `data_files`; their paths are then relative to it.
         extension: take only files with this one, such as `"mrc"` or `"npy"`.
+        class_from: where the class stands: `"name"`, before its first `_`, or `"folder"`, the folder that holds the
+            file (folders are looked into then).
+        class_pattern: a regular expression with a group around the class, for names made otherwise; of folders, for
+            their paths below `data_dir`.
         classes: take only these, and give them the ids 0, 1, ...; default: all, naturally sorted.
         num_examples: take that many of the files in `train`, stratified by class.
         validation_fraction: move that share of `train` to a split `validation`, stratified by class; images with
@@ -62,6 +60,8 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     data_dir: str | None = None
     extension: str | None = None
+    class_from: str = "name"
+    class_pattern: str | None = None
     classes: Sequence[str] | None = None
     num_examples: int | None = None
     validation_fraction: float | None = None
@@ -76,6 +76,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def __post_init__(self) -> None:
         super().__post_init__()
         self.extension = check_extension(self.extension)
+        self._naming = check_naming(self.class_from, self.class_pattern)
         self.dtype = check_dtype(self.dtype)
         check_choice("on_error", self.on_error, ON_ERROR)
         check_choice("non_finite", self.non_finite, ("pass", "raise"))
@@ -114,11 +115,11 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
             OptionError: nothing was named, or options contradict each other.
         """
         if self.data_files:
-            named = {
-                str(name): list_named(files, self.data_dir, self.extension) for name, files in self.data_files.items()
-            }
+            where, naming = (self.data_dir, self.extension), self._naming
+            named = {str(name): list_named(files, *where, naming) for name, files in self.data_files.items()}
         elif self.data_dir is not None:
-            named = {"train": list_folder(self.data_dir, self.recursive, self.extension, self.on_error == "skip")}
+            options = self.recursive, self.extension, self.on_error == "skip", self._naming
+            named = {"train": list_folder(self.data_dir, *options)}
         else:
             msg = "local_classes needs data_dir='FOLDER' or data_files={'train': 'FOLDER/*.mrc', ...}"
             raise OptionError(msg)

@@ -273,6 +273,119 @@ def test_recursive(folder):
     assert "deeper/still/d_1.mrc" in ds["path"]
 
 
+@pytest.fixture
+def folders(tmp_path):
+    """Three classes by their folders, with names that say another one."""
+    for label, count in (("tric", 2), ("fas", 3), ("ribo some", 2)):
+        for number in range(count):
+            write(tmp_path / "sorted" / label, f"x_{number}.mrc", seed=len(label) * 100 + number)
+    return tmp_path / "sorted"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_classes_from_folders(folders, streaming, caplog):
+    write(folders, "top_1.mrc")
+    (folders / ".snapshot").mkdir()
+    write(folders / ".snapshot", "x_1.mrc")
+    ds = load(folders, streaming=streaming, class_from="folder")
+    assert ds.features["label"].names == ["fas", "ribo some", "tric"]
+    rows = [(row["path"], row["label"], row["suffix"]) for row in ds]
+    assert rows == [
+        (f"{c}/x_{n}.mrc", i, f"x_{n}")
+        for i, c in enumerate(ds.features["label"].names)
+        for n in range(2 + (c == "fas"))
+    ]
+    assert "1 with no folder that is its class (such as top_1.mrc)" in caplog.text
+    assert Counter(load(folders, None, class_from="folder", validation_fraction=0.4)["train"]["label"]).keys() == {
+        0,
+        1,
+        2,
+    }
+
+
+def test_classes_from_folders_of_files_that_are_named(folders):
+    files = {
+        "train": [str(folders / "fas" / "*"), str(folders / "tric/x_0.mrc")],
+        "test": str(folders / "tric/x_1.mrc"),
+    }
+    ds = load_dataset("local_classes", data_files=files, class_from="folder")
+    assert ds["train"].features["label"].names == ["fas", "tric"]
+    assert [ds["test"][0][name] for name in ("label", "path", "suffix")] == [1, "x_1.mrc", "x_1"]
+    ds = load_dataset(
+        "local_classes", data_dir=str(folders), data_files="*/x_1.mrc", class_from="folder", split="train"
+    )
+    assert ds["path"][:] == ["fas/x_1.mrc", "ribo some/x_1.mrc", "tric/x_1.mrc"]
+
+
+def test_folders_in_folders(folders, caplog):
+    for label in ("fas", "tric"):
+        write(folders / label / "raw", "x_9.mrc")
+    assert load(folders, class_from="folder").features["label"].names == ["fas", "raw", "ribo some", "tric"]
+    assert "class 'raw' is that of 2 folders, such as fas/raw and tric/raw: with class_pattern='([^/]+)'" in caplog.text
+    caplog.clear()
+    outer = load(folders, class_from="folder", class_pattern="([^/]+)")
+    assert outer.features["label"].names == ["fas", "ribo some", "tric"]
+    assert Counter(outer["label"]) == {0: 4, 1: 2, 2: 3}
+    assert not caplog.records
+
+
+def test_classes_by_a_pattern(tmp_path, caplog):
+    for name in ("ribo_open_1", "ribo_open_2", "ribo_closed_1", "ribo_closed_2", "tric_1"):
+        write(tmp_path / "images", f"{name}.mrc", len(caplog.records))
+    assert load(tmp_path / "images").features["label"].names == ["ribo", "tric"]
+    said = (
+        r"second parts of names look like classes, too: 'closed', 'open' of 'ribo': with class_pattern='(.+)_' they are"
+    )
+    assert f"local_classes: {said}" in [record.message for record in caplog.records]
+    caplog.clear()
+    ds = load(tmp_path / "images", class_pattern="(.+)_")
+    assert ds.features["label"].names == ["ribo_closed", "ribo_open", "tric"]
+    assert ds["suffix"][:] == ["1", "2", "1", "2", "1"]
+    assert load(tmp_path / "images", classes=["ribo"]).features["label"].names == ["ribo"]
+    assert "second parts" not in caplog.text
+    with pytest.raises(NotFoundError, match=r"no image files with a class by class_pattern='\(x\)', but 5 other files"):
+        load(tmp_path / "images", class_pattern="(x)")
+
+
+def test_classes_that_look_alike_are_not_merged_and_are_said(tmp_path, caplog):
+    for label in ("caf\u00e9", "cafe\u0301", "ribo", "ribo ", "tric"):
+        write(tmp_path / "images", f"{label}_1.mrc")
+    assert len(load(tmp_path / "images").features["label"].names) == 5
+    said = [record.message for record in caplog.records if "are they one" in record.message]
+    assert len(said) == 2
+    assert r"'cafe\u0301', 'caf\xe9': are they one?" in said[0]
+    assert "'ribo', 'ribo ': are they one?" in said[1]
+    caplog.clear()
+    load(tmp_path / "images", classes=["tric"])
+    assert "are they one" not in caplog.text
+    load(tmp_path / "images", classes=["ribo"])
+    assert "'ribo', 'ribo ': are they one?" in caplog.text
+    for file in (tmp_path / "images").glob("cafe\u0301*"):
+        file.unlink()
+    with pytest.raises(
+        OptionError, match=r"no file of class 'cafe\\u0301' in .*: there are 'caf\\xe9', 'ribo', 'ribo ', 'tric'"
+    ):
+        load(tmp_path / "images", classes=["cafe\u0301"])
+
+
+def test_folders_that_were_not_looked_into_are_named(folders, tmp_path, capsys):
+    advice = r"but no files at all; of the 3 folders in it \(such as fas\) recursive=True looks .* class_from='folder'"
+    with pytest.raises(NotFoundError, match=advice):
+        load(folders)
+    assert main(["local-classes", "inspect", str(folders)]) == 1
+    shown = capsys.readouterr().out
+    assert (
+        "folders not looked into: 3 (--recursive looks into them, --class-from folder makes classes of them)" in shown
+    )
+    assert main(["local-classes", "inspect", str(folders), "--class-from", "folder"]) == 0
+    shown = capsys.readouterr().out
+    assert "7 usable files in 3 classes" in shown
+    assert "not looked into" not in shown
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFoundError, match=r"in a folder named as their class, but no files at all$"):
+        load(tmp_path / "empty", class_from="folder")
+
+
 def test_dtype_none_keeps_the_files_own(tmp_path):
     folder = tmp_path / "images"
     write(folder, "a_0.mrc")
@@ -757,7 +870,8 @@ def messy(folder):
     (folder / "b_zip.mrc.gz").write_bytes(DAMAGED["b_zip.mrc.gz"])
     (folder / "a_copy.mrc").write_bytes((folder / "c9_3.mrc").read_bytes())
     (folder / "a_nan.mrc").write_bytes(bytes(header(2, 1, 1, 2)) + pixels([float("nan"), 1.0], 2, 2))
-    (folder / "README.md").write_text("")
+    for name in ("README.md", "one.mrc", "two.mrc"):
+        (folder / name).write_text("")
     return folder
 
 
@@ -771,7 +885,9 @@ def test_inspect_tells_people(messy, capsys):
         "b_text.mrc: 22 bytes",
         "b_zip.mrc.gz: ",
         "a_nan.mrc: 1 pixels",
-        "1 with unknown extension '.md'",
+        "files passed over: 3\n  2 with no class before a '_' (one.mrc, two.mrc)\n",
+        "  1 with unknown extension '.md' (README.md)\n",
+        "files without a pixel size (pixel_size=... gives one): 1\n  a_nan.mrc",
     ):
         assert expected in shown
 
@@ -790,7 +906,12 @@ def test_inspect_tells_scripts(messy, capsys):
     assert report["duplicates"] == [["a_copy.mrc", "c9_3.mrc"]]
     assert set(report["unusable"]) == {"b_text.mrc", "b_zip.mrc.gz"}
     assert report["non_finite"] == {"a_nan.mrc": 1}
-    assert report["skipped"] == {"README.md": "unknown extension '.md'"}
+    assert report["skipped"]["README.md"] == "unknown extension '.md'"
+    assert report["without_pixel_size"] == ["a_nan.mrc"]
+    assert report["folders"] == report["doubts"] == []
+    for extension, count in (("mrc", 4), (".mrc", 4), ("npy", 0)):
+        main(["local-classes", "inspect", str(messy), "--json", "--extension", extension])
+        assert len(json.loads(capsys.readouterr().out)["classes"]) == count
 
 
 def test_files_whose_headers_say_another_size_are_read_told_and_counted(tmp_path, caplog, capsys):
