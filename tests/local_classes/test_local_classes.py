@@ -375,8 +375,9 @@ def test_folders_that_were_not_looked_into_are_named(folders, tmp_path, capsys):
     assert main(["local-classes", "inspect", str(folders)]) == 1
     shown = capsys.readouterr().out
     assert (
-        "folders not looked into: 3 (--recursive looks into them, --class-from folder makes classes of them)" in shown
+        "folders not looked into (--recursive looks into them, --class-from folder makes classes of them): 3" in shown
     )
+    assert "\n  fas, ribo some, tric\n" in shown
     assert main(["local-classes", "inspect", str(folders), "--class-from", "folder"]) == 0
     shown = capsys.readouterr().out
     assert "7 usable files in 3 classes" in shown
