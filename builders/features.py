@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from builders.errors import ChangedError, FormatError, OptionError, TruncatedError
 from builders.io import image_file, location, remote
 from builders.io.finite import FiniteWatch, count_non_finite
-from builders.io.layout import Array, Layout, native_dtype, spelled
+from builders.io.layout import Array, InterleavedSlice, Layout, native_dtype, spelled
 from builders.io.layout import cast as cast_pixels
 
 logger = logging.getLogger(__name__)
@@ -330,8 +330,8 @@ def check_dtype(dtype: Any) -> str | None:
 
 def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
-    if layout.among is not None:
-        return _stored(path=file.path, index=layout.among[1], etag=file.etag)
+    if isinstance(layout, InterleavedSlice):
+        return _stored(path=file.path, index=layout.index, etag=file.etag)
     return {
         **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
         **{"shape": list(layout.shape), "dtype": layout.spelling, "etag": file.etag},
@@ -376,12 +376,11 @@ def _layout(value: dict[str, Any], name: str) -> Layout | None:
     shape, encoding, offset = value.get("shape"), value.get("dtype"), value.get("offset")
     if shape is None or encoding is None or (offset is None and value.get("bytes") is None):
         return None
-    sides = tuple(int(n) for n in shape)
     if ":" in encoding:
-        layout = spelled(encoding, sides, int(offset or 0), name)
+        layout = spelled(encoding, tuple(int(n) for n in shape), int(offset or 0), name)
     else:
         native_dtype(encoding)
-        layout = Layout(sides, encoding, int(offset or 0))
+        layout = Layout(tuple(int(n) for n in shape), encoding, int(offset or 0))
     if layout.offset < 0 or not layout.shape or any(n < 0 for n in layout.shape):
         msg = f"{name}: a reference to shape {layout.shape} at byte {layout.offset}: expected nothing negative"
         raise FormatError(msg)

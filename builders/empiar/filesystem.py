@@ -53,9 +53,9 @@ class EmpiarFile(AbstractBufferedFile):  # type: ignore[misc]
 class EmpiarFileSystem(AbstractFileSystem, metaclass=_KeptByPlace):  # type: ignore[misc]
     """Files of EMPIAR's entries by `empiar://ENTRY/path`.
 
-    Only what is not there counts as absent; where the server refuses or fails, that is an error. Sizes in listings
-    (`ls`, `walk`, `find`, `glob` with `detail=True`) are those of the server's pages, rounded up; `info`, `size`,
-    `sizes` and `du` ask for each file's own.
+    All that is there is shown, hidden names, too. Only what is not there counts as absent; where the server refuses or
+    fails, that is an error. Sizes in listings (`ls`, `walk`, `find`, `glob` with `detail=True`) are those of the
+    server's pages, rounded up; `info`, `size`, `sizes` and `du` ask for each file's own.
 
     Args:
         archive: base URL of another server, or folder of a mirror.

@@ -25,7 +25,7 @@ from builders.io import image_file, location, remote
 from builders.io.blocks import read_ahead
 from builders.io.finite import are_finite
 from builders.io.header_store import Head, HeaderStore
-from builders.io.layout import Array, Layout
+from builders.io.layout import Array, InterleavedSlice, Layout
 from builders.io.threads import Stop, fork_safe_lock
 from builders.options import with_advice
 from builders.quarantine import Quarantine
@@ -184,7 +184,7 @@ class ShardReader:
         else:
             pixels = _cut(*fetched, first, count, shared=count > 1 or run.data is not None)
         values = images.row(run.rows.start, self.reading, first)
-        stored, path = values["image"], images.file.path
+        stored, path, by_bytes = values["image"], images.file.path, not isinstance(first, InterleavedSlice)
         for number, (array, finite) in enumerate(pixels):
             image = Fetched(stored)
             image.held, image.finite = array, finite
@@ -192,7 +192,7 @@ class ShardReader:
             row["image"] = image
             if number:
                 row["index"] = run.rows[number]
-                if first.among is None:
+                if by_bytes:
                     image["offset"], image["shape"] = first.offset + number * size, list(first.shape)
                 else:
                     image["index"] = run.rows[number]
@@ -210,6 +210,8 @@ class ShardReader:
         else:
             file = location.open_file(where)
         with file:
+            if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
+                image_file.check_version(file.raw, where, images.image.etag)
             for pixels in image_file.read_open(file, map(images.layout, run.rows), where):
                 yield pixels, False
 

@@ -117,15 +117,12 @@ class Layout:
         offset: bytes before the first pixel.
         axes: in which order the array's axes are stored, slowest first, where it is another one; `(2, 1, 0)` is
             Fortran's.
-        among: the array is one of several whose pixels do not lie apart: their number, and which it is. All of them
-            have to be read, and `axes` are theirs, of which the first counts them.
     """
 
     shape: tuple[int, ...]
     encoding: str
     offset: int
     axes: tuple[int, ...] | None = None
-    among: tuple[int, int] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -134,9 +131,8 @@ class Layout:
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
-        """Lengths of the axes as stored, slowest first; of all arrays where this is one among several."""
-        whole = self.shape if self.among is None else (self.among[0], *self.shape)
-        return whole if self.axes is None else tuple(whole[axis] for axis in self.axes)
+        """Lengths of the axes as stored, slowest first."""
+        return self.shape if self.axes is None else tuple(self.shape[axis] for axis in self.axes)
 
     @property
     def spelling(self) -> str:
@@ -175,31 +171,66 @@ class Layout:
         if not 0 <= index < count:
             msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
             raise FormatError(msg)
-        if self.among is not None:
-            msg = f"{name}: slices of one array among others: expected slices of a file"
-            raise FormatError(msg)
+        if self.axes is None:
+            size = encoded_size(self.encoding, self.shape[1:])
+            return Layout(self.shape[1:], self.encoding, self.offset + index * size)
         if not self.slices_lie_apart:
-            return replace(self, shape=self.shape[1:], among=(count, index))
-        first = Layout(self.shape[1:], self.encoding, self.offset, _without(self.axes, 0))
+            return InterleavedSlice(self.shape[1:], self.encoding, self.offset, self.axes, count, index)
+        first = replace(self, shape=self.shape[1:], axes=_without(self.axes, 0))
         return replace(first, offset=self.offset + index * first.nbytes)
 
     def squeezed(self) -> "Layout":
         """The same image without a leading axis of length one: a file of one section is a 2-D image."""
         if len(self.shape) > 2 and self.shape[0] == 1:
-            axes = _without(self.axes, 0) if self.among is None else _renumbered(self.axes, 1)
-            return replace(self, shape=self.shape[1:], axes=axes).squeezed()
+            return replace(self, shape=self.shape[1:], axes=_without(self.axes, 0)).squeezed()
         return self
 
     def decode(self, raw: NDArray[np.uint8]) -> Array:
         """The array that `raw`, the image's bytes, holds."""
         if self.axes is None:
             return decode(raw, self.encoding, self.shape)
-        whole = self.ordered(decode(raw, self.encoding, self.stored_shape))
-        return np.ascontiguousarray(whole if self.among is None else whole[self.among[1]])
+        return np.ascontiguousarray(self.ordered(decode(raw, self.encoding, self.stored_shape)))
 
     def ordered(self, stored: Array) -> Array:
         """A view of an array whose axes are as stored, with the axes in their order."""
         return stored if self.axes is None else stored.transpose(np.argsort(self.axes))
+
+
+@dataclass(frozen=True, slots=True)
+class InterleavedSlice(Layout):
+    """One of several slices whose pixels do not lie apart, so that all have to be read.
+
+    Attributes:
+        shape: of the slice.
+        axes: of all slices together, of which the first one counts them.
+        count: how many there are.
+        index: which it is.
+    """
+
+    count: int = 1
+    index: int = 0
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Lengths of the axes of all slices as stored, slowest first."""
+        return tuple((self.count, *self.shape)[axis] for axis in self.axes or ())
+
+    def slice(self, index: int, name: str) -> Layout:
+        """None of its own, but of an image alone."""
+        if len(self.shape) < 3 and index == 0:
+            return self
+        msg = f"{name}: slice {index} of a slice: expected slices of a file"
+        raise FormatError(msg)
+
+    def squeezed(self) -> Layout:
+        """As for any layout."""
+        if len(self.shape) > 2 and self.shape[0] == 1:
+            return replace(self, shape=self.shape[1:], axes=_renumbered(self.axes, 1)).squeezed()
+        return self
+
+    def decode(self, raw: NDArray[np.uint8]) -> Array:
+        """The slice out of the bytes of all."""
+        return np.ascontiguousarray(self.ordered(decode(raw, self.encoding, self.stored_shape))[self.index])
 
 
 def spelled(text: str, shape: tuple[int, ...], offset: int, name: str) -> Layout:

@@ -1,15 +1,21 @@
-"""How shards are read: by which requests. No file is read here."""
+"""How shards are read: by which requests."""
 
+import gzip
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.empiar.archive import ArchiveFile
 from builders.empiar.cutting import cut
-from builders.empiar.rows import Images
-from builders.empiar.shards import _runs
+from builders.empiar.rows import Images, Reading, look
+from builders.empiar.shards import ShardReader, _Run, _runs
+from builders.errors import ChangedError
 from builders.io import remote
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
+from tests.mrc_encoder import header
 
 MIB = 2**20
 LINK = 80e6
@@ -59,3 +65,17 @@ def test_a_stream_begins_small_and_goes_on_with_few_requests():
     steady = runs[len(runs) // 2 :]
     an_hour_of = LINK * 3600 / (sum(run.size for run in steady) / len(steady))
     assert an_hour_of < remote.LIMIT.a_second * 3600
+
+
+@pytest.mark.parametrize("name", ["x.mrc", "x.mrc.gz"])
+def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(tmp_path, name):
+    path = tmp_path / name
+    data = bytes(header(4, 3, 2, 2, mapcrs=(3, 2, 1))) + np.arange(24, dtype=np.float32).tobytes()
+    path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    reading = Reading("EMPIAR-10001", None, "", "slice", False, "raise")
+    images = look(ArchiveFile(name, str(path), path.stat().st_size, "stamp"), reading)
+    reader, run = ShardReader(reading), _Run(images, name, range(images.count))
+    assert len(list(reader._rows(run, None))) == 4
+    path.write_bytes(path.read_bytes() + b"and more")
+    with pytest.raises(ChangedError, match=name):
+        list(reader._rows(run, None))
