@@ -10,6 +10,7 @@ EXTENSIONS = (
     *(".mrc", ".mrcs", ".map", ".rec", ".st", ".npy"),
     *(f"{image}{packed}" for image in (".mrc", ".mrcs", ".map", ".rec", ".st") for packed in (".gz", ".bz2")),
 )
+_KNOWN, _PACKED = frozenset(EXTENSIONS), (".gz", ".bz2")
 PLACES = ("name", "folder")
 """Where a class may stand."""
 _SEPARATORS = "_-. "
@@ -131,10 +132,11 @@ def parse_name(file_name: str) -> ClassName | str:
 
 def _parted(file_name: str) -> tuple[str, str] | str:
     """A name and its extension, or why that is none of an image."""
-    lowered = file_name.lower()
-    extension = max((e for e in EXTENSIONS if lowered.endswith(e)), key=len, default=None)
-    if extension is None:
-        dot = file_name.rfind(".")
+    dot = file_name.rfind(".")
+    extension = file_name[dot:].lower() if dot >= 0 else ""
+    if extension in _PACKED and (inner := file_name.rfind(".", 0, dot)) >= 0:
+        extension = file_name[inner:].lower()
+    if extension not in _KNOWN:
         return f"unknown extension {file_name[dot:]!r}" if dot > 0 else "no extension"
     return file_name[: -len(extension)], extension
 
