@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from builders.errors import ChangedError, FormatError, OptionError, TruncatedError
 from builders.io import image_file, location, remote
+from builders.io.casting import cast as cast_pixels
 from builders.io.finite import FiniteWatch, count_non_finite
 from builders.io.layout import Array, InterleavedSlice, Layout, native_dtype, spelled
-from builders.io.layout import cast as cast_pixels
 
 logger = logging.getLogger(__name__)
 

@@ -23,13 +23,15 @@ NULLABLE_NUMBERS = ("pixel_size",)
 Form = Literal["tensor", "list", "row", "batch"]
 _EXACT = 2**24
 """Integers up to which float32 holds every one."""
+_SMALL, _SINGLE = 2, 4
+"""Bytes of the largest integers of which it holds all, and its own."""
 
 
 def as_image(value: Any, owner: str) -> Tensor:
     """An image as a floating-point tensor: arrays, integers and half precision become float32, float64 tensors stay.
 
     Raises:
-        TransformError: complex or no numbers, integers that float32 cannot hold, no axes, or a side of length 0.
+        TransformError: complex or no numbers, numbers that float32 cannot hold, no axes, or a side of length 0.
     """
     if not isinstance(value, Tensor):
         value = _tensor(value, owner)
@@ -39,8 +41,9 @@ def as_image(value: Any, owner: str) -> Tensor:
     if value.ndim < 2 or 0 in value.shape:
         msg = f"{owner}: an image of shape {tuple(value.shape)}: expected 2 axes or more, none empty"
         raise TransformError(msg)
-    if value.dtype in (torch.int32, torch.int64):
-        _check_exact(value.min().item(), value.max().item(), value.dtype, owner)
+    if not value.is_floating_point() and value.itemsize > _SMALL:
+        whole = value if value.dtype in (torch.int32, torch.int64) else value.double()
+        _check_exact(whole.min().item(), whole.max().item(), value.dtype, owner)
     image: Tensor = value
     return image if image.dtype in (torch.float32, torch.float64) else image.to(torch.float32)
 
@@ -48,7 +51,7 @@ def as_image(value: Any, owner: str) -> Tensor:
 def _check_exact(low: float, high: float, dtype: Any, owner: str) -> None:
     worst = max(low, high, key=abs)
     if abs(worst) > _EXACT:
-        msg = f"{owner}: an image of integers ({dtype}) with the value {worst}, which float32 cannot hold: "
+        msg = f"{owner}: an image of integers ({dtype}) with the value {int(worst)}, which float32 cannot hold: "
         msg += "give it as float64"
         raise TransformError(msg)
 
@@ -65,10 +68,24 @@ def _tensor(value: Any, owner: str) -> Tensor:
     if array.dtype.kind not in "biuf":
         msg = f"{owner}: an image of {type(value).__name__} ({array.dtype}): expected numbers"
         raise TransformError(msg)
-    if array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
+    if array.dtype.kind in "iu" and array.dtype.itemsize > _SMALL and array.size:
         _check_exact(array.min().item(), array.max().item(), array.dtype, owner)
     usable = array.dtype == np.float32 and array.flags.writeable and all(step >= 0 for step in array.strides)
+    if not usable and array.dtype.kind == "f" and array.dtype.itemsize > _SINGLE:
+        return torch.from_numpy(_single(array, owner))
     return torch.from_numpy(array if usable else array.astype(np.float32))
+
+
+def _single(array: Any, owner: str) -> Any:
+    """Floats in single precision, none of which became infinite by that."""
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    lost = array[np.isfinite(array) & ~np.isfinite(single)]
+    if lost.size:
+        msg = f"{owner}: an image ({array.dtype}) with the value {lost.flat[0]}, which float32 cannot hold: "
+        msg += "give it as a torch tensor of float64"
+        raise TransformError(msg)
+    return single
 
 
 def form_of(data: Any, owner: str) -> Form:

@@ -22,7 +22,7 @@ import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 import builders.features  # noqa: E402
-from builders.io import image_file, retrying  # noqa: E402
+from builders.io import casting, image_file, retrying  # noqa: E402
 from perc_transforms import motion  # noqa: E402
 
 torch.set_num_threads(1)
@@ -55,6 +55,7 @@ def shared() -> Path:
 def _said_once_again() -> None:
     """Warnings that are given once a process are given once a test."""
     image_file._warned.clear()
+    casting._warned.clear()
     builders.features._warned_non_finite = False
     motion._warned.clear()
     retrying._said.clear()

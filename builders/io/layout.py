@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from builders.errors import FormatError
 from perc_transforms.buffers import PixelBuffer
@@ -88,23 +88,6 @@ def decode(raw: NDArray[np.uint8], encoding: str, shape: tuple[int, ...]) -> Arr
         return np.ascontiguousarray(pixels[..., :columns])
     pairs = plain.view(_COMPLEX_INT16[encoding]).astype(np.float32)
     return pairs.view(np.complex64).reshape(shape)
-
-
-def cast(array: Array, dtype: DTypeLike | None, name: str) -> Array:
-    """Convert decoded pixels to the dtype that was asked for; None keeps them as they are.
-
-    Raises:
-        FormatError: complex pixels would lose their imaginary part.
-    """
-    if dtype is None:
-        return array
-    wanted = np.dtype(dtype)
-    if array.dtype == wanted:
-        return array
-    if array.dtype.kind == "c" and wanted.kind != "c":
-        msg = f"{name}: complex pixels ({array.dtype}) do not fit dtype={wanted.name!r}: read them with dtype=None"
-        raise FormatError(msg)
-    return array.astype(wanted, copy=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader
 
 import perc_transforms as T
-from builders import EMImage, load_dataset
+from builders import EMImage, load_dataset, publish
 from builders.cli import main
 from builders.errors import (
     AccessError,
@@ -913,6 +913,17 @@ def test_inspect_tells_scripts(messy, capsys):
     for extension, count in (("mrc", 4), (".mrc", 4), ("npy", 0)):
         main(["local-classes", "inspect", str(messy), "--json", "--extension", extension])
         assert len(json.loads(capsys.readouterr().out)["classes"]) == count
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8", "int16", "uint16"])
+def test_a_dtype_that_does_not_hold_a_value_is_an_error_that_names_the_file(tmp_path, dtype):
+    mrc.write(tmp_path / "a_1.mrc", np.array([[1, 2, 3]], np.float32))
+    mrc.write(tmp_path / "a_2.mrc", np.array([[300, 70000, -5]], np.float32))
+    for streaming in (False, True):
+        with pytest.raises(FormatError, match=rf"a_2\.mrc: (70000|-5)\.0 does not fit dtype='{dtype}'"):
+            list(load(tmp_path, streaming=streaming, dtype=dtype))
+    with pytest.raises(FormatError, match=r"a_2\.mrc"):
+        publish(load(tmp_path, dtype=dtype), tmp_path / "published", license="cc0-1.0")
 
 
 def test_files_whose_headers_say_another_size_are_read_told_and_counted(tmp_path, caplog, capsys):

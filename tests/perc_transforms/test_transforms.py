@@ -343,14 +343,25 @@ def test_what_cannot_be_transformed_is_told_by_the_transform(data, complaint):
         T.Compose([T.Normalize()])(data)
 
 
-@pytest.mark.parametrize("make", [np.array, np.int32, torch.tensor])
+@pytest.mark.parametrize("make", [np.array, np.int32, torch.tensor, lambda a: torch.tensor(a).abs().to(torch.uint32)])
 def test_integers_that_float32_would_round_are_told(make):
     for sign in (1, -1):
-        assert T.ToTensor()(make([[0, sign * 2**24]]))[0, 1] == sign * 2**24
+        assert abs(T.ToTensor()(make([[0, sign * 2**24]]))[0, 1]) == 2**24
         with pytest.raises(
             T.TransformError, match=r"the value -?16777217, which float32 cannot hold: give it as float64"
         ):
             T.ToTensor()(make([[0, sign * (2**24 + 1)]]))
+
+
+def test_floats_that_float32_would_make_infinite_are_told():
+    array = np.array([[0.0, -np.inf, np.nan, 3e38]])
+    np.testing.assert_array_equal(T.ToTensor()(array), array.astype(np.float32))
+    array[0, 0] = -1e39
+    with pytest.raises(
+        T.TransformError, match=r"the value -1e\+39, which float32 cannot hold: give it as a torch tensor"
+    ):
+        T.ToTensor()(array)
+    assert T.ToTensor()(torch.from_numpy(array))[0, 0] == -1e39
 
 
 def test_errors_are_of_one_family():

@@ -1,0 +1,89 @@
+"""Decoded pixels to the type that was asked for: rounded where it must be, but never to another number."""
+
+import logging
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from builders.errors import FormatError
+from builders.io.layout import Array
+
+logger = logging.getLogger(__name__)
+
+_HALF = 2
+"""Bytes of the only floats that are too small for some whole numbers."""
+_warned: set[str] = set()
+
+
+def cast(array: Array, dtype: DTypeLike | None, name: str) -> Array:
+    """Convert pixels to a type; None keeps them as they are.
+
+    Floats are rounded to the nearest of a smaller type, fractions cut off where whole numbers are asked for (with one
+    warning); infinity and NaN stay what they are among floats. Values are looked at only where their type alone does
+    not tell that they fit.
+
+    Args:
+        array: pixels of any shape.
+        dtype: the type.
+        name: what errors call the image.
+
+    Raises:
+        FormatError: a value does not fit the type, or complex pixels would lose their imaginary part.
+
+    Example:
+        >>> cast(np.array([[300.0]], np.float32), "uint8", "x.mrc")
+        Traceback (most recent call last):
+        builders.errors.FormatError: x.mrc: 300.0 does not fit dtype='uint8' (0 to 255): ask for a wider one
+    """
+    if dtype is None:
+        return array
+    wanted: np.dtype[Any] = np.dtype(dtype)
+    if array.dtype == wanted:
+        return array
+    if array.dtype.kind == "c" and wanted.kind != "c":
+        msg = f"{name}: complex pixels ({array.dtype}) do not fit dtype={wanted.name!r}: read them with dtype=None"
+        raise FormatError(msg)
+    rounded = array.dtype.kind in "biu" and wanted.kind in "fc" and wanted.itemsize > _HALF
+    if rounded or (array.dtype.kind in "biu" and np.can_cast(array.dtype, wanted, "safe")):
+        return array.astype(wanted)
+    if not array.size or np.can_cast(array.dtype, wanted, "safe"):
+        with np.errstate(invalid="ignore"):  # a NaN that signals is passed on as others are
+            return array.astype(wanted)
+    return _as_whole(array, wanted, name) if wanted.kind in "biu" else _as_float(array, wanted, name)
+
+
+def _as_float(array: Array, wanted: np.dtype[Any], name: str) -> Array:
+    """Numbers as floats of a type that may be too small for them."""
+    numbers: Any = array
+    with np.errstate(over="ignore", invalid="ignore"):
+        result: Array = array.astype(wanted)
+        if array.dtype.kind != "c" and np.isfinite(np.stack([numbers.min(), numbers.max()]).astype(wanted)).all():
+            return result
+    lost = numbers[np.isfinite(numbers) & ~np.isfinite(result)]
+    if lost.size:
+        most = float(np.finfo(wanted).max)
+        raise _misfit(lost[0], wanted, f"{-most:g} to {most:g}", name)
+    return result
+
+
+def _as_whole(array: Array, wanted: np.dtype[Any], name: str) -> Array:
+    """Numbers as whole ones of a type that may not hold them."""
+    least, most = (0, 1) if wanted.kind == "b" else (int(np.iinfo(wanted).min), int(np.iinfo(wanted).max))
+    numbers: Any = array
+    for value in (numbers.min(), numbers.max()):
+        if not np.isfinite(value) or not least <= int(value) <= most:
+            raise _misfit(value, wanted, f"{least} to {most}", name)
+    result: Array = array.astype(wanted)
+    if array.dtype.kind == "f" and (wanted.kind == "b" or wanted.name not in _warned):
+        cut = array[result != array]
+        if cut.size and wanted.kind == "b":
+            raise _misfit(cut[0], wanted, "0 and 1", name)
+        if cut.size:
+            _warned.add(wanted.name)
+            logger.warning("%s: fractions are cut off, as of %s, for dtype=%r (said once)", name, cut[0], wanted.name)
+    return result
+
+
+def _misfit(value: Any, wanted: np.dtype[Any], range_: str, name: str) -> FormatError:
+    return FormatError(f"{name}: {value} does not fit dtype={wanted.name!r} ({range_}): ask for a wider one")
