@@ -52,7 +52,7 @@ def describe(report: Report) -> str:
     lines += _listed("files whose headers say another size", [f"{p}: {how}" for p, how in report.contradicted.items()])
     orders = Counter(report.axis_orders.values()).most_common()
     title = "files in another order of axes (MAPC, MAPR, MAPS), read as z, y, x"
-    lines += _listed(title, [f"{n} with {', '.join(map(str, order))}" for order, n in orders], len(report.axis_orders))
+    lines += _listed(title, [f"{n} with {_order(order)}" for order, n in orders], len(report.axis_orders))
     lines += _listed("doubts about the classes", report.doubts)
     lines += _some("files without a pixel size (pixel_size=... gives one)", report.without_pixel_size)
     lines += _passed_over(report.skipped)
@@ -60,6 +60,11 @@ def describe(report: Report) -> str:
     advice = "--recursive looks into them, --class-from folder makes classes of them"
     lines += _some(f"folders not looked into ({advice})", report.folders)
     return printable("\n".join(line.replace("\n", "?") for line in lines))
+
+
+def _order(mapcrs: tuple[int, int, int]) -> str:
+    shown = ", ".join(map(str, mapcrs))
+    return shown if sorted(mapcrs) == [1, 2, 3] else f"{shown}, which is none: taken for 1, 2, 3"
 
 
 def _kinds(counts: dict[str, int]) -> str:

@@ -578,7 +578,7 @@ def test_volumes_come_in_one_order_and_inspect_counts_the_files_of_others(tmp_pa
     assert main(["local-classes", "inspect", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "files in another order of axes (MAPC, MAPR, MAPS), read as z, y, x: 4\n  2 with 2, 1, 3\n" in said
-    assert "1 with 3, 2, 1" in said
+    assert "  1 with 3, 2, 1\n  1 with 0, 0, 0, which is none: taken for 1, 2, 3" in said
 
 
 def test_data_files_leave_hidden_folders_out_unless_they_are_named(folder, caplog):
