@@ -6,6 +6,11 @@ Example:
     True
 """
 
+from builders import interrupt
+
+interrupt.end_silently()  # before what takes its time
+
+# ruff: noqa: E402
 from datasets import load_dataset
 
 from builders.features import EMImage

@@ -1,17 +1,20 @@
 """The `perc` command. Each builder package adds its own sub-commands."""
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
 
+from builders import interrupt
 from builders.empiar import cli as empiar
 from builders.errors import PercError
 from builders.gallery import cli as gallery
 from builders.local_classes import cli as local_classes
 from builders.publishing import cli as publishing
+from builders.release import NAME, VERSION
 from builders.structures import cli as structures
-from builders.terminal import print_anywhere, printable
+from builders.terminal import no_bars, print_anywhere, printable
 
 logger = logging.getLogger(__name__)
 
@@ -25,26 +28,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, 1 after an error that was said on standard error, 130 after Ctrl-C.
     """
-    print_anywhere()
+    interrupt.raise_again()
+    try:
+        return _run(_parser().parse_args(arguments))
+    except KeyboardInterrupt as err:
+        sys.stderr.write(f"perc: interrupted{': ' if err.args else ''}{err}\n")
+        return interrupt.INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="perc", description="CryoEM data as Hugging Face datasets.")
+    parser.add_argument("--version", action="version", version=f"perc {VERSION} ({NAME})")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     empiar.add_commands(commands)
     local_classes.add_commands(commands)
     structures.add_commands(commands)
     gallery.add_commands(commands)
     publishing.add_commands(commands)
-    options = parser.parse_args(arguments)
+    _add_quiet(parser)
+    parser.set_defaults(quiet=False)
+    return parser
+
+
+def _add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Add `-q` to a command and to all below it: it is typed before them or after them."""
+    words = "no progress bars, warnings and summaries: errors alone, beside what was asked for"
+    parser.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help=words)
+    for action in parser._actions:
+        for below in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            _add_quiet(below)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a command that was understood."""
+    print_anywhere()
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("perc: %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=logging.ERROR if options.quiet else logging.WARNING)
     try:
-        return int(options.run(options))
+        with no_bars() if options.quiet else contextlib.nullcontext():
+            return int(options.run(options))
     except PercError as err:
         sys.stderr.write(f"perc: error: {printable(str(err))}\n")
         return 1
-    except KeyboardInterrupt as err:
-        sys.stderr.write(f"perc: interrupted{': ' if err.args else ''}{err}\n")
-        return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; Python would complain once more at exit
         return 1

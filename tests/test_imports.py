@@ -48,10 +48,11 @@ ALLOWED = {
     ],
     "builders.cli": [
         *("builders.empiar", "builders.gallery", "builders.local_classes", "builders.publishing"),
-        *("builders.structures", "builders.terminal", "builders.errors"),
+        *("builders.structures", "builders.terminal", "builders.errors", "builders.interrupt", "builders.release"),
     ],
     "builders.__main__": ["builders.cli"],
-    "builders": ["builders.features", "builders.publishing", "builders.registry"],
+    "builders.interrupt": [],
+    "builders": ["builders.features", "builders.interrupt", "builders.publishing", "builders.registry"],
 }
 OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},

@@ -2,20 +2,23 @@
 
 import argparse
 import contextlib
+import json
 import logging
 import os
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from builders.empiar.archive import Archive, entry_and_path
+from builders.empiar.archive import Archive, ArchiveFile, entry_and_path
 from builders.empiar.catalogue import describe, entry_number
-from builders.empiar.download import plan, save_all
+from builders.empiar.download import FETCH, REPLACE, Saver, plan, save_all
 from builders.empiar.entry import Entry
 from builders.empiar.saved import Wanted
 from builders.errors import AccessError, NotFoundError, OptionError, PercError
 from builders.io import location
-from builders.terminal import printable
+from builders.terminal import printable, readable
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +40,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     show = group.add_parser("show", parents=[where], help="title, size and image sets of an entry")
     show.add_argument("entry", metavar="ENTRY")
+    show.add_argument("--json", action="store_true", help="print all that is known, as JSON")
     show.set_defaults(run=_show)
 
     search = group.add_parser("search", parents=[where, chosen], help="list files of an entry")
     search.add_argument("entry", metavar="ENTRY")
+    search.add_argument("-l", "--long", action="store_true", help="with sizes, as in a terminal; paths come last")
+    search.add_argument("--json", action="store_true", help="print paths, URLs and sizes, as JSON")
     search.add_argument("--save-search", metavar="F", type=Path, help="write the files' URLs to this file, one a line")
     search.set_defaults(run=_search)
 
@@ -49,6 +55,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     download.add_argument("--save-dir", metavar="D", type=Path, required=True, help="folder to save into")
     download.add_argument("--by-entry", action="store_true", help="save into D/ENTRY, which makes D a mirror")
     download.add_argument("--overwrite", action="store_true", help="replace other files that are there")
+    download.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
     download.add_argument("--jobs", metavar="N", type=int, default=4, help="files at once (default: 4)")
     download.set_defaults(run=_download)
 
@@ -56,6 +63,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _show(options: argparse.Namespace) -> int:
     entry = Entry(options.entry, archive=options.archive, api=options.api)
     info = entry.info
+    if options.json:
+        print(json.dumps(asdict(info), indent=2))
+        return 0
     print(printable(f"{info.entry}: {info.title}"))
     for name, value in (("size", info.size), ("doi", info.doi), ("citation", info.citation)):
         if value:
@@ -66,7 +76,7 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _found(options: argparse.Namespace, number: str) -> tuple[Entry, list[str]]:
+def _found(options: argparse.Namespace, number: str) -> tuple[Entry, tuple[ArchiveFile, ...]]:
     """The files that a search finds, at least one."""
     entry = Entry(number, archive=options.archive, api=options.api)
     pattern = next((given for given in (options.regex, options.select) if given is not None), "*")
@@ -77,18 +87,38 @@ def _found(options: argparse.Namespace, number: str) -> tuple[Entry, list[str]]:
             one = "/".join(filter(None, (options.dir.strip("/"), found.folder_samples[0])))
             msg += f"; --recursive looks into its folders, --dir {shlex.quote(one)} into one"
         raise NotFoundError(msg)
-    return entry, [file.path for file in found.files]
+    return entry, found.files
 
 
 def _search(options: argparse.Namespace) -> int:
-    entry, paths = _found(options, options.entry)
-    for path in paths:
-        print(printable(path))
+    entry, files = _found(options, options.entry)
+    total = sum(file.most for file in files)
+    if options.json:
+        listed = [{"path": f.path, "url": f.location, "size": f.most if f.stamp else None} for f in files]
+        is_exact = not location.is_remote(str(entry.archive.base))
+        facts = {"entry": f"EMPIAR-{entry.number}", "count": len(files), "size": total, "sizes_are_exact": is_exact}
+        print(json.dumps(facts | {"files": listed}, indent=2))
+    else:
+        is_long = options.long or sys.stdout.isatty()
+        for file in files:
+            print(printable(f"{readable(file.most) if file.stamp else '?':>12}  {file.path}" if is_long else file.path))
+    saved = ""
     if options.save_search is not None:
-        text = "".join(f"{entry.url(path)}\n" for path in paths)
+        text = "".join(f"{file.location}\n" for file in files)
         _write(options.save_search, text.encode("utf-8", "surrogateescape"))
-        print(f"{len(paths)} files; saved to {options.save_search}", file=sys.stderr)
+        saved = f"; saved to {options.save_search}"
+    _note(options, f"{_counted(len(files))}, {readable(total)} in all{saved}")
     return 0
+
+
+def _counted(files: int) -> str:
+    return f"{files:,} file{'s' * (files != 1)}"
+
+
+def _note(options: argparse.Namespace, text: str) -> None:
+    """Say how it ended, beside what the command was for."""
+    if not options.quiet:
+        print(printable(text), file=sys.stderr)
 
 
 def _download(options: argparse.Namespace) -> int:
@@ -96,6 +126,8 @@ def _download(options: argparse.Namespace) -> int:
         msg = f"--jobs is {options.jobs}: expected 1 to 16"
         raise OptionError(msg)
     wanted = _wanted(options)
+    if options.dry_run:
+        return _foresee(options, wanted)
     try:
         options.save_dir.mkdir(parents=True, exist_ok=True)
     except OSError as err:
@@ -104,8 +136,23 @@ def _download(options: argparse.Namespace) -> int:
     for _, error in failed:
         print(f"failed: {printable(str(error))}", file=sys.stderr)
     total, lost = (sum(not item.is_extra for item in items) for items in (wanted, [item for item, _ in failed]))
-    print(f"{total - lost} of {total} files are in {options.save_dir}", file=sys.stderr)
+    _note(options, f"{total - lost} of {total} files are in {options.save_dir}")
     return 1 if failed else 0
+
+
+def _foresee(options: argparse.Namespace, wanted: Sequence[Wanted]) -> int:
+    """Print what a download would do with each file; 1 where it would end with an error."""
+    plans = Saver(options.jobs, options.overwrite).foresee(wanted)
+    for one in plans:
+        size = "?" if one.size is None else readable(one.size)
+        print(printable(f"{one.action:<8}{size:>12}  {one.item.target}"))
+    for one in plans:
+        if one.error is not None:
+            print(f"failed: {printable(str(one.error))}", file=sys.stderr)
+    coming = [one for one in plans if one.action in (FETCH, REPLACE)]
+    total = readable(sum(one.size or 0 for one in coming))
+    _note(options, f"would fetch {_counted(len(coming))}, {total}, of {len(plans):,}; nothing was done (--dry-run)")
+    return 1 if any(one.error is not None for one in plans) else 0
 
 
 def _wanted(options: argparse.Namespace) -> list[Wanted]:
@@ -123,8 +170,8 @@ def _wanted(options: argparse.Namespace) -> list[Wanted]:
     except OptionError as err:
         msg = f"{options.source}: neither a file nor an entry such as 10943"
         raise NotFoundError(msg) from err
-    entry, paths = _found(options, number)
-    return plan(entry.archive, [(number, path) for path in paths], options.save_dir, options.by_entry)
+    entry, found = _found(options, number)
+    return plan(entry.archive, [(number, file.path) for file in found], options.save_dir, options.by_entry)
 
 
 def _lines(source: str) -> list[str] | None:

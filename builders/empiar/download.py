@@ -5,8 +5,6 @@ import email.utils
 import glob
 import hashlib
 import os
-import tempfile
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from tqdm.auto import tqdm
 from builders.empiar.archive import Archive, segments_of
 from builders.empiar.caching import JOBS, each
 from builders.empiar.listing import is_portable
-from builders.empiar.saved import Saves, Wanted, is_saved, status_there, time_of
+from builders.empiar.saved import Saves, Wanted, is_saved, refuse_twins, status_there, time_of
 from builders.errors import AccessError, HttpError, NotEmptyError, NotFoundError, PercError, TruncatedError
 from builders.io import location, remote
 from builders.io.answers import RemoteFile
@@ -77,8 +75,29 @@ def save_all(wanted: Sequence[Wanted], jobs: int = JOBS, overwrite: bool = False
     """
     saver = Saver(jobs, overwrite)
     missing = saver.missing(wanted)
-    _refuse_twins(wanted)
+    refuse_twins(wanted)
     return saver.save(missing)
+
+
+FETCH, KEEP, REPLACE, FAIL = "fetch", "keep", "replace", "fail"
+"""What is done with a file: of those that are kept and that fail, nothing is fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done with a file.
+
+    Attributes:
+        item: the file.
+        action: one of `FETCH`, `KEEP`, `REPLACE`, `FAIL`.
+        size: its bytes, where the archive tells.
+        error: why it would fail.
+    """
+
+    item: Wanted
+    action: str
+    size: int | None = None
+    error: PercError | None = None
 
 
 @dataclass
@@ -120,6 +139,24 @@ class Saver:
             return err if not (self.overwrite and _is_replaceable(item.target)) else False
         except PercError:
             return False  # saving it will say so
+
+    def foresee(self, wanted: Sequence[Wanted]) -> list[Plan]:
+        """What would be done with each file; the archive is asked for every size."""
+        plans = each(self._foreseen, wanted, max(1, self.jobs))
+        return [plan for plan in plans if not (plan.item.is_extra and isinstance(plan.error, NotFoundError))]
+
+    def _foreseen(self, item: Wanted) -> Plan:
+        version: RemoteFile | None = None
+        try:
+            is_free = status_there(item) is None
+            version = _version(item.location)
+            is_left = item.is_extra and not self.overwrite
+            is_there = not is_free and (is_left or is_saved(item, version, self.saves))
+        except PercError as err:
+            if isinstance(err, NotEmptyError) and self.overwrite and _is_replaceable(item.target):
+                return Plan(item, REPLACE, None if version is None else version.size)
+            return Plan(item, FAIL, None if version is None else version.size, err)
+        return Plan(item, KEEP if is_there else FETCH, version.size)
 
     def save(self, wanted: Sequence[Wanted]) -> list[tuple[Wanted, PercError]]:
         """Those that failed, and why."""
@@ -197,31 +234,6 @@ def _named_anew(part: Path, target: Path) -> bool:
         return True
     part.unlink()
     return True
-
-
-def _refuse_twins(wanted: Sequence[Wanted]) -> None:
-    """Refuse names that differ only in what this disk makes no difference of, such as capitals.
-
-    Raises:
-        NotEmptyError: one of the files would take the place of the other.
-    """
-    first: dict[str, Wanted] = {}
-    for item in wanted:
-        twin = first.setdefault(unicodedata.normalize("NFC", str(item.target)).casefold(), item)
-        if twin is not item and _are_one(twin.target, item.target):
-            msg = f"{item.target}: {item.name} and {twin.name} would have one name on this disk: save them apart"
-            raise NotEmptyError(msg)
-
-
-def _are_one(first: Path, second: Path) -> bool:
-    """Whether two names that look alike are of one file on this disk."""
-    common = Path(os.path.commonpath([first.absolute(), second.absolute()]))
-    folder = next(parent for parent in (common, *common.parents) if parent.is_dir())
-    with tempfile.TemporaryDirectory(prefix=".perc-", dir=folder) as probe:
-        names = [Path(probe, path.absolute().relative_to(folder)) for path in (first, second)]
-        names[0].parent.mkdir(parents=True, exist_ok=True)
-        names[0].touch()
-        return names[1].exists()
 
 
 def _write(item: Wanted, version: RemoteFile, part: Path, progress: "tqdm[None]") -> None:

@@ -5,7 +5,9 @@ import email.utils
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+import tempfile
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,3 +188,28 @@ def time_of(version: RemoteFile) -> int | None:
         return int(email.utils.parsedate_to_datetime(version.modified or "").timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+def refuse_twins(wanted: Sequence[Wanted]) -> None:
+    """Refuse names that differ only in what this disk makes no difference of, such as capitals.
+
+    Raises:
+        NotEmptyError: one of the files would take the place of the other.
+    """
+    first: dict[str, Wanted] = {}
+    for item in wanted:
+        twin = first.setdefault(unicodedata.normalize("NFC", str(item.target)).casefold(), item)
+        if twin is not item and _are_one(twin.target, item.target):
+            msg = f"{item.target}: {item.name} and {twin.name} would have one name on this disk: save them apart"
+            raise NotEmptyError(msg)
+
+
+def _are_one(first: Path, second: Path) -> bool:
+    """Whether two names that look alike are of one file on this disk."""
+    common = Path(os.path.commonpath([first.absolute(), second.absolute()]))
+    folder = next(parent for parent in (common, *common.parents) if parent.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".perc-", dir=folder) as probe:
+        names = [Path(probe, path.absolute().relative_to(folder)) for path in (first, second)]
+        names[0].parent.mkdir(parents=True, exist_ok=True)
+        names[0].touch()
+        return names[1].exists()

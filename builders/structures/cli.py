@@ -1,16 +1,23 @@
 """`perc structures fetch | where | clean`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.errors import OptionError, PercError
+from builders.errors import NotFoundError, OptionError, PercError
+from builders.io import remote
+from builders.options import check_choice
 from builders.structures.clean import REMOVABLE, check_removable
 from builders.structures.content import FORMATS
 from builders.structures.fetching import available, clean, fetch, given_ids
-from builders.structures.services import BUILT_IN
+from builders.structures.ids import parse_id
+from builders.structures.resolve import Wish
+from builders.structures.saving import Fetched, Saving
+from builders.structures.services import BUILT_IN, Services
+from builders.structures.sources import claims, sources
 from builders.terminal import printable
 
 _REMOVED = f"some of {', '.join(REMOVABLE)}; --remove alone: all of them (without it: {{}})"
@@ -30,6 +37,12 @@ def add_commands(commands: Any) -> None:
         default=[],
         help=f"base URL or folder in place of a service: {', '.join(BUILT_IN)}",
     )
+    services.add_argument(
+        "--endpoints",
+        metavar="DIR",
+        type=Path,
+        help="folder with what all services would answer, in DIR/NAME for each or in DIR itself: nobody else is asked",
+    )
     asked = argparse.ArgumentParser(add_help=False, parents=[services])
     asked.add_argument("ids", metavar="ID", nargs="+", help="4v1w, P45523, AF-P45523-F1, or a file with one a line")
     asked.add_argument("--anew", action="store_true", help="ask and fetch again what is in the cache")
@@ -41,9 +54,11 @@ def add_commands(commands: Any) -> None:
     bring.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("nothing"))
     bring.add_argument("--save-dir", metavar="D", type=Path, default=Path(), help="default: the working directory")
     bring.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
+    bring.add_argument("--dry-run", action="store_true", help="print what would be saved and from where; save nothing")
     bring.set_defaults(run=_fetch)
 
     where = group.add_parser("where", parents=[asked], help="which databases have structures")
+    where.add_argument("--json", action="store_true", help="print a list of databases for each id, as JSON")
     where.set_defaults(run=_where)
 
     wash = group.add_parser("clean", parents=[services], help="clean files, beside which the results are written")
@@ -58,6 +73,8 @@ def add_commands(commands: Any) -> None:
 def _fetch(options: argparse.Namespace) -> int:
     """Save what can be had; what cannot is in the log. 1 when that is anything."""
     given = given_ids(options.ids)
+    if options.dry_run:
+        return _foresee(options, given)
     fetched = fetch(
         given,
         options.db,
@@ -66,7 +83,7 @@ def _fetch(options: argparse.Namespace) -> int:
         () if options.remove is None else _removed(options.remove),
         fallback=not options.no_fallback,
         on_error="skip",
-        endpoints=_endpoints(options.endpoint),
+        endpoints=_endpoints(options),
         anew=options.anew,
         overwrite=options.overwrite,
     )
@@ -75,18 +92,45 @@ def _fetch(options: argparse.Namespace) -> int:
     return 1 if len(fetched) < len(given) else 0
 
 
+def _foresee(options: argparse.Namespace, given: Sequence[str]) -> int:
+    """Print what would be saved, and from where; 1 when something of it cannot be had."""
+    check_choice("db", options.db, tuple(sources()))
+    services = Services(_endpoints(options), anew=options.anew)
+    wish = Wish(options.db, not options.no_fallback, options.format, services)
+    saving = Saving(wish, () if options.remove is None else _removed(options.remove), options.save_dir)
+
+    def foreseen(text: str) -> tuple[Fetched, str] | PercError:
+        try:
+            return saving.foresee(parse_id(text, claims()))
+        except PercError as err:
+            return err
+
+    failed = 0
+    for found in remote.each(foreseen, list(dict.fromkeys(given)), pool="structures"):
+        if isinstance(found, PercError):
+            print(f"failed: {printable(str(found))}", file=sys.stderr)
+            failed += 1
+        else:
+            item, place = found
+            _print_row(item.id, item.source, item.entry_id, str(item.path), place)
+    return 1 if failed else 0
+
+
 def _where(options: argparse.Namespace) -> int:
     """Print the databases of each id; 1 when one of them is nowhere."""
-    found = available(given_ids(options.ids), endpoints=_endpoints(options.endpoint), anew=options.anew)
-    for text, names in found.items():
-        _print_row(text, " ".join(names) or "nowhere")
+    found = available(given_ids(options.ids), endpoints=_endpoints(options), anew=options.anew)
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        for text, names in found.items():
+            _print_row(text, " ".join(names) or "nowhere")
     return 0 if all(found.values()) else 1
 
 
 def _clean(options: argparse.Namespace) -> int:
     """Clean what can be; 1 when one of the files cannot."""
     failed, remove = 0, _removed(options.remove or ())
-    endpoints = _endpoints(options.endpoint)
+    endpoints = _endpoints(options)
     for file in options.files:
         try:
             result = clean(
@@ -118,15 +162,26 @@ def _print_row(*cells: str) -> None:
     print("\t".join(map(printable, cells)))
 
 
-def _endpoints(given: list[str]) -> dict[str, str]:
-    """Bases by service.
+def _endpoints(options: argparse.Namespace) -> dict[str, str]:
+    """Bases by service: those that are named, and a folder for all others where one is.
 
     Raises:
         OptionError: one is not of the form NAME=BASE.
+        NotFoundError: the folder is not there.
     """
-    pairs = [text.partition("=") for text in given]
-    for text, (name, _, base) in zip(given, pairs, strict=True):
+    pairs = [text.partition("=") for text in options.endpoint]
+    for text, (name, _, base) in zip(options.endpoint, pairs, strict=True):
         if not name or not base:
             msg = f"--endpoint is {text!r}: expected NAME=BASE, such as alphafold=http://localhost:8000"
             raise OptionError(msg)
-    return {name: base for name, _, base in pairs}
+    return _all_in(options.endpoints) | {name: base for name, _, base in pairs}
+
+
+def _all_in(folder: Path | None) -> dict[str, str]:
+    """A folder for each service: its own one, or the folder that holds the answers of all."""
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        msg = f"--endpoints is {str(folder)!r}: no such folder: expected one with folders such as {', '.join(BUILT_IN)}"
+        raise NotFoundError(msg)
+    return {name: str(folder / name if (folder / name).is_dir() else folder) for name in BUILT_IN}

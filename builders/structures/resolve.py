@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +13,7 @@ from builders.io.answers import shown
 from builders.structures import content
 from builders.structures.ids import Id, accession_of, parse_id
 from builders.structures.peptides import is_entry, successors, told_inactive
-from builders.structures.services import Services
+from builders.structures.services import Check, Services
 from builders.structures.sources import Candidate, Source, claims, sources
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,25 @@ def find(id: Id, wish: Wish) -> tuple[Found, Path]:
         PercError: a server fails.
     """
     with naming(id.text):
-        return _find(id, wish)
+        return _find(id, wish, wish.services.bring)
+
+
+def foresee(id: Id, wish: Wish) -> Found:
+    """The structure that `find` would bring, as far as databases tell without sending its file.
+
+    Raises:
+        NotFoundError: it is nowhere; names every place that was asked.
+        PercError: a server fails.
+    """
+
+    def looked(place: str, _check: Check) -> Path:
+        if not wish.services.is_there(place):
+            msg = f"{shown(place)}: not there"
+            raise NotFoundError(msg)
+        return Path(place)
+
+    with naming(id.text):
+        return _find(id, wish, looked)[0]
 
 
 @contextlib.contextmanager
@@ -115,7 +133,7 @@ def naming(id: str) -> Iterator[None]:
         raise type(err)(msg) from err
 
 
-def _find(id: Id, wish: Wish) -> tuple[Found, Path]:
+def _find(id: Id, wish: Wish, bring: Callable[[str, Check], Path]) -> tuple[Found, Path]:
     attempts: list[str] = []
     known = sources()
     order = [wish.db, *(name for name in known if name != wish.db)] if wish.fallback else [wish.db]
@@ -129,7 +147,7 @@ def _find(id: Id, wish: Wish) -> tuple[Found, Path]:
         if not candidates:
             attempts.append(f"{name}: nothing for {id.text}")
         for candidate in candidates:
-            found = _brought(id, candidate, source, wish, attempts)
+            found = _brought(id, candidate, source, wish, bring, attempts)
             if found is not None:
                 return found
     msg = f"{id.text}: no structure of it: {'; '.join(attempts)}{_status(id, wish.services)}"
@@ -147,7 +165,12 @@ def exists(id: Id, source: Source, services: Services) -> bool:
 
 
 def _brought(
-    id: Id, candidate: Candidate, source: Source, wish: Wish, attempts: list[str]
+    id: Id,
+    candidate: Candidate,
+    source: Source,
+    wish: Wish,
+    bring: Callable[[str, Check], Path],
+    attempts: list[str],
 ) -> tuple[Found, Path] | None:
     """The file of an entry, in the format that is wished if it has one."""
     formats = [wish.format, *(format for format in source.formats if format != wish.format)]
@@ -158,7 +181,7 @@ def _brought(
         for place in places:
             found = Found(id.text, candidate, format, place)
             try:
-                return found, wish.services.bring(place, _Check(source, found))
+                return found, bring(place, _Check(source, found))
             except NotFoundError:
                 attempts.append(f"{shown(place)}: not there")
     return None

@@ -12,7 +12,7 @@ from builders.structures import content
 from builders.structures.clean import cleaned_name
 from builders.structures.ids import Id
 from builders.structures.peptides import Peptide
-from builders.structures.resolve import Found, Wish, find
+from builders.structures.resolve import Found, Wish, find, foresee
 from builders.structures.services import read_bytes
 from builders.structures.sources import sources
 from builders.structures.treatment import Treated, Treatment, treat
@@ -84,6 +84,18 @@ class Saving:
             candidate.coverage,
             candidate.resolution,
         )
+
+    def foresee(self, id: Id) -> tuple[Fetched, str]:
+        """What `save` would bring, and from where; which signal peptides its name will tell is not known before.
+
+        Raises:
+            PercError: as `find`.
+        """
+        found = foresee(id, self.wish)
+        candidate = found.candidate
+        target = self._folder(found) / cleaned_name(stem_of(found), self.remove, [], found.format)
+        fetched = Fetched(found.id, target, candidate.source, candidate.entry_id, found.format)
+        return fetched, found.place
 
     def _plain(self, found: Found, path: Path) -> bytes:
         try:

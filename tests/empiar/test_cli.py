@@ -1,5 +1,6 @@
 """`perc empiar` from the command line: lists come back as they were saved, and what fails is one line."""
 
+import json
 import os
 import shutil
 import sys
@@ -206,6 +207,73 @@ def test_a_download_replaces_nothing_unless_it_is_told_to(tmp_path, run):
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
     assert run(*command, "--overwrite")[0] == 0
     assert mine.stat().st_size == 1024 + 300 * 64 * 64 * 4
+
+
+def test_what_is_known_of_an_entry_as_json(run):
+    code, out, err = run("show", 10943, "--json")
+    facts = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (facts["entry"], facts["title"], facts["size"]) == ("EMPIAR-10943", "A made deposit", "7 MB")
+    assert [(s["number"], s["name"], s["count"]) for s in facts["imagesets"]] == [
+        (0, "Particles", 99),
+        (1, "Micrographs", 99),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["http", "mirror"])
+def test_what_a_search_finds_as_json(run, mirror, kind):
+    (mirror / "10943/data/odd/f\udcff.mrc").unlink()  # the test server serves text alone
+    with serve() as server:
+        server.publish(mirror)
+        place = server.base if kind == "http" else str(mirror)
+        _, out, err = run("search", 10943, "--select", "**/*.mrcs", "--json", archive=place)
+        odd = json.loads(run("search", 10943, "--dir", "data/odd", "--json", archive=place)[1])
+    facts = json.loads(out)
+    (file,) = facts.pop("files")
+    size = 1024 + 300 * 64 * 64 * 4
+    assert file["path"] == "data/particles/stack.mrcs"
+    assert file["url"] == f"{place}/10943/data/particles/stack.mrcs"
+    assert file["size"] == facts["size"] == size if kind == "mirror" else size <= file["size"] < 1.1 * size
+    assert facts["sizes_are_exact"] == (kind == "mirror")
+    assert (facts["entry"], facts["count"]) == ("EMPIAR-10943", 1)
+    assert err.startswith("1 file, 4.9 MB in all") or kind == "http"
+    assert {file["path"].rpartition("/")[2] for file in odd["files"]} == set(ODD) - {"f\udcff.mrc"}
+
+
+def test_sizes_and_totals_of_a_search(run, monkeypatch):
+    search = ("search", 10943, "--dir", "data/micrographs", "--recursive", "--select", "**/m*.mrc")
+    paths = [f"data/micrographs/{name}" for name in ("deep/m #3.mrc", "m_1.mrc", "m_2.mrc", "m_10.mrc")]
+    code, out, err = run(*search)
+    assert (code, out.splitlines(), err) == (0, paths, "4 files, 200.7 kB in all\n")
+    long = [f"     50.2 kB  {path}" for path in paths]
+    assert run(*search, "--long")[1].splitlines() == long
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert run(*search)[1].splitlines() == long
+
+
+def test_a_dry_run_does_nothing_and_says_what_would_be_done(run, mirror, tmp_path):
+    out = tmp_path / "out"
+    command = ("download", 10943, "--dir", "data/micrographs", "--select", "m*.mrc", "--save-dir", out)
+    target = out / "data/micrographs"
+    code, shown, err = run(*command, "--dry-run")
+    assert code == 0
+    assert [line.split() for line in shown.splitlines()] == [
+        ["fetch", "50.2", "kB", str(target / name)] for name in ("m_1.mrc", "m_2.mrc", "m_10.mrc")
+    ]
+    assert err == "would fetch 3 files, 150.5 kB, of 3; nothing was done (--dry-run)\n"
+    assert not out.exists()
+    assert run(*command)[0] == 0
+    (target / "m_2.mrc").write_text("mine")
+    (target / "m_10.mrc").unlink()
+    before = {path: path.read_bytes() for path in target.iterdir()}
+    code, shown, err = run(*command, "--dry-run")
+    assert (code, [line.split()[0] for line in shown.splitlines()]) == (1, ["keep", "fail", "fetch"])
+    assert f"failed: {target / 'm_2.mrc'}: what is there has 4 bytes" in err
+    code, shown, err = run(*command, "--dry-run", "--overwrite", "--by-entry")
+    assert (code, [line.split()[0] for line in shown.splitlines()]) == (0, ["fetch"] * 4)
+    code, shown, _ = run(*command, "--dry-run", "--overwrite")
+    assert (code, [line.split()[0] for line in shown.splitlines()]) == (0, ["keep", "replace", "fetch"])
+    assert {path: path.read_bytes() for path in target.iterdir()} == before
 
 
 HOSTILE = "a\x1b[31mb\x07\x85\x9b\u202ec\u200d\udcff"

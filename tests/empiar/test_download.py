@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from builders.empiar import download
+from builders.empiar import download, saved
 from builders.empiar.archive import Archive
 from builders.empiar.download import part_of, plan, save_all
 from builders.errors import ChangedError, DiskFullError, NotEmptyError
@@ -226,7 +226,7 @@ def test_a_name_that_was_taken_meanwhile_stays_its_owners(archive, tmp_path, mon
 def test_names_that_are_one_on_this_disk_are_refused(archive, tmp_path, monkeypatch):
     items = wanted(archive, tmp_path, "A.mrc", "a.mrc")
     assert save_all(items) == []  # this disk tells them apart
-    monkeypatch.setattr(download, "_are_one", lambda *_: True)
+    monkeypatch.setattr(saved, "_are_one", lambda *_: True)
     with pytest.raises(NotEmptyError, match="would have one name on this disk"):
         save_all(wanted(archive, tmp_path / "other", "A.mrc", "a.mrc"))
     assert not (tmp_path / "other").exists()

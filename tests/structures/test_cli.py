@@ -1,11 +1,14 @@
 """`perc structures fetch | where | clean`, as they are typed."""
 
+import json
 import re
+import shutil
 
 import gemmi
 import pytest
 
 from builders.cli import main
+from examples.services import generate
 from tests.server import Fault
 
 
@@ -64,6 +67,47 @@ def test_where(perc):
     code, out, _ = perc("where", "7U6Q", "F4HvG8", "A0A023FDY8")
     assert (code, out) == (0, "7U6Q\tpdb\nF4HvG8\talphafold\nA0A023FDY8\tpdb alphafold\n")
     assert perc("where", "9xyz") == (1, "9xyz\tnowhere\n", "")
+
+
+def test_where_as_json(perc):
+    code, out, err = perc("where", "7U6Q", "A0A023FDY8", "9xyz", "--json")
+    assert (code, json.loads(out), err) == (1, {"7U6Q": ["pdb"], "A0A023FDY8": ["pdb", "alphafold"], "9xyz": []}, "")
+
+
+def test_a_dry_run_saves_nothing_and_says_what_would_be_saved(perc, tmp_path, databases):
+    code, out, err = perc("fetch", "4V1W", "P45523", "9xyz", "nonsense", "--save-dir", "out", "--dry-run")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 1
+    assert [row[:4] for row in rows] == [
+        ["4v1w", "pdb", "4v1w", "out/4v1w.cif"],
+        ["P45523", "pdb", "1q6h", "out/p45523_1q6h.cif"],
+    ]
+    assert all(row[4].endswith((".cif", ".cif.gz")) for row in rows)
+    assert err.count("failed: ") == 2
+    assert not (tmp_path / "out").exists()
+    assert not [r for r in databases.requests if r.method == "GET" and r.path == "/download/4V1W.cif"]
+    assert [line.split("\t")[:4] for line in perc("fetch", "4V1W", "P45523", "--save-dir", "out")[1].splitlines()] == [
+        row[:4] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("layout", ["apart", "together"])
+def test_one_folder_for_all_services(tmp_path, monkeypatch, capsys, layout):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("somebody else was asked"))
+    folder = tmp_path / "services"
+    generate(folder)
+    if layout == "together":
+        for service in list(folder.iterdir()):
+            shutil.copytree(service, tmp_path / "all", dirs_exist_ok=True)
+        folder = tmp_path / "all"
+    command = ["structures", "fetch", "Z9DEM1", "--remove", "signal_peptides", "--endpoints", str(folder)]
+    assert main([*command, "--save-dir", str(tmp_path / "out")]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["z9dem1_0dem_nosignal1to24.cif"]
+    assert main([*command, "--endpoint", f"rcsb_search={tmp_path}", "--no-fallback"]) == 1
+    capsys.readouterr()
+    assert main(["structures", "where", "4v1w", "--endpoints", str(tmp_path / "none")]) == 1
+    assert "no such folder: expected one with folders such as " in capsys.readouterr().err
 
 
 def test_clean(perc, tmp_path):

@@ -1,0 +1,104 @@
+"""The `perc` command by itself: what it is, how quiet it can be, and how it ends."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+from tqdm.auto import tqdm
+
+from builders import interrupt
+from builders.cli import main
+from builders.release import VERSION
+from builders.terminal import no_bars
+from tests.empiar import deposit
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr()) == (0, (f"perc {VERSION} (perc-cryoem)\n", ""))
+
+
+@pytest.mark.parametrize("place", ["first", "between", "last"])
+def test_quiet_is_quiet_wherever_it_is_typed(tmp_path, capsys, place):
+    deposit.make(tmp_path / "mirror")
+    command = ["empiar", "download", "10943", "--dir", "data/particles", "--archive", str(tmp_path / "mirror")]
+    command += ["--save-dir", str(tmp_path / place)]
+    command.insert({"first": 0, "between": 1, "last": len(command)}[place], "--quiet" if place == "last" else "-q")
+    assert main(command) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main([*command, "--select", "*.none"]) == 1
+    assert capsys.readouterr().err.startswith("perc: error: ")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_no_bars_are_drawn_where_none_are_wanted():
+    with contextlib.redirect_stderr(Terminal()) as screen:
+        with no_bars():
+            assert list(tqdm(range(3), disable=None)) == [0, 1, 2]
+            assert datasets.are_progress_bars_disabled()
+            sys.stderr.write("an error\n")
+        assert screen.getvalue() == "an error\n"
+        assert not tqdm(range(3), disable=None).disable
+
+
+MEETS = {
+    "it": "time.sleep(60)",
+    "what makes another error of it": "try: time.sleep(60)\nexcept BaseException: import x",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+@pytest.mark.parametrize("meets", MEETS)
+@pytest.mark.parametrize("way", ["perc", "-m builders", "-c"])
+def test_ctrl_c_while_it_is_imported_is_silent(tmp_path, way, meets):
+    (tmp_path / "datasets.py").write_text(f"import time\nprint('importing', flush=True)\n{MEETS[meets]}")
+    (tmp_path / "perc").write_text("from builders.cli import main")
+    line = {"perc": [str(tmp_path / "perc")], "-c": ["-c", "import builders"]}.get(way, way.split())
+    process = subprocess.Popen(
+        [sys.executable, *line],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it is ignored by jobs of a script
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    if way == "-c":  # a program of somebody else's keeps what it does
+        assert "Traceback" in said
+    else:
+        assert (process.returncode, said) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (["python3", "-u", "-X", "utf8", "/venv/bin/perc", "show"], True),
+        (["python", "-Wignore", "-m", "builders", "show"], True),
+        (["python", "-m", "pytest", "builders"], False),
+        (
+            ["python", "-c", "from multiprocessing.spawn import spawn_main; spawn_main()", "--multiprocessing-fork"],
+            False,
+        ),
+        (["python", "-Bc", "pass", "perc"], False),
+        (["python"], False),
+        ([], False),
+    ],
+)
+def test_only_the_command_ends_at_once(line, expected):
+    assert interrupt.is_command(line) == expected
