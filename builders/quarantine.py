@@ -1,5 +1,6 @@
 """A table of what a builder left out, and why, for `on_error="skip"`."""
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Iterable
@@ -82,7 +83,8 @@ def keep(folder: str, left_out: Iterable[tuple[str, object]]) -> None:
         left_out: none, too, are worth knowing.
     """
     if Path(folder).is_dir():
-        Quarantine(str(Path(folder, KEPT))).begin(left_out)
+        with contextlib.suppress(OSError):  # of others' cache, which may only be read
+            Quarantine(str(Path(folder, KEPT))).begin(left_out)
 
 
 def say_again(folder: str, owner: str, what: str, table: str | None) -> bool:

@@ -116,7 +116,7 @@ def list_named(
         locations: paths of local files.
         folder: what the rows' paths are relative to; None: the deepest folder common to all.
         extension: only files with this one.
-        naming: where the class of a file stands; in the path of its folder, that is relative to `folder`, too.
+        naming: where the class of a file stands; in the path of its folder, that is relative, too.
 
     Raises:
         OptionError: one is not a local file.
@@ -135,7 +135,7 @@ def list_named(
     if folder and all(path.is_relative_to(folder) for path in paths):
         return _sorted_listing("data_files", paths, Path(folder), extension, naming)
     root = Path(os.path.commonpath([p.parent for p in paths])) if paths else Path()
-    return _sorted_listing("data_files", paths, root, extension, naming, whole=True)
+    return _sorted_listing("data_files", paths, root, extension, naming, root.name)
 
 
 def fingerprint(listings: Iterable[Listing]) -> str:
@@ -221,13 +221,13 @@ class _Walk:
 
 
 def _sorted_listing(
-    source: str, paths: Iterable[Path], root: Path, extension: str | None, naming: Naming, whole: bool = False
+    source: str, paths: Iterable[Path], root: Path, extension: str | None, naming: Naming, at_root: str = ""
 ) -> Listing:
-    """The files sorted out; `whole` looks for a class in the whole path of a folder, instead of that below `root`."""
+    """The files sorted out; `at_root` is what the folder of those in `root` itself is called."""
     files, skipped = [], []
     for path in paths:
         relative = path.relative_to(root).as_posix()
-        name = naming(path.name, path.parent.as_posix() if whole else relative.rpartition("/")[0])
+        name = naming(path.name, relative.rpartition("/")[0] or at_root)
         if not _is_text(str(path)):
             skipped.append((relative.encode("utf-8", "backslashreplace").decode(), "a name that is not UTF-8"))
         elif isinstance(name, str):

@@ -311,6 +311,8 @@ def test_classes_from_folders_of_files_that_are_named(folders):
     ds = load_dataset("local_classes", data_files=files, class_from="folder")
     assert ds["train"].features["label"].names == ["fas", "tric"]
     assert [ds["test"][0][name] for name in ("label", "path", "suffix")] == [1, "x_1.mrc", "x_1"]
+    outer = load_dataset("local_classes", data_files=files, class_from="folder", class_pattern="([^/]+)")
+    assert [part["label"][:] for part in outer.values()] == [part["label"][:] for part in ds.values()]
     ds = load_dataset(
         "local_classes", data_dir=str(folders), data_files="*/x_1.mrc", class_from="folder", split="train"
     )
