@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import datasets
 import datasets.features.features as datasets_features
 import datasets.formatting as datasets_formatting
 import datasets.inspect as datasets_inspect
@@ -26,7 +27,7 @@ from datasets.formatting.torch_formatter import TorchFormatter
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 
 import builders.features
-from builders import nulls, streaming
+from builders import exporting, nulls, streaming
 from builders.data_files import named_files
 from builders.errors import NotFoundError
 from builders.io.layout import is_fresh
@@ -173,6 +174,10 @@ def register() -> None:
         datasets_iterable.StepExamplesIterable = streaming.StepExamplesIterable
         datasets_features.Features.decode_batch = _decode_batch
         datasets_features.Features.decode_column = _decode_column
+        for kind in (datasets.Dataset, datasets.DatasetDict, datasets.IterableDataset, datasets.IterableDatasetDict):
+            for name in ("push_to_hub", "to_parquet"):
+                if hasattr(kind, name):
+                    setattr(kind, name, exporting.telling_who_can_load(getattr(kind, name)))
 
 
 @functools.wraps(_stock_module_factory)

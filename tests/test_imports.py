@@ -21,9 +21,11 @@ ALLOWED = {
     "builders.quarantine": ["builders.errors"],
     "builders.release": [],
     "builders.terminal": [],
+    "builders.exporting": ["builders.nulls"],
     "builders.nulls": ["builders.features"],
     "builders.registry": [
-        *("builders.data_files", "builders.nulls", "builders.streaming", "builders.features", "builders.io"),
+        *("builders.data_files", "builders.exporting", "builders.nulls", "builders.streaming", "builders.features"),
+        "builders.io",
         *("builders.errors", "perc_transforms.stacking"),
     ],
     "builders.local_classes": [

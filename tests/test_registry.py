@@ -9,13 +9,16 @@ import pytest
 from datasets import (
     Dataset,
     DownloadMode,
+    Features,
+    List,
+    Value,
     get_dataset_config_names,
     get_dataset_split_names,
     load_dataset_builder,
 )
 
 import builders
-from builders import load_dataset, registry
+from builders import EMImage, exporting, load_dataset, registry
 from builders.errors import NotFoundError, OptionError
 from builders.io import mrc
 
@@ -176,3 +179,43 @@ def test_the_torch_format_of_other_columns_is_untouched():
     row = ds[0]
     assert row["x"].tolist() == [1.0, 2.0]
     assert (int(row["n"]), row["s"]) == (3, "a")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("by_split", [False, True])
+def test_push_to_hub_says_that_others_cannot_load_images(streaming, by_split, folder, caplog):
+    rows = load_dataset("local_classes", data_dir=str(folder), streaming=streaming)
+    with pytest.raises(ConnectionError, match="offline"):  # as soon as it reaches for the Hub
+        (rows if by_split else rows["train"]).push_to_hub("me/set", token="hf_x")
+    assert caplog.text.count("'EMImage' not found") == 1
+    assert "push_to_hub: only this project can load its images (image)" in caplog.text
+    assert "builders.publish(dataset, to)" in caplog.text
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_to_parquet_says_it_and_writes_as_before(streaming, folder, tmp_path, caplog):
+    rows = load_dataset("local_classes", data_dir=str(folder), split="train", streaming=streaming)
+    rows.to_parquet(str(tmp_path / "own.parquet"))
+    assert caplog.text.count("to_parquet: only this project can load its images (image)") == 1
+    again = Dataset.from_parquet(str(tmp_path / "own.parquet"), cache_dir=str(tmp_path / "cache"))
+    assert again.features == rows.features
+    assert again[0]["image"].tolist() == next(iter(rows))["image"].tolist()
+
+
+def test_what_writes_by_another_says_it_once(folder, tmp_path, caplog):
+    rows = load_dataset("local_classes", data_dir=str(folder), split="train")
+    write = exporting.telling_who_can_load(Dataset.to_parquet)
+    for _ in range(2):
+        write(rows, str(tmp_path / "own.parquet"))
+    assert caplog.text.count("'EMImage' not found") == 2
+
+
+def test_images_within_other_columns_are_told_and_others_are_not(tmp_path, caplog):
+    image = np.zeros((2, 2), np.float32)
+    features = Features({"pair": List(EMImage()), "pose": {"mask": EMImage()}, "n": Value("int64")})
+    rows = Dataset.from_dict({"pair": [[image]], "pose": [{"mask": image}], "n": [1]}, features=features)
+    rows.select_columns(["n"]).to_parquet(str(tmp_path / "n.parquet"))
+    assert not caplog.text
+    rows.to_parquet(str(tmp_path / "all.parquet"))
+    assert "(pair, pose)" in caplog.text
+    assert Dataset.to_parquet.__doc__.startswith("Exports the dataset to parquet")
