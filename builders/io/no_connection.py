@@ -3,7 +3,7 @@
 import errno
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import requests
 import urllib3
@@ -11,6 +11,7 @@ import urllib3
 _AT_FIRST = 2
 """Tries to reach a host that never answered, where another one might help."""
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+_BUSY = (500, 502, 503, 504)
 _SETTINGS = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
 
 
@@ -22,38 +23,49 @@ class Cause:
         words: a sentence for people.
         tries: how many are worth while with a host that never answered.
         may_pass: whether a host that did answer once may do so again.
+        is_offline: whether this is as if there were no network, so that what is remembered may stand for an answer.
     """
 
     words: str
     tries: int = 1
     may_pass: bool = False
+    is_offline: bool = True
 
 
 def cause_of(error: Exception) -> Cause | None:
     """Why there is no connection; None: there was one, which broke off."""
     chain = list(_chain(error))
     if isinstance(error, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
-        return Cause(f"the proxy that {_SETTINGS} names cannot be used: {error}")
+        return Cause(f"the proxy that {_SETTINGS} names cannot be used: {error}", is_offline=False)
     if isinstance(error, requests.RequestException) and isinstance(error, ValueError):
-        return Cause(str(error))
+        return Cause(str(error), is_offline=False)
     found = _of_tls(chain) or _of_name_or_host(chain)
     proxy = next((item for item in chain if isinstance(item, urllib3.exceptions.ProxyError)), None)
     if proxy is None:
         return found
-    if found is None:
-        return Cause(f"the proxy that {_SETTINGS} names does not let us through: {chain[-1]}")
-    return Cause(f"of the proxy that {_SETTINGS} names: {found.words}", found.tries, found.may_pass)
+    if found is not None:
+        return replace(found, words=f"of the proxy that {_SETTINGS} names: {found.words}")
+    words = f"the proxy that {_SETTINGS} names does not let us through: {chain[-1]}"
+    is_busy = any(f" {status} " in f"{chain[-1]} " for status in _BUSY)
+    return Cause(words, _AT_FIRST if is_busy else 1, is_busy)
+
+
+def in_short(error: Exception) -> str:
+    """What happened, without what requests and urllib3 pack around it."""
+    return next((text for item in reversed(list(_chain(error))) if (text := str(item).strip())), type(error).__name__)
 
 
 def _of_tls(chain: list[BaseException]) -> Cause | None:
     for item in chain:
         if isinstance(item, ssl.SSLCertVerificationError):
             problem = item.verify_message or item.reason
-            return Cause(f"its certificate is not to be trusted: {problem} (SSL_CERT_FILE may name others to believe)")
+            words = f"its certificate is not to be trusted: {problem} (SSL_CERT_FILE may name others to believe)"
+            return Cause(words, is_offline=False)
         if isinstance(item, ssl.SSLError) and item.reason == "WRONG_VERSION_NUMBER":
             return Cause("what answers there speaks no TLS: is it an http:// address?")
         if isinstance(item, ssl.SSLError) and "CERTIFICATE" in (item.reason or ""):
-            return Cause(f"the certificates to believe cannot be read: {item.reason}: is SSL_CERT_FILE one of them?")
+            words = f"the certificates to believe cannot be read: {item.reason}: is SSL_CERT_FILE a file of them?"
+            return Cause(words, is_offline=False)
     return None
 
 

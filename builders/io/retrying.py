@@ -10,7 +10,7 @@ import urllib3
 
 from builders.errors import ChangedError, HttpError, PercError, StalledError, TruncatedError, UnreachableError
 from builders.io import threads
-from builders.io.no_connection import Cause, cause_of
+from builders.io.no_connection import Cause, cause_of, in_short
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Retry:
         if progressed:
             self._since = time.monotonic()
         elif time.monotonic() + pause - self._since > _SILENT:
-            say_waiting(self._url, cause.words if cause is not None else str(error) or "the answer broke off")
+            say_waiting(self._url, cause.words if cause is not None else in_short(error))
         threads.pause(pause)
 
     def _tries(self, cause: Cause | None) -> int:
@@ -143,12 +143,12 @@ class Retry:
     def _final(self, error: Exception, cause: Cause | None) -> PercError:
         tries = f"{self._count} tries" if self._count > 1 else "1 try"
         if cause is not None:
-            kind = StalledError if isinstance(error, _TIMEOUTS) else UnreachableError if cause.may_pass else HttpError
+            kind = StalledError if isinstance(error, _TIMEOUTS) else UnreachableError if cause.is_offline else HttpError
             return kind(f"{self._what}: no connection in {tries}: {cause.words}")
         if isinstance(error, Busy):
             return HttpError(f"{self._what}: {error} after {tries}")
         if isinstance(error, _TIMEOUTS):
             return StalledError(f"{self._what}: next to nothing came in {tries}")
         if isinstance(error, requests.ConnectionError):
-            return UnreachableError(f"{self._what}: the connection breaks off, {tries}: {error}")
+            return UnreachableError(f"{self._what}: the connection breaks off, {tries}: {in_short(error)}")
         return TruncatedError(f"{self._what}: the answer broke off, {tries}")

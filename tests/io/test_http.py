@@ -31,6 +31,7 @@ from builders.errors import (
     ReadError,
     StalledError,
     TruncatedError,
+    UnreachableError,
     UnsafeAddressError,
 )
 from builders.io import http, remote, retrying, threads
@@ -789,10 +790,12 @@ def test_a_host_that_has_answered_is_waited_for(archive, client, monkeypatch):
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """A proxy that wants a password."""
+    """A proxy that wants a password, or has too much to do."""
+
+    status = 407
 
     def do_CONNECT(self):
-        self.send_error(407)
+        self.send_error(self.status)
 
     do_GET = do_CONNECT
 
@@ -829,21 +832,28 @@ def test_a_proxy_that_is_none_is_told(monkeypatch, scheme, proxy, words, tries):
     assert f"no connection in {tries} tr" in str(caught.value)
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_wants_a_password_is_told_once(monkeypatch, scheme):
-    server = HTTPServer(("127.0.0.1", 0), Refusing)
+@pytest.mark.parametrize(("scheme", "status", "tries"), [("http", 407, 1), ("https", 407, 1), ("https", 503, 2)])
+def test_a_proxy_that_does_not_let_us_through(monkeypatch, scheme, status, tries):
+    server = HTTPServer(("127.0.0.1", 0), type("Proxy", (Refusing,), {"status": status}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         monkeypatch.setenv(f"{scheme}_proxy", f"http://me:secret@127.0.0.1:{server.server_port}")
-        with pytest.raises((HttpError, AccessError), match="407") as caught:
+        with pytest.raises((UnreachableError, AccessError), match=str(status)) as caught:
             Client([f"{scheme}://host"], patience=QUICK).read(f"{scheme}://host/x", 0, 10)
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
     assert "secret" not in str(caught.value)
-    assert "try 1" in str(caught.value) or "in 1 try" in str(caught.value)
+    assert f"try {tries}" in str(caught.value) or f"in {tries} tr" in str(caught.value)
+
+
+def test_a_connection_that_breaks_off_is_told_in_few_words(archive, client):
+    archive.fail("/x.mrcs", *[Fault(cut=0, reset=True, headers={"Content-Length": None})] * 5)
+    with pytest.raises(PercError) as caught:
+        client.small(archive.url("/x.mrcs"))
+    assert not any(word in str(caught.value) for word in ("Pool", "Max retries", "Caused by", "urllib3"))
 
 
 def test_https_where_http_is_spoken(archive):
