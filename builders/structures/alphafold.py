@@ -12,20 +12,34 @@ from builders.structures.services import Services
 from builders.structures.sources import Candidate, register
 
 _MODEL = re.compile(r"AF-([A-Z0-9]+(?:-[0-9]+)?)-F([1-9][0-9]{0,3})")
+_COMPLEX = re.compile(r"AF-[0-9]{16}")
+"""A model of several chains (or of what is no entry of UniProt); the answer has an element for each of them."""
+_VERSION = re.compile(r"[-_](?:MODEL_)?V[0-9]{1,3}")
 _NOWHERE = (400, 404)
 """Both say that there is no such model, according to whom one believes; an empty list says so, too."""
 
 
 class AlphaFold:
-    """The AlphaFold Protein Structure Database: `AF-P45523-F1`, or the model of a UniProt accession."""
+    """The AlphaFold Protein Structure Database: `AF-P45523-F1`, or the model of a UniProt accession.
+
+    Complexes have ids of their own, such as `AF-0000000066503175`.
+    """
 
     name = "alphafold"
     services: Mapping[str, str] = {"alphafold": "https://alphafold.ebi.ac.uk"}
     formats = ("cif", "pdb")
 
     def claim(self, text: str) -> str | None:
-        """A model's id, or an accession, in capitals."""
-        match = _MODEL.fullmatch(text.upper())
+        """A model's id, or an accession, in capitals.
+
+        `AF-P45523` is its first part, `AF-P45523-F1`; of `AF-P45523-F1-model_v4`, the version is not looked at.
+        """
+        text = text.upper()
+        version = _VERSION.search(text)
+        name = text[: version.start()] if version and version.end() == len(text) else text
+        if _COMPLEX.fullmatch(name):
+            return name
+        match = _MODEL.fullmatch(name) or _MODEL.fullmatch(f"{name}-F1")
         if match:
             return match[0] if accession_of(match[1]) else None
         return accession_of(text)
@@ -33,13 +47,16 @@ class AlphaFold:
     def candidates(self, id: str, services: Services) -> list[Candidate]:
         """The model of just this accession, never of an isoform of it; of several parts of one, the first."""
         match = _MODEL.fullmatch(id)
+        is_complex = _COMPLEX.fullmatch(id) is not None
         accession = match[1] if match else id
         folder = services.local("alphafold")
-        path = f"/api/prediction/{accession.partition('-')[0]}"
+        path = f"/api/prediction/{id if is_complex else accession.partition('-')[0]}"
         answer = services.ask("alphafold", path, absent=_NOWHERE, is_answer=lambda answer: isinstance(answer, list))
         if answer is None and folder is not None:
-            return _in_folder(folder, accession, id if match else None)
+            return _in_folder(folder, accession, id if match or is_complex else None)
         models = [item for item in answer if isinstance(item, dict)] if isinstance(answer, list) else []
+        if is_complex:  # one element a chain, in no order; all of them tell the same files
+            return [_candidate(id, item) for item in models if _name(item) == id][:1]
         fitting = [item for item in models if item.get("uniprotAccession") == accession]
         named = {_name(item): item for item in fitting if _MODEL.fullmatch(_name(item))}
         chosen = [name for name in sorted(named, key=natural_key) if match is None or name == id]
@@ -64,7 +81,8 @@ def _name(model: dict[str, Any]) -> str:
 def _candidate(name: str, model: dict[str, Any]) -> Candidate:
     urls = {format: model.get(f"{format}Url") for format in AlphaFold.formats}
     told = {format: url for format, url in urls.items() if isinstance(url, str) and url.startswith("http")}
-    return Candidate(AlphaFold.name, name, coverage=_coverage(model), urls=told)
+    coverage = None if _COMPLEX.fullmatch(name) else _coverage(model)
+    return Candidate(AlphaFold.name, name, coverage=coverage, urls=told)
 
 
 def _coverage(model: dict[str, Any]) -> float | None:

@@ -10,6 +10,8 @@ logger = logging.getLogger(__name__)
 
 FORMATS = ("cif", "pdb")
 LARGEST = 2**30
+HEAD = 2**16
+"""Bytes that tell what a file is."""
 _HARMLESS, _PACKED = 2**26, 100
 """Bytes that any file may inflate to; and how many times its own size: structures are packed to a fifth."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

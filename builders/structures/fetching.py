@@ -15,7 +15,7 @@ from builders.options import ON_ERROR, check_choice, check_flag
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
 from builders.structures.clean import REMOVABLE, check_removable, cleaned_name
-from builders.structures.ids import Id, accession_of, parse_id, read_ids
+from builders.structures.ids import Id, accession_of, parse_id, read_ids, tell_notes
 from builders.structures.maker import LeftOut
 from builders.structures.resolve import Found, Wish, exists
 from builders.structures.saving import Fetched, Saving, content_of, named_peptides, save_file
@@ -78,8 +78,8 @@ def fetch(
     """Bring structures, several at once, and clean them if asked to; what was brought before is taken from the cache.
 
     Args:
-        ids: PDB ids, UniProt accessions, AlphaFold ids or CATH domains, in any case: one of them, a list, or the path
-            of a file with one a line and `#` before comments.
+        ids: PDB ids, UniProt accessions, AlphaFold ids or CATH domains, in any case and in the ways that people write
+            them: one of them, a list, or the path of a file of them, in which `#` begins a comment.
         db: the database that is asked first. Of several PDB entries of an accession, the one with the best coverage is
             taken, then the best resolution, then the first id.
         format: `cif` or `pdb`; where an entry has no file of it, the other one is taken.
@@ -115,7 +115,9 @@ def fetch(
     saving = Saving(wish, check_removable(remove), folder, overwrite)
     given = read_ids(ids, claims())
     if isinstance(ids, str) and given == [ids.strip()]:
-        return saving.save(parse_id(ids, claims()))
+        id = parse_id(ids, claims())
+        tell_notes({ids: id})
+        return saving.save(id)
     Quarantine(table).begin()
     left_out = LeftOut(on_error, () if table is None else (table,))
     results = _save_each(given, saving, on_error)
@@ -153,6 +155,7 @@ def available(
     known = sources()
     given = list(dict.fromkeys(read_ids(ids, claims())))
     parsed = {text: parse_id(text, claims()) for text in given}
+    tell_notes(parsed)
 
     def asked(id: Id) -> list[str]:
         return [name for name in id.sources if exists(id, known[name], services)]
@@ -255,6 +258,7 @@ def _save_each(given: Sequence[object], saving: Saving, on_error: str) -> list[F
             if on_error == "raise":
                 raise
             parsed.append(err)
+    tell_notes({str(text): id for text, id in zip(given, parsed, strict=True) if isinstance(id, Id)})
     unique = list(dict.fromkeys(id for id in parsed if isinstance(id, Id)))
 
     def saved(id: Id) -> Fetched | PercError:

@@ -1,12 +1,18 @@
 """What a structure is asked for by: ids as people write them, in lists and in files."""
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.errors import NotFoundError, OptionError, ReadError
+from builders.errors import OptionError
+from builders.structures import content
+from builders.structures.id_files import read_list, split
+from builders.structures.spellings import readings, why_not
+
+logger = logging.getLogger(__name__)
 
 ACCESSION = re.compile(r"([OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9]([A-Z][A-Z0-9]{2}[0-9]){1,2})(-[1-9][0-9]{0,3})?")
 """https://www.uniprot.org/help/accession_numbers, and the number of an isoform."""
@@ -24,10 +30,12 @@ class Id:
     Attributes:
         text: as its databases spell it: `4v1w`, `P45523`, `AF-P45523-F1`.
         sources: names of the databases that know ids of this form.
+        note: what is to be said of the way it was written; empty: nothing.
     """
 
     text: str
     sources: tuple[str, ...]
+    note: str = field(default="", compare=False)
 
     @property
     def accession(self) -> str | None:
@@ -47,7 +55,7 @@ def accession_of(text: str) -> str | None:
 
 
 def parse_id(text: object, claims: Mapping[str, Claim]) -> Id:
-    """An id in whatever case.
+    """An id in whatever case, and in whatever way people write it: `PDB:4V1W`, `4v1w.cif.gz`, a URL.
 
     Args:
         text: as somebody wrote it.
@@ -56,34 +64,70 @@ def parse_id(text: object, claims: Mapping[str, Claim]) -> Id:
     Raises:
         OptionError: no database has ids of that form.
     """
-    if isinstance(text, str):
-        spelled = {name: claim(text.strip()) for name, claim in claims.items()}
-        known = {name: id for name, id in spelled.items() if id is not None}
-        if known:
-            return Id(next(iter(known.values())), tuple(known))
+    found = _find_id(text, claims) if isinstance(text, str) else None
+    if found is not None:
+        return found
     shown = repr(text if not isinstance(text, str) else text[:100])
+    why = why_not(text) if isinstance(text, str) else ""
     msg = (
-        f"{shown} is no id: expected a PDB id (4v1w), a UniProt accession (P45523), an AlphaFold id (AF-P45523-F1)"
-        f" or another one of {', '.join(claims)}"
+        f"{shown} is no id: it {why}"
+        if why
+        else (
+            f"{shown} is no id: expected a PDB id (4v1w), a UniProt accession (P45523), an AlphaFold id (AF-P45523-F1)"
+            f" or another one of {', '.join(claims)}"
+        )
     )
     raise OptionError(msg)
 
 
-def read_ids(ids: object, claims: Mapping[str, Claim]) -> list[str]:
-    """The ids of a list, of a file with one a line and `#` before comments, or a single one; as they are written.
+def _find_id(text: str, claims: Mapping[str, Claim]) -> Id | None:
+    for reading in readings(text):
+        spelled = {name: claim(reading.text) for name, claim in claims.items()}
+        known = {name: id for name, id in spelled.items() if id is not None}
+        if known:
+            return Id(next(iter(known.values())), tuple(known), reading.note)
+    return None
+
+
+def tell_notes(written: Mapping[str, Id]) -> None:
+    """Say once what is to be said of ids that were written in ways that mean something else.
 
     Args:
-        ids: a list, an id, or the path of a file.
+        written: the ids, by how they were written.
+    """
+    notes: dict[str, list[str]] = {}
+    for text, id in written.items():
+        if id.note:
+            notes.setdefault(id.note, []).append(text)
+    for note, texts in notes.items():
+        more = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
+        logger.warning("structures: %s%s: %s", texts[0], more, note)
+
+
+def read_ids(ids: object, claims: Mapping[str, Claim]) -> list[str]:
+    """The ids of a list, of a file (`id_files.read_list`), or a single one or a few in one text; as they are written.
+
+    Args:
+        ids: a list, a text, or the path of a file.
         claims: by the name of each database, which ids are its.
 
     Raises:
         OptionError: there are none, or they are nothing of the kind.
         NotFoundError: a path that leads to no file.
     """
-    if isinstance(ids, str) and (_is_id(ids, claims) or not (_PATH.search(ids) or Path(ids).is_file())):
-        return [ids.strip()]
+
+    def is_id(text: str) -> bool:
+        return not text.isdigit() and _find_id(text, claims) is not None  # not a year of a title
+
+    if isinstance(ids, str):
+        is_path = bool(_PATH.search(ids)) and "://" not in ids
+        if _is_plain(ids, claims) or not (is_path or Path(ids).is_file()):
+            return split(ids, is_id)
+        if is_id(ids) and not Path(ids).is_file():
+            return [ids.strip()]
     if isinstance(ids, str | os.PathLike):
-        return _read_list(Path(ids), claims)
+        _refuse_structure(Path(ids))
+        return read_list(Path(ids), is_id, ", ".join(claims))
     if ids is None or isinstance(ids, bytes | Mapping) or not isinstance(ids, Iterable):
         msg = f"ids is {ids!r}: expected a list of ids, or the path of a file with one id a line"
         raise OptionError(msg)
@@ -94,25 +138,17 @@ def read_ids(ids: object, claims: Mapping[str, Claim]) -> list[str]:
     return found
 
 
-def _is_id(text: str, claims: Mapping[str, Claim]) -> bool:
+def _is_plain(text: str, claims: Mapping[str, Claim]) -> bool:
+    """Whether a text is an id as a database spells it, whatever files there are."""
     return any(claim(text.strip()) is not None for claim in claims.values())
 
 
-def _read_list(path: Path, claims: Mapping[str, Claim]) -> list[str]:
+def _refuse_structure(path: Path) -> None:
+    """Raises where a file is a structure, of which people think that it can stand for its id."""
     try:
-        lines = path.expanduser().read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as err:
-        msg = f"ids is {str(path)!r}: neither an id ({', '.join(claims)}) nor a file that is there"
-        raise NotFoundError(msg) from err
-    except (OSError, RuntimeError) as err:
-        msg = f"ids is {str(path)!r}: cannot be read: {err}"
-        raise ReadError(msg) from err
-    except ValueError as err:
-        msg = f"ids is {str(path)!r}: not a text file with one id a line: {err}"
-        raise OptionError(msg) from err
-    found = [line.partition("#")[0].strip() for line in lines]
-    found = [line for line in found if line]
-    if not found:
-        msg = f"{path}: no id in it: expected one a line, and # before comments"
-        raise OptionError(msg)
-    return found
+        with path.expanduser().open("rb") as file:
+            content.sniff(content.plain(file.read(content.HEAD), str(path)), str(path))
+    except (OSError, RuntimeError, ValueError):
+        return
+    msg = f"ids is {str(path)!r}: a file of a structure: expected ids (builders.structures.clean takes files)"
+    raise OptionError(msg)

@@ -15,8 +15,9 @@ from builders.structures.sources import Candidate, register
 
 logger = logging.getLogger(__name__)
 
-_ENTRY = re.compile(r"(?:pdb_0000)?([0-9][a-z0-9]{3})")
-_ENTITY = re.compile(r"([0-9][A-Z0-9]{3})(?:_([1-9][0-9]{0,4}))?")
+_ENTRY = re.compile(r"(?:pdb_0000)?([0-9][a-z0-9]{3})|(pdb_[0-9][a-z0-9]{7})")
+_ENTITY = re.compile(r"(PDB_[0-9][A-Z0-9]{7}|[0-9][A-Z0-9]{3})(?:_([1-9][0-9]{0,4}))?")
+_SHORT = 4
 _PAGE = 1000
 _MOST_PAGES = 100
 _MOST = 1e9
@@ -42,9 +43,9 @@ class Pdb:
     formats = ("cif", "pdb")
 
     def claim(self, text: str) -> str | None:
-        """A PDB id in small letters, also of the long form `pdb_00004v1w`; an accession in capitals."""
+        """A PDB id in small letters, of the long form only where there is no short one; an accession in capitals."""
         match = _ENTRY.fullmatch(text.lower())
-        return match[1] if match else accession_of(text)
+        return match[1] or match[2] if match else accession_of(text)
 
     def candidates(self, id: str, services: Services) -> list[Candidate]:
         """The entry itself; of an accession, all entries: best coverage first, then best resolution, then id."""
@@ -61,7 +62,8 @@ class Pdb:
 
     def places(self, candidate: Candidate, format: str, services: Services) -> list[str]:
         """Its file packed, which comes with its length, or as it is."""
-        path = f"/download/{candidate.entry_id.upper()}.{format}"
+        entry = candidate.entry_id
+        path = f"/download/{entry if len(entry) > _SHORT else entry.upper()}.{format}"
         return services.places("rcsb_files", f"{path}.gz", path)
 
     def check(self, data: bytes, format: str, name: str) -> None:

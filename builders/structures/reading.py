@@ -17,6 +17,7 @@ from builders.structures.salvage import FAULTS, read_around
 logger = logging.getLogger(__name__)
 
 KINDS = {"cif": "mmCIF", "pdb": "PDB"}
+_HEAD = 4096  # bytes in which a PDB file says that it is obsolete
 _FARTHEST = 1e30  # Å; what float32 has room for
 _NO_NUMBER = np.iinfo(np.int32).min  # for no number of a residue
 _COORDINATES = ("_atom_site.Cartn_x", "_atom_site.Cartn_y", "_atom_site.Cartn_z")
@@ -38,7 +39,7 @@ def read(data: bytes, format: str, name: str) -> tuple[gemmi.Structure, gemmi.ci
     """
     if format == "pdb":
         structure, flats = _checked(_read_pdb(data, name), name)
-        _tell_doubts(flats, name)
+        _tell_doubts(flats, name, _successors_in_pdb(data))
         return structure, None
     block = _read_block(data, name)
     lacking = [tag for tag in _COORDINATES if not len(block.find_values(tag))]
@@ -55,12 +56,29 @@ def read(data: bytes, format: str, name: str) -> tuple[gemmi.Structure, gemmi.ci
             structure, flats = _checked(_make_structure(block, name), name)
     if filled:
         logger.warning("%s: its atoms lack what was filled in: %s", name, ", ".join(filled))
-    _tell_doubts(flats, name)
+    _tell_doubts(flats, name, _successors_in_cif(block))
     return structure, block
 
 
-def _tell_doubts(flats: list[Flat], name: str) -> None:
-    told = "; ".join(doubts(flats))
+def _successors_in_pdb(data: bytes) -> list[str] | None:
+    """The entries that superseded this one, by its own OBSLTE records; None: it is in use."""
+    head = data[:_HEAD].decode("latin-1")
+    records = [line for line in head.splitlines() if line.startswith("OBSLTE")]
+    return [id.lower() for line in records for id in line[31:].split()] if records else None
+
+
+def _successors_in_cif(block: gemmi.cif.Block) -> list[str] | None:
+    found: list[str] | None = None
+    for row in block.find("_pdbx_database_PDB_obs_spr.", ["id", "?pdb_id"]):
+        if row.str(0).upper() == "OBSLTE":
+            found = (found or []) + ([row.str(1).lower()] if row.has(1) and row.str(1) else [])
+    return found
+
+
+def _tell_doubts(flats: list[Flat], name: str, successors: list[str] | None) -> None:
+    by = f", superseded by {_shown(', '.join(successors))}" if successors else ""
+    gone = [] if successors is None else [f"it was withdrawn{by}"]
+    told = "; ".join([*gone, *doubts(flats)])
     if told:
         logger.warning("%s: %s", name, told)
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from builders.errors import FormatError, NotFoundError, PercError
 from builders.io.answers import shown
 from builders.structures import content
-from builders.structures.ids import Id, accession_of, parse_id
+from builders.structures.holdings import told_removed, told_unreleased
+from builders.structures.ids import Id, accession_of, parse_id, tell_notes
 from builders.structures.peptides import is_entry, successors, told_inactive
 from builders.structures.services import Check, Services
 from builders.structures.sources import Candidate, Source, claims, sources
@@ -75,6 +76,7 @@ def parse_all(given: Iterable[object], on_error: str = "raise") -> tuple[list[Id
         OptionError: one of them has no known form.
     """
     known: dict[str, Id] = {}
+    written: dict[str, Id] = {}
     refused: list[tuple[str, PercError]] = []
     for text in given:
         try:
@@ -85,6 +87,8 @@ def parse_all(given: Iterable[object], on_error: str = "raise") -> tuple[list[Id
             refused.append((str(text), err))
         else:
             known.setdefault(id.text, id)
+            written[str(text)] = id
+    tell_notes(written)
     return list(known.values()), refused
 
 
@@ -205,22 +209,44 @@ class _Check:
 
 
 def _status(id: Id, services: Services) -> str:
-    """What UniProt says of an accession that is nowhere: it may have been deleted or merged."""
-    if id.accession is None or not services.is_wanted("uniprot"):
-        return ""
+    """What became of an id that is nowhere: its database may have withdrawn it, or have another one in its place."""
+    if id.accession is None:
+        return _told(_status_in_pdb, id.text, services) if "pdb" in id.sources else ""
+    return _told(_status_in_uniprot, id.accession, services)
+
+
+def _told(ask: Callable[[str, Services], str], id: str, services: Services) -> str:
     try:
-        entry = uniprot_entry(id.accession.partition("-")[0], services)
+        said = ask(id, services)
     except PercError as err:
-        logger.debug("%s: UniProt does not say what became of it: %s", id.text, err)
+        logger.debug("%s: it is not said what became of it: %s", id, err)
         return ""
+    return f"; {said}" if said else ""
+
+
+def _status_in_uniprot(accession: str, services: Services) -> str:
+    if not services.is_wanted("uniprot"):
+        return ""
+    entry = uniprot_entry(accession.partition("-")[0], services)
     if entry is None:
-        return f"; uniprot: there is no {id.accession}"
-    said = told_inactive(entry, id.accession)
-    if said is None:
+        return f"uniprot: there is no {accession}"
+    said = told_inactive(entry, accession)
+    return "" if said is None else f"uniprot: {said}{_hint(successors(entry))}"
+
+
+def _status_in_pdb(id: str, services: Services) -> str:
+    if not services.is_wanted("rcsb_data"):
         return ""
-    others = len(successors(entry))
-    hint = "" if not others else ": ask for that one" if others == 1 else ": ask for one of them"
-    return f"; uniprot: {said}{hint}"
+    removed = services.ask("rcsb_data", f"/rest/v1/holdings/removed/{id.upper()}")
+    if removed is not None:
+        said, others = told_removed(removed, id)
+        return f"pdb: {said}{_hint(others)}"
+    waiting = services.ask("rcsb_data", f"/rest/v1/holdings/unreleased/{id.upper()}")
+    return "" if waiting is None else f"pdb: {told_unreleased(waiting, id)}"
+
+
+def _hint(others: Sequence[str]) -> str:
+    return "" if not others else ": ask for that one" if len(others) == 1 else ": ask for one of them"
 
 
 def uniprot_entry(accession: str, services: Services) -> Any:

@@ -43,9 +43,10 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
     """Options of `structures`.
 
     Attributes:
-        ids: a list of ids, or the path of a file with one a line and `#` before comments. An id is a PDB id (`4v1w`), a
-            UniProt accession (`P45523`), an AlphaFold id (`AF-P45523-F1`) or a CATH domain (`1cukA01`), in any case;
-            each gives one structure, however often it is named.
+        ids: a list of ids, or the path of a file of them, in which `#` begins a comment. An id is a PDB id (`4v1w`), a
+            UniProt accession (`P45523`), an AlphaFold id (`AF-P45523-F1`) or a CATH domain (`1cukA01`), in any case and
+            in the ways that people write them (`PDB:4V1W`, a URL, `4v1w:A` for the whole entry); each gives one
+            structure, however often it is named.
         db: the database that is asked first: `"pdb"`, `"alphafold"`. Of several PDB entries of an accession, the one
             with the best coverage is taken, then the best resolution, then the first id.
         fallback: ask the others where this one has nothing.

@@ -149,6 +149,17 @@ def _core_polymer(databases: "Databases", _request: Request, id: str, number: st
     return said(200, {"rcsb_id": f"{id}_{number}", "rcsb_polymer_entity_container_identifiers": identifiers})
 
 
+def _holdings(databases: "Databases", _request: Request, kind: str, id: str) -> Answer:
+    """By the schemas of the RCSB; the form of "not there" is quoted."""
+    if kind == "removed" and id.upper() in databases.removed:
+        facts = databases.removed[id.upper()]
+        return said(200, {"rcsb_id": id.upper(), "rcsb_repository_holdings_removed": facts})
+    if kind == "unreleased" and id.upper() in databases.unreleased:
+        facts = {"status_code": databases.unreleased[id.upper()], "title": "UNPUBLISHED"}
+        return said(200, {"rcsb_id": id.upper(), "rcsb_repository_holdings_unreleased": facts})
+    return _no_data(f"No data found for entry id: {id}")
+
+
 def _no_data(message: str) -> Answer:
     return said(404, {"status": 404, "message": message, "link": "https://data.rcsb.org/redoc/index.html"})
 
@@ -265,6 +276,7 @@ ROUTES: dict[str, Callable[..., Answer | None]] = {
     r"/download/(.*)": _download,
     r"/rest/v1/core/entry/(\w+)": _core_entry,
     r"/rest/v1/core/polymer_entity/(\w+)/(\d+)": _core_polymer,
+    r"/rest/v1/holdings/(removed|unreleased)/(\w+)": _holdings,
     r"/pdbe/api/(v2)/uniprot/best_structures/(.+)": _best_structures,
     r"/pdbe/api/()mappings/best_structures/(.+)": _best_structures,
     r"/pdbe/api/mappings/uniprot/(\w+)": _sifts,

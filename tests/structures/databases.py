@@ -34,6 +34,8 @@ class Databases(Archive):
     Attributes:
         alphafold_absent: how AlphaFold DB says that it does not know an accession: `404`, `400` or `[]`.
         alphafold_names: of the fields in its answer: `old`, `new` or `both`.
+        removed: what the RCSB says of entries that it has no more, by id.
+        unreleased: the status of entries that it has not yet, by id.
         packs_downloads: RCSB sends unpacked names as gzip on the way to whoever takes it (believed).
         broken: what goes wrong with every request to a service, by its name.
     """
@@ -43,6 +45,8 @@ class Databases(Archive):
         self.entries: dict[str, Entry] = {}
         self.models: dict[str, list[dict[str, Any]]] = {}
         self.proteins: dict[str, dict[str, Any]] = {}
+        self.removed: dict[str, dict[str, Any]] = {}
+        self.unreleased: dict[str, str] = {}
         self.alphafold_absent = "404"
         self.alphafold_names = "both"
         self.packs_downloads = False

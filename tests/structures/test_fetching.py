@@ -84,6 +84,17 @@ def test_a_list_in_a_file(bring, tmp_path):
     assert [item.entry_id for item in bring(tmp_path / "ids.txt")] == ["4v1w", "4hhb"]
 
 
+def test_ids_as_people_have_them(bring, databases, caplog):
+    found = bring("https://www.rcsb.org/structure/4HHB")
+    assert isinstance(found, Fetched)
+    assert [item.id for item in bring("4hhb, 2beg")] == ["4hhb", "2beg"]
+    results = bring(["4HHB:A", "4hhb:B", "AF-P45523-F1-model_v4", "sp|P45523|FKBA_ECOLI", "PDB:2beg"])
+    assert [item.id for item in results] == ["4hhb", "4hhb", "AF-P45523-F1", "P45523", "2beg"]
+    assert len({item.path for item in results}) == 4
+    assert len([message for message in caplog.messages if "stands for the whole entry" in message]) == 1
+    assert len([message for message in caplog.messages if "in its present version" in message]) == 1
+
+
 def test_what_is_named_twice_is_fetched_once(bring, databases):
     results = bring(["4hhb", "4HHB", "4hhb"])
     assert len({item.path for item in results}) == 1

@@ -20,6 +20,7 @@ from builders.errors import (
 )
 from builders.io import remote
 from builders.structures import available, fetch
+from builders.structures.parse import load
 from builders.structures.resolve import Wish, find, parse_all
 from builders.structures.services import Services
 from builders.structures.sources import sources
@@ -274,6 +275,87 @@ def test_what_uniprot_says_of_an_accession_that_is_nowhere(databases, find_one, 
     databases.broken["uniprot"] = Fault(status=status, body=b"{}")
     with pytest.raises(NotFoundError, match=message):
         find_one("Q9Y6K9")
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (
+            {"id_codes_replaced_by": ["2HHB", "4HHB"], "remove_date": "1984-07-17T00:00:00.000+00:00"},
+            "pdb: 1hhb was superseded by 2hhb, 4hhb on 1984-07-17: ask for one of them$",
+        ),
+        (
+            {"status_code": "OBS", "id_codes_replaced_by": ["4HHB"]},
+            "pdb: 1hhb was superseded by 4hhb: ask for that one$",
+        ),
+        ({"status_code": "WDRN", "remove_date": "2020-01-01"}, "pdb: 1hhb was withdrawn on 2020-01-01$"),
+        ({"status_code": "OBS"}, "pdb: 1hhb was withdrawn, and nothing is in its place$"),
+        ({"id_codes_replaced_by": None}, "pdb: 1hhb was withdrawn$"),
+    ],
+)
+def test_what_became_of_an_entry_is_said(databases, find_one, facts, message):
+    databases.removed["1HHB"] = facts
+    for text in ("1hhb", "1HHB:A"):
+        with pytest.raises(NotFoundError, match=message) as caught:
+            find_one(text)
+        assert "/download/1HHB.cif.gz: not there" in str(caught.value)
+
+
+def test_an_entry_that_is_not_released_yet_is_said(databases, find_one):
+    databases.unreleased["9XYZ"] = "HPUB"
+    with pytest.raises(NotFoundError, match=r"pdb: 9xyz is not released yet \(HPUB\)$"):
+        find_one("9xyz")
+
+
+@pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=200, body=b"[]"), Fault(status=200, body=b"{}")])
+def test_an_entry_of_which_nothing_is_said_is_not_there_all_the_same(databases, find_one, fault):
+    databases.broken["rcsb_data"] = fault
+    with pytest.raises(NotFoundError, match=r"9xyz: no structure of it: .*not there"):
+        find_one("9xyz")
+
+
+def test_text_of_others_about_an_entry_is_made_printable(databases, find_one):
+    databases.removed["1HHB"] = {"id_codes_replaced_by": ["\x1b[31m4HHB", 7], "remove_date": "\x07" * 100}
+    with pytest.raises(NotFoundError) as caught:
+        find_one("1hhb")
+    assert str(caught.value).isprintable()
+
+
+def test_a_file_that_says_that_it_is_obsolete_is_told(databases, tmp_path, caplog):
+    cif, pdb = (databases.files[f"/download/4HHB.{suffix}"].decode() for suffix in ("cif", "pdb"))
+    loop = "loop_\n_pdbx_database_PDB_obs_spr.id\n_pdbx_database_PDB_obs_spr.pdb_id\n"
+    record = "OBSLTE     17-JUL-84 1HHB      2HHB  3HHB  4HHB\n"
+    for name, text, by in (
+        ("a.cif", cif.replace("# \n", f"# \n{loop}OBSLTE 2HHB\nSPRSDE 1ABC\n# \n", 1), "2hhb"),
+        ("a.pdb", pdb.replace("\n", f"\n{record}", 1), "2hhb, 3hhb, 4hhb"),
+    ):
+        caplog.clear()
+        load(text.encode(), name)
+        assert caplog.messages == [f"{name}: it was withdrawn, superseded by {by}"]
+
+
+def test_a_complex_of_alphafold_db_has_an_element_a_chain(databases, find_one):
+    id = "AF-0000000066503175"
+    (model,) = databases.models["P45523"]
+    file = f"https://alphafold.ebi.ac.uk/files/{id}-model_v1"
+    both = {"entryId": id, "modelEntityId": id, "cifUrl": f"{file}.cif", "pdbUrl": f"{file}.pdb", "isComplex": True}
+    databases.models[id] = [{**model, **both, "chainId": chain} for chain in "BA"]
+    databases.files[f"/files/{id}-model_v1.cif"] = databases.files["/files/AF-P45523-F1-model_v6.cif"]
+    for text in (id, f"{id}-model_v1", f"{id.lower()}.cif"):
+        found = find_one(text)
+        assert (found.candidate.source, found.candidate.entry_id, found.candidate.coverage) == ("alphafold", id, None)
+    assert databases.asked("alphafold")[0].path == f"/api/prediction/{id}"
+    with pytest.raises(NotFoundError, match="alphafold: nothing for AF-0000000000000001"):
+        find_one("AF-0000000000000001")
+
+
+def test_an_entry_with_an_id_of_the_long_form_only(databases, find_one, tmp_path):
+    databases.add_entry("pdb_10004v1w", databases.files["/download/4HHB.cif"].decode())
+    found = find_one("PDB_10004V1W")
+    assert (found.candidate.entry_id, found.format) == ("pdb_10004v1w", "cif")
+    assert databases.asked("rcsb_files")[0].path == "/download/pdb_10004v1w.cif.gz"
+    options = {"endpoints": databases.endpoints, "cache_dir": str(tmp_path / "cache")}
+    assert fetch("pdb_10004v1w:A", save_dir=tmp_path, **options).path.name == "pdb_10004v1w.cif"
 
 
 def test_services_that_are_not_replaced_are_not_wanted_where_others_are():
