@@ -125,8 +125,9 @@ class Training:
             temporary = self.options.out / "latest.tmp"
             temporary.write_text(folder.name)
             temporary.replace(self.options.out / "latest")
-            for old in set(self.options.out.glob("checkpoint-*")) - {folder}:
-                shutil.rmtree(old)
+            for old in set(self.options.out.glob("checkpoint-*-*")) - {folder}:
+                if (old / "rank-0.pt").is_file():  # others name theirs alike
+                    shutil.rmtree(old)
 
     def _load(self) -> None:
         """Go to the last checkpoint: the model, the stream, and the log, which loses what came after it."""

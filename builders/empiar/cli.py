@@ -93,9 +93,9 @@ def _found(options: argparse.Namespace, number: str) -> tuple[Entry, tuple[Archi
 def _search(options: argparse.Namespace) -> int:
     entry, files = _found(options, options.entry)
     total = sum(file.most for file in files)
+    is_exact = not location.is_remote(str(entry.archive.base))  # a server's page rounds
     if options.json:
         listed = [{"path": f.path, "url": f.location, "size": f.most if f.stamp else None} for f in files]
-        is_exact = not location.is_remote(str(entry.archive.base))
         facts = {"entry": f"EMPIAR-{entry.number}", "count": len(files), "size": total, "sizes_are_exact": is_exact}
         print(json.dumps(facts | {"files": listed}, indent=2))
     else:
@@ -107,7 +107,7 @@ def _search(options: argparse.Namespace) -> int:
         text = "".join(f"{file.location}\n" for file in files)
         _write(options.save_search, text.encode("utf-8", "surrogateescape"))
         saved = f"; saved to {options.save_search}"
-    _note(options, f"{_counted(len(files))}, {readable(total)} in all{saved}")
+    _note(options, f"{_counted(len(files))}, {'' if is_exact else 'about '}{readable(total)} in all{saved}")
     return 0
 
 
