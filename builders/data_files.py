@@ -21,18 +21,17 @@ logger = logging.getLogger(__name__)
 _LOCAL = ("file://", "local://")
 
 
-def named_files(data_files: Any, base: str | os.PathLike[str] | None, owner: str, options: Any = None) -> DataFilesDict:
+def named_files(data_files: Any, base: str | os.PathLike[str] | None, owner: str) -> DataFilesDict:
     """The files of each split.
 
     Args:
         data_files: paths or patterns, alone or in lists, of one split or by split, as elsewhere in `datasets`.
         base: the folder that they are relative to; None: the working directory.
         owner: the builder's name, for errors.
-        options: for files that are not of this machine, a `DownloadConfig`.
 
     Raises:
         NotFoundError: a split has no file, or a name is not there.
-        OptionError: `data_files` is nothing of the kind.
+        OptionError: `data_files` is nothing of the kind, or names files of another machine.
     """
     folder = os.path.abspath(Path(base or "").expanduser())  # noqa: PTH100 - Path.resolve would follow links
     found = DataFilesDict()
@@ -43,7 +42,7 @@ def named_files(data_files: Any, base: str | os.PathLike[str] | None, owner: str
         files: list[str] = []
         for pattern in patterns:
             try:
-                files += _unhidden(_files(pattern, folder, options), pattern, folder)
+                files += _unhidden(_files(pattern, folder), pattern, folder)
             except FileNotFoundError as err:
                 if isinstance(err, NotFoundError) or not glob.has_magic(pattern):
                     msg = f"{owner}: data_files={data_files!r} name no file: {err}"
@@ -77,17 +76,19 @@ def _texts(patterns: Any) -> Any:
     return [str(os.fspath(item)) for item in flat]
 
 
-def _files(pattern: str, folder: str, options: Any) -> list[str]:
+def _files(pattern: str, folder: str) -> list[str]:
     """The files that a path names, or a pattern finds: with its brackets as sets, or else as they are written.
 
     Raises:
+        ValueError: it can name none.
         FileNotFoundError: there are none.
         NotFoundError: a folder has that name.
     """
     for scheme in _LOCAL:
         pattern = pattern.removeprefix(scheme)
     if "://" in pattern:
-        return list(resolve_pattern(pattern, "", download_config=options))
+        msg = "expected files of this machine"
+        raise ValueError(msg)
     path = _absolute(pattern, folder)
     if ("[" in pattern or not glob.has_magic(pattern)) and Path(path).is_file():
         return [path]

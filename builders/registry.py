@@ -57,7 +57,6 @@ class _ModuleFactory(_StockFactory):  # type: ignore[misc]
         self.name = name
         self.data_dir = data_dir
         self.data_files = data_files
-        self.download_config = options.get("download_config")
 
     def get_module(self) -> Any:
         if self.name not in MODULES:
@@ -70,7 +69,7 @@ class _ModuleFactory(_StockFactory):  # type: ignore[misc]
         """The files that the caller named, and no others."""
         if not self.data_files:
             return DataFilesDict({})
-        return named_files(self.data_files, self.data_dir, self.name, self.download_config)
+        return named_files(self.data_files, self.data_dir, self.name)
 
 
 class _TorchFormatter(TorchFormatter):  # type: ignore[misc]

@@ -12,7 +12,16 @@ from builders.io import mrc
 
 THERE = [
     *("a_[1].mrc", "a_1.mrc", "a_2.mrc", "b[1]/a_1.mrc", "b[1]/a_2.mrc", "b1/z_1.mrc", "x[/a_1.mrc"),
-    *("q/a::1_x.mrc", "q/t:1_x.mrc", "q/what?_1.mrc", "q/c_[1]x.mrc", "q/.d/a_1.mrc", "q/__d/a_1.mrc", "q/[1]/e_1.mrc"),
+    *(
+        "q/a::1_x.mrc",
+        "q/t:1_x.mrc",
+        "q/what?_1.mrc",
+        "q/c_[1]x.mrc",
+        "q/.d/a_1.mrc",
+        "q/__d/a_1.mrc",
+        "q/[1]/e_1.mrc",
+        "q/.d[1]/a_1.mrc",
+    ),
 ]
 
 
@@ -47,6 +56,8 @@ def found(data_files, base, split="train"):
         ("q/what?_1.mrc", ["q/what?_1.mrc"]),
         ("q/c_[1]?.mrc", ["q/c_[1]x.mrc"]),
         ("q/.d/*.mrc", ["q/.d/a_1.mrc"]),
+        ("q/.d[1]/*.mrc", ["q/.d[1]/a_1.mrc"]),
+        ("q/.d[1]/a_1.mrc", ["q/.d[1]/a_1.mrc"]),
         ("**/a_1.mrc", ["a_1.mrc", "b[1]/a_1.mrc", "x[/a_1.mrc"]),
         (Path("b[1]") / "a_1.mrc", ["b[1]/a_1.mrc"]),
         ((Path("a_1.mrc"), "a_2.mrc"), ["a_1.mrc", "a_2.mrc"]),
@@ -88,6 +99,8 @@ def test_what_names_no_file_is_said(place):
             named_files(folder, place, "x")
     with pytest.raises(OptionError, match=r"expected a path, a list of paths, or a dict"):
         named_files(5, place, "x")
+    with pytest.raises(OptionError, match=re.escape("'https://x.invalid/a_1.mrc': expected files of this machine")):
+        named_files(["a_1.mrc", "https://x.invalid/a_1.mrc"], place, "x")
     for named in ("**.mrc", "b[1]/**.mrc"):
         with pytest.raises(ValueError, match=re.escape(f"data_files names {named!r}: ")):
             named_files(named, place, "x")

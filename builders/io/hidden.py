@@ -46,4 +46,4 @@ def is_named(name: str, patterns: Iterable[str]) -> bool:
         (True, False, True)
     """
     segments = (segment for pattern in patterns for segment in pattern.split("/"))
-    return any(is_hidden(segment) and fnmatchcase(name, segment) for segment in segments)
+    return any(is_hidden(segment) and (name == segment or fnmatchcase(name, segment)) for segment in segments)
