@@ -137,7 +137,7 @@ class Saver:
             return is_saved(item, _version(item.location), self.saves)
         except NotEmptyError as err:
             return err if not (self.overwrite and _is_replaceable(item.target)) else False
-        except PercError:
+        except (PercError, OSError):
             return False  # saving it will say so
 
     def foresee(self, wanted: Sequence[Wanted]) -> list[Plan]:
@@ -156,6 +156,8 @@ class Saver:
             if isinstance(err, NotEmptyError) and self.overwrite and _is_replaceable(item.target):
                 return Plan(item, REPLACE, None if version is None else version.size)
             return Plan(item, FAIL, None if version is None else version.size, err)
+        except OSError as err:
+            return Plan(item, FAIL, error=disk_error(err, item.target.parent, item.target.name))
         return Plan(item, KEEP if is_there else FETCH, version.size)
 
     def save(self, wanted: Sequence[Wanted]) -> list[tuple[Wanted, PercError]]:

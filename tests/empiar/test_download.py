@@ -1,5 +1,6 @@
 """Files saved into a folder of the user's: whole or not at all, whoever else saves there."""
 
+import dataclasses
 import errno
 import os
 import threading
@@ -204,6 +205,17 @@ def test_what_is_no_file_stays(archive, tmp_path, kind):
     if kind == "folder":
         with pytest.raises(NotEmptyError):
             save_all([item], overwrite=True)
+
+
+def test_a_name_that_this_disk_cannot_hold_costs_that_file_alone(archive, tmp_path):
+    items = wanted(archive, tmp_path, "x" * 255, "y.mrc")
+    target = items[0].target.with_name("x" * 256)  # as on disks that keep names in another form
+    items[0] = dataclasses.replace(items[0], target=target)
+    ((item, error),) = save_all(items)
+    assert item.target == target
+    assert "cannot be stored" in str(error)
+    assert items[1].target.is_file()
+    assert [plan.action for plan in download.Saver().foresee(items)] == ["fail", "keep"]
 
 
 @pytest.mark.parametrize("has_links", [True, False])
