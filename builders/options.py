@@ -114,11 +114,11 @@ def with_advice(error: PercError) -> PercError:
     Example:
         >>> from builders.errors import FormatError
         >>> print(with_advice(FormatError("a.mrc: 22 bytes: expected 1024 or more")))
-        a.mrc: 22 bytes: expected 1024 or more (on_error='skip' leaves out what is damaged)
+        a.mrc: 22 bytes: expected 1024 or more (on_error='skip' leaves such files out)
     """
     if not isinstance(error, FormatError):
         return error
-    advised = type(error)(f"{error} (on_error='skip' leaves out what is damaged)")
+    advised = type(error)(f"{error} (on_error='skip' leaves such files out)")
     vars(advised).update(vars(error))  # its notes
     advised.__cause__ = error.__cause__
     return advised

@@ -430,7 +430,7 @@ def test_a_pixel_size_is_used_where_files_say_none(tmp_path, streaming):
 
 def test_an_error_of_a_damaged_file_names_what_would_leave_it_out(folder):
     (folder / "b_cut.mrc").write_bytes((folder / "b_1.mrc").read_bytes()[:-5])
-    with pytest.raises(TruncatedError, match=r"b_cut\.mrc.*\(on_error='skip' leaves out what is damaged\)$") as told:
+    with pytest.raises(TruncatedError, match=r"b_cut\.mrc.*\(on_error='skip' leaves such files out\)$") as told:
         load(folder)
     assert type(told.value) is TruncatedError
     assert len(load(folder, on_error="skip")) == 40
