@@ -16,7 +16,7 @@ _HALF = 2
 _warned: set[str] = set()
 
 
-def cast(array: Array, dtype: DTypeLike | None, name: str) -> Array:
+def cast(array: Array, dtype: DTypeLike | None, name: str, advice: str = "ask for a wider one") -> Array:
     """Convert pixels to a type; None keeps them as they are.
 
     Floats are rounded to the nearest of a smaller type, fractions cut off where whole numbers are asked for (with one
@@ -27,6 +27,7 @@ def cast(array: Array, dtype: DTypeLike | None, name: str) -> Array:
         array: pixels of any shape.
         dtype: the type.
         name: what errors call the image.
+        advice: what they end with.
 
     Raises:
         FormatError: a value does not fit the type, or complex pixels would lose their imaginary part.
@@ -50,10 +51,11 @@ def cast(array: Array, dtype: DTypeLike | None, name: str) -> Array:
     if not array.size or np.can_cast(array.dtype, wanted, "safe"):
         with np.errstate(invalid="ignore"):  # a NaN that signals is passed on as others are
             return array.astype(wanted)
-    return _as_whole(array, wanted, name) if wanted.kind in "biu" else _as_float(array, wanted, name)
+    convert = _as_whole if wanted.kind in "biu" else _as_float
+    return convert(array, wanted, name, advice)
 
 
-def _as_float(array: Array, wanted: np.dtype[Any], name: str) -> Array:
+def _as_float(array: Array, wanted: np.dtype[Any], name: str, advice: str) -> Array:
     """Numbers as floats of a type that may be too small for them."""
     numbers: Any = array
     with np.errstate(over="ignore", invalid="ignore"):
@@ -63,27 +65,27 @@ def _as_float(array: Array, wanted: np.dtype[Any], name: str) -> Array:
     lost = numbers[np.isfinite(numbers) & ~np.isfinite(result)]
     if lost.size:
         most = float(np.finfo(wanted).max)
-        raise _misfit(lost[0], wanted, f"{-most:g} to {most:g}", name)
+        raise _misfit(lost[0], wanted, f"{-most:g} to {most:g}", name, advice)
     return result
 
 
-def _as_whole(array: Array, wanted: np.dtype[Any], name: str) -> Array:
+def _as_whole(array: Array, wanted: np.dtype[Any], name: str, advice: str) -> Array:
     """Numbers as whole ones of a type that may not hold them."""
     least, most = (0, 1) if wanted.kind == "b" else (int(np.iinfo(wanted).min), int(np.iinfo(wanted).max))
     numbers: Any = array
     for value in (numbers.min(), numbers.max()):
         if not np.isfinite(value) or not least <= int(value) <= most:
-            raise _misfit(value, wanted, f"{least} to {most}", name)
+            raise _misfit(value, wanted, f"{least} to {most}", name, advice)
     result: Array = array.astype(wanted)
     if array.dtype.kind == "f" and (wanted.kind == "b" or wanted.name not in _warned):
         cut = array[result != array]
         if cut.size and wanted.kind == "b":
-            raise _misfit(cut[0], wanted, "0 and 1", name)
+            raise _misfit(cut[0], wanted, "0 and 1", name, advice)
         if cut.size:
             _warned.add(wanted.name)
             logger.warning("%s: fractions are cut off, as of %s, for dtype=%r (said once)", name, cut[0], wanted.name)
     return result
 
 
-def _misfit(value: Any, wanted: np.dtype[Any], range_: str, name: str) -> FormatError:
-    return FormatError(f"{name}: {value} does not fit dtype={wanted.name!r} ({range_}): ask for a wider one")
+def _misfit(value: Any, wanted: np.dtype[Any], range_: str, name: str, advice: str) -> FormatError:
+    return FormatError(f"{name}: {value} does not fit dtype={wanted.name!r} ({range_}): {advice}")

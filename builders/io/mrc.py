@@ -6,22 +6,17 @@ break rules that a strict reader insists on; writing is `mrcfile`'s.
 """
 
 import math
-import os
 import struct
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from builders.errors import FormatError, TruncatedError
-from builders.io.layout import PACKED, Array, Layout
+from builders.io.layout import PACKED, Layout
+from builders.io.mrc_writing import MAX_SIDE
+from builders.io.mrc_writing import write as write
 from builders.io.signs import Sign, sign_of
 
 HEADER_BYTES = 1024
-MAX_SIDE = 2**17
-"""Pixels along x or y."""
 MAX_SECTIONS = 2**31 - 1
 """As many as the field can say: stacks hold millions, and the size of the file tells whether they are there."""
 MAX_BYTES = 2**54
@@ -339,54 +334,3 @@ def _text(raw: bytes) -> str:
 def _voxel(side: float, intervals: int) -> float | None:
     size = side / intervals if intervals > 0 else 0.0
     return size if size > 0 and math.isfinite(size) else None
-
-
-def write(path: str | os.PathLike[str], array: Array, pixel_size: float | None = None, stack: bool = False) -> None:
-    """Write an image, a stack or a volume as MRC2014; the file appears whole or not at all.
-
-    Args:
-        path: the file to make or replace.
-        array: `(ny, nx)`, or `(nz, ny, nx)`; float64 becomes float32, and so do integers MRC has no
-            mode for; complex numbers become complex64.
-        pixel_size: Å per pixel along every axis; None leaves it unsaid.
-        stack: the first axis of a 3-D array counts images, not sections of a volume.
-
-    Example:
-        >>> import numpy as np
-        >>> write("blob.mrc", np.ones((8, 8, 8), np.float32), pixel_size=2.0)
-    """
-    import mrcfile
-
-    target = Path(path)
-    if target.suffix.lower() in (".gz", ".bz2"):
-        msg = f"{target}: cannot write compressed files: expected a name such as {target.stem}"
-        raise FormatError(msg)
-    if array.dtype.kind not in "biufc" or array.ndim not in (2, 3):
-        msg = f"{target}: cannot write {array.ndim}-D {array.dtype}: expected 2-D or 3-D numbers"
-        raise FormatError(msg)
-    if array.dtype.kind == "c":
-        array = array.astype(np.complex64, copy=False)
-    elif array.dtype not in (np.int8, np.int16, np.uint16, np.float16):
-        array = array.astype(np.float32, copy=False)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    try:
-        with mrcfile.new(temporary, overwrite=True) as file:
-            file.set_data(array)
-            if array.ndim == 3 and stack:
-                file.set_image_stack()
-            elif array.ndim == 3:
-                file.set_volume()
-            if pixel_size is not None:
-                file.voxel_size = pixel_size
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -230,36 +230,6 @@ def test_every_possible_header_is_understood(nx, ny, nz, mode, order, nsymbt, st
     assert (read.byte_order, read.shape, read.mode, read.nsymbt) == (order, (nz, ny, nx), mode, nsymbt)
 
 
-def test_write_is_what_mrcfile_validates(tmp_path):
-    volume = np.random.default_rng(0).random((3, 4, 5), np.float32)
-    mrc.write(tmp_path / "v.mrc", volume, pixel_size=1.5)
-    mrc.write(tmp_path / "s.mrcs", volume, stack=True)
-    mrc.write(tmp_path / "d.mrc", volume[0].astype(np.float64))
-    assert all(mrcfile.validate(path) for path in tmp_path.iterdir())
-    file = image_file.describe(tmp_path / "v.mrc")
-    assert (file.pixel_size, file.header.is_volume) == (1.5, True)
-    assert image_file.describe(tmp_path / "s.mrcs").header.is_stack
-    np.testing.assert_array_equal(image_file.read(tmp_path / "d.mrc")[0], volume[0])
-
-
-def test_write_converts_what_mrc_has_no_mode_for_and_says_what_it_cannot_do(tmp_path):
-    pixels = np.array([[1 + 2j, 3]], np.complex128)
-    mrc.write(tmp_path / "c.mrc", pixels)
-    np.testing.assert_array_equal(image_file.read(tmp_path / "c.mrc")[0], pixels)
-    with pytest.raises(FormatError, match=r"cannot write compressed files: expected a name such as x\.mrc"):
-        mrc.write(tmp_path / "x.mrc.gz", np.ones((2, 2)))
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    mrc.write(tmp_path / "x.mrc", np.ones((2, 2), np.float32))
-    with pytest.raises(FormatError, match="cannot write"):
-        mrc.write(tmp_path / "x.mrc", np.array([["a", "b"]]))
-    with pytest.raises(ValueError, match="no number"):
-        mrc.write(tmp_path / "x.mrc", np.zeros((2, 2), np.float32), pixel_size="no number")
-    assert [p.name for p in tmp_path.iterdir()] == ["x.mrc"]
-    assert image_file.read(tmp_path / "x.mrc").all()
-
-
 def test_the_shared_files_read_as_independent_readers_say(shared: Path):
     import json
 
