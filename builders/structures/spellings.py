@@ -16,6 +16,8 @@ _PREFIX = re.compile(
 _FILE = re.compile(r"\.(?:cif|mmcif|bcif|pdb[0-9]*|ent|xml|fasta|fa|json|txt|html?)(?:\.gz|\.bz2|\.Z)?$", re.IGNORECASE)
 _PDB_FILE = re.compile(rf"pdb({_ENTRY})", re.IGNORECASE)
 _PART = re.compile(rf"({_ENTRY})\s?[:_.|](?:[a-z0-9]{{1,4}})(?:[,/][a-z0-9]{{1,4}})*", re.IGNORECASE)
+_NAMED = re.compile(r"([A-Z][A-Z0-9]{5,9})_(?:([0-9][A-Z0-9]*[A-Z][A-Z0-9]*)|[A-Z0-9]{3,5})", re.IGNORECASE)
+"""A name of our files, `p45523_1q6h`, or of an entry of TrEMBL, `A0A023FDY8_RHIPU`."""
 _ASSEMBLY = re.compile(rf"({_ENTRY})-(?:assembly)?([0-9]{{1,3}})", re.IGNORECASE)
 
 PART = (
@@ -80,6 +82,9 @@ def _readings(text: str) -> Iterator[Reading]:
             part = _PART.fullmatch(form)
             if part and not part[1].isdigit():
                 yield Reading(part[1], PART)
+            named = _NAMED.fullmatch(form)
+            if named:
+                yield Reading(named[2] or named[1])
             if re.search("-F[0-9]", form, re.IGNORECASE):
                 yield Reading(f"AF-{form}")
             yield Reading(re.sub(r"\.[0-9]{1,3}$", "", form))  # the version of a sequence: P45523.2

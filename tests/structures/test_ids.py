@@ -75,6 +75,8 @@ def test_an_id_is_spelled_as_its_databases_spell_it(text, id, databases):
         (">sp|P45523|FKBA_ECOLI FKBP-type isomerase OS=Escherichia coli", "P45523"),
         ("tr|A0A023FDY8|A0A023FDY8_RHIPU", "A0A023FDY8"),
         ("UniProtKB:P45523", "P45523"),
+        ("A0A023FDY8_RHIPU", "A0A023FDY8"),
+        ("p45523_1q6h.cif", "1q6h"),
         ("UniProtKB/Swiss-Prot: P45523", "P45523"),
         ("P45523.2", "P45523"),
         # URLs
