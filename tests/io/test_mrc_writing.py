@@ -62,6 +62,7 @@ def test_what_people_have_is_written(tmp_path, kind):
     assert read.dtype == ("int16" if kind == "big-endian" else "float32")
 
 
+@pytest.mark.filterwarnings("ignore:Data array contains:RuntimeWarning")  # mrcfile says so, which is right
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_what_is_not_finite_is_written(tmp_path, dtype):
     values = np.array([[np.inf, -np.inf, np.nan, 1]], dtype)
