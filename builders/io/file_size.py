@@ -28,6 +28,7 @@ _SHARE, _FAR = 0.05, 8.0
 what is none differs by powers of ten..."""
 _SHARE_OF_BYTES, _FAR_OF_BYTES = 0.5, 1.0
 """... but for bytes, which cannot."""
+_SENSIBLE = 1e30
 _PRINTABLE = frozenset(range(32, 127)) | set(b"\t\r\n")
 
 
@@ -148,7 +149,7 @@ def _weigh_surplus(file: "_Bytes", name: str) -> Weighed:
     names_extension = header.nsymbt == 0 and bool(header.exttyp)
     fits = surplus % _UNIT == 0 and header.nsymbt + surplus <= MAX_EXTENDED_HEADER
     if fits and ends is True and (begins is False or names_extension):
-        if rest or names_extension:
+        if rest or names_extension or file.starts_with_no_pixels(surplus):
             how = f"read with {header.nsymbt + surplus} bytes of extended header (NSYMBT), not {header.nsymbt}"
             return _changed(replace(header, nsymbt=header.nsymbt + surplus), size, layout, how)
         msg = (
@@ -221,6 +222,15 @@ class _Bytes:
         first, stop = self.header.data_offset, self.header.layout.end
         held = first + min(count, stop - first, _SAMPLE)
         return self._alike((first, held), (first + count, min(stop, first + count + _SAMPLE)))
+
+    def starts_with_no_pixels(self, count: int) -> bool:
+        """Whether the first bytes after the header, `count` of them, are surely none: text, or no sensible floats."""
+        first = self.header.data_offset
+        raw = b"" if self.peek is None else self.peek(first, first + min(count, _SAMPLE))
+        if _is_text(raw) or self.header.layout.dtype.kind not in "fc" or "i2" in self.header.encoding:
+            return _is_text(raw)
+        sizes = np.abs(_values(raw, self.header.encoding))
+        return not bool((sizes < _SENSIBLE).all() and (sizes[sizes > 0] > 1 / _SENSIBLE).all())
 
     def is_like_pixels_at_end(self, count: int) -> bool | None:
         """Whether the last bytes of the file, `count` of them, are like those before."""

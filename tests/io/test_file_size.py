@@ -40,6 +40,11 @@ ONE_READING = {
     "too few sections of a volume": lambda p, o: head(p, nz=4, mz=6, ispg=1, order=o) + data_of(p, o),
     "too many sections of a volume": lambda p, o: head(p, nz=7, mz=6, ispg=1, order=o) + data_of(p, o),
 }
+SECTION = STACK[0].nbytes
+ONE_READING |= {
+    "a text as long as two sections": lambda p, o: head(p, order=o) + b"mode".ljust(2 * SECTION) + data_of(p, o),
+    "records as long as a section": lambda p, o: head(p, order=o) + FEI[:SECTION] + data_of(p, o),
+}
 UNREAD = {
     "junk": lambda p, o: head(p, order=o) + data_of(p, o) + b"trailing",
     "a long text": lambda p, o: head(p, order=o) + data_of(p, o) + b"a log of what was done " * 60,
@@ -81,6 +86,7 @@ def test_a_bzip2_stream_that_does_not_tell_its_size_is_counted_where_pixels_may_
 TWO_READINGS = {
     "an extended header that was not written in full": head(BYTES, nsymbt=512) + FEI[:100] + data_of(BYTES),
     "no extended header, and cut": head(STACK, nsymbt=128) + data_of(STACK)[:-200],
+    "a brighter section more, or an extended header": head(STACK) + data_of(STACK[:1] + 1000) + data_of(STACK),
     "blank sections more, or an extended header": head(BYTES) + bytes(512) + data_of(BYTES),
 }
 

@@ -158,6 +158,18 @@ def test_a_header_that_lies_is_refused_before_anything_is_allocated(tmp_path, li
         image_file.read(tmp_path / "liar.mrc.gz")
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2"])
+def test_sections_are_as_many_as_the_file_holds(tmp_path, suffix):
+    count, path = 2**17 + 3, tmp_path / f"x.mrcs{suffix}"
+    data = bytes(header(1, 2, count, 0, mz=1)) + bytes(2 * count - 2) + b"56"
+    path.write_bytes({"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[suffix](data))
+    assert image_file.describe(path).layout.shape == (count, 2, 1)
+    assert image_file.read(path, count - 1).tobytes() == b"56"
+    path.write_bytes(data[:-1])
+    with pytest.raises(TruncatedError, match="263173 bytes, but its header says 263174"):
+        image_file.describe(path)
+
+
 def slice_of(raw, name, index):
     layout = image_file.survey_open(raw, name, None, "").layout
     raw.seek(0)
