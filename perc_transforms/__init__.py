@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from perc_transforms.ctf import CTF, PhaseFlip, WienerFilter
     from perc_transforms.dose import DoseWeight
     from perc_transforms.drawing import RandomTransform
+    from perc_transforms.epochs import EpochCallback
     from perc_transforms.erasing import Cutout
     from perc_transforms.filters import Bandpass, Highpass, Lowpass, MissingWedge, Whiten
     from perc_transforms.intensity import InvertContrast, MinMax, Normalize, PercentileClip
@@ -40,6 +41,7 @@ __all__ = [
     "Compose",
     "Cutout",
     "DoseWeight",
+    "EpochCallback",
     "FourierCrop",
     "FourierPad",
     "GaussianBlur",
@@ -82,6 +84,7 @@ _HOMES = {
     "ctf": ["CTF", "PhaseFlip", "WienerFilter"],
     "dose": ["DoseWeight"],
     "drawing": ["RandomTransform"],
+    "epochs": ["EpochCallback"],
     "erasing": ["Cutout"],
     "filters": ["Bandpass", "Highpass", "Lowpass", "MissingWedge", "Whiten"],
     "intensity": ["InvertContrast", "MinMax", "Normalize", "PercentileClip"],

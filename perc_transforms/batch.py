@@ -92,6 +92,7 @@ class Batch:
             self._images = [self._as_image(item, place) for place, item in enumerate(items)]
         self.spatial_dims = spatial_dims
         self.recording = False
+        self.told = False
         self._used: Counter[str] = Counter()
         self._records: list[list[Any]] | None = None
         self._keys: dict[int, list[bytes]] = {}

@@ -13,33 +13,11 @@ from torch import Tensor
 
 from perc_transforms.base import Transform
 from perc_transforms.batch import Batch, Rows
+from perc_transforms.epochs import Epoch
 from perc_transforms.errors import TransformError
 from perc_transforms.sizing import is_whole
 
 logger = logging.getLogger(__name__)
-
-
-class Epoch:
-    """A number that a transform, its copies and the processes they were sent to have in common."""
-
-    def __init__(self) -> None:
-        with torch.inference_mode(False):
-            self._value = torch.zeros((), dtype=torch.int64)
-        try:
-            self._value.share_memory_()  # type: ignore[no-untyped-call]
-        except (RuntimeError, OSError) as err:  # no /dev/shm, or no file descriptor left: workers have a copy
-            logger.debug("The epoch is not shared: workers that persist will not be told another (%s)", err)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Epoch":
-        return self  # `datasets` copies a dataset with its transform: told once, all know
-
-    def set(self, epoch: int) -> None:
-        """Tell all."""
-        self._value.fill_(epoch)
-
-    def get(self) -> int:
-        """What was told last."""
-        return int(self._value)
 
 
 @dataclass(repr=False)
@@ -70,7 +48,8 @@ class RandomTransform(Transform):
     def set_epoch(self, epoch: int) -> None:
         """Draw anew: call it before each epoch, with its number.
 
-        Workers of a DataLoader see it too, also those that persist, and so do the copies that `datasets` made.
+        Workers of a DataLoader see it too, also those that persist, and so do the copies that `datasets` made. A
+        trainer calls it by way of `EpochCallback`. Where nobody does, a second pass over the same rows is warned of.
 
         Args:
             epoch: from 0, which it is before the first call.
@@ -99,6 +78,7 @@ class RandomTransform(Transform):
             else:
                 keys = batch.keys(math.prod(leading))
                 keys = keys if leading else [keys[place] for place in places]
+                self._notice(batch, keys, turn)
                 generators = [self._generator(key, turn) for key in keys]
                 params = [_single(self.draw(rng, apart, place)) for place, rng in enumerate(generators)]
             result = self.apply_drawn(apart, params)
@@ -111,6 +91,17 @@ class RandomTransform(Transform):
         batch.replace(results)
         if self.record or batch.recording:
             batch.record(name, drawn)
+
+    def _notice(self, batch: Batch, keys: Sequence[bytes], turn: int) -> None:
+        """Say once that a second pass is made without an epoch; those in one `Compose` notice it at the same batch."""
+        if turn == 0 and self._epoch.comes_again(keys) and not batch.told:
+            batch.told = True
+            logger.warning(
+                "%s: the same rows come a second time, and no epoch was ever set, so the same is drawn for them. Call "
+                "set_epoch(epoch) of the transform, or of the Compose it is in, before each epoch; a trainer does with "
+                "callbacks=[perc_transforms.EpochCallback(transform)]",
+                type(self).__name__,
+            )
 
     def _generator(self, key: bytes, turn: int) -> np.random.Generator:
         """A generator of numbers for one row, this transform's turn, and the epoch."""

@@ -64,11 +64,11 @@ builders.io.image_file.read_bytes(data: bytes, index: int | None = None, name: s
 builders.io.image_file.memory_map(file: ImageFile)
 builders.io.mrc.parse_header(data: bytes, size: int | None = None, name: str = 'MRC file')
 builders.io.mrc.write(path: str | os.PathLike[str], array: Any, pixel_size: float | None = None, stack: bool = False)
-perc_transforms: CTF, AddNoise, Bandpass, CenterCrop, Compose, Cutout, DoseWeight, FourierCrop, FourierPad, \
-GaussianBlur, Highpass, InvertContrast, Lowpass, MinMax, MissingWedge, Mixup, Normalize, NormalizeBackground, Pad, \
-PercError, PercentileClip, PhaseFlip, RandomCrop, RandomFlip, RandomGaussianBlur, RandomRotate, RandomRotate90, \
-RandomShift, RandomTransform, Rescale, SoftMask, ToTensor, Transform, TransformError, Whiten, WienerFilter, collate, \
-functional
+perc_transforms: CTF, AddNoise, Bandpass, CenterCrop, Compose, Cutout, DoseWeight, EpochCallback, FourierCrop, \
+FourierPad, GaussianBlur, Highpass, InvertContrast, Lowpass, MinMax, MissingWedge, Mixup, Normalize, \
+NormalizeBackground, Pad, PercError, PercentileClip, PhaseFlip, RandomCrop, RandomFlip, RandomGaussianBlur, \
+RandomRotate, RandomRotate90, RandomShift, RandomTransform, Rescale, SoftMask, ToTensor, Transform, TransformError, \
+Whiten, WienerFilter, collate, functional
 CTF(*, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_angle = None, voltage = None, \
 spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
 AddNoise(snr = None, *, spatial_dims = None, seed = 0, record = False, std = None, color = 'white')
@@ -79,6 +79,7 @@ Cutout(size = None, number = 1, fill = 'mean', *, spatial_dims = None, seed = 0,
 None)
 DoseWeight(dose_per_frame, pre_dose = 0.0, sum_frames = True, *, spatial_dims = 2, voltage = None, restore_noise = \
 True)
+EpochCallback(*targets)
 FourierCrop(shape = None, *, spatial_dims = None, pixel_size = None)
 FourierPad(shape = None, *, spatial_dims = None, pixel_size = None)
 GaussianBlur(sigma = None, *, spatial_dims = None, sigma_angstrom = None)

@@ -116,6 +116,7 @@ def publish(
     told, address = Told(title, license, doi, citation), address_of(to)
     splits = splits_of(dataset)
     sources = {split: source_of(rows) for split, rows in splits.items()}
+    _expect_rereads([transform for source in sources.values() for transform in source.transforms])
     fitting = Fitting(crop, pad)
     front = Front.of(next(iter(splits.values())).info, sources, fitting, told, address)
     with target_of(to, private=private, token=token, work_dir=work_dir, shared=dask is not None) as target:
@@ -201,6 +202,15 @@ def _bytes(size: int | str) -> int:
         msg = f"max_shard_size is {size!r}: expected at least 1 byte"
         raise OptionError(msg)
     return count
+
+
+def _expect_rereads(transforms: Sequence[object]) -> None:
+    """Some rows are looked at before they are published: those that draw are not to warn of a second pass."""
+    if transforms:
+        from perc_transforms.epochs import expect_rereads  # needs torch
+
+        for transform in transforms:
+            expect_rereads(transform)
 
 
 def _runner(num_proc: int | None, dask: str | None) -> Runner:
