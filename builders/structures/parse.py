@@ -28,7 +28,8 @@ class Loaded:
         format: `"cif"` or `"pdb"`.
         structure: with entities, subchains and label positions set up; every model has atoms.
         segments: which stretches are numbered as which of UniProt, as the file says.
-        labelled: the subchains are label asym ids of the file, not names of gemmi's making.
+        labelled: the subchains are label asym ids of the file, not names of gemmi's making; or, where an mmCIF file
+            has none, those of polymers are the author's chains.
     """
 
     name: str
@@ -64,6 +65,8 @@ def load(data: bytes, name: str, format: str | None = None) -> Loaded:
         structure, block = read(content.without_titles(data, found, name), found, name)
         labelled = bool(structure[0][0][0].subchain) and block is not None
         _set_up_entities(structure, stated=block is not None and len(structure.entities) > 0)
+        if block is not None and not labelled:
+            labelled = _label_as_author(structure)
         segments = segments_in_file(structure, block)
     return Loaded(name, found, structure, segments, labelled)
 
@@ -91,6 +94,29 @@ def _set_up_entities(structure: gemmi.Structure, stated: bool) -> None:
         for model in structure:
             _number_observed(structure, model)
             _number_as_author(structure, model)
+
+
+def _label_as_author(structure: gemmi.Structure) -> bool:
+    """Name each polymer for its chain, if that is the only one of it and the name is free; whether it was done."""
+    labels: dict[str, str] = {}
+    taken: set[str] = set()
+    for model in structure:
+        for chain in model:
+            for span in chain.subchains():
+                if span[0].entity_type == gemmi.EntityType.Polymer:
+                    labels[span.subchain_id()] = chain.name
+                else:
+                    taken.add(span.subchain_id())
+    names = set(labels.values())
+    if not labels or len(names) < len(labels) or "" in names or names & taken:
+        return False
+    for model in structure:
+        for chain in model:
+            for residue in chain:
+                residue.subchain = labels.get(residue.subchain, residue.subchain)
+    for entity in structure.entities:
+        entity.subchains = [labels.get(subchain, subchain) for subchain in entity.subchains]
+    return True
 
 
 def _part_with_sugars(model: gemmi.Model) -> None:

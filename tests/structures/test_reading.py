@@ -189,6 +189,7 @@ def test_a_column_that_is_not_there_is_filled_in(tag, caplog):
     assert [chain.sequence for chain in chains_of(loaded, 0)][:2] == [chain.sequence for chain in chains_of(WHOLE, 0)][
         :2
     ]
+    assert [chain.label for chain in chains_of(loaded, 0)][:2] == ["A", "B"]
     messages = [message for message in caplog.messages if "its atoms lack what was filled in" in message]
     assert len(messages) == (tag in (*FILLED, *SAID_ONLY))
     assert all(f" {tag} (" in message for message in messages)
