@@ -25,7 +25,7 @@ from builders.io.layout import Array
 MAX_SIDE = 2**17
 """Pixels along x or y, of files that are written or read."""
 _MODES = (np.int8, np.int16, np.uint16, np.float16, np.float32, np.complex64)
-_SPACING = (1e-30, 1e30)
+_MOST_SPACING = 1e30
 """Å per pixel, far from where single precision ends."""
 
 
@@ -36,7 +36,8 @@ def write(path: str | os.PathLike[str], array: Any, pixel_size: float | None = N
         path: the file to make or replace; its folder is there already.
         array: `(ny, nx)`, or `(nz, ny, nx)`: an array, a tensor or nested lists. float64 becomes float32, and so do
             integers MRC has no mode for; complex numbers become complex64.
-        pixel_size: Å per pixel along every axis; None leaves it unsaid.
+        pixel_size: Å per pixel along every axis; None leaves it unsaid, and so, to readers, does one that is not
+            positive.
         stack: the first axis of a 3-D array counts images, not sections of a volume.
 
     Raises:
@@ -129,8 +130,8 @@ def _spacing(pixel_size: Any, name: str) -> float:
         spacing = float(pixel_size)
     except (TypeError, ValueError):
         spacing = math.nan
-    if not _SPACING[0] < spacing < _SPACING[1]:
-        msg = f"{name}: pixel_size is {pixel_size!r}: expected a positive number of Å per pixel, or None"
+    if not abs(spacing) < _MOST_SPACING:
+        msg = f"{name}: pixel_size is {pixel_size!r}: expected a number of Å per pixel, or None"
         raise OptionError(msg)
     return spacing
 
