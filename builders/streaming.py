@@ -192,9 +192,15 @@ class StepExamplesIterable(_StockStep):  # type: ignore[misc]
         if isinstance(source, ShardStream):
             others = [source.split_shard_indices_by_worker(num_shards, other, contiguous) for other in range(index)]
             before = sum(source.reader.rows(source.shards[place]) for places in others for place in places)
-        elif isinstance(source, TableStream):
+        elif isinstance(source, TableStream) or _is_of_local_files(source):  # a row for each shard
             before = sum(len(source.split_shard_indices_by_worker(num_shards, n, contiguous)) for n in range(index))
         return StepExamplesIterable(own, self.step, (self.offset - before) % self.step)
+
+
+def _is_of_local_files(source: Any) -> bool:
+    """Whether it is a stream of `datasets`' own making, over a builder of ours."""
+    owner = getattr(getattr(source, "generate_examples_fn", None), "__self__", None)
+    return type(owner).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 _TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}

@@ -1,3 +1,9 @@
+import numpy as np
+from datasets.distributed import split_dataset_by_node
+from torch.utils.data import DataLoader
+
+from builders import load_dataset
+from builders.io import mrc
 from builders.streaming import ShardStream, StepExamplesIterable, TableStream
 
 
@@ -25,3 +31,15 @@ def test_nodes_that_do_not_divide_the_shards_get_as_many_rows_each():
         counts = of_nodes(ShardStream(Reader(), [2, 2, 2, 2, 1, 1, 1, 1], None), nodes, workers)
         assert sum(counts) == 12
         assert max(counts) - min(counts) <= 1
+
+
+def test_nodes_share_a_folder_of_few_files_among_their_workers(tmp_path):
+    for number in range(8):
+        mrc.write(tmp_path / f"a_{number}.mrc", np.ones((2, 2), np.float32))
+    stream = load_dataset("local_classes", data_dir=str(tmp_path), split="train", streaming=True)
+    found = []
+    for rank in range(3):
+        part = split_dataset_by_node(stream, rank, 3).select_columns(["path"])
+        found.append([row["path"] for row in DataLoader(part, batch_size=None, num_workers=4)])
+    assert sorted(path for paths in found for path in paths) == [f"a_{number}.mrc" for number in range(8)]
+    assert [len(paths) for paths in found] == [3, 3, 2]
