@@ -84,8 +84,8 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
             steps.close()
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> "ShardStream":
-        """The same shards in another order."""
-        order = deepcopy(generator).permutation(len(self.shards))
+        """The same shards in another order, in which shares are as even as they are in this one."""
+        order = _fair_order([self.reader.rows(shard) for shard in self.shards], deepcopy(generator))
         return ShardStream(self.reader, [self.shards[place] for place in order], self.declared)
 
     def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "ShardStream":
@@ -96,6 +96,30 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     def reshard_data_sources(self) -> "ShardStream":
         """Itself: the shards are small already."""
         return ShardStream(self.reader, self.shards, self.declared)
+
+
+_BLOCKS = (240, 48, 8)
+
+
+def _fair_order(rows: list[int], generator: np.random.Generator) -> list[int]:
+    """A random order of shards of so many rows each, which are dealt out in turn to workers and nodes.
+
+    Shards of which some have a row more than others go in blocks of equals, of a length that many numbers of workers
+    divide: of each block, all of them get the same. What is left over goes in one block, the larger ones first.
+    """
+    order: list[int] = generator.permutation(len(rows)).tolist()
+    length = next((length for length in _BLOCKS if len(rows) % length == 0), 0)
+    if not length or len(set(rows)) != 2:
+        return order
+    blocks: list[list[int]] = []
+    rest: list[int] = []
+    for size in sorted(set(rows), reverse=True):
+        alike = [place for place in order if rows[place] == size]
+        whole = len(alike) - len(alike) % length
+        blocks += [alike[start : start + length] for start in range(0, whole, length)]
+        rest += alike[whole:]
+    blocks.append(rest)
+    return [place for number in generator.permutation(len(blocks)) for place in blocks[number]]
 
 
 class TableReader(Protocol):

@@ -1,5 +1,7 @@
 import numpy as np
 from datasets.distributed import split_dataset_by_node
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from builders import load_dataset
@@ -8,10 +10,10 @@ from builders.streaming import ShardStream, StepExamplesIterable, TableStream
 
 
 class Reader:
-    """Shards that are numbers of rows."""
+    """Shards that are numbers of rows, or end with one."""
 
     def rows(self, shard):
-        return shard
+        return shard[-1] if isinstance(shard, tuple) else shard
 
 
 def of_nodes(source, nodes, workers):
@@ -43,3 +45,22 @@ def test_nodes_share_a_folder_of_few_files_among_their_workers(tmp_path):
         found.append([row["path"] for row in DataLoader(part, batch_size=None, num_workers=4)])
     assert sorted(path for paths in found for path in paths) == [f"a_{number}.mrc" for number in range(8)]
     assert [len(paths) for paths in found] == [3, 3, 2]
+
+
+@given(st.integers(1, 30), st.integers(0, 239), st.integers(1, 4), st.integers(0, 2**31))
+def test_shares_of_shuffled_shards_are_even_too(eights, larger, row, seed):
+    rows = [row + (place < larger) for place in range(8 * eights)]
+    stream = ShardStream(Reader(), list(enumerate(rows)), None)
+    shuffled = stream.shuffle_data_sources(np.random.default_rng(seed)).shards
+    assert sorted(shuffled) == stream.shards
+    for sharers in (2, 4, 8):
+        shares = [sum(size for _, size in shuffled[start::sharers]) for start in range(sharers)]
+        assert max(shares) - min(shares) <= max(rows)
+
+
+def test_shards_are_shuffled():
+    stream = ShardStream(Reader(), list(enumerate([2] * 100 + [1] * 60)), None)
+    first, other = (stream.shuffle_data_sources(np.random.default_rng(seed)).shards for seed in (1, 2))
+    assert first != other != stream.shards
+    assert 20 < sum(size == 2 for _, size in first[:80]) < 80
+    assert first == stream.shuffle_data_sources(np.random.default_rng(1)).shards
