@@ -7,7 +7,7 @@ CONFORMANCE := .conformance
 CAKED_PYTHON ?=
 EMPIARREADER_PYTHON ?=
 
-.PHONY: demo test lint bench conformance versions clean
+.PHONY: demo test lint bench conformance versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -36,6 +36,9 @@ $(CONFORMANCE)/.ready: pyproject.toml
 
 versions:
 	.ci/datasets-versions
+
+newest:
+	.ci/newest-python
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -159,6 +159,7 @@ def test_the_public_api_is_what_it_was():
     for function in (image_file.memory_map, mrc.parse_header, mrc.write):
         text = signature(function).replace("numpy.ndarray[typing.Any, numpy.dtype[numpy.generic]]", "Array")
         text = text.replace("numpy.ndarray[tuple[typing.Any, ...], numpy.dtype[numpy.generic]]", "Array")
+        text = text.replace("NDArray[numpy.generic]", "Array")  # as NumPy 2.5 shows it
         text = text.replace("builders.io.image_file.", "")
         place = function.__module__.replace("mrc_writing", "mrc")  # where people find it
         lines.append(f"{place}.{function.__name__}{text}")

@@ -52,7 +52,7 @@ def percentile_clip(x: Tensor, low: float, high: float, *, spatial_dims: int) ->
 
     Percentiles are interpolated between the two nearest values, as `numpy.percentile` does. The same as MONAI's
     `ClipIntensityPercentiles`, and as the clipping of its `ScaleIntensityRangePercentiles`. `torch.quantile` is not
-    asked: it sorts, and refuses more than 16 million pixels.
+    asked: it sorts, and before torch 2.14 refuses more than 16 million pixels.
 
     Args:
         x: `(..., ny, nx)` or `(..., nz, ny, nx)`.

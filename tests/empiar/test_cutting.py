@@ -180,7 +180,8 @@ def shares(stream, nodes, workers):
     for rank in range(nodes):
         part = split_dataset_by_node(stream, rank, nodes) if nodes > 1 else stream
         part = part.select_columns(["path", "index"]).map(lambda row: {"worker": worker_id()})
-        rows = list(DataLoader(part, batch_size=None, num_workers=workers))
+        fork = "fork" if workers else None  # else, from Python 3.14 on, they take no function of a test
+        rows = list(DataLoader(part, batch_size=None, num_workers=workers, multiprocessing_context=fork))
         of_workers = [[(r["path"], r["index"]) for r in rows if r["worker"] == w] for w in range(max(1, workers))]
         found += of_workers
     return found
@@ -254,7 +255,7 @@ def test_a_server_is_asked_when_a_stream_is_divided_and_not_twice(tmp_path):
         stream = stream.shuffle(seed=1, buffer_size=1)
         assert stream.num_shards == 7
         assert asked() == 2
-        assert len(list(DataLoader(stream, num_workers=1))) == 7
+        assert len(list(DataLoader(stream, num_workers=1, multiprocessing_context="fork"))) == 7
         assert asked() == 2 + 7
         assert load(server.base, tmp_path).num_shards == 7
         assert asked() == 2 + 7

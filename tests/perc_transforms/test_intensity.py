@@ -66,9 +66,8 @@ def test_what_lies_between_the_percentiles_is_kept_and_so_is_order(shape, bounds
 
 
 def test_more_pixels_than_torch_quantile_takes():
+    """Than it took before torch 2.14."""
     x = (torch.arange(4097 * 4097) // 4).float().reshape(4097, 4097)
-    with pytest.raises(RuntimeError, match="too large"):
-        torch.quantile(x, 0.5)
     y = PercentileClip(0.01, 100)(x)
     assert float(y.min()) == 419, "percentile 0.01 lies between values 1678 and 1679"
     assert torch.equal(y[1:], x[1:])

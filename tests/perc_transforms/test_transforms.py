@@ -536,6 +536,9 @@ def test_collate_takes_nulls_and_refuses_unequal_shapes(rows):
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
 # it compiles what the cache would keep, which is right
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
+@pytest.mark.filterwarnings(
+    "ignore:'_UnionGenericAlias' is deprecated:DeprecationWarning"
+)  # torch's own, of Python 3.14
 def test_they_compile_to_one_graph_and_are_right_where_it_breaks():
     def chain(x, by):
         x = F.fourier_shift(F.percentile_clip(x, 1.0, 99.0, spatial_dims=2), by, spatial_dims=2)
