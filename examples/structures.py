@@ -64,7 +64,7 @@ def run(out: Path) -> None:
     stream = load_dataset("structures", remove=_REMOVE, streaming=True, **{**asked, "models": "first"})
     shapes = [f"{row['entry_id']} {tuple(row['coordinates'].shape)}" for row in stream.with_format("torch")]
     print(f"\nstreamed as torch tensors, coordinates: {', '.join(shapes)}")
-    saved = fetch("Z9DEM1", format="pdb", remove=_EVERYTHING, save_dir=out / "saved", **places)
+    saved = fetch("Z9DEM1", format="pdb", remove=_EVERYTHING, save_dir=out / "saved", overwrite=True, **places)
     print(f"a file without {', '.join(_EVERYTHING)}: {saved.path.resolve()}")
     plot = out / "structures.png"
     write_tracks(plot, [_panel(before, after) for before, after in zip(_entries(whole), _entries(rows), strict=True)])

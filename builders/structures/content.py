@@ -1,5 +1,6 @@
 """Is this a structure file, which kind, and is it whole: asked of the bytes, before any parser sees them."""
 
+import contextlib
 import logging
 import re
 import zlib
@@ -16,6 +17,7 @@ _HARMLESS, _PACKED = 2**26, 100
 """Bytes that any file may inflate to; and how many times its own size: structures are packed to a fifth."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
 _BLANKS_AND_COMMENTS = re.compile(rb"(?:\s|#[^\r\n]*+)*+")
 _BLOCK = re.compile(rb"data_\S*+(?:[ \t]*+\r?\n[ \t]*+(#)[ \t]*+\r?\n)?", re.IGNORECASE)
@@ -31,13 +33,14 @@ _ATOM = re.compile(rb"^(?:ATOM  |HETATM)", re.MULTILINE)
 # What a line has to be that stands for a PDB file below lines that are no records; in capitals or small letters.
 _PLACED = re.compile(rb"(^|[\r\n])(?:ATOM  |HETATM)[^\r\n]{24}(?: *+-?[0-9]++\.[0-9]++){3}", re.IGNORECASE)
 _MODEL_LINE = re.compile(rb"MODEL +[0-9]+ *", re.IGNORECASE)
+_ATOM_TAG = re.compile(rb"^[ \t]*+_atom_site\.", re.MULTILINE | re.IGNORECASE)
 _LATER_BLOCK = re.compile(rb"^data_\S++[ \t]*+\r?$(?=[\s\S]*^[ \t]*+_atom_site\.)", re.MULTILINE | re.IGNORECASE)
 _MODEL = re.compile(rb"^MODEL\b", re.MULTILINE)
 _END_OF_MODEL = re.compile(rb"^ENDMDL", re.MULTILINE)
 
 
 def plain(data: bytes, name: str, most: int = LARGEST) -> bytes:
-    """The bytes as they are or, where they begin as gzip, what they hold.
+    """The bytes as they are or, where they begin as gzip or as UTF-16 (as PowerShell writes text), what they hold.
 
     Args:
         data: a whole file.
@@ -54,10 +57,13 @@ def plain(data: bytes, name: str, most: int = LARGEST) -> bytes:
         b'data_1ABC #'
     """
     if data.startswith(_GZIP):
-        return _inflated(data, name, most)
+        data = _inflated(data, name, most)
     if len(data) > most:
         msg = f"{name}: {len(data)} bytes: expected {most} at most"
         raise FormatError(msg)
+    if data.startswith(_UTF_16):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("utf-16").encode()
     return data
 
 
@@ -110,7 +116,7 @@ def sniff(data: bytes, name: str) -> str:
         if _is_record(text[start : start + 6].split(b"\n")[0]):
             return "pdb"
         if text[start : start + 1] not in (b"<", b"{", b"["):  # titles, and other lines of people
-            if _LATER_BLOCK.search(text, start):
+            if _LATER_BLOCK.search(text, start) or _is_headless(text, start):
                 return "cif"
             if _PLACED.search(text, start):
                 return "pdb"
@@ -121,6 +127,12 @@ def sniff(data: bytes, name: str) -> str:
 def _is_record(line: bytes) -> bool:
     word = line[:6].rstrip()
     return word in _RECORDS or word.startswith(b"ATOM  ")
+
+
+def _is_headless(data: bytes, start: int) -> bool:
+    """Whether it is an mmCIF file whose line `data_...` was cut off."""
+    begins = data[start : start + 1] == b"_" or data[start : start + 5].lower() == b"loop_"
+    return begins and _ATOM_TAG.search(data, start) is not None
 
 
 def without_titles(data: bytes, format: str, name: str) -> bytes:
@@ -139,6 +151,9 @@ def without_titles(data: bytes, format: str, name: str) -> bytes:
     start = blanks.end() if blanks else 0
     if _BLOCK.match(data, start) if format == "cif" else _is_record(data[start : start + 6].split(b"\n")[0]):
         return data
+    if format == "cif" and _is_headless(data, start):
+        logger.warning("%s: it does not begin with data_, as if something had been cut off", name)
+        return b"data_\n" + data
     first = _LATER_BLOCK.search(data) if format == "cif" else None
     place = first.start() if first else _first_record(data)
     if place > start:

@@ -70,7 +70,9 @@ def _codes(flat: Flat) -> NDArray[np.uint64]:
 
 def _told(flat: Flat, row: int, model: int) -> str:
     chain, name = flat.chains[row].decode(errors="replace"), flat.names[row].decode(errors="replace")
-    return f"the first is {name} of residue {flat.residue_numbers[row]} in chain {chain!r} of model {model}"
+    number = int(flat.residue_numbers[row])
+    residue = f"residue {number}" if number > np.iinfo(np.int32).min else "a residue without a number"
+    return f"the first is {name} of {residue} in chain {chain!r} of model {model}"
 
 
 def _of_places(models: Sequence[Flat]) -> str:

@@ -112,6 +112,8 @@ def _read_block(data: bytes, name: str) -> gemmi.cif.Block:
         data.decode()
     except UnicodeDecodeError:
         data = data.decode("latin-1").encode()
+    if b"\n" not in data:  # as on the Macintosh of old
+        data = data.replace(b"\r", b"\n")
     try:
         document = gemmi.cif.read_string(data)
     except FAULTS as err:
