@@ -11,7 +11,6 @@ import io
 import logging
 import os
 import stat
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -28,7 +27,8 @@ from builders.errors import (
     ReadError,
     TruncatedError,
 )
-from builders.io import file_size, mrc, npy
+from builders.io import compression, file_size, mrc, npy
+from builders.io.compression import PIECE, Stream
 from builders.io.file_size import Peek, Weighed
 from builders.io.finite import is_finite
 from builders.io.layout import Array, Layout
@@ -36,16 +36,6 @@ from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)
 
-_GZIP_MAGIC = b"\x1f\x8b\x08"
-_BZIP2_MAGIC = b"BZh"
-_PIECE = 1024 * 1024
-_DEFLATE_MOST = 1032
-"""How many bytes one byte of a gzip stream can stand for at the most."""
-_GZIP_SIZES = 2**32
-_GZIP_LEAST = 18
-"""Bytes of the smallest gzip file."""
-_MOST_TRAILING = 64 * 1024 * 1024
-"""Bytes behind the pixels of a compressed file that are inflated at the most, to get to its checksum."""
 _AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
 _NO_FILE = (errno.ENXIO, errno.EOPNOTSUPP)
 """What opening a socket, or a device that is not there, gives."""
@@ -54,7 +44,6 @@ MOST_TOLD = 10
 _SIZE = "size of "
 _warned: set[str] = set()
 
-Stream = gzip.GzipFile | bz2.BZ2File | BinaryIO
 Watch = Callable[[NDArray[np.uint8]], None]
 
 
@@ -132,13 +121,13 @@ def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str, peek: Pee
         etag: its version.
         peek: gives bytes of a plain file, from and to.
     """
-    with _damage_named(name):
-        stream, compressed = _decompressed(raw)
+    with compression.damage_named(name):
+        stream, compressed = compression.opened(raw)
         head = _head(stream, name)
         if compressed and size is not None:
-            known, peek = _inflated_size(raw, stream, head, size, name)
+            known, peek = _content_size(raw, stream, head, size, name)
         else:
-            known, peek = size, peek or _peek_at(stream)
+            known, peek = size, peek or compression.peek_at(stream)
         weighed = _weigh(head, known, name, peek)
     header = weighed.header
     if header is not None:
@@ -188,23 +177,23 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         FormatError: it is damaged.
         TruncatedError: it ends before the last pixel.
     """
-    with opened(path) as raw, _damage_named(path):
+    with opened(path) as raw, compression.damage_named(path):
         size = check_version(raw, path, etag)
-        stream, compressed = _decompressed(raw)
+        stream, compressed = compression.opened(raw)
         if not compressed and layout.end > size:
             msg = f"{path}: {size} bytes, expected {layout.end}: the file is truncated"
             raise TruncatedError(msg)
-        if isinstance(stream, gzip.GzipFile) and layout.nbytes > _DEFLATE_MOST * size:
+        if isinstance(stream, gzip.GzipFile) and layout.nbytes > compression.DEFLATE_MOST * size:
             msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
         is_end = _is_end(stream, path) if compressed else None
         stream.seek(layout.offset)
-        pixels = _read_growing(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
+        pixels = compression.read(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
         if pixels.size < layout.nbytes:
             msg = f"{path}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
         if is_end is not None and is_end(layout.end):
-            _read_to_checksum(stream, path)
+            _finish(stream, path)
     return layout.decode(pixels)
 
 
@@ -283,16 +272,16 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
     """
     file = complete(survey_open(io.BytesIO(data), name, len(data), ""))
     layout = file.layout if index is None else file.layout.slice(index, name)
-    with _damage_named(name):
-        stream, compressed = _decompressed(io.BytesIO(data))
+    with compression.damage_named(name):
+        stream, compressed = compression.opened(io.BytesIO(data))
         is_end = _is_end(stream, name)
         stream.seek(layout.offset)
-        pixels = _read_growing(stream, layout.nbytes)
+        pixels = compression.read(stream, layout.nbytes)
         if pixels.size < layout.nbytes:
             msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: truncated"
             raise TruncatedError(msg)
         if compressed and is_end(layout.end):
-            _read_to_checksum(stream, name)
+            _finish(stream, name)
     return layout.decode(pixels)
 
 
@@ -311,20 +300,20 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
         TruncatedError: the stream ends before the last pixel.
         FormatError: the stream is damaged.
     """
-    with _damage_named(name):
-        stream, compressed = _decompressed(raw)
+    with compression.damage_named(name):
+        stream, compressed = compression.opened(raw)
         is_end = _is_end(stream, name)
     held: tuple[int, int] | None = None
     for layout in layouts:
-        with _damage_named(name):
+        with compression.damage_named(name):
             if held != (layout.offset, layout.nbytes):  # images that do not lie apart have the same bytes
                 stream.seek(layout.offset)
-                pixels, held = _read_growing(stream, layout.nbytes), (layout.offset, layout.nbytes)
+                pixels, held = compression.read(stream, layout.nbytes), (layout.offset, layout.nbytes)
             if pixels.size < layout.nbytes:
                 msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
                 raise TruncatedError(msg)
             if compressed and is_end(layout.end):
-                _read_to_checksum(stream, name)
+                _finish(stream, name)
         yield layout.decode(pixels)
 
 
@@ -383,20 +372,6 @@ def _no_file(path: str) -> FormatError:
     return FormatError(f"{path}: a pipe, a device or a socket: expected a file")
 
 
-def _decompressed(raw: BinaryIO) -> tuple[Stream, bool]:
-    """The stream of a file's content, and whether it is a decompressing one.
-
-    The first bytes of gzip and bzip2 cannot begin an MRC file: its first side would be above 2^17.
-    """
-    magic = raw.read(3)
-    raw.seek(0)
-    if magic == _GZIP_MAGIC:
-        return gzip.GzipFile(fileobj=raw), True
-    if magic == _BZIP2_MAGIC:
-        return bz2.BZ2File(raw), True
-    return raw, False
-
-
 def _head(stream: Stream, name: str) -> bytes:
     """The bytes at the start of a stream that hold its header."""
     head = stream.read(mrc.HEADER_BYTES)
@@ -420,61 +395,21 @@ def _is_end(stream: Stream, name: str) -> Callable[[int], bool]:
     return lambda place: place >= end or place == end - extension
 
 
-def _peek_at(stream: Stream) -> Peek:
-    def peek(start: int, stop: int) -> bytes:
-        stream.seek(start)
-        data = b""
-        while len(data) < stop - start and (piece := stream.read(stop - start - len(data))):
-            data += piece
-        return data
-
-    return peek
-
-
-def _inflated_size(raw: BinaryIO, stream: Stream, head: bytes, size: int, name: str) -> tuple[int | None, Peek | None]:
+def _content_size(raw: BinaryIO, stream: Stream, head: bytes, size: int, name: str) -> tuple[int | None, Peek | None]:
     """The size of a compressed file's content where it must be known, and what gives bytes of it.
 
-    The last bytes of a gzip file tell it, if not for sure. Where they contradict the header, or where there is
-    none to tell and an extended header looks like pixels, the content is counted.
+    A gzip file tells it, if not for sure. Where that contradicts the header, or where there is nothing to tell it and
+    an extended header looks like pixels, the content is counted.
     """
     layout = _weigh(head, None, name).layout
     header = None if head.startswith(npy.MAGIC) else mrc.read_header(head, None, name)
-    peek = _peek_at(stream)
+    peek = compression.peek_at(stream)
     if isinstance(stream, gzip.GzipFile):
-        told = _told_at_the_end(raw, size)
-        if told is None or told == layout.end % _GZIP_SIZES or layout.nbytes > _DEFLATE_MOST * size:
-            return None, None
-        if layout.end < told < _GZIP_SIZES and told - layout.end > _MOST_TRAILING:
+        if not compression.may_differ(raw, size, layout.end, layout.nbytes):
             return None, None
     elif header is None or not file_size.may_hide_pixels(header, peek):
         return None, None
-    try:
-        return _counted(stream, layout.end + _MOST_TRAILING), peek
-    except (EOFError, OSError, zlib.error, ValueError):  # damage is told where pixels are read
-        return None, None
-
-
-def _told_at_the_end(raw: BinaryIO, size: int) -> int | None:
-    """The size of the content that a gzip file ends with, modulo 2^32, and leave the file where it was."""
-    place = raw.tell()
-    try:
-        if raw.seek(0, os.SEEK_END) != size or size < _GZIP_LEAST:
-            return None
-        raw.seek(size - 4)
-        return int.from_bytes(raw.read(4), "little")
-    finally:
-        raw.seek(place)
-
-
-def _counted(stream: Stream, most: int) -> int | None:
-    """Bytes of a stream's content; None where there are more than `most`."""
-    stream.seek(0)
-    done = 0
-    while piece := stream.read(_PIECE):
-        done += len(piece)
-        if done > most:
-            return None
-    return done
+    return compression.count(stream, layout.end), peek
 
 
 def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np.uint8]:
@@ -482,7 +417,7 @@ def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np
     pixels = buffers.take(count)
     view, done = pixels.data, 0
     while done < count:
-        piece = view[done : done + _PIECE]
+        piece = view[done : done + PIECE]
         filled = 0
         while filled < len(piece) and (got := raw.readinto(piece[filled:])):
             filled += got
@@ -494,46 +429,11 @@ def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np
     return pixels if done == count else pixels[:done]
 
 
-def _read_growing(stream: Stream, count: int) -> NDArray[np.uint8]:
-    """As `_read_exactly`, for a size that only the header vouches for: memory grows with what really comes."""
-    data = bytearray()
-    while len(data) < count and (piece := stream.read(min(_PIECE, count - len(data)))):
-        data += piece
-    return np.frombuffer(data, np.uint8)
-
-
-def _read_to_checksum(stream: Stream, name: str) -> None:
-    """Read what comes after the pixels, so that the decompressor checks all that it gave; not without end."""
-    done = 0
-    while done <= _MOST_TRAILING:
-        piece = stream.read(_PIECE)
-        if not piece:
-            if done and isinstance(stream, bz2.BZ2File):  # of others it is known from the start
-                report_contradiction(f"{done} bytes more than its header says are not read", name)
-            return
-        done += len(piece)
-    logger.warning("%s: more than %d bytes after its pixels: its checksum was not looked at", name, _MOST_TRAILING)
-
-
-@contextlib.contextmanager
-def _damage_named(name: str) -> Iterator[None]:
-    """Give the decompressors' many errors one form."""
-    try:
-        yield
-    except PercError:
-        raise
-    except EOFError as err:
-        msg = f"{name}: the compressed stream ends early: the file is truncated"
-        raise TruncatedError(msg) from err
-    except (gzip.BadGzipFile, zlib.error, ValueError) as err:
-        msg = f"{name}: damaged compressed stream: {err}"
-        raise FormatError(msg) from err
-    except OSError as err:
-        if err.errno is None:  # bz2 has no error class of its own
-            msg = f"{name}: damaged compressed stream: {err}"
-            raise FormatError(msg) from err
-        msg = f"{name}: cannot be read: {err.strerror}"
-        raise ReadError(msg) from err
+def _finish(stream: Stream, name: str) -> None:
+    """Read a compressed file on to its checksum, behind its pixels."""
+    more = compression.read_to_checksum(stream, name)
+    if more and isinstance(stream, bz2.BZ2File):  # of others it is known from the start
+        report_contradiction(f"{more} bytes more than its header says are not read", name)
 
 
 def report_contradiction(said: str, name: str) -> None:

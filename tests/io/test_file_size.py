@@ -83,6 +83,15 @@ def test_a_bzip2_stream_that_does_not_tell_its_size_is_counted_where_pixels_may_
     assert len(caplog.records) == (0 if (case, index) == ("junk", 0) else 1)
 
 
+@pytest.mark.parametrize("last", [b"", gzip.compress(b"")])
+def test_a_gzip_file_of_several_pieces_tells_no_size_of_the_whole(tmp_path, caplog, last):
+    content = head(STACK) + data_of(STACK)
+    path = tmp_path / "x.mrc.gz"
+    path.write_bytes(gzip.compress(content[:2000]) + gzip.compress(content[2000:]) + last)
+    np.testing.assert_array_equal(image_file.read(path), STACK)
+    assert not caplog.records
+
+
 TWO_READINGS = {
     "an extended header that was not written in full": head(BYTES, nsymbt=512) + FEI[:100] + data_of(BYTES),
     "no extended header, and cut": head(STACK, nsymbt=128) + data_of(STACK)[:-200],

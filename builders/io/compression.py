@@ -1,0 +1,141 @@
+"""gzip and bzip2 streams: read as far as is needed, damage told in one form, their content counted where it must be."""
+
+import bz2
+import contextlib
+import gzip
+import logging
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import FormatError, PercError, ReadError, TruncatedError
+
+logger = logging.getLogger(__name__)
+
+PIECE = 1024 * 1024
+DEFLATE_MOST = 1032
+"""How many bytes one byte of a gzip stream can stand for at the most."""
+MOST_TRAILING = 64 * 1024 * 1024
+"""Bytes behind the pixels of a compressed file that are inflated at the most, to get to its checksum."""
+
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+_BZIP2_MAGIC = b"BZh"
+_GZIP_SIZES = 2**32
+"""A gzip file tells the rest of its content's size by this."""
+_GZIP_LEAST = 18
+"""Bytes of the smallest gzip file."""
+
+Stream = gzip.GzipFile | bz2.BZ2File | BinaryIO
+
+
+def opened(raw: BinaryIO) -> tuple[Stream, bool]:
+    """The stream of a file's content, and whether it is a decompressing one.
+
+    The first bytes of gzip and bzip2 cannot begin an MRC file: its first side would be above 2^17.
+    """
+    magic = raw.read(3)
+    raw.seek(0)
+    if magic == _GZIP_MAGIC:
+        return gzip.GzipFile(fileobj=raw), True
+    if magic == _BZIP2_MAGIC:
+        return bz2.BZ2File(raw), True
+    return raw, False
+
+
+def read(stream: Stream, count: int) -> NDArray[np.uint8]:
+    """`count` bytes, fewer where the stream ends; memory grows with what really comes."""
+    data = bytearray()
+    while len(data) < count and (piece := stream.read(min(PIECE, count - len(data)))):
+        data += piece
+    return np.frombuffer(data, np.uint8)
+
+
+def read_to_checksum(stream: Stream, name: str) -> int:
+    """Read what comes after the pixels, so that the decompressor checks all that it gave; not without end.
+
+    Returns:
+        How many bytes that was.
+    """
+    done = 0
+    while done <= MOST_TRAILING:
+        piece = stream.read(PIECE)
+        if not piece:
+            return done
+        done += len(piece)
+    logger.warning("%s: more than %d bytes after its pixels: its checksum was not looked at", name, MOST_TRAILING)
+    return 0
+
+
+def peek_at(stream: Stream) -> Callable[[int, int], bytes]:
+    """What gives bytes of a stream, from and to."""
+
+    def peek(start: int, stop: int) -> bytes:
+        stream.seek(start)
+        return read(stream, stop - start).tobytes()
+
+    return peek
+
+
+def may_differ(raw: BinaryIO, size: int, expected: int, pixels: int) -> bool:
+    """Whether the content of a gzip file may have another size than was expected, and not so much as to be a bomb.
+
+    The last bytes of the file tell its size, if it is of one piece; the file is left where it was.
+
+    Args:
+        raw: the file.
+        size: its bytes; where it holds fewer, its end is not here, and nothing is known.
+        expected: bytes of content.
+        pixels: bytes of pixels among them; where the file cannot hold those, that is told when they are read.
+    """
+    place = raw.tell()
+    try:
+        if raw.seek(0, os.SEEK_END) != size or size < _GZIP_LEAST:
+            return False
+        raw.seek(size - 4)
+        told = int.from_bytes(raw.read(4), "little")
+    finally:
+        raw.seek(place)
+    if (
+        told in (0, expected % _GZIP_SIZES) or pixels > DEFLATE_MOST * size
+    ):  # files of many pieces end with an empty one
+        return False
+    return not expected + MOST_TRAILING < told < _GZIP_SIZES
+
+
+def count(stream: Stream, expected: int) -> int | None:
+    """Bytes of a stream's content; None where there are many more than expected, or it is damaged."""
+    done = 0
+    try:
+        stream.seek(0)
+        while piece := stream.read(PIECE):
+            done += len(piece)
+            if done > expected + MOST_TRAILING:
+                return None
+    except (EOFError, OSError, zlib.error, ValueError):  # damage is told where pixels are read
+        return None
+    return done
+
+
+@contextlib.contextmanager
+def damage_named(name: str) -> Iterator[None]:
+    """Give the decompressors' many errors one form."""
+    try:
+        yield
+    except PercError:
+        raise
+    except EOFError as err:
+        msg = f"{name}: the compressed stream ends early: the file is truncated"
+        raise TruncatedError(msg) from err
+    except (gzip.BadGzipFile, zlib.error, ValueError) as err:
+        msg = f"{name}: damaged compressed stream: {err}"
+        raise FormatError(msg) from err
+    except OSError as err:
+        if err.errno is None:  # bz2 has no error class of its own
+            msg = f"{name}: damaged compressed stream: {err}"
+            raise FormatError(msg) from err
+        msg = f"{name}: cannot be read: {err.strerror}"
+        raise ReadError(msg) from err
