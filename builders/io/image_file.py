@@ -124,11 +124,9 @@ def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str, peek: Pee
     with compression.damage_named(name):
         stream, compressed = compression.opened(raw)
         head = _head(stream, name)
-        if compressed and size is not None:
-            known, peek = _content_size(raw, stream, head, size, name)
-        else:
-            known, peek = size, peek or compression.peek_at(stream)
-        weighed = _weigh(head, known, name, peek)
+        weighed = _weigh(head, None if compressed else size, name, peek or compression.peek_at(stream))
+        if compressed and size is not None and (known := _content_size(raw, stream, weighed, size)) is not None:
+            weighed = _weigh(head, known, name, compression.peek_at(stream))
     header = weighed.header
     if header is not None:
         for deviation in header.deviations:
@@ -395,21 +393,18 @@ def _is_end(stream: Stream, name: str) -> Callable[[int], bool]:
     return lambda place: place >= end or place == end - extension
 
 
-def _content_size(raw: BinaryIO, stream: Stream, head: bytes, size: int, name: str) -> tuple[int | None, Peek | None]:
-    """The size of a compressed file's content where it must be known, and what gives bytes of it.
+def _content_size(raw: BinaryIO, stream: Stream, told: Weighed, size: int) -> int | None:
+    """The size of a compressed file's content, where it must be known.
 
     A gzip file tells it, if not for sure. Where that contradicts the header, or where there is nothing to tell it and
     an extended header looks like pixels, the content is counted.
     """
-    layout = _weigh(head, None, name).layout
-    header = None if head.startswith(npy.MAGIC) else mrc.read_header(head, None, name)
-    peek = compression.peek_at(stream)
+    layout, header = told.layout, told.header
     if isinstance(stream, gzip.GzipFile):
-        if not compression.may_differ(raw, size, layout.end, layout.nbytes):
-            return None, None
-    elif header is None or not file_size.may_hide_pixels(header, peek):
-        return None, None
-    return compression.count(stream, layout.end), peek
+        doubtful = compression.may_differ(raw, size, layout.end, layout.nbytes)
+    else:
+        doubtful = header is not None and file_size.may_hide_pixels(header, compression.peek_at(stream))
+    return compression.count(stream, layout.end) if doubtful else None
 
 
 def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np.uint8]:
