@@ -83,7 +83,7 @@ def test_a_bzip2_stream_that_does_not_tell_its_size_is_counted_where_pixels_may_
     assert len(caplog.records) == (0 if (case, index) == ("junk", 0) else 1)
 
 
-@pytest.mark.parametrize("last", [b"", gzip.compress(b"")])
+@pytest.mark.parametrize("last", [b"", gzip.compress(b"")], ids=["two", "and an empty one"])
 def test_a_gzip_file_of_several_pieces_tells_no_size_of_the_whole(tmp_path, caplog, last):
     content = head(STACK) + data_of(STACK)
     path = tmp_path / "x.mrc.gz"
