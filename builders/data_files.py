@@ -89,6 +89,9 @@ def _files(pattern: str, folder: str) -> list[str]:
     if "://" in pattern:
         msg = "expected files of this machine"
         raise ValueError(msg)
+    if any("**" in part and part != "**" for part in PurePath(pattern).parts):  # Python 3.13 makes * of it
+        msg = "'**' can only be an entire path component"
+        raise ValueError(msg)
     path = _absolute(pattern, folder)
     if ("[" in pattern or not glob.has_magic(pattern)) and Path(path).is_file():
         return [path]

@@ -38,7 +38,9 @@ def loaded(rows, form, workers=0):
         ds = ds.to_iterable_dataset()
     if "mapped" in form:
         ds = ds.map(lambda row: {"more": 1})
-    batch, *others = DataLoader(ds.with_format("torch"), batch_size=len(rows), num_workers=workers)
+    fork = "fork" if workers else None  # else, from Python 3.14 on, they take no function of a test
+    ds = ds.with_format("torch")
+    batch, *others = DataLoader(ds, batch_size=len(rows), num_workers=workers, multiprocessing_context=fork)
     assert not others
     return batch
 
