@@ -21,7 +21,7 @@ from builders.empiar.patterns import matcher, taker
 from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader
-from builders.empiar.voxels import are_signed_bytes
+from builders.empiar.voxels import sign_told_by
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
 from builders.io import image_file, location
@@ -174,10 +174,10 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         """How files become rows."""
         chosen = self.chosen
         name, category = (chosen.name or None, chosen.category) if chosen is not None else (None, "")
-        signed = None if chosen is None else are_signed_bytes(chosen.voxel_type)
+        sign = None if chosen is None else sign_told_by(chosen.voxel_type)
         wants_complex = self.dtype is None or "complex" in self.dtype
         entry = f"EMPIAR-{self.entry}"
-        return Reading(entry, name, category, self.item, wants_complex, self.on_error, signed, self.pixel_size)
+        return Reading(entry, name, category, self.item, wants_complex, self.on_error, sign, self.pixel_size)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -199,7 +199,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         """Name the cache folder for the options and for what the listings say, so that it is never stale."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api", "quarantine")}
         options |= {"entry": self.entry, "archive": str(self._archive.base), "listings": self.found.version}
-        options |= {"imageset": self.reading.imageset, "signed_bytes": self.reading.signed_bytes}
+        options |= {"imageset": self.reading.imageset, "sign": self.reading.sign}
         return str(super().create_config_id(options, custom_features=custom_features))
 
 

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from builders.empiar.archive import ArchiveFile
 from builders.empiar.items import is_by_slice
-from builders.empiar.voxels import with_sign
+from builders.empiar.voxels import ToldSign, with_sign
 from builders.errors import FormatError, PercError
 from builders.features import reference
 from builders.io import image_file, location, remote
@@ -29,7 +29,7 @@ class Reading:
         item: `"slice"`, `"file"` or `"auto"`.
         complex_pixels: whether complex pixels are wanted.
         on_error: `"raise"` or `"skip"`.
-        signed_bytes: what the image set says of bytes that nothing in a file tells the sign of; None: nothing.
+        sign: what the image set says of whole numbers that nothing in a file tells the sign of; None: nothing.
         pixel_size: Å per pixel where a file does not say it, or None.
     """
 
@@ -39,7 +39,7 @@ class Reading:
     item: str
     complex_pixels: bool
     on_error: str
-    signed_bytes: bool | None = None
+    sign: ToldSign | None = None
     pixel_size: float | None = None
 
 
@@ -96,7 +96,7 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
         FormatError: it cannot be read, or its pixels are complex where that is not wanted.
         TruncatedError: it ends early, and not even one whole slice of it may be used.
     """
-    image = with_sign(location.survey(file.location, head), reading.signed_bytes)
+    image = with_sign(location.survey(file.location, head), reading.sign)
     by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
     images = Images(file, image, by_slice, lost)

@@ -51,7 +51,8 @@ def sign_of(mode: int, stamped: bool | None, dmin: float, dmax: float, dmean: fl
             told is not False, told is not None, f"unsigned bytes under mode 0, {shown}" if told is False else ""
         )
     if mode == 1:
-        return Sign(told is not False, True, f"unsigned numbers under mode 1, {shown}" if told is False else "")
+        note = f"unsigned numbers under mode 1, {shown}" if told is False else ""
+        return Sign(told is not False, told is not None, note)
     # who writes mode 6 knows what it is for: signed statistics come from programs that took it for mode 1
     return Sign(False, True, f"signed numbers, {shown}, under mode 6, which counts more" if told is True else "")
 

@@ -29,7 +29,7 @@ def test_statistics_of_either_kind_are_followed_but_for_what_is_written_down(mod
             follows = kind is not None and mode != 6 and (mode == 1 or stamped is None)
             assert found.signed is (kind if follows else by_itself), statistics
             assert bool(found.note) == (kind is not None and kind is not by_itself), "what surprises is said"
-            assert found.is_known == (mode != 0 or stamped is not None or kind is not None)
+            assert found.is_known == (mode == 6 or (mode == 0 and stamped is not None) or kind is not None)
 
 
 @pytest.mark.parametrize("order", "<>")
