@@ -13,7 +13,11 @@ _PREFIX = re.compile(
     r"|alphafold(?: ?db)?|cath)(?:\s*[:|=]\s*|\s+)",
     re.IGNORECASE,
 )
-_FILE = re.compile(r"\.(?:cif|mmcif|bcif|pdb[0-9]*|ent|xml|fasta|fa|json|txt|html?)(?:\.gz|\.bz2|\.Z)?$", re.IGNORECASE)
+_PACKED = r"\.(?:gz|bz2|xz|zst|zip)"
+_STRUCTURE = re.compile(
+    rf"\.(?:cif|mmcif|bcif|pdb[0-9]*|pdbx|pdbqt|pqr|ent)(?:{_PACKED}|\.Z)?$|{_PACKED}$", re.IGNORECASE
+)
+_FILE = re.compile(rf"{_STRUCTURE.pattern}|\.(?:xml|fasta|fa|json|txt|html?)(?:{_PACKED}|\.Z)?$", re.IGNORECASE)
 _PDB_FILE = re.compile(rf"pdb({_ENTRY})", re.IGNORECASE)
 _PART = re.compile(rf"({_ENTRY})\s?[:_.|](?:[a-z0-9]{{1,4}})(?:[,/][a-z0-9]{{1,4}})*", re.IGNORECASE)
 _NAMED = re.compile(r"([A-Z][A-Z0-9]{5,9})_(?:([0-9][A-Z0-9]*[A-Z][A-Z0-9]*)|[A-Z0-9]{3,5})", re.IGNORECASE)
@@ -22,6 +26,10 @@ _ASSEMBLY = re.compile(rf"({_ENTRY})-(?:assembly)?([0-9]{{1,3}})", re.IGNORECASE
 
 PART = (
     "a chain or an entity of an entry (4v1w:A, 4v1w_1) stands for the whole entry: choose its atoms by the column chain"
+)
+FILE = (
+    "the name of a file (4v1w.cif) stands for what it is named for, as the databases have it: the file itself is not"
+    " read (builders.structures.clean takes files)"
 )
 VERSION = (
     "a model of AlphaFold DB is had in its present version, whichever an id or the name of a file tells (-model_v4)"
@@ -76,18 +84,21 @@ def readings(text: str) -> Iterator[Reading]:
 
 
 def _readings(text: str) -> Iterator[Reading]:
-    for piece in _pieces_of_url(text) if "://" in text else [text]:
-        for form in dict.fromkeys((piece, *_without_file(piece), *_without_prefix(piece))):
-            yield Reading(form, VERSION if re.search(r"[-_](?:model_)?v[0-9]+$", form, re.IGNORECASE) else "")
-            part = _PART.fullmatch(form)
+    is_url = "://" in text
+    for piece in _pieces_of_url(text) if is_url else [text]:
+        note = FILE if _STRUCTURE.search(piece) and not is_url else ""
+        wholes = (piece, *_without_prefix(piece))
+        for form in dict.fromkeys(form for whole in wholes for form in (whole, *_without_file(whole))):
+            yield Reading(form, VERSION if re.search(r"[-_](?:model_)?v[0-9]+$", form, re.IGNORECASE) else note)
+            part = None if _FILE.search(form) else _PART.fullmatch(form)
             if part and not part[1].isdigit():
                 yield Reading(part[1], PART)
             named = _NAMED.fullmatch(form)
             if named:
-                yield Reading(named[2] or named[1])
+                yield Reading(named[2] or named[1], note)
             if re.search("-F[0-9]", form, re.IGNORECASE):
-                yield Reading(f"AF-{form}")
-            yield Reading(re.sub(r"\.[0-9]{1,3}$", "", form))  # the version of a sequence: P45523.2
+                yield Reading(f"AF-{form}", note)
+            yield Reading(re.sub(r"\.[0-9]{1,3}$", "", form), note)  # the version of a sequence: P45523.2
 
 
 def why_not(text: str) -> str:

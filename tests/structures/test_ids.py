@@ -8,6 +8,7 @@ from builders.errors import NotFoundError, OptionError
 from builders.structures.ids import accession_of, parse_id, read_ids
 from builders.structures.resolve import parse_all
 from builders.structures.sources import sources
+from builders.structures.spellings import PART
 
 CLAIMS = {name: source.claim for name, source in sources().items()}
 
@@ -132,6 +133,29 @@ def test_what_is_written_of_an_id_and_not_heeded_is_told_once(caplog):
     assert versions.startswith(
         "structures: AF-P45523-F1-model_v4: a model of AlphaFold DB is had in its present version"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4v1w.cif", "4V1W.CIF.gz", "4v1w.pdb", "4v1w.pdb1", "pdb4v1w.ent", "4v1w.mmcif", "4v1w.bcif", "4v1w.gz"]
+    + ["data/4v1w.cif", "p45523_4v1w.cif", "PDB:4v1w.cif"],
+)
+def test_the_name_of_a_file_is_told_as_one(text, caplog):
+    known, _ = parse_all([text])
+    assert [id.text for id in known] == ["4v1w"]
+    (said,) = caplog.messages
+    assert said.startswith(f"structures: {text}: the name of a file (4v1w.cif) stands for")
+
+
+@pytest.mark.parametrize("text", ["4v1w.A", "4v1w.Z", "4v1w:cif", "4v1w_A.cif"])
+def test_a_chain_is_told_as_one_also_in_the_name_of_a_file(text, caplog):
+    parse_all([text])
+    assert [f"structures: {text}: {PART}"] == caplog.messages
+
+
+def test_a_url_is_no_name_of_a_file_of_ones_own(caplog):
+    parse_all(["https://files.rcsb.org/download/4V1W.cif.gz"])
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(
