@@ -11,6 +11,14 @@ import urllib3
 _AT_FIRST = 2
 """Tries to reach a host that never answered, where another one might help."""
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+_NO_TERMS = (
+    "HANDSHAKE_FAILURE",
+    "PROTOCOL_VERSION",
+    "UNSUPPORTED_PROTOCOL",
+    "NO_PROTOCOLS_AVAILABLE",
+    "NO_SHARED_CIPHER",
+)
+"""How OpenSSL calls it when two cannot agree on a version of TLS or on ciphers: names that end so."""
 _BUSY = (500, 502, 503, 504)
 _SETTINGS = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY"
 
@@ -61,12 +69,22 @@ def _of_tls(chain: list[BaseException]) -> Cause | None:
             problem = item.verify_message or item.reason
             words = f"its certificate is not to be trusted: {problem} (SSL_CERT_FILE may name others to believe)"
             return Cause(words, is_offline=False)
-        if isinstance(item, ssl.SSLError) and item.reason == "WRONG_VERSION_NUMBER":
+        reason = item.reason or "" if isinstance(item, ssl.SSLError) else ""
+        if reason == "WRONG_VERSION_NUMBER":
             return Cause("what answers there speaks no TLS: is it an http:// address?")
-        if isinstance(item, ssl.SSLError) and "CERTIFICATE" in (item.reason or ""):
-            words = f"the certificates to believe cannot be read: {item.reason}: is SSL_CERT_FILE a file of them?"
+        if reason.endswith(_NO_TERMS):
+            return Cause(f"it has no TLS in common with this machine: {_spelled(reason)}", 1, True, False)
+        if "_ALERT_" in reason and "CERTIFICATE" in reason:
+            return Cause(f"it wants to see a certificate, of which there is none: {_spelled(reason)}", 1, True, False)
+        if "CERTIFICATE" in reason:
+            words = f"the certificates to believe cannot be read: {_spelled(reason)}: is SSL_CERT_FILE a file of them?"
             return Cause(words, is_offline=False)
     return None
+
+
+def _spelled(reason: str) -> str:
+    """OpenSSL's name of a fault as words."""
+    return reason.replace("_", " ").lower()
 
 
 def _of_name_or_host(chain: list[BaseException]) -> Cause | None:

@@ -37,6 +37,7 @@ from builders.errors import (
 from builders.io import http, remote, retrying, threads
 from builders.io.answers import RemoteFile
 from builders.io.http import Client, Patience
+from builders.io.no_connection import cause_of
 from tests.server import Fault, serve
 
 DATA = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
@@ -625,6 +626,10 @@ def test_the_limits_are_those_of_the_contract():
     assert all(base.startswith("https://") for base in remote.BUILT_IN)
 
 
+URLLIB3 = ("Pool", "Max retries", "Caused by", "urllib3", "_ssl.c")
+"""What of an error's words is none of a user's business."""
+
+
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     """A server's certificate for this machine's loopback, which nobody else knows, and its key."""
@@ -653,9 +658,18 @@ def secure(identity, monkeypatch):
 def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(secure, monkeypatch, named):
     if named is not None:
         monkeypatch.setenv("SSL_CERT_FILE", named)
-    with pytest.raises(HttpError, match="certificate"):
+    with pytest.raises(HttpError, match=r": no connection in 1 try: .*certificate.*SSL_CERT_FILE") as caught:
         read(Client([secure.base], patience=QUICK), secure)
+    assert not any(word in str(caught.value) for word in URLLIB3)
     assert not secure.requests
+
+
+def test_a_certificate_for_another_host_is_refused_in_plain_words(secure, identity, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(identity[0]))
+    base = secure.base.replace("127.0.0.1", "localhost")
+    with pytest.raises(HttpError, match=r"in 1 try: its certificate is not to be trusted: .*'localhost'") as caught:
+        Client([base], patience=QUICK).read(f"{base}/x.mrcs", 0, 10)
+    assert not any(word in str(caught.value) for word in URLLIB3)
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])
@@ -853,13 +867,31 @@ def test_a_connection_that_breaks_off_is_told_in_few_words(archive, client):
     archive.fail("/x.mrcs", *[Fault(cut=0, reset=True, headers={"Content-Length": None})] * 5)
     with pytest.raises(PercError) as caught:
         client.small(archive.url("/x.mrcs"))
-    assert not any(word in str(caught.value) for word in ("Pool", "Max retries", "Caused by", "urllib3"))
+    assert not any(word in str(caught.value) for word in URLLIB3)
 
 
 def test_https_where_http_is_spoken(archive):
     base = archive.base.replace("http:", "https:")
     with pytest.raises(HttpError, match="in 1 try: what answers there speaks no TLS: is it an http:// address"):
         Client([base], patience=QUICK).read(f"{base}/x.mrcs", 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "it has no TLS in common with this machine: sslv3 alert handshake failure"),
+        ("UNSUPPORTED_PROTOCOL", "it has no TLS in common with this machine: unsupported protocol"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "it wants to see a certificate, of which there is none"),
+        ("NO_CERTIFICATE_OR_CRL_FOUND", "the certificates to believe cannot be read"),
+    ],
+)
+def test_what_tls_does_not_come_to_is_told_in_plain_words_and_tried_once(reason, words):
+    error = ssl.SSLError(1, f"[SSL: {reason}] (_ssl.c:1006)")
+    error.reason = reason
+    cause = cause_of(requests.exceptions.SSLError(urllib3.exceptions.MaxRetryError(None, "/x", error)))
+    assert cause.words.startswith(words)
+    assert cause.tries == 1
+    assert "_ssl" not in cause.words
 
 
 def test_it_says_what_it_waits_for_but_not_without_end(archive, client, monkeypatch, caplog):
