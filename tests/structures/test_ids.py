@@ -137,8 +137,10 @@ def test_what_is_written_of_an_id_and_not_heeded_is_told_once(caplog):
 
 @pytest.mark.parametrize(
     "text",
-    ["4v1w.cif", "4V1W.CIF.gz", "4v1w.pdb", "4v1w.pdb1", "pdb4v1w.ent", "4v1w.mmcif", "4v1w.bcif", "4v1w.gz"]
-    + ["data/4v1w.cif", "p45523_4v1w.cif", "PDB:4v1w.cif"],
+    [
+        *("4v1w.cif", "4V1W.CIF.gz", "4v1w.pdb", "4v1w.pdb1", "pdb4v1w.ent", "4v1w.mmcif", "4v1w.bcif", "4v1w.gz"),
+        *("data/4v1w.cif", "p45523_4v1w.cif", "PDB:4v1w.cif"),
+    ],
 )
 def test_the_name_of_a_file_is_told_as_one(text, caplog):
     known, _ = parse_all([text])
