@@ -6,30 +6,17 @@ changes one of them and then accounts for every byte is taken, if it is the only
 the header surely is right about where they lie. Bytes are looked at where sizes leave two readings.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from builders.errors import FormatError
-from builders.io.layout import PACKED, Layout
+from builders.io.layout import PACKED, Layout, encoded_size
+from builders.io.likeness import Bytes, Peek
 from builders.io.mrc import HEADER_BYTES, MAX_EXTENDED_HEADER, MrcHeader
 
-Peek = Callable[[int, int], bytes]
-"""Bytes of the (decompressed) file, from and to."""
-
-_SAMPLE = 16 * 1024
-"""Bytes that are looked at in one place."""
 _UNIT = 4
 """An extended header is made of whole words."""
-_SHARE, _FAR = 0.05, 8.0
-"""A stretch of pixels varies at least that share of those beside it, and its mean is no more of their deviations away:
-what is none differs by powers of ten..."""
-_SHARE_OF_BYTES, _FAR_OF_BYTES = 0.5, 1.0
-"""... but for bytes, which cannot."""
-_SENSIBLE = 1e30
-_PRINTABLE = frozenset(range(32, 127)) | set(b"\t\r\n")
+_WIDTHS = {PACKED: (4, "101"), "|u1": (8, "0"), "u2": (16, "1, 6 or 12"), "f4": (32, "2 or 3")}
+"""Bits of a number, and the modes that have it, by an encoding of that width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +60,7 @@ def weigh_plain(layout: Layout, size: int | None, name: str, told: str) -> Weigh
     if size is None or size == layout.end:
         return Weighed(size, layout, None, count)
     if size > layout.end:
-        return Weighed(size, layout, None, count, exact=False, said=_surplus_of(size, layout.end))
+        return Weighed(size, layout, None, count, exact=False, said=_surplus_of(size, layout))
     entry = layout.nbytes // max(1, count)
     whole, rest = divmod(max(0, size - layout.offset), max(1, entry))
     cut = f"{name}: {size} bytes, but its header says {layout.end} ({told}): the file is truncated"
@@ -104,16 +91,16 @@ def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = No
     layout = header.layout
     if size is None or size == layout.end:
         return Weighed(size, layout, header, layout.shape[0])
-    bytes_of = _Bytes(header, size, peek)
+    bytes_of = Bytes(header, size, peek)
     return _weigh_surplus(bytes_of, name) if size > layout.end else _weigh_shortage(bytes_of, name)
 
 
 def may_hide_pixels(header: MrcHeader, peek: Peek) -> bool:
     """Whether what is said to be an extended header looks like pixels, of a file whose size is not known."""
-    return header.nsymbt > 0 and _Bytes(header, None, peek).is_like_pixels_before(header.data_offset) is True
+    return header.nsymbt > 0 and Bytes(header, None, peek).is_like_pixels_before(header.data_offset) is True
 
 
-def _weigh_shortage(file: "_Bytes", name: str) -> Weighed:
+def _weigh_shortage(file: Bytes, name: str) -> Weighed:
     """Fewer bytes than the header says."""
     header, layout, size = file.header, file.header.layout, file.size or 0
     cut = (
@@ -124,12 +111,19 @@ def _weigh_shortage(file: "_Bytes", name: str) -> Weighed:
     body = max(0, size - layout.offset)
     if _is_unpadded(header, body):
         return lost
+    if mode := _other_mode(file):
+        return replace(lost, cut=f"{cut}: {mode} accounts for every byte, and the pixels look so")
     entry, section = _entry_of(header), layout.nbytes // header.nz
     whole, rest = divmod(body, entry)
-    is_like_pixels = header.nsymbt > 0 and file.is_like_pixels_before(layout.offset, size - layout.nbytes)
+    begin = size - layout.nbytes
+    is_like_pixels = header.nsymbt > 0 and file.is_like_pixels_before(layout.offset, begin)
     if header.nsymbt > 0 and size == layout.end - header.nsymbt and (rest or not whole or is_like_pixels):
         how = f"read without its {header.nsymbt} bytes of extended header (NSYMBT)"
         return _changed(replace(header, nsymbt=0), size, layout, how)
+    if is_like_pixels and HEADER_BYTES < begin and begin % _UNIT == 0 and file.varies(begin, layout.offset):
+        if file.is_like_pixels_before(begin) is False:
+            how = f"read with {begin - HEADER_BYTES} bytes of extended header (NSYMBT), not {header.nsymbt}"
+            return _changed(replace(header, nsymbt=begin - HEADER_BYTES), size, layout, how)
     if is_like_pixels is not False:
         return replace(lost, cut=f"{cut}; where its pixels begin is not known")
     sections, left = divmod(body, section)
@@ -140,10 +134,16 @@ def _weigh_shortage(file: "_Bytes", name: str) -> Weighed:
     return Weighed(size, layout, header, whole if layout.slices_lie_apart else 0, not rest, cut=cut)
 
 
-def _weigh_surplus(file: "_Bytes", name: str) -> Weighed:
+def _weigh_surplus(file: Bytes, name: str) -> Weighed:
     """More bytes than the header says."""
     header, layout, size = file.header, file.header.layout, file.size or 0
     surplus = size - layout.end
+    if mode := _other_mode(file):
+        msg = (
+            f"{name}: {size} bytes, but its header says {layout.end} (mode {header.mode}): {mode} accounts for every "
+            f"byte, and the pixels look so"
+        )
+        raise FormatError(msg)
     more, rest = divmod(surplus, _entry_of(header))
     begins, ends = file.is_like_pixels_at_start(surplus), file.is_like_pixels_at_end(surplus)
     names_extension = header.nsymbt == 0 and bool(header.exttyp)
@@ -164,8 +164,8 @@ def _weigh_surplus(file: "_Bytes", name: str) -> Weighed:
         if _is_a_stack_of_images(header):
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections")
         entries = layout.shape[0] + (more if layout.slices_lie_apart else 0)
-        return Weighed(size, layout, header, entries, said=_surplus_of(size, layout.end))
-    return Weighed(size, layout, header, layout.shape[0], exact=False, said=_surplus_of(size, layout.end))
+        return Weighed(size, layout, header, entries, said=_surplus_of(size, layout))
+    return Weighed(size, layout, header, layout.shape[0], exact=False, said=_surplus_of(size, layout))
 
 
 def _changed(header: MrcHeader, size: int, before: Layout, how: str) -> Weighed:
@@ -175,8 +175,29 @@ def _changed(header: MrcHeader, size: int, before: Layout, how: str) -> Weighed:
     )
 
 
-def _surplus_of(size: int, end: int) -> str:
-    return f"{size} bytes, where its header says {end}: the last {size - end} are not read"
+def _surplus_of(size: int, layout: Layout) -> str:
+    said = f"{size} bytes, where its header says {layout.end}: the last {size - layout.end} are not read"
+    if size - layout.end < layout.nbytes:
+        return said
+    return f"{said}, as many as its pixels take or more: its NX, NY, NZ or MODE may be wrong"
+
+
+def _other_mode(file: Bytes) -> str | None:
+    """Modes of another width that account for every byte, where the pixels look so; None where there is none."""
+    header, size = file.header, file.size or 0
+    bits = _bits_of(header.encoding)
+    for encoding, (other, modes) in _WIDTHS.items():
+        if bits is None or other == bits or size - header.data_offset != encoded_size(encoding, header.shape):
+            continue
+        is_wider = file.is_of_wider_numbers(min(bits, other), max(bits, other))
+        if is_wider is (other > bits):
+            return f"MODE {modes}"
+    return None
+
+
+def _bits_of(encoding: str) -> int | None:
+    """Of a real number; None of others."""
+    return 4 if encoding == PACKED else None if "c" in encoding else 8 * int(encoding[-1])
 
 
 def _entry_of(header: MrcHeader) -> int:
@@ -202,81 +223,3 @@ def _is_unpadded(header: MrcHeader, body: int) -> bool:
         header.nz * ((header.nx * header.ny + 1) // 2),
         (header.nz * header.nx * header.ny + 1) // 2,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Bytes:
-    """Bytes of a file, looked at to tell pixels from what is none. Each answer is None where it cannot be had."""
-
-    header: MrcHeader
-    size: int | None
-    peek: Peek | None
-
-    def is_like_pixels_before(self, stop: int, start: int = 0) -> bool | None:
-        """Whether the bytes before the first pixel are like those after it; `start`: where they begin at the least."""
-        start = max(start, HEADER_BYTES, stop - _SAMPLE)
-        return self._alike((start, stop), (stop, stop + _SAMPLE), from_end=True)
-
-    def is_like_pixels_at_start(self, count: int) -> bool | None:
-        """Whether the first bytes after the header, `count` of them, are like those that follow."""
-        first, stop = self.header.data_offset, self.header.layout.end
-        held = first + min(count, stop - first, _SAMPLE)
-        return self._alike((first, held), (first + count, min(stop, first + count + _SAMPLE)))
-
-    def starts_with_no_pixels(self, count: int) -> bool:
-        """Whether the first bytes after the header, `count` of them, are surely none: text, or no sensible floats."""
-        first = self.header.data_offset
-        raw = b"" if self.peek is None else self.peek(first, first + min(count, _SAMPLE))
-        if _is_text(raw) or self.header.layout.dtype.kind not in "fc" or "i2" in self.header.encoding:
-            return _is_text(raw)
-        sizes = np.abs(_values(raw, self.header.encoding))
-        return not bool((sizes < _SENSIBLE).all() and (sizes[sizes > 0] > 1 / _SENSIBLE).all())
-
-    def is_like_pixels_at_end(self, count: int) -> bool | None:
-        """Whether the last bytes of the file, `count` of them, are like those before."""
-        first, stop = self.header.data_offset, self.header.layout.end
-        assert self.size is not None
-        held = min(count, stop - first, _SAMPLE)
-        return self._alike((self.size - held, self.size), (max(first + count, stop - _SAMPLE), stop))
-
-    def _alike(self, stretch: tuple[int, int], beside: tuple[int, int], from_end: bool = False) -> bool | None:
-        if self.peek is None:
-            return None
-        raw = self.peek(*stretch)
-        other = self.peek(*beside) if beside[1] > beside[0] else b""
-        if not raw or len(set(raw)) == 1 != len(set(other)):
-            return False
-        if _is_text(raw) and not _is_text(other):
-            return False
-        encoding = self.header.encoding
-        strict = encoding in ("|i1", "|u1", PACKED)
-        limits = (_SHARE_OF_BYTES, _FAR_OF_BYTES) if strict else (_SHARE, _FAR)
-        return _are_alike(_values(raw, encoding, from_end), _values(other, encoding), *limits)
-
-
-def _is_text(data: bytes) -> bool:
-    return bool(data) and _PRINTABLE.issuperset(data)
-
-
-def _values(data: bytes, encoding: str, from_end: bool = False) -> NDArray[np.float64]:
-    """Bytes as numbers of the encoding's kind; what is no whole one is left out at one end."""
-    dtype = np.dtype(np.uint8 if encoding == PACKED else encoding.replace("ci2", "i2").replace("c8", "f4"))
-    odd = len(data) % dtype.itemsize
-    whole = data[odd:] if from_end else data[: len(data) - odd]
-    with np.errstate(invalid="ignore"):
-        return np.frombuffer(whole, dtype).astype(np.float64)
-
-
-def _are_alike(some: NDArray[np.float64], others: NDArray[np.float64], share: float, far: float) -> bool:
-    """Whether numbers could be pixels of the image that has the others."""
-    if not some.size or not np.isfinite(some).all():
-        return False
-    others = others[np.isfinite(others)]
-    if not others.size:
-        return bool(np.ptp(some) > 0 and np.abs(some).max() < np.finfo(np.float32).max / 2)
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread, usual = float(some.std()), float(others.std())
-        distance = abs(float(some.mean()) - float(others.mean()))
-    if usual == 0:
-        return spread == 0 and distance == 0
-    return bool(distance <= far * usual and share * usual <= spread <= usual / share)

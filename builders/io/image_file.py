@@ -29,9 +29,10 @@ from builders.errors import (
 )
 from builders.io import compression, file_size, mrc, npy
 from builders.io.compression import PIECE, Stream
-from builders.io.file_size import Peek, Weighed
+from builders.io.file_size import Weighed
 from builders.io.finite import is_finite
 from builders.io.layout import Array, Layout
+from builders.io.likeness import Peek
 from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)

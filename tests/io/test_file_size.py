@@ -35,6 +35,8 @@ ONE_READING = {
     "an extended header unsaid": lambda p, o: head(p, order=o) + FEI + data_of(p, o),
     "a longer one than said": lambda p, o: head(p, nsymbt=80, order=o) + bytes(80) + FEI + data_of(p, o),
     "blanks of symmetry unsaid": lambda p, o: head(p, ispg=1, order=o) + b"X,  Y,  Z".ljust(160) + data_of(p, o),
+    "half of one said": lambda p, o: head(p, nsymbt=1024, order=o) + b"E" * 512 + data_of(p, o),
+    "records, and fewer than said": lambda p, o: head(p, nsymbt=1024, order=o) + FEI[:320] + data_of(p, o),
     "too few sections said": lambda p, o: head(p, nz=4, mz=1, order=o) + data_of(p, o),
     "too many sections said": lambda p, o: head(p, nz=9, mz=1, order=o) + data_of(p, o),
     "too few sections of a volume": lambda p, o: head(p, nz=4, mz=6, ispg=1, order=o) + data_of(p, o),
@@ -94,6 +96,10 @@ def test_a_gzip_file_of_several_pieces_tells_no_size_of_the_whole(tmp_path, capl
 
 TWO_READINGS = {
     "an extended header that was not written in full": head(BYTES, nsymbt=512) + FEI[:100] + data_of(BYTES),
+    "an extended header of a word and zeros, or a mask": head(STACK, nsymbt=1024)
+    + b"X, Y, Z ".ljust(512)
+    + bytes(1024)
+    + data_of(STACK)[512:-512],
     "no extended header, and cut": head(STACK, nsymbt=128) + data_of(STACK)[:-200],
     "a brighter section more, or an extended header": head(STACK) + data_of(STACK[:1] + 1000) + data_of(STACK),
     "blank sections more, or an extended header": head(BYTES) + bytes(512) + data_of(BYTES),
@@ -105,6 +111,51 @@ def test_what_can_be_read_in_two_ways_is_an_error(tmp_path, case):
     (tmp_path / "x.mrc").write_bytes(TWO_READINGS[case])
     with pytest.raises(FormatError, match=r"x\.mrc: \d+ bytes, but its header says \d+"):
         image_file.read(tmp_path / "x.mrc")
+
+
+def test_a_true_extended_header_is_no_shorter_one_because_the_file_is_cut(tmp_path):
+    text = head(STACK, nsymbt=1024, exttyp=b"SERI") + b"tilt -60.0 ".ljust(1024) + data_of(STACK)
+    records = head(STACK, nsymbt=1024) + FEI[:1024].ljust(1024, b"\1") + data_of(STACK)
+    for number, content in enumerate([text, records]):
+        for cut in (4, 128, 512, 1020):
+            (tmp_path / f"{number}.mrc").write_bytes(content[:-cut])
+            with pytest.raises(TruncatedError):
+                image_file.read(tmp_path / f"{number}.mrc")
+
+
+NUMBERS = {"0": "int8", "1": "int16", "6": "uint16", "2": "float32", "12": "float16"}
+SMOOTH = np.cumsum(RNG.standard_normal((6, 20, 24)), axis=2) * 3
+
+
+@pytest.mark.parametrize("ispg", [0, 1])
+@pytest.mark.parametrize(("said", "true"), [(a, b) for a in NUMBERS for b in NUMBERS if (a, b) != ("0", "0")])
+def test_a_mode_that_is_not_the_pixels_own_is_an_error_that_names_the_other(tmp_path, caplog, said, true, ispg):
+    values = SMOOTH.astype(NUMBERS[true])
+    content = bytes(header(24, 20, 6, int(said), ispg=ispg, mz=1 if ispg == 0 else 6)) + values.tobytes()
+    (tmp_path / "x.mrc").write_bytes(content)
+    if np.dtype(NUMBERS[said]).itemsize == values.itemsize:
+        assert image_file.read(tmp_path / "x.mrc").shape == values.shape
+        return
+    told = {1: "MODE 0 ", 2: "MODE 1, 6 or 12 ", 4: "MODE 2 or 3 "}[values.itemsize]
+    with pytest.raises(FormatError, match=rf"x\.mrc: {len(content)} bytes, but its header says \d+.*: {told}"):
+        image_file.read(tmp_path / "x.mrc")
+    with pytest.raises(FormatError, match=told):
+        image_file.complete(image_file.survey(tmp_path / "x.mrc"))
+
+
+@pytest.mark.parametrize("dtype", NUMBERS.values())
+def test_twice_or_half_the_sections_are_no_other_mode(tmp_path, caplog, dtype):
+    mode = next(mode for mode, name in NUMBERS.items() if name == dtype)
+    values = SMOOTH.astype(dtype)
+    for nz in (3, 12):
+        (tmp_path / "x.mrc").write_bytes(bytes(header(24, 20, nz, int(mode), mz=1)) + values.tobytes())
+        np.testing.assert_array_equal(image_file.read(tmp_path / "x.mrc"), values)
+
+
+def test_bytes_that_no_pixels_need_are_told_plainly_where_they_are_as_many(tmp_path, caplog):
+    (tmp_path / "x.mrc").write_bytes(head(STACK, ispg=1) + data_of(STACK) + RNG.bytes(STACK.nbytes + 7))
+    np.testing.assert_array_equal(image_file.read(tmp_path / "x.mrc"), STACK)
+    assert "are not read, as many as its pixels take or more: its NX, NY, NZ or MODE may be wrong" in caplog.text
 
 
 def test_an_extended_header_as_long_as_sections_is_told_from_pixels_by_its_bytes(tmp_path):
