@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 
 KEPT = "left_out.tsv"
 """The table that a dataset in the cache has beside it."""
+CONTRADICTED = "other_sizes.tsv"
+"""Another, of files that were read though their sizes contradict their headers; missing where there are none."""
 
 
 class Quarantine:
@@ -109,6 +111,29 @@ def say_again(folder: str, owner: str, what: str, table: str | None) -> bool:
             "%s: %s left out of the dataset in the cache: %d, listed in %s", owner, what, count, table or kept
         )
     return True
+
+
+def keep_contradicted(folder: str, files: Iterable[tuple[str, object]]) -> None:
+    """Keep beside a dataset in the cache which of its files have another size than their headers say.
+
+    Args:
+        folder: the dataset's; nothing is kept where it is not of this machine.
+        files: paths, and how they are read.
+    """
+    if (lines := list(files)) and Path(folder).is_dir():
+        with contextlib.suppress(OSError):
+            Quarantine(str(Path(folder, CONTRADICTED))).begin(lines)
+
+
+def say_contradicted_again(folder: str, owner: str) -> None:
+    """Say how many files of a dataset that comes from the cache have another size than their headers say."""
+    kept = Path(folder, CONTRADICTED)
+    if kept.is_file():
+        count = kept.read_bytes().count(b"\n") - 1
+        logger.warning(
+            "%s: files of the dataset in the cache that have another size than their headers say: %d, listed in %s",
+            *(owner, count, kept),
+        )
 
 
 def _line(path: str, reason: object) -> bytes:

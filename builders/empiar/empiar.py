@@ -27,7 +27,14 @@ from builders.features import EMImage, check_dtype
 from builders.io import image_file, location
 from builders.io.header_store import HeaderStore
 from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag, check_pixel_size, with_advice
-from builders.quarantine import Quarantine, check_quarantine, keep, say_again
+from builders.quarantine import (
+    Quarantine,
+    check_quarantine,
+    keep,
+    keep_contradicted,
+    say_again,
+    say_contradicted_again,
+)
 from builders.streaming import ShardStream
 
 logger = logging.getLogger(__name__)
@@ -213,6 +220,7 @@ class Empiar(OptionedBuilder):
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
         self._brought: list[ArchiveFile] | None = None
         self._left_out: list[tuple[str, object]] | None = None
+        self._contradicted: list[tuple[str, str]] = []
         self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
         token = _cache_folder.set(self._files_folder)
         try:
@@ -245,7 +253,7 @@ class Empiar(OptionedBuilder):
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Build the index, or take it from the cache; its files and its table are made where they are missing.
 
-        What is left out is said in either case.
+        What is left out, and which sizes contradict headers, is said in either case.
         """
         mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
         anew = mode == datasets.DownloadMode.FORCE_REDOWNLOAD
@@ -255,6 +263,10 @@ class Empiar(OptionedBuilder):
                 kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
         self._left_out = None
         super().download_and_prepare(*args, **kwargs)
+        if self._left_out is None:
+            say_contradicted_again(self.cache_dir, "empiar")
+        else:
+            keep_contradicted(self.cache_dir, self._contradicted)
         if self.config.on_error != "skip":
             return
         table = self.config.quarantine
@@ -292,6 +304,11 @@ class Empiar(OptionedBuilder):
         if damaged:
             logger.warning("empiar: left out %d of %d files of EMPIAR-%s", len(damaged), len(files), self.config.entry)
         image_file.report_contradictions(f"EMPIAR-{self.config.entry}", [images.image for images in usable])
+        self._contradicted = [
+            (images.file.path, images.image.contradiction)
+            for images in usable
+            if images.image.contradicts_header and not images.lost
+        ]
         if not usable:
             msg = f"EMPIAR-{self.config.entry}: none of {len(files)} files can be read; the first one: {damaged[0]}"
             raise NotFoundError(msg)

@@ -76,6 +76,12 @@ class ImageFile:
         """Whether its header says another size than it has."""
         return self.weighed is not None and bool(self.weighed.said or self.weighed.cut)
 
+    @property
+    def contradiction(self) -> str:
+        """What its size contradicts and how it is read all the same, in words; empty where nothing is."""
+        weighed = self.weighed
+        return "" if weighed is None else weighed.said or (weighed.entries_said if weighed.cut else "")
+
 
 def describe(path: str | os.PathLike[str]) -> ImageFile:
     """Read a file's header and check it against the file's size.

@@ -29,7 +29,14 @@ from builders.options import (
     check_pixel_size,
     with_advice,
 )
-from builders.quarantine import Quarantine, check_quarantine, keep, say_again
+from builders.quarantine import (
+    Quarantine,
+    check_quarantine,
+    keep,
+    keep_contradicted,
+    say_again,
+    say_contradicted_again,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -191,11 +198,19 @@ class LocalClasses(OptionedBuilder):
             yield item.file.path, row
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Build the index, or take it from the cache; what is left out is said, and written, in either case."""
+        """Build the index, or take it from the cache; what is left out is said, and written, in either case.
+
+        So is which files have another size than their headers say.
+        """
         super().download_and_prepare(*args, **kwargs)
+        is_new = "splits" in vars(self)
+        if is_new:
+            images = [item.image for chosen in self.splits.values() for item in chosen]
+            keep_contradicted(self.cache_dir, [(image.path, image.contradiction) for image in images if image.weighed])
+        else:
+            say_contradicted_again(self.cache_dir, "local_classes")
         if self.config.on_error != "skip":
             return
-        is_new = "splits" in vars(self)
         if is_new or not say_again(self.cache_dir, "local_classes", "files", self.config.quarantine):
             _ = self.splits
             keep(self.cache_dir, self._left_out)

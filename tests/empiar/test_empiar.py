@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -428,6 +429,27 @@ def test_headers_are_remembered(archive, tmp_path):
     archive.requests.clear()
     load(archive.base, tmp_path, imageset=1, dtype="float16")
     assert not [r for r in archive.requests if r.path.endswith(".mrc")]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_sizes_that_contradict_headers_are_said_again_of_a_dataset_in_the_cache(tmp_path, on_error, caplog):
+    pixels = np.random.default_rng(3).standard_normal((6, 5, 7)).astype(np.float32)
+    folder = tmp_path / deposit.ENTRY / "data"
+    folder.mkdir(parents=True)
+    for name, nz, fields in (("few", 5, {}), ("many", 7, {}), ("none", 6, {"nsymbt": 256}), ("right", 6, {})):
+        (folder / f"{name}.mrcs").write_bytes(bytes(header(7, 5, nz, 2, mz=1, **fields)) + pixels.tobytes())
+    said = []
+    for directory in ("data", "data", "data/right.mrcs"):
+        caplog.clear()
+        pattern = "right*" if directory.endswith("right.mrcs") else None
+        ds = load(str(tmp_path), tmp_path, directory="data", pattern=pattern, on_error=on_error)
+        np.testing.assert_array_equal(ds[-1]["image"], pixels[5])
+        said.append([message for message in caplog.messages if "size" in message or "where its header says" in message])
+    assert [len(messages) for messages in said] == [3, 1, 0]
+    table = said[1][0].partition("than their headers say: 3, listed in ")[2]
+    lines = Path(table).read_text().splitlines()
+    assert [line.partition("\t")[0] for line in lines] == ["path", *(f"data/{n}.mrcs" for n in ("few", "many", "none"))]
+    assert all(" where its header says " in line for line in lines[1:])
 
 
 @pytest.mark.parametrize("streaming", [True, False])

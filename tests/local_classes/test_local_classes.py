@@ -667,6 +667,22 @@ def test_what_was_left_out_is_said_again_of_a_dataset_in_the_cache(folder, tmp_p
     assert "left out" not in caplog.text
 
 
+def test_sizes_that_contradict_headers_are_said_again_of_a_dataset_in_the_cache(folder, caplog):
+    with (folder / "b_3.mrc").open("ab") as file:
+        file.write(b"more")
+    for expected in ("4 are not read", "local_classes: files of the dataset in the cache that have another size"):
+        caplog.clear()
+        load(folder)
+        assert expected in caplog.text
+        assert len(caplog.messages) == 1
+    assert caplog.messages[0].partition("than their headers say: ")[2].startswith("1, listed in ")
+    assert Path(caplog.messages[0].rpartition("listed in ")[2]).read_text().count("b_3.mrc\t") == 1
+    load(folder, classes=["a"])
+    caplog.clear()
+    load(folder, classes=["a"])
+    assert "another size" not in caplog.text
+
+
 def test_what_an_older_version_left_out_is_found_out_once(folder, caplog, monkeypatch):
     (folder / "b_text.mrc").write_bytes(DAMAGED["b_text.mrc"])
     monkeypatch.setattr(local_classes, "keep", lambda *args: None)
