@@ -33,7 +33,8 @@ STORAGE = pa.struct(
     }
 )
 """How an image stands in an Arrow table. `shape`, `dtype` (a spelling of `builders.io.layout`) and `offset` say
-where the pixels lie in the file at `path` or in `bytes`; without them the header of either one is read."""
+where the pixels lie in the file at `path` or in `bytes`, or with `index` those of all slices of a file, among which the
+slice's do not lie apart; without them the header of either one is read."""
 
 FIELDS = tuple(f.name for f in STORAGE)
 DTYPES = (
@@ -295,7 +296,8 @@ def _remote_layout(value: Any) -> Layout | None:
     path = value.get("path")
     if path is None or not location.is_remote(path) or location.is_compressed(path):
         return None
-    return _layout(value, path)
+    layout = _layout(value, path)
+    return None if isinstance(layout, InterleavedSlice) else layout  # one at a time: each is all of its file
 
 
 def _fetched(
@@ -331,7 +333,8 @@ def check_dtype(dtype: Any) -> str | None:
 def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
     if isinstance(layout, InterleavedSlice):
-        return _stored(path=file.path, index=layout.index, etag=file.etag)
+        whole = {"offset": layout.offset, "shape": [layout.count, *layout.shape], "dtype": layout.spelling}
+        return _stored(path=file.path, index=layout.index, etag=file.etag, **whole)
     return {
         **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
         **{"shape": list(layout.shape), "dtype": layout.spelling, "etag": file.etag},
@@ -384,7 +387,10 @@ def _layout(value: dict[str, Any], name: str) -> Layout | None:
     if layout.offset < 0 or not layout.shape or any(n < 0 for n in layout.shape):
         msg = f"{name}: a reference to shape {layout.shape} at byte {layout.offset}: expected nothing negative"
         raise FormatError(msg)
-    return layout
+    index = value.get("index")
+    if index is None or value.get("bytes") is not None or len(layout.shape) < 3 or layout.slices_lie_apart:
+        return layout
+    return layout.slice(int(index), name)
 
 
 def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> Array:
@@ -407,8 +413,7 @@ def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) ->
     if layout is not None:
         return image_file.read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
     file = image_file.describe(name)
-    layout = (file.layout if index is None else file.layout.slice(index, name)).squeezed()
-    return image_file.read_layout(name, layout, value.get("etag") or file.etag)
+    return image_file.read_layout(name, file.part(index).squeezed(), value.get("etag") or file.etag)
 
 
 def _read_remote(name: str, value: dict[str, Any], layout: Layout | None, index: int | None) -> Array:
@@ -416,7 +421,7 @@ def _read_remote(name: str, value: dict[str, Any], layout: Layout | None, index:
     etag = value.get("etag")
     if layout is None:
         file = location.describe(name)
-        layout = (file.layout if index is None else file.layout.slice(index, name)).squeezed()
+        layout = file.part(index).squeezed()
         etag = etag or file.etag
     read = location.read_compressed if location.is_compressed(name) else location.read_layout
     return read(name, layout, etag)

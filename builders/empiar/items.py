@@ -8,6 +8,7 @@ import functools
 import re
 from collections.abc import Mapping
 
+from builders.io.compression import plain_name
 from builders.io.mrc import MrcHeader
 
 ITEMS = ("auto", "slice", "file")
@@ -110,7 +111,7 @@ def _meaning(item: str, category: str, path: str) -> str | None:
     """What is known without the header: `"slice"`, `"file"`, `"volume"` or None."""
     if item != "auto":
         return item
-    name = path.lower().removesuffix(".gz").removesuffix(".bz2")
+    name = plain_name(path)
     return said_by(category) or next((SUFFIXES[suffix] for suffix in SUFFIXES if name.endswith(suffix)), None)
 
 

@@ -98,6 +98,8 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
     """
     image = with_sign(location.survey(file.location, head), reading.sign)
     by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
+    if by_slice and (reading.item == "auto" or image.is_stack):
+        image = image.as_images()
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
     images = Images(file, image, by_slice, lost)
     layout = images.layout(0)
@@ -119,8 +121,9 @@ def _entries_that_are_there(image: ImageFile, by_slice: bool, on_error: str) -> 
         TruncatedError: it ends early, and what is there may not be used alone.
     """
     weighed, layout = image.weighed, image.layout
-    is_other = weighed is not None and 0 < weighed.whole != layout.shape[0] and len(layout.shape) > 2
-    if weighed is None or not by_slice or not is_other or not (weighed.exact or on_error == "skip"):
+    may_be_other = by_slice and len(layout.shape) > 2 and layout.slices_lie_apart
+    is_other = weighed is not None and may_be_other and 0 < weighed.whole != layout.shape[0]
+    if weighed is None or not is_other or not (weighed.exact or on_error == "skip"):
         return image_file.complete(image), ""
     kept = replace(image, layout=weighed.entries)
     if weighed.exact:

@@ -46,6 +46,11 @@ def opened(raw: BinaryIO) -> tuple[Stream, bool]:
     return raw, False
 
 
+def plain_name(name: str) -> str:
+    """A file's name in lower case, without what says that it is packed."""
+    return name.lower().removesuffix(".gz").removesuffix(".bz2")
+
+
 def read(stream: Stream, count: int) -> NDArray[np.uint8]:
     """`count` bytes, fewer where the stream ends; memory grows with what really comes."""
     data = bytearray()

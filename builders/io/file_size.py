@@ -27,8 +27,8 @@ class Weighed:
         size: bytes of the (decompressed) file; None where that is not known.
         layout: where the pixels lie.
         header: the MRC header that says so; None for a NumPy file.
-        whole: entries along the first axis that are surely there, where the layout says; more than it says, where whole
-            ones follow, and none where it may be wrong about where they lie.
+        whole: entries, as they are stored one after another, that are surely there where the layout says; more than it
+            says, where whole ones follow, and none where it may be wrong about where they lie.
         exact: those account for every byte.
         said: what the size contradicts, and how the file is read all the same; empty where nothing is.
         cut: why the file does not hold all that its header says; empty where it does.
@@ -44,7 +44,7 @@ class Weighed:
 
     @property
     def entries(self) -> Layout:
-        """The layout of those that are surely there."""
+        """The layout of those that are surely there, of a file whose slices lie apart."""
         return replace(self.layout, shape=(self.whole, *self.layout.shape[1:]))
 
     @property
@@ -56,7 +56,7 @@ class Weighed:
 
 def weigh_plain(layout: Layout, size: int | None, name: str, told: str) -> Weighed:
     """What stands of a layout whose offset is sure; `told` is what its header says, in words."""
-    count = layout.shape[0] if layout.shape else 1
+    count = layout.stored_shape[0] if layout.shape else 1
     if size is None or size == layout.end:
         return Weighed(size, layout, None, count)
     if size > layout.end:
@@ -64,7 +64,7 @@ def weigh_plain(layout: Layout, size: int | None, name: str, told: str) -> Weigh
     entry = layout.nbytes // max(1, count)
     whole, rest = divmod(max(0, size - layout.offset), max(1, entry))
     cut = f"{name}: {size} bytes, but its header says {layout.end} ({told}): the file is truncated"
-    return Weighed(size, layout, None, whole if layout.slices_lie_apart else 0, not rest, cut=cut)
+    return Weighed(size, layout, None, whole, not rest, cut=cut)
 
 
 def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = None) -> Weighed:
@@ -90,7 +90,7 @@ def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = No
     """
     layout = header.layout
     if size is None or size == layout.end:
-        return Weighed(size, layout, header, layout.shape[0])
+        return Weighed(size, layout, header, layout.stored_shape[0])
     bytes_of = Bytes(header, size, peek)
     return _weigh_surplus(bytes_of, name) if size > layout.end else _weigh_shortage(bytes_of, name)
 
@@ -131,7 +131,7 @@ def _weigh_shortage(file: Bytes, name: str) -> Weighed:
         return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections, as MZ says")
     if not rest and whole and _is_a_stack_of_images(header):
         return _changed(replace(header, nz=whole), size, layout, f"read as the {whole} sections that are there")
-    return Weighed(size, layout, header, whole if layout.slices_lie_apart else 0, not rest, cut=cut)
+    return Weighed(size, layout, header, whole, not rest, cut=cut)
 
 
 def _weigh_surplus(file: Bytes, name: str) -> Weighed:
@@ -163,15 +163,14 @@ def _weigh_surplus(file: Bytes, name: str) -> Weighed:
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections, as MZ says")
         if _is_a_stack_of_images(header):
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections")
-        entries = layout.shape[0] + (more if layout.slices_lie_apart else 0)
-        return Weighed(size, layout, header, entries, said=_surplus_of(size, layout))
-    return Weighed(size, layout, header, layout.shape[0], exact=False, said=_surplus_of(size, layout))
+        return Weighed(size, layout, header, layout.stored_shape[0] + more, said=_surplus_of(size, layout))
+    return Weighed(size, layout, header, layout.stored_shape[0], exact=False, said=_surplus_of(size, layout))
 
 
 def _changed(header: MrcHeader, size: int, before: Layout, how: str) -> Weighed:
     layout = header.layout
     return Weighed(
-        size, layout, header, layout.shape[0], said=f"{size} bytes, where its header says {before.end}: {how}"
+        size, layout, header, layout.stored_shape[0], said=f"{size} bytes, where its header says {before.end}: {how}"
     )
 
 
@@ -207,8 +206,7 @@ def _entry_of(header: MrcHeader) -> int:
 
 def _is_stated(header: MrcHeader, sections: int) -> bool:
     """Whether MZ, of a file that is no cut-out of a larger cell, says another number of sections than NZ."""
-    intervals = tuple(header.sampling[axis - 1] for axis in header.axis_order)
-    return sections > 1 and intervals == (header.nx, header.ny, sections) and not header.is_volume_stack
+    return sections > 1 and header.intervals == (header.nx, header.ny, sections) and not header.is_volume_stack
 
 
 def _is_a_stack_of_images(header: MrcHeader) -> bool:

@@ -12,7 +12,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -70,6 +70,38 @@ class ImageFile:
     compressed: bool
     header: mrc.MrcHeader | None = None
     weighed: Weighed | None = None
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether sections are images of their own, if slices are wanted: it is called so, or no volume.
+
+        Many a volume has no space group that says so, but lengths and intervals that fit its order of axes.
+        """
+        header = self.header
+        if header is None:
+            return False
+        fits = header.intervals == (header.nx, header.ny, header.nz)
+        return compression.plain_name(self.path).endswith(".mrcs") or (header.is_stack and not fits)
+
+    def as_images(self) -> "ImageFile":
+        """The same file where its sections are known to be images of their own: see `MrcHeader.as_images`."""
+        header = self.header and self.header.as_images()
+        if header is None or header is self.header:
+            return self
+        report_deviation(header.deviations[-1], self.path)
+        layout = header.layout
+        weighed = self.weighed and replace(self.weighed, header=header, layout=layout)
+        return replace(self, layout=layout, pixel_size=header.pixel_size, header=header, weighed=weighed)
+
+    def part(self, index: int | None) -> Layout:
+        """Where one of its slices lies, sections as stored of a stack and along z of a volume; None: all of it.
+
+        Raises:
+            FormatError: there is no such slice.
+        """
+        if index is None:
+            return self.layout
+        return (self.as_images() if self.is_stack else self).layout.slice(index, self.path)
 
     @property
     def contradicts_header(self) -> bool:
@@ -150,7 +182,8 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
 
     Args:
         path: an MRC-family or `.npy` file, plain, `.gz` or `.bz2`.
-        index: which entry along the first axis, from 0; None for all.
+        index: which slice, from 0: of a stack of images (a `.mrcs`, or what no header calls a volume) one of its
+            sections, of others the entry along the first axis; None for all.
 
     Returns:
         Array in the file's own type: `(nz, ny, nx)` for a whole MRC file, whatever its order of axes, `(ny, nx)` for a
@@ -162,8 +195,7 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
         TruncatedError: the file ends early.
     """
     file = describe(path)
-    layout = file.layout if index is None else file.layout.slice(index, file.path)
-    return read_layout(file.path, layout, file.etag)
+    return read_layout(file.path, file.part(index), file.etag)
 
 
 def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch | None = None) -> Array:
@@ -276,7 +308,7 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
         TruncatedError: the bytes end early.
     """
     file = complete(survey_open(io.BytesIO(data), name, len(data), ""))
-    layout = file.layout if index is None else file.layout.slice(index, name)
+    layout = file.part(index)
     with compression.damage_named(name):
         stream, compressed = compression.opened(io.BytesIO(data))
         is_end = _is_end(stream, name)

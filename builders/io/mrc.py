@@ -7,7 +7,7 @@ break rules that a strict reader insists on; writing is `mrcfile`'s.
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from builders.errors import FormatError, TruncatedError
@@ -63,6 +63,7 @@ class MrcHeader:
         labels: the text labels that NLABL counts.
         sign: whether pixels of modes 0 and 1 have a sign, which not the mode alone says.
         deviations: what a strict reader would refuse or read otherwise, in words; empty for a file by the book.
+        are_images: its sections are taken for images of their own, whatever the header says.
     """
 
     byte_order: ByteOrder
@@ -87,11 +88,18 @@ class MrcHeader:
     labels: tuple[str, ...]
     sign: Sign
     deviations: tuple[str, ...]
+    are_images: bool = False
 
     @property
     def axis_order(self) -> tuple[int, int, int]:
         """Axes (x = 1, y = 2, z = 3) along columns, rows and sections; (1, 2, 3) when the file gives none."""
         return self.mapcrs if sorted(self.mapcrs) == [1, 2, 3] else (1, 2, 3)
+
+    @property
+    def intervals(self) -> tuple[int, int, int]:
+        """Sampling along columns, rows and sections: of a whole volume, the lengths of these."""
+        columns, rows, sections = (self.sampling[axis - 1] for axis in self.axis_order)
+        return columns, rows, sections
 
     @property
     def signed_bytes(self) -> bool:
@@ -108,9 +116,9 @@ class MrcHeader:
     def pixel_size(self) -> float | None:
         """Å per pixel along x, None when the file does not say or says nothing positive.
 
-        Of an image in another plane than that of x and y, which is read as it is stored, along its columns.
+        Of images in another plane than that of x and y, which are read as they are stored, along their columns.
         """
-        return self.voxel_size[self.axis_order[0] - 1 if self._is_in_another_plane else 0]
+        return self.voxel_size[self.axis_order[0] - 1 if self._are_in_another_plane else 0]
 
     @property
     def is_volume_stack(self) -> bool:
@@ -129,9 +137,19 @@ class MrcHeader:
         return self.nz > 1 and not self.is_volume and not self.is_volume_stack
 
     @property
-    def _is_in_another_plane(self) -> bool:
-        """One section, which does not lie across z: an image, and not a volume that is one voxel wide."""
-        return self.nz == 1 and self.axis_order[2] != 3
+    def _are_in_another_plane(self) -> bool:
+        """Images that do not lie across z: sections of a stack, or a single one, which is no volume one voxel wide."""
+        return (self.nz == 1 or self.are_images) and self.axis_order[2] != 3
+
+    def as_images(self) -> "MrcHeader":
+        """The same header where sections are known to be images of their own.
+
+        The order of axes of such a file is wrong where they do not lie across z; then they are taken as stored.
+        """
+        if self.nz == 1 or self.is_volume_stack or self.axis_order[2] == 3:
+            return self
+        told = f"a stack of images whose sections do not lie across z {self.mapcrs}, taken as stored"
+        return replace(self, are_images=True, deviations=(*self.deviations, told))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -160,7 +178,7 @@ class MrcHeader:
     @property
     def layout(self) -> Layout:
         """Where the pixels lie, and the shape that they make: axes z, y, x, whatever the file's order."""
-        if self.mapcrs == (1, 2, 3) or self._is_in_another_plane:
+        if self.mapcrs == (1, 2, 3) or self._are_in_another_plane:
             return Layout(self.shape, self.encoding, self.data_offset)
         stored = self.shape
         more = len(stored) - 3

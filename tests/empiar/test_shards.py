@@ -70,7 +70,7 @@ def test_a_stream_begins_small_and_goes_on_with_few_requests():
 @pytest.mark.parametrize("name", ["x.mrc", "x.mrc.gz"])
 def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(tmp_path, name):
     path = tmp_path / name
-    data = bytes(header(4, 3, 2, 2, mapcrs=(3, 2, 1))) + np.arange(24, dtype=np.float32).tobytes()
+    data = bytes(header(4, 3, 2, 2, ispg=1, mapcrs=(3, 2, 1))) + np.arange(24, dtype=np.float32).tobytes()
     path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     reading = Reading("EMPIAR-10001", None, "", "slice", False, "raise")
     images = look(ArchiveFile(name, str(path), path.stat().st_size, "stamp"), reading)
