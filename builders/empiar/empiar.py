@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import datasets
@@ -16,7 +16,7 @@ from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
 from builders.empiar.caching import fetch_all
 from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
 from builders.empiar.cutting import Shards
-from builders.empiar.items import ITEMS
+from builders.empiar.items import ITEMS, said_by
 from builders.empiar.patterns import matcher, taker
 from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import Images, Reading, look_at_all
@@ -203,10 +203,11 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         }
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
-        """Name the cache folder for the options and for what the listings say, so that it is never stale."""
+        """Name the cache folder for the options and for what listings and metadata say, so that it is never stale."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api", "quarantine")}
         options |= {"entry": self.entry, "archive": str(self._archive.base), "listings": self.found.version}
-        options |= {"imageset": self.reading.imageset, "sign": self.reading.sign}
+        reading = self.reading
+        options["reading"] = repr(replace(reading, category=said_by(reading.category) or ""))  # in whatever words
         return str(super().create_config_id(options, custom_features=custom_features))
 
 

@@ -424,6 +424,28 @@ def test_an_unchanged_entry_reuses_its_index(archive, tmp_path):
     assert not [r for r in archive.requests if r.path.endswith(".mrc")]
 
 
+def test_what_the_image_set_is_said_to_be_decides_the_rows_of_a_dataset_in_the_cache(place, mirror, archive, tmp_path):
+    folder = mirror / deposit.ENTRY / "data" / "p"
+    folder.mkdir()
+    (folder / "x.mrc").write_bytes(bytes(header(2, 2, 3, 0, ispg=1)) + bytes(11) + bytes([199]))
+    made = []
+    for category, voxel_type in (
+        ("class averages", ""),
+        ("tilt series", ""),
+        ("(OT,2D classes)", ""),
+        ("class averages", "UNSIGNED BYTE"),
+        ("Tilt series", ""),
+    ):
+        told = f"{category}</category><voxelType>{voxel_type}</voxelType><category>y"
+        deposit.write_xml(mirror, [("P", "data/p", told)])
+        archive.publish(mirror)
+        ds = load(place, tmp_path)
+        made.append((len(ds), float(ds[-1]["image"].max()), ds.cache_files[0]["filename"]))
+    assert [facts[:2] for facts in made] == [(3, 0), (1, 0), (3, 0), (3, 199), (1, 0)]
+    assert made[0] == made[2]  # the same in other words
+    assert made[1] == made[4]
+
+
 def test_headers_are_remembered(archive, tmp_path):
     load(archive.base, tmp_path, imageset=1)
     archive.requests.clear()
