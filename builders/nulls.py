@@ -1,4 +1,4 @@
-"""What stands for null in the torch format of rows with images, so that torch's default collate can stack them.
+"""What stands for null in the torch format of rows of ours, so that torch's default collate can stack them.
 
 NaN for a number, an empty text for a text; in a struct, and in one that is null itself, for each of its values. A batch
 is told from a row by its containers, so a column reads the same in either, also one that is null throughout, of which
@@ -16,9 +16,9 @@ from builders.features import EMImage
 _CONTAINERS = frozenset((list, dict, np.ndarray))
 
 
-def nullable(features: Mapping[str, Any]) -> dict[str, Any]:
-    """The features of columns in which null is filled: none, where no column holds images."""
-    if not any(map(holds_image, features.values())):
+def nullable(features: Mapping[str, Any], are_ours: bool = False) -> dict[str, Any]:
+    """The features of columns in which null is filled: none in rows of others, which hold no images either."""
+    if not are_ours and not any(map(holds_image, features.values())):
         return {}
     return {name: feature for name, feature in features.items() if _is_fillable(feature)}
 
@@ -45,6 +45,23 @@ def filled(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any
         if value is None or type(value) in _CONTAINERS:
             row[name] = _filled(value, feature)
     return row
+
+
+def emptied(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that may have been filled, with null again where NaN stands in a column that cannot hold it.
+
+    Example:
+        >>> emptied({"index": float("nan"), "dose": float("nan")}, {"index": Value("int64"), "dose": Value("float32")})
+        {'index': None, 'dose': nan}
+    """
+    return {name: _emptied(value, features.get(name)) for name, value in row.items()}
+
+
+def _emptied(value: Any, feature: Any) -> Any:
+    if isinstance(feature, dict) and isinstance(value, Mapping):
+        return emptied(value, feature)
+    holds_no_nan = isinstance(feature, Value | ClassLabel) and feature.dtype.startswith(("int", "uint", "bool"))
+    return None if holds_no_nan and value is not None and value != value else value
 
 
 def _is_fillable(feature: Any) -> bool:

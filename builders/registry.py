@@ -45,6 +45,7 @@ _NEARLY = 0.75
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
 _StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
 _stock_module_factory: Any = datasets_load.dataset_module_factory
+_stock_fast_select_column: Any = datasets.Dataset._fast_select_column
 
 
 class _ModuleFactory(_StockFactory):  # type: ignore[misc]
@@ -77,13 +78,13 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
 
     That is a float image that was just read, whose copy costs three times as much as reading it, and a tensor that a
     transform made, which the stock formatter copies with a warning. Large images are stacked in memory from stock.
-    In rows with images, what is null becomes what torch can collate (`builders.nulls`).
+    In rows of our builders, and in others with images, what is null becomes what torch can collate (`builders.nulls`).
     """
 
     @functools.cached_property
     def _nullable(self) -> dict[str, Any]:
         """The features of the columns in which null has something to stand for it."""
-        return nulls.nullable(self.features or {})
+        return nulls.nullable(self.features or {}, hasattr(self.features, _OURS))
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
         if isinstance(data_struct, dict) and self._nullable:
@@ -132,6 +133,45 @@ class _NumpyFormatter(NumpyFormatter):  # type: ignore[misc]
         return super()._recursive_tensorize(data_struct)
 
 
+_OURS = "_made_by_perc"
+"""What features are marked with that belong to rows of our builders, of which a formatter is told nothing else."""
+
+
+def _marked(features: Any, info: Any) -> Any:
+    """Features of a dataset of ours, marked as such; others as they are.
+
+    That is done as late as they are read: what is made of a dataset has features of its own, but says who built it.
+    """
+    if info.builder_name in MODULES and features is not None:
+        setattr(features, _OURS, True)
+    return features
+
+
+def _marking(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """A way to read a dataset, by which its features are marked first."""
+
+    @functools.wraps(stock)
+    def read(dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        _marked(dataset.info.features, dataset.info)
+        return stock(dataset, *args, **kwargs)
+
+    return read
+
+
+def _marking_copies(stock: property) -> property:
+    """The features of a dataset, which are a copy of those that it has."""
+    return property(lambda dataset: _marked(stock.fget(dataset), dataset.info), doc=stock.__doc__)  # type: ignore[misc]
+
+
+@functools.wraps(datasets.Dataset._fast_select_column)
+def _fast_select_column(dataset: Any, column_name: str) -> Any:
+    """A column alone, of which `datasets` keeps its kind: what null is in it, it is in the rows, too."""
+    column = _stock_fast_select_column(dataset, column_name)
+    if nulls.nullable(dataset.info.features, dataset.info.builder_name in MODULES):
+        setattr(column.info.features, _OURS, True)
+    return column
+
+
 _LARGE = 2**63
 _FLOAT32 = np.dtype(np.float32)
 _FLAT = frozenset((str, int, float, bool, bytes, type(None), np.ndarray))
@@ -177,6 +217,11 @@ def register() -> None:
             for name in ("push_to_hub", "to_parquet"):
                 if hasattr(kind, name):
                     setattr(kind, name, exporting.telling_who_can_load(getattr(kind, name)))
+        for kind in (datasets.Dataset, datasets.IterableDataset):
+            kind.features = _marking_copies(kind.features)
+        for name in ("__getitem__", "__iter__", "iter"):
+            setattr(datasets.Dataset, name, _marking(getattr(datasets.Dataset, name)))
+        datasets.Dataset._fast_select_column = _fast_select_column
 
 
 @functools.wraps(_stock_module_factory)

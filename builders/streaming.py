@@ -6,7 +6,7 @@ to begin.
 """
 
 from collections.abc import Generator, Iterable, Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from itertools import islice
 from typing import Any, Protocol
 
@@ -136,11 +136,12 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
     Args:
         reader: makes them.
         shards: of what, in order.
+        declared: their features.
     """
 
-    def __init__(self, reader: TableReader, shards: list[Any]) -> None:
+    def __init__(self, reader: TableReader, shards: list[Any], declared: datasets.Features) -> None:
         super().__init__(reader, {"shards": shards})
-        self.reader, self.shards = reader, shards
+        self.reader, self.shards, self.declared = reader, shards, declared
 
     @property
     def num_shards(self) -> int:
@@ -172,26 +173,36 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
     def shuffle_data_sources(self, generator: np.random.Generator) -> "TableStream":
         """The same shards in another order."""
         order = deepcopy(generator).permutation(len(self.shards))
-        return TableStream(self.reader, [self.shards[place] for place in order])
+        return TableStream(self.reader, [self.shards[place] for place in order], self.declared)
 
     def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "TableStream":
         """The shards that are a worker's or node's own."""
         places = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
-        return TableStream(self.reader, [self.shards[place] for place in places])
+        return TableStream(self.reader, [self.shards[place] for place in places], self.declared)
 
     def reshard_data_sources(self) -> "TableStream":
         """Itself: a shard is one structure already."""
-        return TableStream(self.reader, self.shards)
+        return TableStream(self.reader, self.shards, self.declared)
 
 
 class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
-    """Rows in a format, as before; in the torch format null is filled also after `map`, which forgets the features."""
+    """Rows in a format, as before; in the torch format null is filled also after `map`, which forgets the features.
+
+    What was filled is null again before rows are encoded, as they are where columns were taken away or renamed since.
+    """
 
     def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
-        rows, nullable = super().__iter__(), {}
-        if self._features is None and self.formatting and self.formatting.format_type == "torch":
-            nullable = nulls.nullable(_features_of(_layers(self.ex_iterable)) or {})
-        if not nullable:
+        layers, nullable = _layers(self.ex_iterable), {}
+        is_filled = any(_is_torch(getattr(layer, "formatting", None)) for layer in layers)
+        if is_filled or _is_torch(self.formatting):
+            nullable = nulls.nullable(_features_of(layers) or {}, _is_ours(layers[-1]))
+        if nullable and is_filled and self._features is not None and not self.ex_iterable.is_typed:
+            inner = copy(self)
+            inner.ex_iterable = _Emptied(self.ex_iterable, self._features)
+            rows = _StockFormatted.__iter__(inner)
+        else:
+            rows = super().__iter__()
+        if not nullable or self._features is not None or not _is_torch(self.formatting):
             yield from rows
             return
         formatter = get_formatter("torch")
@@ -200,6 +211,23 @@ class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
             if some:
                 row = row | formatter.recursive_tensorize(nulls.filled(some, {name: nullable[name] for name in some}))
             yield key, row
+
+
+def _is_torch(formatting: Any) -> bool:
+    return formatting is not None and formatting.format_type == "torch"
+
+
+class _Emptied:
+    """Rows of which some were filled, to be encoded for features."""
+
+    iter_arrow, is_typed = None, False
+
+    def __init__(self, rows: Iterable[tuple[Any, Any]], features: datasets.Features) -> None:
+        self._rows, self._features = rows, features
+
+    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
+        for key, row in self._rows:
+            yield key, nulls.emptied(row, self._features)
 
 
 class StepExamplesIterable(_StockStep):  # type: ignore[misc]
@@ -219,6 +247,11 @@ class StepExamplesIterable(_StockStep):  # type: ignore[misc]
         elif isinstance(source, TableStream) or _is_of_local_files(source):  # a row for each shard
             before = sum(len(source.split_shard_indices_by_worker(num_shards, n, contiguous)) for n in range(index))
         return StepExamplesIterable(own, self.step, (self.offset - before) % self.step)
+
+
+def _is_ours(source: Any) -> bool:
+    """Whether a stream's rows are those of a builder of ours."""
+    return isinstance(source, ShardStream | TableStream) or _is_of_local_files(source)
 
 
 def _is_of_local_files(source: Any) -> bool:

@@ -1,3 +1,6 @@
+import pickle
+from functools import partial
+
 import datasets
 import numpy as np
 import pytest
@@ -5,8 +8,10 @@ import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from torch.utils.data import DataLoader
 
+import builders
 from builders import nulls
 from builders.features import EMImage
+from builders.io import mrc
 
 STREAMS = int(datasets.__version__.partition(".")[0]) >= 5
 """With `datasets` 4, streams with nulls need `T.collate`, as the README says."""
@@ -94,6 +99,59 @@ def test_what_is_there_keeps_its_type():
     assert batch["index"].dtype == batch["label"].dtype == torch.int64
     assert batch["good"].dtype == torch.bool
     assert batch["imageset"] == ["P", "P"]
+
+
+@pytest.fixture
+def entry(tmp_path):
+    """How to load two micrographs of which no image set is known, out of a mirror."""
+    (tmp_path / "10001/data").mkdir(parents=True)
+    for number in range(2):
+        mrc.write(tmp_path / f"10001/data/m_{number}.mrc", np.ones((2, 3), np.float32))
+    options = {"entry": 10001, "archive": str(tmp_path), "directory": "data", "split": "train"}
+    return partial(builders.load_dataset, "empiar", cache_dir=str(tmp_path / "cache"), **options)
+
+
+WITHOUT_IMAGES = {
+    "remove_columns": lambda ds: ds.remove_columns("image"),
+    "select_columns": lambda ds: ds.select_columns(["imageset", "index"]),
+    "map": lambda ds: ds.map(_mean, remove_columns=["image"]),
+    "format first": lambda ds: ds.with_format("torch").remove_columns("image"),
+    "some rows": lambda ds: ds.remove_columns("image").take(2),
+}
+
+
+def _mean(row):
+    return {"mean": float(np.mean(row["image"]))}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("way", WITHOUT_IMAGES)
+def test_rows_of_ours_are_collated_without_their_images_too(entry, way, streaming):
+    if streaming and not STREAMS:
+        pytest.skip("datasets 4: T.collate is needed")
+    (batch,) = DataLoader(WITHOUT_IMAGES[way](entry(streaming=streaming)).with_format("torch"), batch_size=2)
+    same({name: batch[name] for name in ("imageset", "index")}, {"imageset": [""] * 2, "index": [float("nan")] * 2})
+
+
+@pytest.mark.skipif(not STREAMS, reason="datasets 4: T.collate is needed")
+def test_columns_of_a_stream_may_be_renamed_and_taken_away_after_the_format():
+    ds = Dataset.from_list([NOTHING, SOMETHING], FEATURES).to_iterable_dataset().with_format("torch")
+    wanted = list(ds)
+    for changed in (ds.remove_columns("label"), ds.rename_column("label", "kind")):
+        for row, (index, good) in zip(changed, [(np.nan, np.nan), (3, 1)], strict=True):
+            np.testing.assert_array_equal([float(row["index"]), float(row["good"])], [index, good])
+            np.testing.assert_array_equal(row["image"], wanted[0]["image"])
+
+
+def test_rows_of_ours_are_the_same_in_every_way_of_reading(entry, tmp_path):
+    ds = entry().remove_columns("image")
+    ds.save_to_disk(tmp_path / "saved")
+    for kept in (ds, datasets.load_from_disk(tmp_path / "saved"), pickle.loads(pickle.dumps(ds)), ds.select([1, 0])):
+        read = kept.with_format("torch")
+        assert read[0]["imageset"] == read.__getitems__([0])[0]["imageset"] == next(iter(read))["imageset"] == ""
+        assert read[:1]["imageset"] == next(read.iter(1))["imageset"] == list(read["imageset"])[:1] == [""]
+    assert ds[0]["imageset"] is None
+    assert ds.with_format("numpy")[0]["imageset"] is None
 
 
 def test_rows_without_images_are_left_as_datasets_has_them():

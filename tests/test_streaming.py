@@ -28,7 +28,7 @@ def of_nodes(source, nodes, workers):
 
 def test_nodes_that_do_not_divide_the_shards_get_as_many_rows_each():
     assert of_nodes(ShardStream(Reader(), [1] * 8, None), 3, 8) == [3, 3, 2]
-    assert of_nodes(TableStream(None, [1] * 8), 3, 8) == [3, 3, 2]
+    assert of_nodes(TableStream(None, [1] * 8, None), 3, 8) == [3, 3, 2]
     for nodes, workers in ((3, 2), (5, 3), (7, 24), (16, 5)):
         counts = of_nodes(ShardStream(Reader(), [2, 2, 2, 2, 1, 1, 1, 1], None), nodes, workers)
         assert sum(counts) == 12

@@ -229,7 +229,7 @@ class Structures(OptionedTableBuilder):
             yield from rows
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> TableStream:
-        return TableStream(self._maker(), split_generator.gen_kwargs["ids"])
+        return TableStream(self._maker(), split_generator.gen_kwargs["ids"], self.info.features)
 
 
 def _state(base: str) -> str:

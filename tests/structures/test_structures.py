@@ -10,6 +10,7 @@ import gemmi
 import numpy as np
 import pytest
 import torch
+from datasets import Features
 from datasets import load_dataset as stock_load_dataset
 from datasets.distributed import split_dataset_by_node
 
@@ -58,6 +59,26 @@ def test_rows_say_what_they_are(open_dataset):
         ("B", "B", "2", ["P68871"]),
     ]
     assert [chain["signal_peptides"] for chain in chains] == [None, None]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_in_the_torch_format_no_text_and_no_number_is_null(open_dataset, streaming, mapped):
+    plain = list(open_dataset(["4v1w", "F4HVG8"]))
+    assert any(row[name] is None for row in plain for name in ("title", "method"))
+    ds = open_dataset(["4v1w", "F4HVG8"], streaming=streaming)
+    ds = ds.map(_tagged) if mapped else ds
+    names = ["id", "title", "method", "resolution"]
+    loader = torch.utils.data.DataLoader(ds.with_format("torch").select_columns(names), batch_size=2)
+    (batch,) = loader
+    for name in names[:3]:
+        assert batch[name] == [row[name] or "" for row in plain]
+    resolutions = [np.nan if row["resolution"] is None else row["resolution"] for row in plain]
+    np.testing.assert_allclose(batch["resolution"], resolutions)
+
+
+def _tagged(row):
+    return {"tag": 1}
 
 
 def test_arrays_are_of_one_length_and_are_the_atoms(open_dataset, databases):
@@ -233,7 +254,7 @@ def test_a_stream_can_be_stopped_again_and_again(open_dataset, databases):
 
 def test_shards_are_ids_and_are_divided_no_further(open_dataset):
     assert open_dataset(streaming=True).num_shards == len(IDS)
-    assert TableStream(print, IDS).reshard_data_sources().num_shards == len(IDS)
+    assert TableStream(print, IDS, Features()).reshard_data_sources().num_shards == len(IDS)
 
 
 def test_shuffling_maps_and_batches(open_dataset):
