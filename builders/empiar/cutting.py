@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from builders.empiar.archive import ArchiveFile
 from builders.empiar.items import before_header
@@ -57,6 +57,23 @@ class Part:
 Shard = tuple[Part, ...]
 
 
+class Count(NamedTuple):
+    """What is thought of a file before it is read.
+
+    Attributes:
+        rows: how many it gives; none where it cannot be read.
+        lie_apart: whether some of them can be read without all that come before or beside them.
+    """
+
+    rows: int
+    lie_apart: bool = True
+
+    @property
+    def pieces(self) -> int:
+        """Into how many the file can be cut."""
+        return self.rows if self.lie_apart else min(self.rows, 1)
+
+
 class Shards(Sequence[Shard]):
     """The shards of files, cut when they are first asked for where that asks a server: loading a stream does not.
 
@@ -96,29 +113,29 @@ class Shards(Sequence[Shard]):
         return iter(self._cut)
 
 
-def cut(files: Sequence[ArchiveFile], counts: Sequence[int]) -> list[Shard]:
+def cut(files: Sequence[ArchiveFile], counts: Sequence[Count]) -> list[Shard]:
     """Shards of files whose numbers of rows are known, in order, none empty, none larger than those before it.
 
     So whoever takes every n-th of them, and whatever n is, has at most the rows of one shard more than others.
-    Compressed files stay whole, since reading a part of one means reading all before it: where these are of unlike
-    lengths, shards are as even as they allow. Files without rows, which nobody can read, go with their neighbours.
+    Files whose rows do not lie apart stay whole, since reading a part of one means reading all of it (of a compressed
+    one, all before that): where these are of unlike lengths, shards are as even as they allow. Files without rows,
+    which nobody can read, go with their neighbours.
     """
     shards: list[Shard] = []
     shard: list[Part] = []
-    pieces = [_pieces(file, count) for file, count in zip(files, counts, strict=True)]
-    rows, uncut, held = sum(counts), sum(pieces), 0
+    rows, uncut, held = sum(count.rows for count in counts), sum(count.pieces for count in counts), 0
     number = _how_many(files, counts, uncut)
-    for file, count, divisible in zip(files, counts, pieces, strict=True):
-        first, of = 0, max(1, count)
+    for file, count in zip(files, counts, strict=True):
+        first, of = 0, max(1, count.rows)
         while first < of:
             left = number - len(shards)
             step = of
-            if divisible > 1:
-                step = min(count - first, max(1, -(-rows // left) - held), max(1, uncut - left + 1))
+            if count.pieces > 1:
+                step = min(of - first, max(1, -(-rows // left) - held), max(1, uncut - left + 1))
             shard.append(Part(file, first, first + step, of))
             first += step
-            held += min(step, count)
-            uncut -= step if divisible > 1 else divisible
+            held += min(step, count.rows)
+            uncut -= step if count.pieces > 1 else count.pieces
             if held and left > 1 and (held * left >= rows or uncut < left):
                 shards.append(tuple(shard))
                 rows -= held
@@ -126,20 +143,16 @@ def cut(files: Sequence[ArchiveFile], counts: Sequence[int]) -> list[Shard]:
     return [*shards, tuple(shard)] if shard else shards
 
 
-def _pieces(file: ArchiveFile, count: int) -> int:
-    """Into how many pieces a file can be cut."""
-    return 1 if count > 1 and location.is_compressed(file.path) else count
-
-
-def _how_many(files: Sequence[ArchiveFile], counts: Sequence[int], most: int) -> int:
+def _how_many(files: Sequence[ArchiveFile], counts: Sequence[Count], most: int) -> int:
     """A number of shards, `most` at the most, that 2, 4 or 8 nodes divide, and many more where there are many shards.
 
     Of a number that they do not divide, `datasets` has every node read all.
     """
     total = sum(file.most for file in files)
     number = max(-(-total // LARGEST), min(_AIM, -(-total // _SMALLEST)))
-    largest = max((file.most // count for file, count in zip(files, counts, strict=True) if count), default=0)
-    number = max(number, min(sum(counts) * largest // (2 * LARGEST), _FINER * number))
+    largest = max((file.most // count.rows for file, count in zip(files, counts, strict=True) if count.rows), default=0)
+    rows = sum(count.rows for count in counts)
+    number = max(number, min(rows * largest // (2 * LARGEST), _FINER * number))
     number = -(-number // _even(number)) * _even(number)
     if number > most:
         number = most - most % _even(most) if most >= _even(most) else most
@@ -151,8 +164,8 @@ def _even(number: int) -> int:
     return next(even for even, least in _EVEN if number >= least)
 
 
-def count_rows(files: Sequence[ArchiveFile], reading: Reading, store: HeaderStore) -> list[int]:
-    """How many rows each file gives: none, where it cannot be read.
+def count_rows(files: Sequence[ArchiveFile], reading: Reading, store: HeaderStore) -> list[Count]:
+    """How many rows each file gives, and whether these lie apart.
 
     Files of one folder, suffix and size need one look. Where there are very many others, some are looked at, and the
     rest is taken to be as those are that come next to them by suffix, folder and size.
@@ -174,7 +187,7 @@ def count_rows(files: Sequence[ArchiveFile], reading: Reading, store: HeaderStor
     for found in looked:
         if isinstance(found, PercError) and reading.on_error == "raise" and not isinstance(found, _LASTING):
             raise found
-    counts = [1] * len(files)
+    counts = [Count(1)] * len(files)
     for number, kind in enumerate(kinds):
         nearest = round(number / every)
         for place in alike[kind]:
@@ -187,11 +200,11 @@ def _is_one_row(file: ArchiveFile, reading: Reading) -> bool:
     return before_header(reading.item, reading.category, file.path) == "file"
 
 
-def _counted(looked: Images | PercError, file: ArchiveFile, same: bool) -> int:
+def _counted(looked: Images | PercError, file: ArchiveFile, same: bool) -> Count:
     """Rows of a file by what was seen of another one, or of one of the same size."""
     if isinstance(looked, PercError):
-        return 0 if same else 1
-    if same or looked.image.compressed or not looked.by_slice:
-        return looked.count
+        return Count(0 if same else 1)
+    if same or not looked.lies_apart or not looked.by_slice:
+        return Count(looked.count, looked.lies_apart)
     layout = looked.layout(0)
-    return max(1, (file.most - looked.image.layout.offset) // layout.nbytes)
+    return Count(max(1, (file.most - looked.image.layout.offset) // layout.nbytes))

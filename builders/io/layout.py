@@ -212,7 +212,10 @@ class InterleavedSlice(Layout):
         return self
 
     def decode(self, raw: NDArray[np.uint8]) -> Array:
-        """The slice out of the bytes of all."""
+        """The slice out of the bytes of all, of which nothing else is converted where that can be."""
+        if self.is_plain:
+            stored = np.ndarray(self.stored_shape, np.dtype(self.encoding), buffer=raw)
+            return np.ascontiguousarray(self.ordered(stored)[self.index], self.dtype)
         return np.ascontiguousarray(self.ordered(decode(raw, self.encoding, self.stored_shape))[self.index])
 
 

@@ -12,13 +12,14 @@ from torch.utils.data import DataLoader
 from builders import load_dataset
 from builders.empiar import cutting
 from builders.empiar.archive import ArchiveFile
-from builders.empiar.cutting import LARGEST, Part, count_rows, cut
+from builders.empiar.cutting import LARGEST, Count, Part, count_rows, cut
 from builders.empiar.rows import Images, Reading
 from builders.errors import FormatError, StalledError
 from builders.io import mrc
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
 from tests.empiar import deposit
+from tests.mrc_encoder import header
 from tests.server import serve
 
 MIB = 2**20
@@ -36,7 +37,11 @@ def files_of(sizes):
 
 
 def shards_of(sizes):
-    return cut(files_of(sizes), [count for count, *_ in sizes])
+    return cut(files_of(sizes), [Count(count, not packed) for count, _, packed in sizes])
+
+
+def counted(files, *options):
+    return [count.rows for count in count_rows(files, *options)]
 
 
 def rows_in(shard):
@@ -108,13 +113,13 @@ def test_a_file_of_other_rows_than_was_thought_loses_none(thought, count, parts)
 
 def test_files_that_cannot_be_read_go_with_their_neighbours():
     files = files_of([(count, MIB, False) for count in range(6)])
-    shards = cut(files, [0, 1, 0, 2, 0, 0])
+    shards = cut(files, [Count(count) for count in (0, 1, 0, 2, 0, 0)])
     assert [[part.file.path for part in shard] for shard in shards] == [
         ["data/0.mrcs", "data/1.mrcs"],
         ["data/2.mrcs", "data/3.mrcs"],
         ["data/3.mrcs", "data/4.mrcs", "data/5.mrcs"],
     ]
-    assert len(cut(files, [0] * 6)) == 1
+    assert len(cut(files, [Count(0)] * 6)) == 1
     assert cut([], []) == []
 
 
@@ -145,7 +150,7 @@ def remote(counts, folder="p", suffix=".mrcs"):
 )
 def test_what_is_one_row_is_not_looked_at(monkeypatch, options, suffix):
     looks = Looks(monkeypatch)
-    assert count_rows(remote([1, 1, 700], suffix=suffix), reading(**options), None) == [1, 1, 1]
+    assert counted(remote([1, 1, 700], suffix=suffix), reading(**options), None) == [1, 1, 1]
     assert looks.seen == []
 
 
@@ -153,25 +158,39 @@ def test_what_is_one_row_is_not_looked_at(monkeypatch, options, suffix):
 def test_files_of_one_size_need_one_look_and_very_many_others_few(monkeypatch, suffix):
     looks = Looks(monkeypatch)
     alike = remote([70] * 50, "a", suffix) + remote([70] * 50, "b", suffix)
-    assert count_rows(alike, reading(), None) == [70] * 100
+    assert counted(alike, reading(), None) == [70] * 100
     assert len(looks.seen) == 2
     looks.seen.clear()
     counts = [*range(1, 63), *range(62, 0, -1)]
-    assert count_rows(remote(counts, suffix=suffix), reading(), None) == counts
+    assert counted(remote(counts, suffix=suffix), reading(), None) == counts
     assert len(looks.seen) == 62
     looks.seen.clear()
     counts = list(range(1, 5001))
-    assert count_rows(remote(counts, suffix=suffix), reading(), None) == counts
+    assert counted(remote(counts, suffix=suffix), reading(), None) == counts
     assert len(looks.seen) <= 64
 
 
 def test_what_cannot_be_looked_at(monkeypatch):
     failing = [FormatError("damaged"), StalledError("too slow")]
     monkeypatch.setattr(cutting, "look_at_all", lambda files, reading, store: iter(failing[: len(files)]))
-    assert count_rows(remote([1]), reading(), None) == [0]
+    assert counted(remote([1]), reading(), None) == [0]
     with pytest.raises(StalledError):  # who is asked next would perhaps divide the rows otherwise
         count_rows(remote([1, 2]), reading(), None)
-    assert count_rows(remote([1, 2]), reading(on_error="skip"), None) == [0, 0]
+    assert counted(remote([1, 2]), reading(on_error="skip"), None) == [0, 0]
+
+
+def test_what_cannot_be_read_in_part_is_not_cut(tmp_path):
+    folder = tmp_path / deposit.ENTRY / "data" / "m"
+    folder.mkdir(parents=True)
+    for name, sections, order in (("across.map", 128, (3, 2, 1)), ("along.map", 120, (1, 2, 3))):
+        head = header(128, 128, sections, 0, ispg=1, mapcrs=order)
+        (folder / name).write_bytes(bytes(head) + bytes(sections * 128 * 128))
+    deposit.write_xml(tmp_path, [("M", "data/m", "")])
+    stream = load(tmp_path, tmp_path, item="slice")
+    held = [[row["path"] for row in stream.shard(stream.num_shards, n)] for n in range(stream.num_shards)]
+    of_each = [sum(any(name in path for path in paths) for paths in held) for name in ("across", "along")]
+    assert of_each[0] == 1 < of_each[1]
+    assert sum(map(len, held)) == 248
 
 
 def shares(stream, nodes, workers):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.empiar.archive import ArchiveFile
-from builders.empiar.cutting import cut
+from builders.empiar.cutting import Count, cut
 from builders.empiar.rows import Images, Reading, look
 from builders.empiar.shards import ShardReader, _Run, _runs
 from builders.errors import ChangedError
@@ -31,7 +31,7 @@ def stack(number, count, side=256):
 
 
 def shards_of(stacks):
-    return cut([images.file for images in stacks], [images.count for images in stacks])
+    return cut([images.file for images in stacks], [Count(images.count) for images in stacks])
 
 
 def requests_of(stacks, skip=0):
