@@ -14,6 +14,8 @@ KEPT = "left_out.tsv"
 """The table that a dataset in the cache has beside it."""
 CONTRADICTED = "other_sizes.tsv"
 """Another, of files that were read though their sizes contradict their headers; missing where there are none."""
+STACKS = "stacks.tsv"
+"""Another, of files that are stacks of images though each is one row; missing where there are none."""
 
 
 class Quarantine:
@@ -120,9 +122,7 @@ def keep_contradicted(folder: str, files: Iterable[tuple[str, object]]) -> None:
         folder: the dataset's; nothing is kept where it is not of this machine.
         files: paths, and how they are read.
     """
-    if (lines := list(files)) and Path(folder).is_dir():
-        with contextlib.suppress(OSError):
-            Quarantine(str(Path(folder, CONTRADICTED))).begin(lines)
+    _keep_some(Path(folder, CONTRADICTED), files)
 
 
 def say_contradicted_again(folder: str, owner: str) -> None:
@@ -134,6 +134,32 @@ def say_contradicted_again(folder: str, owner: str) -> None:
             "%s: files of the dataset in the cache that have another size than their headers say: %d, listed in %s",
             *(owner, count, kept),
         )
+
+
+def keep_stacks(folder: str, files: Iterable[tuple[str, object]]) -> None:
+    """Keep beside a dataset in the cache which of its rows are stacks of images.
+
+    Args:
+        folder: the dataset's; nothing is kept where it is not of this machine.
+        files: paths, and how many images each holds.
+    """
+    _keep_some(Path(folder, STACKS), files)
+
+
+def stacks_kept(folder: str) -> list[tuple[str, str]]:
+    """Paths of those rows of a dataset in the cache that are stacks of images, and how many each holds."""
+    kept = Path(folder, STACKS)
+    if not kept.is_file():
+        return []
+    lines = kept.read_bytes().decode("utf-8", "surrogateescape").split("\n")[1:-1]
+    return [(path, images) for path, _, images in (line.partition("\t") for line in lines)]
+
+
+def _keep_some(table: Path, files: Iterable[tuple[str, object]]) -> None:
+    """Write a table, where there is anything to write and the folder is of this machine."""
+    if (lines := list(files)) and table.parent.is_dir():
+        with contextlib.suppress(OSError):
+            Quarantine(str(table)).begin(lines)
 
 
 def _line(path: str, reason: object) -> bytes:

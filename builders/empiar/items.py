@@ -104,7 +104,7 @@ def is_by_slice(item: str, category: str, path: str, header: MrcHeader | None) -
         return True
     if meaning is not None:
         return meaning == "slice"
-    return header.nz > 1 and not header.is_volume and header.sampling[2] == 1  # a stack of images has an MZ of 1
+    return header.calls_itself_stack
 
 
 def _meaning(item: str, category: str, path: str) -> str | None:

@@ -137,6 +137,11 @@ class MrcHeader:
         return self.nz > 1 and not self.is_volume and not self.is_volume_stack
 
     @property
+    def calls_itself_stack(self) -> bool:
+        """Whether it says so in full, as many a volume without a space group does not: a stack has an MZ of 1, too."""
+        return self.is_stack and self.sampling[2] == 1
+
+    @property
     def _are_in_another_plane(self) -> bool:
         """Images that do not lie across z: sections of a stack, or a single one, which is no volume one voxel wide."""
         return (self.nz == 1 or self.are_images) and self.axis_order[2] != 3

@@ -50,6 +50,8 @@ def describe(report: Report) -> str:
     lines += _listed("unusable files", [f"{path}: {reason}" for path, reason in report.unusable.items()])
     lines += _listed("files with NaN or infinite pixels", [f"{p}: {n} pixels" for p, n in report.non_finite.items()])
     lines += _listed("files whose headers say another size", [f"{p}: {how}" for p, how in report.contradicted.items()])
+    title = "stacks of images, each of them one row that is read as a volume"
+    lines += _listed(title, [f"{path}: {count} images" for path, count in report.stacks.items()])
     orders = Counter(report.axis_orders.values()).most_common()
     title = "files in another order of axes (MAPC, MAPR, MAPS), read as z, y, x"
     lines += _listed(title, [f"{n} with {_order(order)}" for order, n in orders], len(report.axis_orders))

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import FormatError, PercError
 from builders.io import image_file
+from builders.io.compression import plain_name
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array
 from builders.local_classes.folder import ClassFile
@@ -27,6 +28,8 @@ _TRIALS = 16
 _SLOW = 0.001
 _SAMPLES = 16
 _SAMPLE_PIXELS = 1024
+_NO_STACKS = (".st", ".rec", ".map")
+"""Suffixes of what is one thing, a tilt series or a volume, whatever the header says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,13 @@ class ClassImage:
         file: where it stands.
         image: what it holds.
         axis_order: the file's MAPC, MAPR and MAPS where they are others than 1, 2, 3; None otherwise.
+        stacked: of how many images the file is a stack, though it is one row here; 0: it is an image or a volume.
     """
 
     file: ClassFile
     image: ImageFile
     axis_order: tuple[int, int, int] | None = None
+    stacked: int = 0
 
     @property
     def label(self) -> str:
@@ -75,7 +80,7 @@ def read_headers(
             described = image_file.describe(file.location)
             header = described.header
             order = None if header is None or header.mapcrs == (1, 2, 3) else header.mapcrs
-            return ClassImage(file, _usable(described, complex_pixels, thorough), order)
+            return ClassImage(file, _usable(described, complex_pixels, thorough), order, _images_in(described))
         except PercError as err:
             return Unusable(file, err)
 
@@ -109,6 +114,14 @@ def _spread(look: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
         result = look(item)
         spent += time.perf_counter() - start
         yield result
+
+
+def _images_in(described: ImageFile) -> int:
+    """How many images a stack of them holds, by its suffix, else by its header; 0 where neither tells of a stack."""
+    header, name = described.header, plain_name(described.path)
+    if header is None or header.nz < 2 or name.endswith(_NO_STACKS):
+        return 0
+    return header.nz if name.endswith(".mrcs") or header.calls_itself_stack else 0
 
 
 def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile:

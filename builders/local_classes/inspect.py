@@ -55,6 +55,7 @@ class Report:
         non_finite: files with NaN or infinite pixels, with their number.
         contradicted: usable files whose size their headers contradict, with how they are read.
         axis_orders: files whose axes are stored in another order than x, y, z, with their MAPC, MAPR and MAPS.
+        stacks: usable files that are stacks of images though each is one row, with the number of their images.
     """
 
     folder: str
@@ -69,6 +70,7 @@ class Report:
     non_finite: dict[str, int]
     contradicted: dict[str, str]
     axis_orders: dict[str, tuple[int, int, int]]
+    stacks: dict[str, int]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -130,6 +132,7 @@ def inspect_folder(
         non_finite=non_finite,
         contradicted={item.file.path: item.image.weighed.said for item in images if item.image.weighed is not None},
         axis_orders={item.file.path: item.axis_order for item in images if item.axis_order is not None},
+        stacks={item.file.path: item.stacked for item in images if item.stacked},
     )
 
 

@@ -34,8 +34,10 @@ from builders.quarantine import (
     check_quarantine,
     keep,
     keep_contradicted,
+    keep_stacks,
     say_again,
     say_contradicted_again,
+    stacks_kept,
 )
 
 logger = logging.getLogger(__name__)
@@ -200,14 +202,16 @@ class LocalClasses(OptionedBuilder):
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Build the index, or take it from the cache; what is left out is said, and written, in either case.
 
-        So is which files have another size than their headers say.
+        So is which files have another size than their headers say, and that some are stacks.
         """
         super().download_and_prepare(*args, **kwargs)
         is_new = "splits" in vars(self)
         if is_new:
             images = [item.image for chosen in self.splits.values() for item in chosen]
             keep_contradicted(self.cache_dir, [(image.path, image.contradiction) for image in images if image.weighed])
+            keep_stacks(self.cache_dir, self._stacks)
         else:
+            _warn_of_stacks(stacks_kept(self.cache_dir))
             say_contradicted_again(self.cache_dir, "local_classes")
         if self.config.on_error != "skip":
             return
@@ -233,6 +237,9 @@ class LocalClasses(OptionedBuilder):
             sides = split(group_identical(chosen["train"]), config.validation_fraction, config.seed)
             for name, side in zip(("train", "validation"), sides, strict=True):
                 chosen[name] = sorted(side, key=lambda item: natural_path_key(item.file.path))
+        stacks = [(item.file.path, item.stacked) for images in chosen.values() for item in images if item.stacked]
+        self._stacks = [(path, f"{count} images") for path, count in stacks]
+        _warn_of_stacks(self._stacks)
         return chosen
 
     def _usable(self, listing: Listing) -> list[ClassImage]:
@@ -259,3 +266,15 @@ class LocalClasses(OptionedBuilder):
             msg += f"; the first one: {unusable[0][1]}" if unusable else f": none is of class {', '.join(wanted)}"
             raise NotFoundError(msg)
         return usable
+
+
+def _warn_of_stacks(stacks: Sequence[tuple[str, str]]) -> None:
+    """Say that stacks of images, which hold a row each in other builders, are one row each here."""
+    if not stacks:
+        return
+    many, (path, images) = len(stacks) > 1, stacks[0]
+    logger.warning(
+        "local_classes: %d file%s of images (%s: %s): %s one row of 3 axes, read as a volume; the builder 'empiar' "
+        "gives rows of slices from a mirror, spatial_dims=2 tells transforms",
+        *(len(stacks), "s are stacks" if many else " is a stack", path, images, "each is" if many else "it is"),
+    )

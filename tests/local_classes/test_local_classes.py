@@ -683,6 +683,36 @@ def test_sizes_that_contradict_headers_are_said_again_of_a_dataset_in_the_cache(
     assert "another size" not in caplog.text
 
 
+STACKS = {"a_1.mrcs": (1, 4), "a_2.mrcs.gz": (0, 4), "a_3.mrc": (0, 1)}  # ISPG, MZ
+NO_STACKS = {"b_1.mrc": (1, 4), "b_2.mrc": (0, 4), "b_3.st": (0, 1), "b_4.rec": (0, 1), "b_5.map.gz": (0, 1)}
+
+
+def write_sections(folder, name, ispg, mz, nz=4):
+    data = bytes(header(3, 2, nz, 2, ispg=ispg, mz=mz)) + bytes(24 * nz)
+    (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+
+
+def test_stacks_of_images_are_one_row_each_which_is_said_at_each_load(tmp_path, caplog, capsys):
+    for name, (ispg, mz) in (STACKS | NO_STACKS).items():
+        write_sections(tmp_path, name, ispg, mz)
+    write_sections(tmp_path, "b_6.mrcs", 0, 1, nz=1)
+    np.save(tmp_path / "b_7.npy", np.zeros((4, 2, 3), np.float32))
+    for streaming in (False, False, True):  # made, of the cache, a stream
+        caplog.clear()
+        rows = list(load(tmp_path, streaming=streaming))
+        assert [row["image"].shape for row in rows] == [(4, 2, 3)] * 8 + [(2, 3), (4, 2, 3)]
+        (message,) = [message for message in caplog.messages if "stack" in message]
+        assert "3 files are stacks of images (a_1.mrcs: 4 images): each is one row of 3 axes" in message
+        assert "spatial_dims=2" in message
+    assert inspect_folder(str(tmp_path)).stacks == dict.fromkeys(STACKS, 4)
+    assert main(["local-classes", "inspect", str(tmp_path)]) == 0
+    assert "one row that is read as a volume: 3\n  a_1.mrcs: 4 images\n" in capsys.readouterr().out
+    caplog.clear()
+    load(tmp_path, classes=["b"])
+    load(tmp_path, classes=["b"])
+    assert "stack" not in caplog.text
+
+
 def test_what_an_older_version_left_out_is_found_out_once(folder, caplog, monkeypatch):
     (folder / "b_text.mrc").write_bytes(DAMAGED["b_text.mrc"])
     monkeypatch.setattr(local_classes, "keep", lambda *args: None)
