@@ -22,7 +22,7 @@ from builders.empiar.remembered import asked, revived_found, revived_info
 from builders.empiar.rows import Images, Reading, look_at_all
 from builders.empiar.shards import ShardReader
 from builders.empiar.voxels import sign_told_by
-from builders.errors import NotFoundError, OptionError, PercError
+from builders.errors import FormatError, NotFoundError, OptionError, PercError
 from builders.features import EMImage, check_dtype
 from builders.io import image_file, location
 from builders.io.header_store import HeaderStore
@@ -36,6 +36,7 @@ from builders.quarantine import (
     say_contradicted_again,
 )
 from builders.streaming import ShardStream
+from builders.terminal import printable
 
 logger = logging.getLogger(__name__)
 
@@ -290,6 +291,9 @@ class Empiar(OptionedBuilder):
             store.forget(file.location for file in files)
         with contextlib.closing(look_at_all(files, self.config.reading, store)) as looked_at:
             for file, found in zip(files, looked_at, strict=True):
+                no_text = location.why_no_text(file.path) or location.why_no_text(file.location)
+                if no_text:  # nor could its row be written
+                    found = FormatError(f"{printable(file.path)}: {no_text}")
                 if isinstance(found, Images):
                     usable.append(found)
                     if found.lost:

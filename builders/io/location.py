@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -27,6 +28,19 @@ def is_remote(location: str) -> bool:
 def is_compressed(location: str) -> bool:
     """Whether a file is compressed, by its name."""
     return location.lower().endswith((".gz", ".bz2"))
+
+
+def why_no_text(path: str) -> str:
+    """Why a path cannot be written into a table, as one of bytes that are no text; empty: it can."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        with contextlib.suppress(UnicodeError):
+            os.fsencode(path).decode("utf-8")
+            encoding = sys.getfilesystemencoding()
+            return f"a name that {encoding}, the encoding of this process, does not hold: PYTHONUTF8=1 lets it be read"
+        return "a name that is not UTF-8"
+    return ""
 
 
 def size_and_etag(location: str) -> tuple[int | None, str | None]:

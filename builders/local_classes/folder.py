@@ -11,6 +11,7 @@ from pathlib import Path
 
 from builders.errors import AccessError, NotFoundError, OptionError
 from builders.io.hidden import is_hidden
+from builders.io.location import why_no_text
 from builders.io.order import natural_path_key
 from builders.local_classes.names import ClassName, Naming
 
@@ -228,8 +229,9 @@ def _sorted_listing(
     for path in paths:
         relative = path.relative_to(root).as_posix()
         name = naming(path.name, relative.rpartition("/")[0] or at_root)
-        if not _is_text(str(path)):
-            skipped.append((relative.encode("utf-8", "backslashreplace").decode(), "a name that is not UTF-8"))
+        no_text = why_no_text(str(path))
+        if no_text:
+            skipped.append((relative.encode("utf-8", "backslashreplace").decode(), no_text))
         elif isinstance(name, str):
             skipped.append((relative, name))
         elif extension is not None and name.extension != extension:
@@ -244,15 +246,6 @@ def _sorted_listing(
 def _is_wanted(file_name: str, extension: str | None, naming: Naming) -> bool:
     name = naming(file_name, "a folder")
     return not isinstance(name, str) and extension in (None, name.extension)
-
-
-def _is_text(name: str) -> bool:
-    """Whether a name can be written into a table: the system's may hold bytes that are no UTF-8."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 import gzip
 import logging
 import multiprocessing
+import os
 import pickle
 import shutil
 import subprocess
@@ -93,6 +94,15 @@ def test_rows_are_the_files_slices_in_natural_order(place, held, tmp_path, strea
     assert {r["entry"] for r in rows} == {"EMPIAR-10943"}
     assert {r["imageset"] for r in rows} == {"Particles" if imageset == 0 else "Micrographs"}
     assert {r["pixel_size"] for r in rows} == {1.5 if imageset == 0 else 2.0}
+
+
+def test_a_name_that_no_table_can_hold_is_told_or_left_out(mirror, tmp_path, caplog):
+    folder = mirror / deposit.ENTRY / "data/micrographs"
+    shutil.copy(folder / "m_1.mrc", folder / os.fsdecode(b"m_\xff.mrc"))
+    with pytest.raises(FormatError, match=r"m_.*\.mrc: a name that is not UTF-8 \(on_error='skip'"):
+        load(str(mirror), tmp_path, imageset="Micrographs")
+    assert len(load(str(mirror), tmp_path, imageset="Micrographs", on_error="skip")) == 3
+    assert "a name that is not UTF-8" in caplog.text
 
 
 def test_streams_and_map_style_agree_on_types(place, tmp_path):

@@ -33,7 +33,7 @@ from builders.errors import (
     TruncatedError,
     UnknownOptionError,
 )
-from builders.io import image_file, mrc
+from builders.io import image_file, location, mrc
 from builders.local_classes import local_classes
 from builders.local_classes.inspect import inspect_folder
 from tests.mrc_encoder import header, pixels
@@ -526,6 +526,13 @@ def test_a_name_that_is_no_text_is_passed_over(folder, caplog, capsys):
     assert "1 with a name that is not UTF-8 (such as a_" in caplog.text
     assert main(["local-classes", "inspect", str(folder), "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["skipped"].values()) == ["a name that is not UTF-8"]
+
+
+def test_a_name_that_only_this_process_cannot_read_is_told_as_that():
+    """As where `LC_ALL=POSIX` and `PYTHONUTF8=0`: the name is UTF-8, but the process reads it as ASCII."""
+    assert "PYTHONUTF8=1" in location.why_no_text("b\udcc3\udca9.mrc")
+    assert location.why_no_text("b\udcff.mrc") == "a name that is not UTF-8"
+    assert location.why_no_text("bé.mrc") == ""
 
 
 @pytest.mark.parametrize("names", [[], ["README.md", "x.mrc", "y_1.tif", "_z.mrc", ".a_1.mrc"]])
