@@ -113,7 +113,7 @@ class ShardReader:
 
     def _steps(self, shards: Iterable[Shard], skip: int) -> Generator[Step, None, None]:
         left_out = 0
-        lossy: set[str] = set()
+        told: set[str] = set()
         headers = _Headers(self.reading, self.folder).read_ahead(shards)
         runs = read_ahead(
             _runs(headers, skip),
@@ -125,16 +125,20 @@ class ShardReader:
                 if run.images is None:
                     yield None
                     continue
-                error = run.images if isinstance(run.images, PercError) else raw
-                if isinstance(error, PercError):
-                    left_out += self._refuse(run, error)
+                lost = run.images if isinstance(run.images, PercError) else run.images.lost
+                if lost and run.path not in told:  # by the first of its parts that is read here
+                    told.add(run.path)
+                    if isinstance(lost, PercError):
+                        left_out += self._refuse(run, lost)
+                    else:
+                        self._report(run, lost)
+                if isinstance(run.images, PercError):
                     continue
-                lost = cast(Images, run.images).lost
-                if lost and run.path not in lossy:
-                    lossy.add(run.path)
-                    self._report(run, lost)
+                if isinstance(raw, PercError):
+                    left_out += self._refuse(run, raw)
+                    continue
                 try:
-                    yield from self._rows(run, cast(_Bytes | None, raw))
+                    yield from self._rows(run, raw)
                 except PercError as err:
                     left_out += self._refuse(run, err)
         finally:
@@ -327,8 +331,8 @@ def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator
             place = skip = 0
             continue
         if not isinstance(images, Images):
-            if part.first == 0:
-                yield _Run(images, part.file.path)
+            yield _Run(images, part.file.path)
+            place += part.stop - part.first  # as many as were counted, should the file be there again at a resumption
             continue
         rows = part.rows(images.count)
         wanted = rows[max(0, skip - place) :]

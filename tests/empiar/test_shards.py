@@ -11,10 +11,12 @@ from builders.empiar.archive import ArchiveFile
 from builders.empiar.cutting import Count, cut
 from builders.empiar.rows import Images, Reading, look
 from builders.empiar.shards import ShardReader, _Run, _runs
-from builders.errors import ChangedError
+from builders.errors import ChangedError, FormatError
 from builders.io import remote
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
+from tests.empiar import deposit
+from tests.empiar.test_cutting import load, write_set
 from tests.mrc_encoder import header
 
 MIB = 2**20
@@ -79,3 +81,47 @@ def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(
     path.write_bytes(path.read_bytes() + b"and more")
     with pytest.raises(ChangedError, match=name):
         list(reader._rows(run, None))
+
+
+@pytest.fixture
+def stacks(tmp_path):
+    """Two stacks whose 61 rows make 16 shards, of three or four rows."""
+    write_set(tmp_path / "mirror", [(41, 256, 256), (20, 256, 256)], "class averages", ".mrcs")
+    return tmp_path / "mirror"
+
+
+def the_first_of(mirror):
+    return mirror / deposit.ENTRY / "data" / "m" / "m_0.mrcs"
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_a_file_that_went_bad_is_told_by_whoever_reads_any_part_of_it(stacks, tmp_path, place, caplog):
+    loaded = {on_error: load(stacks, tmp_path, on_error=on_error) for on_error in ("raise", "skip")}
+    the_first_of(stacks).write_bytes(b"junk")
+    parts = {on_error: stream.shard(stream.num_shards, place) for on_error, stream in loaded.items()}
+    with pytest.raises(FormatError, match=r"m_0\.mrcs"):
+        list(parts["raise"])
+    caplog.clear()
+    assert list(parts["skip"]) == []
+    assert "1 files or stretches" in caplog.text
+    caplog.clear()
+    assert len(list(loaded["skip"])) == 20
+    assert caplog.text.count("leaving out of data/m/m_0.mrcs") == 1
+
+
+def test_a_file_that_was_away_does_not_shift_where_a_stream_goes_on(stacks, tmp_path):
+    source = load(stacks, tmp_path, on_error="skip")._ex_iterable
+    (shard,) = (shard for shard in source.shards if len(shard) == 2)  # a row of the first file, three of the second
+    path = the_first_of(stacks)
+    data = path.read_bytes()
+
+    def steps(skip):
+        return [step[:2] for step in source.reader([shard], skip) if step]
+
+    whole = steps(0)
+    path.write_bytes(b"away")
+    assert steps(0) == whole[1:]
+    place = whole[1][0]
+    for held in (b"away", data):
+        path.write_bytes(held)
+        assert steps(place + 1) == whole[2:]
