@@ -1,7 +1,8 @@
-"""The files that `data_files=` names: an existing name is that file, whatever a pattern would make of its characters.
+"""The files that `data_files=` names: an existing name is that file, whatever a pattern would make of its brackets.
 
 `datasets` reads `[1]` in any name as a set of characters, those of `data_dir` and the working directory too, and `::`
-as a chain of file systems, so that `br[1]/*.mrc` finds nothing, or the files of `br1`.
+as a chain of file systems, so that `br[1]/*.mrc` finds nothing, or the files of `br1`. A `*` stays what it is: a stray
+file of such a name must not hide others.
 """
 
 import glob

@@ -121,3 +121,10 @@ def test_rows_come_from_folders_and_files_with_brackets(tmp_path, streaming):
     }
     assert next(iter(ds["train"]))["image"].tolist() == [[1, 2]]
     assert [row["path"] for row in load_dataset("local_classes", split="train", **options)] == ["b_1.mrc", "b_[1].mrc"]
+
+
+def test_a_stray_file_called_as_a_pattern_hides_none(tmp_path):
+    for name in ("a_*.mrc", "a_1.mrc", "b_1.mrc"):
+        (tmp_path / name).touch()
+    found = named_files("a_*.mrc", tmp_path, "x")["train"]
+    assert sorted(Path(file).name for file in found) == ["a_*.mrc", "a_1.mrc"]

@@ -41,7 +41,7 @@ def with_sign(image: ImageFile, told: ToldSign | None) -> ImageFile:
         image: a described file.
         told: what the image set says.
     """
-    header, weighed = image.header, image.weighed
+    header = image.header
     if told is None or header is None or _BITS.get(header.mode) != told[0] or header.sign.signed is told[1]:
         return image
     kind, other = ("signed", "unsigned") if told[1] else ("unsigned", "signed")
@@ -51,7 +51,4 @@ def with_sign(image: ImageFile, told: ToldSign | None) -> ImageFile:
         image_file.report_deviation(deviation, image.path)
         return image
     image_file.report_deviation(f"{kind} under mode {header.mode}, as the image set says", image.path)
-    header = replace(header, sign=Sign(told[1], True))
-    layout = replace(image.layout, encoding=header.encoding)
-    weighed = None if weighed is None else replace(weighed, header=header, layout=layout)
-    return replace(image, layout=layout, header=header, weighed=weighed)
+    return image.with_header(replace(header, sign=Sign(told[1], True)))

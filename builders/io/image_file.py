@@ -89,6 +89,10 @@ class ImageFile:
         if header is None or header is self.header:
             return self
         report_deviation(header.deviations[-1], self.path)
+        return self.with_header(header)
+
+    def with_header(self, header: mrc.MrcHeader) -> "ImageFile":
+        """The same file where its header is known to mean this."""
         layout = header.layout
         weighed = self.weighed and replace(self.weighed, header=header, layout=layout)
         return replace(self, layout=layout, pixel_size=header.pixel_size, header=header, weighed=weighed)
