@@ -59,11 +59,11 @@ def read(stream: Stream, count: int) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8)
 
 
-def read_to_checksum(stream: Stream, name: str) -> int:
+def read_to_checksum(stream: Stream, name: str) -> int | None:
     """Read what comes after the pixels, so that the decompressor checks all that it gave; not without end.
 
     Returns:
-        How many bytes that was.
+        How many bytes that was; None where it was left.
     """
     done = 0
     while done <= MOST_TRAILING:
@@ -72,7 +72,7 @@ def read_to_checksum(stream: Stream, name: str) -> int:
             return done
         done += len(piece)
     logger.warning("%s: more than %d bytes after its pixels: its checksum was not looked at", name, MOST_TRAILING)
-    return 0
+    return None
 
 
 def peek_at(stream: Stream) -> Callable[[int, int], bytes]:
@@ -85,7 +85,24 @@ def peek_at(stream: Stream) -> Callable[[int, int], bytes]:
     return peek
 
 
-def may_differ(raw: BinaryIO, size: int, expected: int, pixels: int) -> bool:
+def window(stream: Stream, start: int, stop: int) -> Callable[[int, int], bytes]:
+    """What gives bytes of a stream that lie between two places, which are read once."""
+    held = peek_at(stream)(start, stop)
+    return lambda first, end: held[max(0, first - start) : max(0, end - start)]
+
+
+def begun(data: bytes) -> bytes:
+    """The content of a compressed file as far as its first bytes tell it."""
+    content = bytearray()
+    with contextlib.suppress(zlib.error, OSError, EOFError):
+        while data:
+            inflater = zlib.decompressobj(31) if data.startswith(_GZIP_MAGIC) else bz2.BZ2Decompressor()
+            content += inflater.decompress(data)
+            data = inflater.unused_data
+    return bytes(content)
+
+
+def may_differ(raw: BinaryIO, size: int, expected: int, pixels: int) -> bool | None:
     """Whether the content of a gzip file may have another size than was expected, and not so much as to be a bomb.
 
     The last bytes of the file tell its size, if it is of one piece; the file is left where it was.
@@ -95,6 +112,9 @@ def may_differ(raw: BinaryIO, size: int, expected: int, pixels: int) -> bool:
         size: its bytes; where it holds fewer, its end is not here, and nothing is known.
         expected: bytes of content.
         pixels: bytes of pixels among them; where the file cannot hold those, that is told when they are read.
+
+    Returns:
+        None: the file ends with an empty piece, as those of many do, and tells nothing.
     """
     place = raw.tell()
     try:
@@ -104,10 +124,10 @@ def may_differ(raw: BinaryIO, size: int, expected: int, pixels: int) -> bool:
         told = int.from_bytes(raw.read(4), "little")
     finally:
         raw.seek(place)
-    if (
-        told in (0, expected % _GZIP_SIZES) or pixels > DEFLATE_MOST * size
-    ):  # files of many pieces end with an empty one
+    if told == expected % _GZIP_SIZES or pixels > DEFLATE_MOST * size:
         return False
+    if not told:
+        return None
     return not expected + MOST_TRAILING < told < _GZIP_SIZES
 
 

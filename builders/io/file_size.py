@@ -60,7 +60,7 @@ def weigh_plain(layout: Layout, size: int | None, name: str, told: str) -> Weigh
     if size is None or size == layout.end:
         return Weighed(size, layout, None, count)
     if size > layout.end:
-        return Weighed(size, layout, None, count, exact=False, said=_surplus_of(size, layout))
+        return Weighed(size, layout, None, count, exact=False, said=surplus_of(size, layout))
     entry = layout.nbytes // max(1, count)
     whole, rest = divmod(max(0, size - layout.offset), max(1, entry))
     cut = f"{name}: {size} bytes, but its header says {layout.end} ({told}): the file is truncated"
@@ -95,9 +95,15 @@ def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = No
     return _weigh_surplus(bytes_of, name) if size > layout.end else _weigh_shortage(bytes_of, name)
 
 
-def may_hide_pixels(header: MrcHeader, peek: Peek) -> bool:
-    """Whether what is said to be an extended header looks like pixels, of a file whose size is not known."""
-    return header.nsymbt > 0 and Bytes(header, None, peek).is_like_pixels_before(header.data_offset) is True
+def is_doubtful(header: MrcHeader, peek: Peek) -> bool:
+    """Whether bytes around the first pixel, of a file whose size is not known, say that it may lie elsewhere.
+
+    Volumes that begin with zeros, or images with a plain border, are not doubted.
+    """
+    file = Bytes(header, None, peek)
+    if header.nsymbt > 0:
+        return file.is_like_pixels_before(header.data_offset) is True or file.ends_with_pixels(header.data_offset)
+    return file.begins_with_no_pixels(header.data_offset)
 
 
 def _weigh_shortage(file: Bytes, name: str) -> Weighed:
@@ -163,8 +169,8 @@ def _weigh_surplus(file: Bytes, name: str) -> Weighed:
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections, as MZ says")
         if _is_a_stack_of_images(header):
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections")
-        return Weighed(size, layout, header, layout.stored_shape[0] + more, said=_surplus_of(size, layout))
-    return Weighed(size, layout, header, layout.stored_shape[0], exact=False, said=_surplus_of(size, layout))
+        return Weighed(size, layout, header, layout.stored_shape[0] + more, said=surplus_of(size, layout))
+    return Weighed(size, layout, header, layout.stored_shape[0], exact=False, said=surplus_of(size, layout))
 
 
 def _changed(header: MrcHeader, size: int, before: Layout, how: str) -> Weighed:
@@ -174,7 +180,8 @@ def _changed(header: MrcHeader, size: int, before: Layout, how: str) -> Weighed:
     )
 
 
-def _surplus_of(size: int, layout: Layout) -> str:
+def surplus_of(size: int, layout: Layout) -> str:
+    """How bytes after the pixels are told."""
     said = f"{size} bytes, where its header says {layout.end}: the last {size - layout.end} are not read"
     if size - layout.end < layout.nbytes:
         return said

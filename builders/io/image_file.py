@@ -3,7 +3,6 @@
 Files are opened for one read and closed again, so nothing here has to survive a fork or a pickle.
 """
 
-import bz2
 import contextlib
 import errno
 import gzip
@@ -11,6 +10,7 @@ import io
 import logging
 import os
 import stat
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -27,12 +27,13 @@ from builders.errors import (
     ReadError,
     TruncatedError,
 )
-from builders.io import compression, file_size, mrc, npy
+from builders.io import compression, file_size, likeness, mrc
 from builders.io.compression import PIECE, Stream
 from builders.io.file_size import Weighed
 from builders.io.finite import is_finite
 from builders.io.layout import Array, Layout
 from builders.io.likeness import Peek
+from builders.io.stream_end import StreamEnd, head_of, weigh
 from perc_transforms import buffers
 
 logger = logging.getLogger(__name__)
@@ -166,10 +167,10 @@ def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str, peek: Pee
     """
     with compression.damage_named(name):
         stream, compressed = compression.opened(raw)
-        head = _head(stream, name)
-        weighed = _weigh(head, None if compressed else size, name, peek or compression.peek_at(stream))
+        head = head_of(stream, name)
+        weighed = weigh(head, None if compressed else size, name, peek or compression.peek_at(stream))
         if compressed and size is not None and (known := _content_size(raw, stream, weighed, size)) is not None:
-            weighed = _weigh(head, known, name, compression.peek_at(stream))
+            weighed = weigh(head, known, name, compression.peek_at(stream))
     header = weighed.header
     if header is not None:
         for deviation in header.deviations:
@@ -227,14 +228,14 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         if isinstance(stream, gzip.GzipFile) and layout.nbytes > compression.DEFLATE_MOST * size:
             msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
-        is_end = _is_end(stream, path) if compressed else None
-        stream.seek(layout.offset)
-        pixels = compression.read(stream, layout.nbytes) if compressed else _read_exactly(raw, layout.nbytes, watch)
+        if compressed:
+            pixels = _read_packed(stream, StreamEnd(stream, path), layout, path)
+        else:
+            raw.seek(layout.offset)
+            pixels = _read_exactly(raw, layout.nbytes, watch)
         if pixels.size < layout.nbytes:
             msg = f"{path}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
-        if is_end is not None and is_end(layout.end):
-            _finish(stream, path)
     return layout.decode(pixels)
 
 
@@ -315,14 +316,13 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
     layout = file.part(index)
     with compression.damage_named(name):
         stream, compressed = compression.opened(io.BytesIO(data))
-        is_end = _is_end(stream, name)
+        if compressed:
+            return layout.decode(_read_packed(stream, StreamEnd(stream, name), layout, name))
         stream.seek(layout.offset)
         pixels = compression.read(stream, layout.nbytes)
         if pixels.size < layout.nbytes:
             msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: truncated"
             raise TruncatedError(msg)
-        if compressed and is_end(layout.end):
-            _finish(stream, name)
     return layout.decode(pixels)
 
 
@@ -343,19 +343,27 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
     """
     with compression.damage_named(name):
         stream, compressed = compression.opened(raw)
-        is_end = _is_end(stream, name)
+        end = StreamEnd(stream, name) if compressed else None
     held: tuple[int, int] | None = None
     for layout in layouts:
         with compression.damage_named(name):
             if held != (layout.offset, layout.nbytes):  # images that do not lie apart have the same bytes
-                stream.seek(layout.offset)
-                pixels, held = compression.read(stream, layout.nbytes), (layout.offset, layout.nbytes)
-            if pixels.size < layout.nbytes:
-                msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
-                raise TruncatedError(msg)
-            if compressed and is_end(layout.end):
-                _finish(stream, name)
+                pixels, held = _read_packed(stream, end, layout, name), (layout.offset, layout.nbytes)
         yield layout.decode(pixels)
+
+
+def _read_packed(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> NDArray[np.uint8]:
+    """Bytes of a stream, read on to its end where no pixels come after them; `end` is None of a plain file."""
+    stream.seek(layout.offset)
+    pixels = compression.read(stream, layout.nbytes)
+    if end is not None and (pixels.size < layout.nbytes or end.is_reached_by(layout.end)):
+        pixels, said = end.settle(layout, pixels)
+        if said:
+            report_contradiction(said, name)
+    if pixels.size < layout.nbytes:
+        msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
+        raise TruncatedError(msg)
+    return pixels
 
 
 def memory_map(file: ImageFile) -> Array:
@@ -413,41 +421,23 @@ def _no_file(path: str) -> FormatError:
     return FormatError(f"{path}: a pipe, a device or a socket: expected a file")
 
 
-def _head(stream: Stream, name: str) -> bytes:
-    """The bytes at the start of a stream that hold its header."""
-    head = stream.read(mrc.HEADER_BYTES)
-    if head.startswith(npy.MAGIC):
-        head += stream.read(max(0, npy.header_bytes(head, name) - len(head)))
-    return head
-
-
-def _weigh(head: bytes, size: int | None, name: str, peek: Peek | None = None) -> Weighed:
-    """What a header says, as far as the size lets it stand."""
-    if head.startswith(npy.MAGIC):
-        layout = npy.parse_header(head, None, name)
-        return file_size.weigh_plain(layout, size, name, npy.told(layout))
-    return file_size.weigh(mrc.read_header(head, size, name), size, name, peek)
-
-
-def _is_end(stream: Stream, name: str) -> Callable[[int], bool]:
-    """Tells of a place in a stream whether no pixels come after it, as its header says or without what it lies of."""
-    weighed = _weigh(_head(stream, name), None, name)
-    end, extension = weighed.layout.end, 0 if weighed.header is None else weighed.header.nsymbt
-    return lambda place: place >= end or place == end - extension
-
-
 def _content_size(raw: BinaryIO, stream: Stream, told: Weighed, size: int) -> int | None:
     """The size of a compressed file's content, where it must be known.
 
     A gzip file tells it, if not for sure. Where that contradicts the header, or where there is nothing to tell it and
-    an extended header looks like pixels, the content is counted.
+    the bytes around the first pixel are suspicious, the content is counted.
     """
     layout, header = told.layout, told.header
-    if isinstance(stream, gzip.GzipFile):
-        doubtful = compression.may_differ(raw, size, layout.end, layout.nbytes)
-    else:
-        doubtful = header is not None and file_size.may_hide_pixels(header, compression.peek_at(stream))
+    doubtful = compression.may_differ(raw, size, layout.end, layout.nbytes) if _is_gzip(stream) else None
+    if doubtful is None and header is not None:
+        around = max(mrc.HEADER_BYTES, layout.offset - likeness.SAMPLE), layout.offset + likeness.SAMPLE
+        with contextlib.suppress(EOFError, OSError, zlib.error, ValueError):  # damage is told where pixels are read
+            doubtful = file_size.is_doubtful(header, compression.window(stream, *around))
     return compression.count(stream, layout.end) if doubtful else None
+
+
+def _is_gzip(stream: Stream) -> bool:
+    return isinstance(stream, gzip.GzipFile)
 
 
 def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np.uint8]:
@@ -465,13 +455,6 @@ def _read_exactly(raw: io.FileIO, count: int, watch: Watch | None) -> NDArray[np
         if filled < len(piece):
             break
     return pixels if done == count else pixels[:done]
-
-
-def _finish(stream: Stream, name: str) -> None:
-    """Read a compressed file on to its checksum, behind its pixels."""
-    more = compression.read_to_checksum(stream, name)
-    if more and isinstance(stream, bz2.BZ2File):  # of others it is known from the start
-        report_contradiction(f"{more} bytes more than its header says are not read", name)
 
 
 def report_contradiction(said: str, name: str) -> None:

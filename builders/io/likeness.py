@@ -12,7 +12,7 @@ from builders.io.mrc import HEADER_BYTES, MrcHeader
 Peek = Callable[[int, int], bytes]
 """Bytes of the (decompressed) file, from and to."""
 
-_SAMPLE = 16 * 1024
+SAMPLE = 16 * 1024
 """Bytes that are looked at in one place."""
 _SHARE, _FAR = 0.05, 8.0
 """A stretch of pixels varies at least that share of those beside it, and its mean is no more of their deviations away:
@@ -20,6 +20,12 @@ what is none differs by powers of ten..."""
 _SHARE_OF_BYTES, _FAR_OF_BYTES = 0.5, 1.0
 """... but for bytes, which cannot."""
 _SENSIBLE = 1e30
+_TINY = float(np.finfo(np.float32).tiny)
+_BYTES = ("|i1", "|u1", PACKED)
+_LINE, _GLIMPSE, _GLANCE = 80, 256, 4096
+"""Bytes that are looked at to see whether a file is to be doubted: of text, of what is doubted, and beside it..."""
+_SHARE_BESIDE, _FAR_BESIDE = 0.2, 4.0
+"""... and how much alike they are, as those above."""
 _MANY = 64 * 1024
 """Bytes that are looked at to tell the width of numbers..."""
 _FEW = 256
@@ -39,19 +45,19 @@ class Bytes:
 
     def is_like_pixels_before(self, stop: int, start: int = 0) -> bool | None:
         """Whether the bytes before the first pixel are like those after it; `start`: where they begin at the least."""
-        start = max(start, HEADER_BYTES, stop - _SAMPLE)
-        return self._alike((start, stop), (stop, stop + _SAMPLE), from_end=True)
+        start = max(start, HEADER_BYTES, stop - SAMPLE)
+        return self._alike((start, stop), (stop, stop + SAMPLE), from_end=True)
 
     def is_like_pixels_at_start(self, count: int) -> bool | None:
         """Whether the first bytes after the header, `count` of them, are like those that follow."""
         first, stop = self.header.data_offset, self.header.layout.end
-        held = first + min(count, stop - first, _SAMPLE)
-        return self._alike((first, held), (first + count, min(stop, first + count + _SAMPLE)))
+        held = first + min(count, stop - first, SAMPLE)
+        return self._alike((first, held), (first + count, min(stop, first + count + SAMPLE)))
 
     def starts_with_no_pixels(self, count: int) -> bool:
         """Whether the first bytes after the header, `count` of them, are surely none: text, or no sensible floats."""
         first = self.header.data_offset
-        raw = b"" if self.peek is None else self.peek(first, first + min(count, _SAMPLE))
+        raw = b"" if self.peek is None else self.peek(first, first + min(count, SAMPLE))
         if _is_text(raw) or self.header.layout.dtype.kind not in "fc" or "i2" in self.header.encoding:
             return _is_text(raw)
         sizes = np.abs(_values(raw, self.header.encoding))
@@ -59,7 +65,7 @@ class Bytes:
 
     def varies(self, start: int, stop: int) -> bool:
         """Whether bytes are not all the same."""
-        return self.peek is not None and len(set(self.peek(start, min(stop, start + _SAMPLE)))) > 1
+        return self.peek is not None and len(set(self.peek(start, min(stop, start + SAMPLE)))) > 1
 
     def is_of_wider_numbers(self, bits: int, wider: int) -> bool | None:
         """Whether the last half of the pixels are numbers of `wider` bits rather than of `bits`.
@@ -85,14 +91,48 @@ class Bytes:
         by_chance = 1.36 * np.sqrt(2 / len(parts))
         return True if distance > by_chance + _APART else False if distance < by_chance + _TOGETHER else None
 
+    def ends_with_pixels(self, stop: int) -> bool:
+        """Whether the last few bytes of what is said to be an extended header look like the pixels after it."""
+        start = max(HEADER_BYTES, stop - _GLIMPSE)
+        limits = _SHARE_BESIDE, _FAR_BESIDE
+        is_alike = self._alike((start, stop), self._beside(stop), from_end=True, limits=limits)
+        return is_alike is True and self._varies_as_numbers(start, stop)
+
+    def begins_with_no_pixels(self, start: int) -> bool:
+        """Whether the first few bytes after the header are rather those of an extended header that it does not tell."""
+        if self.peek is None:
+            return False
+        stop = start + _GLIMPSE
+        first, other = self.peek(start, start + _LINE), self.peek(*self._beside(stop))
+        if self.header.encoding in _BYTES:
+            printable = sum(map(_PRINTABLE.__contains__, other))
+            return len(set(first)) > 1 and _is_text(first) and printable < 0.9 * len(other)
+        if _is_text(first) and not _is_text(other):
+            return True
+        return _are_beyond(_values(self.peek(start, stop), self.header.encoding), _values(other, self.header.encoding))
+
+    def _beside(self, start: int) -> tuple[int, int]:
+        return start, max(start, min(start + _GLANCE, self.header.layout.end))
+
+    def _varies_as_numbers(self, start: int, stop: int) -> bool:
+        raw = b"" if self.peek is None else self.peek(start, stop)
+        values = _values(raw, self.header.encoding, from_end=True)
+        return values.size > 1 and bool((values != values[0]).any())
+
     def is_like_pixels_at_end(self, count: int) -> bool | None:
         """Whether the last bytes of the file, `count` of them, are like those before."""
         first, stop = self.header.data_offset, self.header.layout.end
         assert self.size is not None
-        held = min(count, stop - first, _SAMPLE)
-        return self._alike((self.size - held, self.size), (max(first + count, stop - _SAMPLE), stop))
+        held = min(count, stop - first, SAMPLE)
+        return self._alike((self.size - held, self.size), (max(first + count, stop - SAMPLE), stop))
 
-    def _alike(self, stretch: tuple[int, int], beside: tuple[int, int], from_end: bool = False) -> bool | None:
+    def _alike(
+        self,
+        stretch: tuple[int, int],
+        beside: tuple[int, int],
+        from_end: bool = False,
+        limits: tuple[float, float] = (_SHARE, _FAR),
+    ) -> bool | None:
         if self.peek is None:
             return None
         raw = self.peek(*stretch)
@@ -102,8 +142,8 @@ class Bytes:
         if _is_text(raw) and not _is_text(other):
             return False
         encoding = self.header.encoding
-        strict = encoding in ("|i1", "|u1", PACKED)
-        limits = (_SHARE_OF_BYTES, _FAR_OF_BYTES) if strict else (_SHARE, _FAR)
+        if encoding in _BYTES:
+            limits = _SHARE_OF_BYTES, _FAR_OF_BYTES
         return _are_alike(_values(raw, encoding, from_end), _values(other, encoding), *limits)
 
 
@@ -133,6 +173,18 @@ def _are_alike(some: NDArray[np.float64], others: NDArray[np.float64], share: fl
     if usual == 0:
         return spread == 0 and distance == 0
     return bool(distance <= far * usual and share * usual <= spread <= usual / share)
+
+
+def _are_beyond(some: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    """Whether numbers are too large, or too odd, for pixels of the image that has the others; it may fade."""
+    if some.size < 2 or others.size < 2 or (some == some[0]).all() or (others == others[0]).all():
+        return False
+    sizes = np.abs(some)
+    if not (sizes < _SENSIBLE).all() or np.count_nonzero((sizes > 0) & (sizes < _TINY)) > some.size / 4:
+        return True
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread, usual, distance = some.std(), others.std(), abs(some.mean() - others.mean())
+    return bool(spread > usual / _SHARE or distance > _FAR * usual)
 
 
 def _distance(some: NDArray[np.unsignedinteger], others: NDArray[np.unsignedinteger]) -> float:

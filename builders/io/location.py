@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, HttpError, TruncatedError
-from builders.io import image_file, remote
+from builders.io import compression, file_size, image_file, remote
 from builders.io.answers import RemoteFile, known_of
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array, Layout
@@ -127,9 +127,12 @@ def survey(location: str, known: tuple[bytes, int | None, str] | None = None) ->
             raise FormatError(msg)
         with contextlib.suppress(TruncatedError):  # a header is squeezed to so little that it is there already
             file = image_file.survey_open(io.BytesIO(data), location, size, etag)
-            if file.header is None or not file.header.nsymbt or len(data) == size:
+            begun = compression.begun(data)
+            if len(data) == size or file.header is None:
                 return file
-        with open_version(location, size, etag) as raw:  # an extended header may be none: the end of the file tells
+            if not file.header.nsymbt and not file_size.is_doubtful(file.header, lambda start, stop: begun[start:stop]):
+                return file
+        with open_version(location, size, etag) as raw:  # pixels may begin elsewhere: the end of the file tells
             return image_file.survey_open(raw, location, size, etag)
     if size is None:
         msg = f"{location}: the server does not tell its size: what its header says cannot be checked"

@@ -1,5 +1,6 @@
 """`load_dataset("empiar")` against a deposit on a loopback server and as a local mirror: the same rows from both."""
 
+import bz2
 import gzip
 import logging
 import multiprocessing
@@ -550,6 +551,48 @@ def test_a_header_that_lies_about_the_size_shifts_no_pixels(place, mirror, archi
     for name in ("f_cut.mrcs", "g_cut_and_shifted.mrcs"):
         with pytest.raises(TruncatedError, match=name):
             list(load(place, tmp_path, directory="data/odd", pattern=name, streaming=streaming))
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_compressed_files_whose_end_tells_of_another_size(place, mirror, archive, tmp_path, streaming, caplog):
+    stack = np.random.default_rng(1).standard_normal((6, 9, 11)).astype(np.float32)
+    folder = mirror / deposit.ENTRY / "data" / "odd"
+    folder.mkdir()
+    for name, ahead, fields in (("a_text", b"E" * 256, {}), ("b_half", b"E" * 512, {"nsymbt": 1024})):
+        content = bytes(header(11, 9, 6, 2, mz=1, **fields)) + ahead + stack.tobytes()
+        (folder / f"{name}.mrcs.bz2").write_bytes(bz2.compress(content))
+        pieces = [gzip.compress(content[at : at + 700]) for at in range(0, len(content), 700)]
+        (folder / f"{name}.mrcs.gz").write_bytes(b"".join(pieces))
+    zeros = bytes(header(11, 9, 6, 2, mz=1)) + bytes(256) + stack.tobytes()
+    (folder / "c_zeros.mrcs.bz2").write_bytes(bz2.compress(zeros))
+    archive.publish(mirror)
+    options = {"directory": "data/odd", "streaming": streaming}
+    rows = list(load(place, tmp_path, pattern="[ab]_*", **options))
+    assert len(rows) == 4 * 6
+    for row in rows:
+        np.testing.assert_array_equal(row["image"], stack[row["index"]], row["path"])
+    assert len([message for message in caplog.messages if "where its header says" in message]) == 4
+    with pytest.raises(FormatError, match=r"3656 bytes, but its header says 3400: .*begin at byte 1280, not 1024"):
+        list(load(place, tmp_path, pattern="c_*", **options))
+    if streaming:
+        caplog.clear()
+        table = tmp_path / "left_out.tsv"
+        list(load(place, tmp_path, pattern="c_*", on_error="skip", quarantine=str(table), **options))
+        assert "begin at byte 1280" in table.read_text()
+
+
+def test_headers_of_ordinary_compressed_files_take_one_request_each(mirror, archive, tmp_path):
+    pixels = np.random.default_rng(1).standard_normal((6, 90, 110)).astype(np.float32)
+    folder = mirror / deposit.ENTRY / "data" / "packed"
+    folder.mkdir()
+    for name, ahead in (("a.map", bytes(pixels[0].nbytes)), ("b.mrcs", b"")):
+        content = bytes(header(110, 90, 6, 2, ispg=1)) + (ahead + pixels.tobytes())[: pixels.nbytes]
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+    archive.publish(mirror)
+    load(archive.base, tmp_path, directory="data/packed")
+    asked = [request for request in archive.requests if request.path.endswith(".gz")]
+    assert len(asked) == 2
+    assert archive.bytes_sent < 20_000
 
 
 @pytest.mark.parametrize("streaming", [True, False])

@@ -155,7 +155,7 @@ def test_a_bomb_is_read_no_further_than_its_header_says(tmp_path, suffix):
 def test_a_header_that_promises_more_than_a_stream_holds_costs_no_memory(tmp_path, suffix):
     path = tmp_path / f"liar.mrc{suffix}"
     path.write_bytes(COMPRESS[suffix](bytes(header(2**15, 2**15, 2**10, 2)) + bytes(1000)))
-    complaint = "cannot hold the 4398046511104" if suffix == ".gz" else "1000 bytes of pixels"
+    complaint = "cannot hold the 4398046511104" if suffix == ".gz" else "2024 bytes, but its header says 4398046512128"
     tracemalloc.start()
     with pytest.raises(TruncatedError, match=complaint):
         image_file.read(path)
