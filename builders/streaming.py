@@ -186,23 +186,26 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
 
 
 class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
-    """Rows in a format, as before; in the torch format null is filled also after `map`, which forgets the features.
+    """Rows in a format, as before; in the torch format null is filled also after `map` and `filter`.
+
+    The stock one gives its formatter no features then: `map` forgets them, and `filter` has had rows encoded.
 
     What was filled is null again before rows are encoded, as they are where columns were taken away or renamed since.
     """
 
     def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
         layers, nullable = _layers(self.ex_iterable), {}
+        knows_features = self._features is not None and not self.ex_iterable.is_typed
         is_filled = any(_is_torch(getattr(layer, "formatting", None)) for layer in layers)
         if is_filled or _is_torch(self.formatting):
             nullable = nulls.nullable(_features_of(layers) or {}, _is_ours(layers[-1]))
-        if nullable and is_filled and self._features is not None and not self.ex_iterable.is_typed:
+        if nullable and is_filled and knows_features:
             inner = copy(self)
             inner.ex_iterable = _Emptied(self.ex_iterable, self._features)
             rows = _StockFormatted.__iter__(inner)
         else:
             rows = super().__iter__()
-        if not nullable or self._features is not None or not _is_torch(self.formatting):
+        if not nullable or knows_features or not _is_torch(self.formatting):
             yield from rows
             return
         formatter = get_formatter("torch")

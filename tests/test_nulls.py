@@ -43,6 +43,8 @@ def loaded(rows, form, workers=0):
         ds = ds.to_iterable_dataset()
     if "mapped" in form:
         ds = ds.map(lambda row: {"more": 1})
+    if "filtered" in form:
+        ds = ds.filter(lambda row: True)
     fork = "fork" if workers else None  # else, from Python 3.14 on, they take no function of a test
     ds = ds.with_format("torch")
     batch, *others = DataLoader(ds, batch_size=len(rows), num_workers=workers, multiprocessing_context=fork)
@@ -63,7 +65,7 @@ def same(found, wanted):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("form", ["map-style", "map-style, mapped", "stream", "stream, mapped"])
+@pytest.mark.parametrize("form", ["map-style", "map-style, mapped", "stream", "stream, mapped", "stream, filtered"])
 def test_columns_that_are_null_throughout_are_collated(form, workers):
     if "stream" in form and not STREAMS:
         pytest.skip("datasets 4: T.collate is needed")
@@ -116,8 +118,18 @@ WITHOUT_IMAGES = {
     "select_columns": lambda ds: ds.select_columns(["imageset", "index"]),
     "map": lambda ds: ds.map(_mean, remove_columns=["image"]),
     "format first": lambda ds: ds.with_format("torch").remove_columns("image"),
+    "filter": lambda ds: ds.remove_columns("image").filter(_any),
+    "map, features": lambda ds: ds.map(_any_row, features=ds.features).remove_columns("image"),
     "some rows": lambda ds: ds.remove_columns("image").take(2),
 }
+
+
+def _any(row):
+    return True
+
+
+def _any_row(row):
+    return row
 
 
 def _mean(row):
