@@ -98,7 +98,7 @@ def look(file: ArchiveFile, reading: Reading, head: Head | None = None) -> Image
     """
     image = with_sign(location.survey(file.location, head), reading.sign)
     by_slice = is_by_slice(reading.item, reading.category, file.path, image.header)
-    if by_slice and (reading.item == "auto" or image.is_stack):
+    if by_slice and (reading.item == "auto" or image.is_stack(file.path)):
         image = image.as_images()
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
     images = Images(file, image, by_slice, lost)

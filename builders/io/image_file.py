@@ -72,17 +72,19 @@ class ImageFile:
     header: mrc.MrcHeader | None = None
     weighed: Weighed | None = None
 
-    @property
-    def is_stack(self) -> bool:
+    def is_stack(self, name: str | None = None) -> bool:
         """Whether sections are images of their own, if slices are wanted: it is called so, or no volume.
 
         Many a volume has no space group that says so, but lengths and intervals that fit its order of axes.
+
+        Args:
+            name: the file's own, where `path` is another one, as in a cache.
         """
         header = self.header
         if header is None:
             return False
         fits = header.intervals == (header.nx, header.ny, header.nz)
-        return compression.plain_name(self.path).endswith(".mrcs") or (header.is_stack and not fits)
+        return compression.plain_name(name or self.path).endswith(".mrcs") or (header.is_stack and not fits)
 
     def as_images(self) -> "ImageFile":
         """The same file where its sections are known to be images of their own: see `MrcHeader.as_images`."""
@@ -106,7 +108,7 @@ class ImageFile:
         """
         if index is None:
             return self.layout
-        return (self.as_images() if self.is_stack else self).layout.slice(index, self.path)
+        return (self.as_images() if self.is_stack() else self).layout.slice(index, self.path)
 
     @property
     def contradicts_header(self) -> bool:

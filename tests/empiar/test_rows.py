@@ -13,6 +13,7 @@ from builders.features import EMImage
 from builders.io import image_file
 from tests.empiar import deposit
 from tests.mrc_encoder import header
+from tests.server import serve
 
 ACROSS = [order for order in itertools.permutations((1, 2, 3)) if order[2] != 3]
 """Orders of axes whose sections do not lie across z."""
@@ -67,6 +68,16 @@ def test_the_sections_of_a_stack_are_its_images(tmp_path, caplog, name, category
             np.testing.assert_array_equal(image_file.read_bytes(path.read_bytes(), 3, name), SECTIONS[3])
     (told,) = said(caplog)
     assert f"sections do not lie across z {ACROSS[0]}, taken as stored" in told
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_a_stack_is_told_by_the_name_that_it_has_in_the_archive(tmp_path, download):
+    write(tmp_path, "s.mrcs", (3, 2, 1), ispg=1)
+    with serve() as server:
+        server.publish(tmp_path)
+        options = {"archive": server.base, "cache_dir": str(tmp_path / "cache"), "split": "train"}
+        ds = load_dataset("empiar", entry=deposit.ENTRY, item="slice", download=download, **options)
+        np.testing.assert_array_equal(ds[:]["image"], SECTIONS)
 
 
 def as_volume(order, pixels=SECTIONS):
