@@ -253,7 +253,9 @@ class StepExamplesIterable(_StockStep):  # type: ignore[misc]
 
 
 def _is_ours(source: Any) -> bool:
-    """Whether a stream's rows are those of a builder of ours."""
+    """Whether a stream's rows are those of a builder of ours, also of several streams one after another."""
+    if hasattr(source, "ex_iterables"):
+        return all(_is_ours(_layers(inner)[-1]) for inner in source.ex_iterables)
     return isinstance(source, ShardStream | TableStream) or _is_of_local_files(source)
 
 
