@@ -1,10 +1,12 @@
 """Options of the builders: what is wrong with one is said in the same words everywhere."""
 
+import argparse
 import dataclasses
 import difflib
 import inspect
 import numbers
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from datasets import ArrowBasedBuilder, DatasetBuilder, GeneratorBasedBuilder
@@ -106,6 +108,25 @@ def check_pixel_size(value: Any) -> float | None:
         msg = f"pixel_size is {value!r}: expected a number above 0, in Å"
         raise OptionError(msg)
     return float(value)
+
+
+def check_named(name: str, value: object) -> None:
+    """Refuse an empty path: `Path` makes the working directory of it, and it is an unset variable of the shell.
+
+    Raises:
+        OptionError: says how to name the working directory.
+    """
+    if isinstance(value, str) and not value:
+        msg = f"{name} is '': expected a path ('.' is the working directory)"
+        raise OptionError(msg)
+
+
+def path_argument(text: str) -> Path:
+    """A path on a command line, as argparse's `type`: not an empty one, see `check_named`."""
+    if not text:
+        msg = "it is '': expected a path ('.' is the working directory)"
+        raise argparse.ArgumentTypeError(msg)
+    return Path(text)
 
 
 def with_advice(error: PercError) -> PercError:

@@ -70,6 +70,9 @@ def check_quarantine(path: object, on_error: str) -> str | None:
     except TypeError as err:
         msg = f"quarantine is {path!r}: expected the path of a file to write"
         raise OptionError(msg) from err
+    if not str(path) or table.is_dir():
+        msg = f"quarantine is {str(path)!r}: expected the path of a file to write"
+        raise OptionError(msg)
     if on_error != "skip":
         msg = f"quarantine={str(path)!r} lists files left out: it needs on_error='skip'"
         raise OptionError(msg)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from perc_transforms.batch import Batch, Groups, Rows
+from perc_transforms.epochs import whole_epoch
 from perc_transforms.errors import MissingValueError, TransformError
 from perc_transforms.forms import KEEP_IT
 
@@ -204,9 +205,10 @@ class Compose(Transform):
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the epoch to those that draw; see `RandomTransform.set_epoch`."""
+        number = whole_epoch(epoch)
         for transform in self.transforms:
             if hasattr(transform, "set_epoch"):
-                transform.set_epoch(epoch)
+                transform.set_epoch(number)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Compose):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from perc_transforms.base import Transform
 from perc_transforms.batch import Batch, Rows
-from perc_transforms.epochs import Epoch
+from perc_transforms.epochs import Epoch, whole_epoch
 from perc_transforms.errors import TransformError
 from perc_transforms.sizing import is_whole
 
@@ -53,8 +53,11 @@ class RandomTransform(Transform):
 
         Args:
             epoch: from 0, which it is before the first call.
+
+        Raises:
+            EpochError: it is no whole number.
         """
-        self._epoch.set(int(epoch))
+        self._epoch.set(whole_epoch(epoch))
 
     def draw(self, rng: np.random.Generator, rows: Rows, place: int) -> dict[str, Any]:
         """Draw the parameters of one row: numbers, texts and lists of them, for `apply_drawn`."""

@@ -1,5 +1,6 @@
 """The epoch that transforms draw for: told by a loop or a trainer, known to workers, missed where nobody tells it."""
 
+import contextlib
 import logging
 import zlib
 from collections.abc import Callable, Sequence
@@ -9,10 +10,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from perc_transforms.errors import TransformError
+from perc_transforms.errors import EpochError, TransformError
+from perc_transforms.sizing import is_number
 
 logger = logging.getLogger(__name__)
 
+_MOST = 2**63
+"""Epochs are kept in 64 bits."""
 _KEPT = 64
 """Rows that are remembered, the first ones."""
 _ENOUGH = 8
@@ -96,6 +100,26 @@ def _shared(shape: tuple[int, ...]) -> Tensor:
     return value
 
 
+def whole_epoch(epoch: Any) -> int:
+    """An epoch's number: an integer of Python, NumPy or torch, or a float that is a whole number, as trainers count.
+
+    Raises:
+        EpochError: it is something else, which would leave the draws of one epoch to another.
+
+    Example:
+        >>> whole_epoch(2), whole_epoch(torch.tensor(2)), whole_epoch(2.0)
+        (2, 2, 2)
+    """
+    value = epoch
+    if hasattr(epoch, "item"):
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):  # of an array of several
+            value = epoch.item()
+    if not is_number(value) or not -_MOST <= value < _MOST or value != int(value):
+        msg = f"set_epoch: the epoch is {repr(epoch)[:80]}: expected an integer: 0, 1, 2, ... of a loop over epochs"
+        raise EpochError(msg)
+    return int(value)
+
+
 def expect_rereads(transform: Any) -> None:
     """Have a transform, and those in it, not mind rows that come again: they are read more than once on purpose."""
     for inner in getattr(transform, "transforms", ()):
@@ -140,8 +164,9 @@ class EpochCallback:
 
     def set_epoch(self, epoch: int) -> None:
         """Tell all."""
+        number = whole_epoch(epoch)
         for target in self.targets:
-            target.set_epoch(epoch)
+            target.set_epoch(number)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Transformers': `state.epoch` is the share of the training that is done, in epochs."""

@@ -17,6 +17,10 @@ class TransformError(PercError, ValueError):
     """A transform was given an option, an image or a row that it cannot work on."""
 
 
+class EpochError(TransformError, TypeError):
+    """An epoch is no whole number: a TypeError, as of any call that needs an integer."""
+
+
 class MissingValueError(TransformError):
     """A row lacks a value that a transform cannot do without.
 

@@ -39,6 +39,24 @@ def test_quiet_is_quiet_wherever_it_is_typed(tmp_path, capsys, place):
     assert capsys.readouterr().err.startswith("perc: error: ")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "structures fetch 4v1w --save-dir",
+        "structures fetch 4v1w --endpoints",
+        "structures clean --save-dir x",
+        "structures clean x.cif --save-dir",
+        "empiar download 10943 --save-dir",
+        "transforms gallery --out",
+    ],
+)
+def test_an_unset_variable_of_the_shell_is_not_the_working_directory(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*command.split(), ""])
+    assert ended.value.code == 2
+    assert "it is '': expected a path ('.' is the working directory)" in capsys.readouterr().err
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -42,7 +42,10 @@ ALLOWED = {
         *("builders.structures", "builders.options", "builders.streaming", "builders.io", "builders.errors"),
         *("builders.archives", "builders.quarantine", "builders.terminal"),
     ],
-    "builders.gallery": ["builders.gallery", "builders.io", "builders.errors", "builders.terminal", "perc_transforms"],
+    "builders.gallery": [
+        *("builders.gallery", "builders.options", "builders.io", "builders.errors", "builders.terminal"),
+        "perc_transforms",
+    ],
     "builders.publishing": [
         *("builders.publishing", "builders.features", "builders.options", "builders.streaming", "builders.io"),
         *("builders.archives", "builders.errors", "builders.registry.MODULES", "builders.release", "builders.terminal"),

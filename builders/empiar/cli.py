@@ -18,6 +18,7 @@ from builders.empiar.entry import Entry
 from builders.empiar.saved import Wanted
 from builders.errors import AccessError, NotFoundError, OptionError, PercError
 from builders.io import location
+from builders.options import path_argument
 from builders.terminal import printable, readable
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     download = group.add_parser("download", parents=[where, chosen], help="save files; goes on where it stopped")
     download.add_argument("source", metavar="F|ENTRY", help="a saved search, or an entry with --select or --regex")
-    download.add_argument("--save-dir", metavar="D", type=Path, required=True, help="folder to save into")
+    download.add_argument("--save-dir", metavar="D", type=path_argument, required=True, help="folder to save into")
     download.add_argument("--by-entry", action="store_true", help="save into D/ENTRY, which makes D a mirror")
     download.add_argument("--overwrite", action="store_true", help="replace other files that are there")
     download.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")

@@ -1,9 +1,9 @@
 """`perc transforms gallery`."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from builders.options import path_argument
 from builders.terminal import printable
 
 
@@ -12,7 +12,9 @@ def add_commands(commands: Any) -> None:
     group = commands.add_parser("transforms", help="the transforms of images and volumes")
     actions = group.add_subparsers(required=True, metavar="COMMAND")
     gallery = actions.add_parser("gallery", help="draw what each transform does, before and after")
-    gallery.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the pictures and index.md")
+    gallery.add_argument(
+        "--out", metavar="DIR", type=path_argument, required=True, help="folder for the pictures and index.md"
+    )
     gallery.set_defaults(run=_gallery)
 
 

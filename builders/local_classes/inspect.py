@@ -17,6 +17,7 @@ from builders.local_classes.classes import doubts
 from builders.local_classes.content import ClassImage, Unusable, group_identical, read_headers
 from builders.local_classes.folder import list_folder
 from builders.local_classes.names import check_extension, check_naming
+from builders.options import check_named
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def inspect_folder(
         class_pattern: a regular expression with a group around the class.
 
     Raises:
-        OptionError: no such place for classes, or no regular expression.
+        OptionError: no such place for classes, or no regular expression; or no folder is named.
         NotFoundError: there is no such folder.
 
     Example:
@@ -102,6 +103,7 @@ def inspect_folder(
         >>> report.classes["ribosome"].files  # doctest: +SKIP
         312
     """
+    check_named("folder", folder)
     naming = check_naming(class_from, class_pattern)
     listing = list_folder(folder, recursive, check_extension(extension), tolerant=True, naming=naming)
     images: list[ClassImage] = []

@@ -26,6 +26,7 @@ from builders.options import (
     check_flag,
     check_fraction,
     check_integer,
+    check_named,
     check_pixel_size,
     with_advice,
 )
@@ -102,6 +103,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
             if not isinstance(self.data_dir, str | os.PathLike):
                 msg = f"data_dir is {self.data_dir!r}: expected the path of a folder"
                 raise OptionError(msg)
+            check_named("data_dir", self.data_dir)
             self.data_dir = str(Path(os.path.abspath(Path(self.data_dir).expanduser())))  # noqa: PTH100
 
     def _check_classes(self) -> None:

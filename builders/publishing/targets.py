@@ -11,6 +11,7 @@ import xxhash
 
 from builders.errors import OptionError
 from builders.io.cache import default_folder
+from builders.options import check_named
 from builders.publishing.folder import Folder
 from builders.publishing.parts import Target
 
@@ -111,6 +112,7 @@ def target_of(
         raise OptionError(msg)
     from builders.publishing.hub import HubRepository
 
+    check_named("work_dir", work_dir)
     own = default_folder() / "publishing" / xxhash.xxh3_64_hexdigest(address.encode())
     work = own if work_dir is None else Path(work_dir)
     with Folder(work).held() as held:

@@ -9,7 +9,7 @@ from typing import Any
 
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.io import remote
-from builders.options import check_choice
+from builders.options import check_choice, path_argument
 from builders.structures.clean import REMOVABLE, check_removable
 from builders.structures.content import FORMATS
 from builders.structures.fetching import available, clean, fetch, given_ids
@@ -40,7 +40,7 @@ def add_commands(commands: Any) -> None:
     services.add_argument(
         "--endpoints",
         metavar="DIR",
-        type=Path,
+        type=path_argument,
         help="folder with what all services would answer, in DIR/NAME for each or in DIR itself: nobody else is asked",
     )
     asked = argparse.ArgumentParser(add_help=False, parents=[services])
@@ -52,7 +52,9 @@ def add_commands(commands: Any) -> None:
     bring.add_argument("--no-fallback", action="store_true", help="do not ask the others")
     bring.add_argument("--format", choices=FORMATS, default="cif", help="default: cif")
     bring.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("nothing"))
-    bring.add_argument("--save-dir", metavar="D", type=Path, default=Path(), help="default: the working directory")
+    bring.add_argument(
+        "--save-dir", metavar="D", type=path_argument, default=Path(), help="default: the working directory"
+    )
     bring.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     bring.add_argument("--dry-run", action="store_true", help="print what would be saved and from where; save nothing")
     bring.set_defaults(run=_fetch)
@@ -62,9 +64,9 @@ def add_commands(commands: Any) -> None:
     where.set_defaults(run=_where)
 
     wash = group.add_parser("clean", parents=[services], help="clean files, beside which the results are written")
-    wash.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    wash.add_argument("files", metavar="FILE", nargs="+", type=path_argument)
     wash.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("all of them"))
-    wash.add_argument("--save-dir", metavar="D", type=Path, help="folder for the results")
+    wash.add_argument("--save-dir", metavar="D", type=path_argument, help="folder for the results")
     wash.add_argument("--accession", help="UniProt accession of the protein, where the file does not say it")
     wash.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     wash.set_defaults(run=_clean)

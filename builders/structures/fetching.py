@@ -9,9 +9,9 @@ from typing import overload
 
 from tqdm.auto import tqdm
 
-from builders.errors import DiskFullError, NotFoundError, OptionError, PercError
+from builders.errors import DiskFullError, FolderError, NotFoundError, OptionError, PercError
 from builders.io import remote
-from builders.options import ON_ERROR, check_choice, check_flag
+from builders.options import ON_ERROR, check_choice, check_flag, check_named
 from builders.quarantine import Quarantine, check_quarantine
 from builders.structures import content
 from builders.structures.clean import REMOVABLE, check_removable, cleaned_name
@@ -109,6 +109,7 @@ def fetch(
     check_choice("on_error", on_error, ON_ERROR)
     check_flag("fallback", fallback)
     check_flag("overwrite", overwrite)
+    check_named("save_dir", save_dir)
     table = check_quarantine(quarantine, on_error)
     wish = Wish(db, fallback, format, Services(endpoints or {}, _files_folder(cache_dir), anew))
     folder = None if save_dir is None else Path(save_dir).expanduser()
@@ -206,11 +207,17 @@ def clean(
     Raises:
         OptionError: an option is none, or the result would replace the file.
         NotFoundError: the file is not there.
+        FolderError: it is a folder.
         NotEmptyError: something else is where the result was to be written.
         FormatError: it is no structure, or nothing is left of it.
         PercError: UniProt, or the disk, fails.
     """
+    check_named("path", path)
+    check_named("save_dir", save_dir)
     file = Path(path).expanduser()
+    if file.is_dir():
+        msg = f"{file}: a folder: expected a file in PDB or mmCIF format, or several in the shell, as {file / '*.cif'}"
+        raise FolderError(msg)
     if not file.is_file():
         msg = f"{file}: no such file"
         raise NotFoundError(msg)
@@ -279,6 +286,7 @@ def _save_each(given: Sequence[object], saving: Saving, on_error: str) -> list[F
 
 def _files_folder(cache_dir: str | os.PathLike[str] | None) -> str | None:
     """Where files are kept in a cache folder: where a dataset with that `cache_dir` keeps them, too."""
+    check_named("cache_dir", cache_dir)
     return None if cache_dir is None else str(Path(cache_dir).expanduser() / "perc")
 
 

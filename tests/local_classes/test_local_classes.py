@@ -515,6 +515,24 @@ def test_a_path_that_cannot_be_one(data_dir):
         load_dataset("local_classes", data_dir=data_dir)
 
 
+def test_an_unset_variable_of_the_shell_is_no_folder(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    named = {"data_files": {"train": "a_1.mrc"}}
+    for options in ({}, {"streaming": True}, {"extension": "mrc"}, named):
+        with pytest.raises(OptionError, match="data_dir is '': expected a path"):
+            load_dataset("local_classes", data_dir="", **options)
+    with pytest.raises(OptionError, match="folder is ''"):
+        inspect_folder("")
+    for quarantine in ("", str(folder)):
+        with pytest.raises(OptionError, match=r"quarantine is .*: expected the path of a file"):
+            load(folder, on_error="skip", quarantine=quarantine)
+    for command in (["local-classes", "inspect", ""], ["publish", "", "--to", "x"], ["publish", ".", "--to", ""]):
+        assert main(command) == 1
+        assert " is '': expected a" in capsys.readouterr().err
+    assert len(load(".")) == 40
+    assert len(list(folder.iterdir())) == 40
+
+
 def test_a_data_dir_that_is_no_path(folder):
     with pytest.raises(OptionError, match="expected the path of a folder"):
         load_dataset("local_classes", data_dir=[str(folder)])

@@ -5,6 +5,7 @@ import pickle
 from multiprocessing import context
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -109,6 +110,32 @@ def test_rows_are_remembered_in_bounded_memory():
     assert epoch._watch.nbytes == size < 2000
     assert epoch.comes_again([str(number).encode() for number in range(8)])
     assert not epoch.comes_again([str(number).encode() for number in range(8)])
+
+
+@pytest.mark.parametrize(
+    "epoch", [3, 3.0, np.int64(3), np.uint8(3), np.float32(3), torch.tensor(3), np.array(3), -3, 2**40]
+)
+def test_an_epoch_is_a_whole_number_of_any_library(epoch):
+    augment = T.Compose([flip := T.RandomFlip(), T.Normalize()])
+    for target in (flip, augment, T.EpochCallback(augment)):
+        flip.set_epoch(0)
+        target.set_epoch(epoch)
+        assert flip._epoch.get() == int(epoch)
+
+
+NO_EPOCHS = [1.5, None, "1", True, np.bool_(True), torch.tensor(True), torch.tensor([1, 2]), float("nan"), 2**63, [1]]
+
+
+@pytest.mark.parametrize("epoch", NO_EPOCHS, ids=repr)
+def test_what_is_no_epoch_is_told_and_changes_nothing(epoch):
+    augment, plain = T.Compose([flip := T.RandomFlip()]), T.Compose([T.Normalize()])
+    augment.set_epoch(5)
+    for target in (flip, augment, plain, T.EpochCallback(augment)):
+        with pytest.raises(T.TransformError, match=r"the epoch is .*: expected an integer") as told:
+            target.set_epoch(epoch)
+        assert isinstance(told.value, ValueError)
+        assert isinstance(told.value, TypeError)
+    assert flip._epoch.get() == 5
 
 
 class Told:

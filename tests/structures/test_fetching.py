@@ -414,3 +414,13 @@ def test_unknown_ends_cut_nothing_and_say_so(databases, wash, bring, tmp_path, c
     file = bring("P45523", save_dir=tmp_path).path
     assert wash(file, ["signal_peptides"]) == file
     assert "P45523: the end of a signal peptide is unknown: it cannot be cut" in caplog.text
+
+
+def test_an_unset_variable_of_the_shell_and_a_folder_are_no_files(bring, wash, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for call in (lambda: bring("4v1w", save_dir=""), lambda: wash(""), lambda: wash("x.cif", save_dir="")):
+        with pytest.raises(OptionError, match=r"(save_dir|path) is '': expected a path"):
+            call()
+    with pytest.raises(IsADirectoryError, match=r"a folder: expected a file in PDB or mmCIF format.*\*\.cif"):
+        wash(tmp_path)
+    assert not list(tmp_path.glob("*.cif"))
