@@ -5,6 +5,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from builders import interrupt
 from builders.empiar import cli as empiar
@@ -36,8 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return interrupt.INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says which options take what stands behind them, where an argument is missing."""
+
+    def error(self, message: str) -> NoReturn:
+        greedy = [flag for action in self._actions if action.nargs in ("*", "+") for flag in action.option_strings[:1]]
+        if message.startswith("the following arguments are required") and greedy:
+            message += f" (before {', '.join(greedy)}: all that stands behind belongs to it)"
+        super().error(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="perc", description="CryoEM data as Hugging Face datasets.")
+    parser: argparse.ArgumentParser = _Parser(prog="perc", description="CryoEM data as Hugging Face datasets.")
     parser.add_argument("--version", action="version", version=f"perc {VERSION} ({NAME})")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     empiar.add_commands(commands)

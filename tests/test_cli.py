@@ -57,6 +57,21 @@ def test_an_unset_variable_of_the_shell_is_not_the_working_directory(command, ca
     assert "it is '': expected a path ('.' is the working directory)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("structures clean --remove water x.cif", "FILE (before --remove:"),
+        ("structures fetch --remove water 4v1w", "ID (before --remove:"),
+        ("publish --to x --classes a b folder", "SOURCE (before --crop, --pad, --classes,"),
+    ],
+)
+def test_what_stands_behind_an_option_that_takes_it_is_told(command, missing, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(command.split())
+    assert ended.value.code == 2
+    assert f"the following arguments are required: {missing}" in capsys.readouterr().err
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -123,7 +123,8 @@ class Saver:
         others = [state for state in states if isinstance(state, NotEmptyError)]
         if others:
             more = f"; and {len(others) - 1} more such files" if len(others) > 1 else ""
-            msg = f"{others[0]}{more}. Nothing was fetched: --overwrite replaces, --by-entry keeps entries apart"
+            ways = "--overwrite replaces files, but no folders" if self.overwrite else "--overwrite replaces"
+            msg = f"{others[0]}{more}. Nothing was fetched: {ways}, --by-entry keeps entries apart"
             raise NotEmptyError(msg)
         return [item for item, state in zip(wanted, states, strict=True) if not state]
 

@@ -49,10 +49,21 @@ class Folder:
     def held(self) -> Iterator["Folder"]:
         """Keep others from publishing there meanwhile; shards that were left half-written, then or before, are removed.
 
+        So is the folder, where this made it and nothing came into it.
+
         Raises:
             AccessError: another process does.
             PercError: the folder cannot be made or written to.
         """
+        with _taken_back_if_empty(self.work), self._locked():
+            try:
+                self._remove_half_written()
+                yield self
+            finally:
+                self._remove_half_written()  # by processes that were killed
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         try:
             self.work.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -62,10 +73,8 @@ class Folder:
         except OSError as err:
             raise disk_error(err, self.work, "the dataset") from err
         try:
-            self._remove_half_written()
-            yield self
+            yield
         finally:
-            self._remove_half_written()  # by processes that were killed
             with contextlib.suppress(OSError):  # before it is released: after that, it may be another one's
                 (self.work / _LOCK).unlink()
             self._lock.release()
@@ -138,3 +147,15 @@ class Folder:
     def _write(self, files: Mapping[str, bytes], first: str | None = None) -> None:
         for name in sorted(files, key=lambda name: name != first):
             write_whole(self.work / name, files[name])
+
+
+@contextlib.contextmanager
+def _taken_back_if_empty(folder: Path) -> Iterator[None]:
+    """Remove afterwards what was made of a folder and of those above it, where nothing came into them."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):  # it is not empty, or was not made
+                path.rmdir()

@@ -207,6 +207,10 @@ def test_a_download_replaces_nothing_unless_it_is_told_to(tmp_path, run):
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
     assert run(*command, "--overwrite")[0] == 0
     assert mine.stat().st_size == 1024 + 300 * 64 * 64 * 4
+    mine.unlink()
+    mine.mkdir()
+    result = run(*command, "--overwrite")
+    check_error(result, f"{mine}: a folder, but EMPIAR-10943", "--overwrite replaces files, but no folders")
 
 
 def test_what_is_known_of_an_entry_as_json(run):

@@ -565,8 +565,18 @@ BAD = {
 def test_what_cannot_be_published_is_one_clear_error(kind, tmp_path):
     source, error, words = BAD[kind]
     with pytest.raises(error, match=words):
-        publish(source(), tmp_path / "out")
-    assert not list(tmp_path.glob("out/data/*"))
+        publish(source(), tmp_path / "new" / "out")
+    left = list(tmp_path.rglob("*"))
+    assert not left or [path for path in left if path.is_file()], "an empty folder is left"
+    assert not [path for path in left if path.suffix == ".parquet"]
+
+
+def test_no_empty_folder_is_left_but_one_that_was_there(tmp_path):
+    (tmp_path / "mine" / "data").mkdir(parents=True)
+    for to in ("mine", "a/b", f"a/{'x' * 300}"):
+        with pytest.raises(PercError):
+            publish([1], tmp_path / to)
+        assert sorted(tmp_path.rglob("*")) == [tmp_path / "mine", tmp_path / "mine" / "data"]
 
 
 @pytest.mark.parametrize(
