@@ -14,10 +14,11 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _PACKED = r"\.(?:gz|bz2|xz|zst|zip)"
-_STRUCTURE = re.compile(
-    rf"\.(?:cif|mmcif|bcif|pdb[0-9]*|pdbx|pdbqt|pqr|ent)(?:{_PACKED}|\.Z)?$|{_PACKED}$", re.IGNORECASE
+_FILE = re.compile(
+    r"\.(?:cif|mmcif|bcif|pdb[0-9]*|pdbx|pdbqt|pqr|ent|xml|fasta|fa|json|txt|csv|tsv|html?|mtz|map|mrc|ccp4|sdf|mol2?"
+    rf"|xyz|gro|tar|tgz|pse|cxs|png|jpe?g)(?:{_PACKED}|\.Z)?$|{_PACKED}$",
+    re.IGNORECASE,
 )
-_FILE = re.compile(rf"{_STRUCTURE.pattern}|\.(?:xml|fasta|fa|json|txt|html?)(?:{_PACKED}|\.Z)?$", re.IGNORECASE)
 _PDB_FILE = re.compile(rf"pdb({_ENTRY})", re.IGNORECASE)
 _PART = re.compile(rf"({_ENTRY})\s?[:_.|](?:[a-z0-9]{{1,4}})(?:[,/][a-z0-9]{{1,4}})*", re.IGNORECASE)
 _NAMED = re.compile(r"([A-Z][A-Z0-9]{5,9})_(?:([0-9][A-Z0-9]*[A-Z][A-Z0-9]*)|[A-Z0-9]{3,5})", re.IGNORECASE)
@@ -86,7 +87,7 @@ def readings(text: str) -> Iterator[Reading]:
 def _readings(text: str) -> Iterator[Reading]:
     is_url = "://" in text
     for piece in _pieces_of_url(text) if is_url else [text]:
-        note = FILE if _STRUCTURE.search(piece) and not is_url else ""
+        note = FILE if _FILE.search(piece) and not is_url else ""
         wholes = (piece, *_without_prefix(piece))
         for form in dict.fromkeys(form for whole in wholes for form in (whole, *_without_file(whole))):
             yield Reading(form, VERSION if re.search(r"[-_](?:model_)?v[0-9]+$", form, re.IGNORECASE) else note)

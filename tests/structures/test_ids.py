@@ -139,7 +139,7 @@ def test_what_is_written_of_an_id_and_not_heeded_is_told_once(caplog):
     "text",
     [
         *("4v1w.cif", "4V1W.CIF.gz", "4v1w.pdb", "4v1w.pdb1", "pdb4v1w.ent", "4v1w.mmcif", "4v1w.bcif", "4v1w.gz"),
-        *("data/4v1w.cif", "p45523_4v1w.cif", "PDB:4v1w.cif"),
+        *("data/4v1w.cif", "p45523_4v1w.cif", "PDB:4v1w.cif", "4v1w.tar.gz", "4v1w.map", "4v1w.json"),
     ],
 )
 def test_the_name_of_a_file_is_told_as_one(text, caplog):
