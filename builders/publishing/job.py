@@ -227,9 +227,11 @@ class _Facts:
             self.kept, self.every = self.kept[::2], 2 * self.every
 
     def _caption(self, row: Row) -> str:
+        from builders.publishing.preview import class_caption
+
         for name, feature in self.schema.features.items():
             if isinstance(feature, ClassLabel) and isinstance(row[name], int) and row[name] >= 0:
-                return str(feature.int2str(row[name]))
+                return class_caption(str(feature.int2str(row[name])), row[name])
         index = row.get("index")
         place = str(row.get("path") or "").rpartition("/")[2]
         return place if index is None else f"{place} {index}"

@@ -1,6 +1,9 @@
 """Small pictures of images in which something is seen: 8-bit previews, and sheets of them."""
 
+import functools
 import io
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +24,10 @@ _COLUMNS, _TILE, _GAP, _CAPTION = 4, 224, 8, 18
 _WHITE, _INK = 255, 30
 _LARGEST = 4096
 """Pixels along a side of a thumbnail, which may come from a file that others wrote."""
+_LOST = "?"
+_LETTER = re.compile(r"(\w+) (SMALL|CAPITAL) (?:LETTER|LIGATURE) (?:FINAL )?(\w+)")
+_MICRO = "\u00b5"
+_SOUNDS = {"SHARP": "ss", "THORN": "th", "ETH": "d", "ENG": "ng", "DOTLESS": "i"}
 
 
 def preview_png(image: NDArray[Any], side: int = 256) -> bytes:
@@ -56,7 +63,8 @@ def thumbnail_sheet(pngs: Sequence[bytes], captions: Sequence[str] = ()) -> byte
 
     Args:
         pngs: PNG files; of more than 16, the first ones are shown.
-        captions: a few words below each; cut where they are too long, and left out where there are none.
+        captions: a few words below each; cut where they are too long, and left out where there are none. What the
+            font has not is spelled in ASCII, or becomes a `?`.
 
     Raises:
         FormatError: there is no picture, or one is no PNG.
@@ -75,7 +83,7 @@ def thumbnail_sheet(pngs: Sequence[bytes], captions: Sequence[str] = ()) -> byte
     rows = -(-len(tiles) // columns)
     size = columns * (_TILE + _GAP) + _GAP, rows * (_TILE + below + _GAP) + _GAP
     sheet = Image.new("L", size, _WHITE)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    draw, font = ImageDraw.Draw(sheet), _font()
     for place, tile in enumerate(tiles):
         x = _GAP + place % columns * (_TILE + _GAP)
         y = _GAP + place // columns * (_TILE + below + _GAP)
@@ -85,6 +93,57 @@ def thumbnail_sheet(pngs: Sequence[bytes], captions: Sequence[str] = ()) -> byte
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def class_caption(name: str, number: int) -> str:
+    """A class's name as a sheet can show it; with its number, where some of the name cannot be drawn.
+
+    Example:
+        >>> class_caption("Größe", 3), class_caption("核糖体", 3), class_caption("核糖体_70S", 3)
+        ('Größe', 'class 3', 'class 3: ???_70S')
+    """
+    lost = [character for character in name if _drawn(character) == _LOST != character]
+    if not lost:
+        return name
+    shown = "".join(map(_drawn, name))
+    return f"class {number}: {shown}" if re.search(r"\w", shown) else f"class {number}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _drawn(character: str) -> str:
+    """A character where Pillow's own font, which has ASCII and little more, can draw it; else what stands for it.
+
+    Letters lose their accents, and those of other alphabets are spelled by their names: `Å` is an `A`, `β` is `beta`.
+    """
+    if _has_glyph(character):
+        return character
+    if character == _MICRO:
+        return "u"
+    parts = [part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part)]
+    if parts != [character]:
+        return "".join(map(_drawn, parts))
+    if unicodedata.category(character) == "Pd":
+        return "-"
+    letter = _LETTER.match(unicodedata.name(character, ""))
+    if letter is None or letter[1] not in ("LATIN", "GREEK"):
+        return _LOST
+    spelled = _SOUNDS.get(letter[3], letter[3].lower())
+    return spelled if letter[2] == "SMALL" else spelled.capitalize()
+
+
+def _has_glyph(character: str) -> bool:
+    def mask(text: str) -> tuple[tuple[int, int], bytes]:
+        pixels = _font().getmask(text)
+        return pixels.size, bytes(pixels)
+
+    return mask(character) != mask("\U0010ffff")  # which no font has
+
+
+@functools.lru_cache(maxsize=1)
+def _font() -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(13)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # as it is of any size that is named
+    return font
 
 
 def _averaged(plane: NDArray[Any], side: int) -> Plane:
@@ -147,7 +206,7 @@ def _tile(data: bytes, number: int) -> Image.Image:
 
 def _fitting(text: str, draw: ImageDraw.ImageDraw, font: Any) -> str:
     """A caption in one line of a tile; the middle of a long one is left out, since paths differ at their ends."""
-    whole = line = printable(" ".join(text[:300].split()))
+    whole = line = "".join(map(_drawn, printable(" ".join(text[:300].split()))))
     kept = len(whole)
     while draw.textlength(line, font) > _TILE:
         kept -= 1

@@ -10,7 +10,7 @@ from PIL import Image
 
 from builders.errors import FormatError
 from builders.io import image_file
-from builders.publishing.preview import preview_png, thumbnail_sheet
+from builders.publishing.preview import class_caption, preview_png, thumbnail_sheet
 
 RNG = np.random.default_rng(3)
 DTYPES = ["float16", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint64", ">f4", ">i2", "bool"]
@@ -145,6 +145,34 @@ def test_any_caption_stays_below_its_picture(caption):
     alone, both = drawn(thumbnail_sheet([png, png], ["", "b"])), drawn(thumbnail_sheet([png, png], [caption, "b"]))
     np.testing.assert_array_equal(alone[:, 240:], both[:, 240:])
     np.testing.assert_array_equal(alone[:232], both[:232])
+
+
+def test_every_character_of_a_caption_is_drawn_readably():
+    png = preview_png(ramp(20, 20))
+
+    def caption(text):
+        return drawn(thumbnail_sheet([png], [text]))[232:]
+
+    names = {
+        "Größe": "Grosse",
+        "Ångström αβ": "Angstrom alphabeta",
+        "A\u030angstr\u00f6m Ω": "Angstrom Omega",
+        "70S\u201350S": "70S-50S",
+        "Łódź m²": "Lodz m2",
+        "Ĳsel µm": "IJsel um",
+        "核糖体": "???",
+    }
+    for name, readable in names.items():
+        np.testing.assert_array_equal(caption(name), caption(readable))
+    assert len({caption(f"class {n}").tobytes() for n in range(3)}) == 3
+
+
+def test_a_class_whose_name_cannot_be_drawn_is_shown_by_its_number():
+    shown = [
+        class_caption(name, number)
+        for number, name in enumerate(["a_b", "Größe", "αβ", "核糖体", "рибосома", "?", "核1"])
+    ]
+    assert shown == ["a_b", "Größe", "αβ", "class 3", "class 4", "?", "class 6: ?1"]
 
 
 def test_what_is_no_picture_is_told():
