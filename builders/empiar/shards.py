@@ -216,7 +216,7 @@ class ShardReader:
         with file:
             if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
                 image_file.check_version(file.raw, where, images.image.etag)
-            for pixels in image_file.read_open(file, map(images.layout, run.rows), where):
+            for pixels in image_file.read_open(file, map(images.layout, run.rows), where, images.image.etag):
                 yield pixels, False
 
 

@@ -101,9 +101,10 @@ def is_doubtful(header: MrcHeader, peek: Peek) -> bool:
     Volumes that begin with zeros, or images with a plain border, are not doubted.
     """
     file = Bytes(header, None, peek)
-    if header.nsymbt > 0:
-        return file.is_like_pixels_before(header.data_offset) is True or file.ends_with_pixels(header.data_offset)
-    return file.begins_with_no_pixels(header.data_offset)
+    start = header.data_offset
+    if header.nsymbt > 0 and (file.is_like_pixels_before(start) is True or file.ends_with_pixels(start)):
+        return True
+    return file.begins_with_no_pixels(start)
 
 
 def _weigh_shortage(file: Bytes, name: str) -> Weighed:

@@ -231,7 +231,8 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
             msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
         if compressed:
-            pixels = _read_packed(stream, StreamEnd(stream, path), layout, path)
+            version = etag_of(os.fstat(raw.fileno()))
+            pixels = _read_packed(stream, StreamEnd(stream, path, version), layout, path)
         else:
             raw.seek(layout.offset)
             pixels = _read_exactly(raw, layout.nbytes, watch)
@@ -328,7 +329,7 @@ def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes")
     return layout.decode(pixels)
 
 
-def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[Array]:
+def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str, version: str = "") -> Iterator[Array]:
     """The pixels at some layouts of a compressed file, in rising order, as they come out of it.
 
     Before those that no others come after are given, it is read on to its end, where its checksum is: damage is known
@@ -338,14 +339,15 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
         raw: a file object that can seek, of a compressed file.
         layouts: where the pixels lie in the decompressed file.
         name: what errors call the file.
+        version: its etag: what its end told once is remembered of that version.
 
     Raises:
         TruncatedError: the stream ends before the last pixel.
-        FormatError: the stream is damaged.
+        FormatError: the stream is damaged, or its end tells that slices lie elsewhere than its header says.
     """
     with compression.damage_named(name):
         stream, compressed = compression.opened(raw)
-        end = StreamEnd(stream, name) if compressed else None
+        end = StreamEnd(stream, name, version) if compressed else None
     held: tuple[int, int] | None = None
     for layout in layouts:
         with compression.damage_named(name):
@@ -356,6 +358,8 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str) -> Iterator[A
 
 def _read_packed(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> NDArray[np.uint8]:
     """Bytes of a stream, read on to its end where no pixels come after them; `end` is None of a plain file."""
+    if end is not None:
+        end.check(layout)
     stream.seek(layout.offset)
     pixels = compression.read(stream, layout.nbytes)
     if end is not None and (pixels.size < layout.nbytes or end.is_reached_by(layout.end)):

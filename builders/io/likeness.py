@@ -46,6 +46,10 @@ class Bytes:
     def is_like_pixels_before(self, stop: int, start: int = 0) -> bool | None:
         """Whether the bytes before the first pixel are like those after it; `start`: where they begin at the least."""
         start = max(start, HEADER_BYTES, stop - SAMPLE)
+        if self.peek is not None and 0 < len(held := set(self.peek(start, stop))) == 1:
+            after = self.peek(stop, stop + SAMPLE)
+            if len(set(after)) > 1 and set(after[:_LINE]) == held:
+                return None  # a frame of zeros, or what fills up an extended header
         return self._alike((start, stop), (stop, stop + SAMPLE), from_end=True)
 
     def is_like_pixels_at_start(self, count: int) -> bool | None:
@@ -104,12 +108,14 @@ class Bytes:
             return False
         stop = start + _GLIMPSE
         first, other = self.peek(start, start + _LINE), self.peek(*self._beside(stop))
+        other = other[len(other) // 2 // 8 * 8 :]  # an extended header may go on for a while
+        values, others = _values(self.peek(start, stop), self.header.encoding), _values(other, self.header.encoding)
         if self.header.encoding in _BYTES:
+            if len(set(first)) == 1 or not _is_text(first) or not others.size:
+                return False
             printable = sum(map(_PRINTABLE.__contains__, other))
-            return len(set(first)) > 1 and _is_text(first) and printable < 0.9 * len(other)
-        if _is_text(first) and not _is_text(other):
-            return True
-        return _are_beyond(_values(self.peek(start, stop), self.header.encoding), _values(other, self.header.encoding))
+            return printable < 0.9 * len(other) or abs(values.mean() - others.mean()) > _FAR_OF_BYTES * others.std()
+        return (_is_text(first) and not _is_text(other)) or _are_beyond(values, others)
 
     def _beside(self, start: int) -> tuple[int, int]:
         return start, max(start, min(start + _GLANCE, self.header.layout.end))

@@ -168,4 +168,4 @@ def read_compressed(location: str, layout: Layout, etag: str | None = None) -> A
     """The pixels at a layout of a remote `.gz` or `.bz2` file, which is read from its start up to there."""
     found = known_of(remote.client().head(location), RemoteFile(location, None, etag or None))
     with _buffered(found) as raw:
-        return next(image_file.read_open(raw, [layout], location))
+        return next(image_file.read_open(raw, [layout], location, found.etag or ""))

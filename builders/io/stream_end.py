@@ -19,6 +19,8 @@ from builders.io.likeness import Peek
 _MOST_KNOWN = 1000
 _known: dict[tuple[str, int, bytes], Weighed] = {}
 """What was found out of files whose size contradicts their header, by name, size and header."""
+_misplaced: dict[tuple[str, str], str] = {}
+"""What is wrong with files whose slices lie elsewhere than their headers say, by name and version."""
 
 Pixels = NDArray[np.uint8]
 
@@ -45,10 +47,11 @@ class StreamEnd:
     Args:
         stream: the decompressing stream, at its start.
         name: what errors call the file.
+        version: its etag; what was found out of it once is remembered.
     """
 
-    def __init__(self, stream: Stream, name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, stream: Stream, name: str, version: str = "") -> None:
+        self._stream, self._name, self._version = stream, name, version
         self._head = head_of(stream, name)
         self._told = weigh(self._head, None, name)
 
@@ -56,6 +59,17 @@ class StreamEnd:
         """Whether no pixels come after a place, as the header says or without what it lies of."""
         end, extension = self._told.layout.end, 0 if self._told.header is None else self._told.header.nsymbt
         return place >= end or place == end - extension
+
+    def check(self, layout: Layout) -> None:
+        """Refuse slices of a version of a file whose end, reached before, told that they lie elsewhere.
+
+        Raises:
+            FormatError: they do.
+        """
+        told = self._told.layout
+        if (layout.offset - told.offset) % max(1, layout.nbytes) == 0 and layout.nbytes < told.nbytes:
+            if message := _misplaced.get((self._name, self._version)):
+                raise FormatError(message)
 
     def settle(self, layout: Layout, pixels: Pixels) -> tuple[Pixels, str]:
         """Read on to the end, behind some pixels or where they ended early, and see whether they are the right ones.
@@ -98,6 +112,8 @@ class StreamEnd:
                 f"{told.offset}. Only the end of a compressed file shows that: its slices were read as the header says,"
                 " and are not right; correct NSYMBT (bytes of extended header), or decompress the file"
             )
+            if self._version and len(_misplaced) < _MOST_KNOWN:
+                _misplaced[self._name, self._version] = msg
             raise FormatError(msg)
         if right.offset != told.offset or size < told.end:
             return pixels, weighed.said

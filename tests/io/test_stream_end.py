@@ -33,21 +33,25 @@ SUSPICIOUS = {
     "records as long as sections": head(STACK) + RNG.bytes(2 * SECTION),
     "half of what is said": head(STACK, nsymbt=1024) + b"E" * 512,
     "nothing of what is said": head(STACK, nsymbt=256),
+    "more than is said": head(STACK, nsymbt=80) + b"E" * 160,
+    "records before counts": head(STACK.astype("i2")) + RNG.bytes(512),
+    "text before bytes": head(STACK.astype("i1")) + b"X,  Y,  Z".ljust(160),
 }
 
 
 @pytest.mark.parametrize("suffix", PACK)
 @pytest.mark.parametrize("case", SUSPICIOUS)
 def test_what_shows_at_the_start_is_read_right_from_the_first_slice_on(tmp_path, caplog, case, suffix):
-    content = SUSPICIOUS[case] + STACK.tobytes()
+    stack = STACK.astype({"counts": "i2", "bytes": "i1"}.get(case.rpartition(" ")[2], "f4"))
+    content = SUSPICIOUS[case] + stack.tobytes()
     path = tmp_path / f"x.mrcs{suffix}"
     path.write_bytes(PACK[suffix](content))
     for index in (0, 5, None):
-        np.testing.assert_array_equal(image_file.read(path, index), STACK if index is None else STACK[index])
+        np.testing.assert_array_equal(image_file.read(path, index), stack if index is None else stack[index])
     file = image_file.survey(path)
     with path.open("rb") as raw:
         slices = image_file.read_open(raw, [file.layout.slice(index, "x") for index in range(6)], str(path))
-        np.testing.assert_array_equal(list(slices), STACK)
+        np.testing.assert_array_equal(list(slices), stack)
     assert len(caplog.messages) == 1
     assert f"{len(content)} bytes, where its header says {mrc.read_header(content).layout.end}" in caplog.text
 
@@ -69,8 +73,12 @@ def test_what_shows_at_the_end_alone_is_read_again_or_an_error(tmp_path, caplog,
     assert sum(str(path) in message for message in caplog.messages) == 1
     end = mrc.read_header(content).layout.end
     told = rf"{len(content)} bytes, but its header says {end}: its pixels begin at byte {len(HIDDEN[case])}, not"
+    np.testing.assert_equal(np.array_equal(image_file.read(path, 0), STACK[0]), False)  # nobody can know that yet
     with pytest.raises(FormatError, match=told):
         image_file.read(path, 5)
+    with pytest.raises(FormatError, match=told):
+        image_file.read(path, 0)
+    np.testing.assert_array_equal(image_file.read(path), STACK)
     with path.open("rb") as raw, pytest.raises(FormatError, match=told):
         list(image_file.read_open(raw, [file.layout.slice(index, "x") for index in range(6)], "x"))
 
