@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -191,7 +192,23 @@ def _lines(source: str) -> list[str] | None:
 
 
 def _listed(line: str, base: str) -> tuple[str, str]:
-    """Entry and path that a line of a list names: a URL of the archive, or a path in a mirror."""
+    """Entry and path that a line of a list names: a URL of the archive, or a path in a mirror.
+
+    Raises:
+        OptionError: it is neither; says of which archive it may be one.
+    """
+    try:
+        return _entry_and_path(line, base)
+    except OptionError as err:
+        place = f"the URL of a file below {base}" if location.is_remote(base) else f"a file in the mirror {base}"
+        msg = f"{line.strip()}: expected {place}"
+        above = re.match(r"((?:https?:/)?/.+?)/\d+/", line.strip())
+        if above and above[1] != base.rstrip("/"):
+            msg += f"; of another archive it is one with --archive {shlex.quote(above[1])}"
+        raise OptionError(msg) from err
+
+
+def _entry_and_path(line: str, base: str) -> tuple[str, str]:
     if not location.is_remote(base):
         parts = Path(line).relative_to(base).parts if Path(line).is_relative_to(base) else ()
         if len(parts) < 2:

@@ -170,6 +170,7 @@ def check_range(
         msg = (
             f"{url}: sent whole ({found.size} bytes) instead of bytes {start} to {stop}: the server does not do ranges"
         )
+        msg += ", so that only whole files can be had of it, as load_dataset(..., download=True) does"
         raise HttpError(msg)
     refuse_encoding(response, packed)
     given = response.headers.get("Content-Range", "")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.errors import NotFoundError, OptionError, PercError
+from builders.errors import OptionError, PercError
 from builders.io import remote
 from builders.options import check_choice, path_argument
 from builders.structures.clean import REMOVABLE, check_removable
@@ -16,7 +16,7 @@ from builders.structures.fetching import available, clean, fetch, given_ids
 from builders.structures.ids import parse_id
 from builders.structures.resolve import Wish
 from builders.structures.saving import Fetched, Saving
-from builders.structures.services import BUILT_IN, Services
+from builders.structures.services import BUILT_IN, Services, endpoints_of
 from builders.structures.sources import claims, sources
 from builders.terminal import printable
 
@@ -176,14 +176,4 @@ def _endpoints(options: argparse.Namespace) -> dict[str, str]:
         if not name or not base:
             msg = f"--endpoint is {text!r}: expected NAME=BASE, such as alphafold=http://localhost:8000"
             raise OptionError(msg)
-    return _all_in(options.endpoints) | {name: base for name, _, base in pairs}
-
-
-def _all_in(folder: Path | None) -> dict[str, str]:
-    """A folder for each service: its own one, or the folder that holds the answers of all."""
-    if folder is None:
-        return {}
-    if not folder.is_dir():
-        msg = f"--endpoints is {str(folder)!r}: no such folder: expected one with folders such as {', '.join(BUILT_IN)}"
-        raise NotFoundError(msg)
-    return {name: str(folder / name if (folder / name).is_dir() else folder) for name in BUILT_IN}
+    return dict(endpoints_of(options.endpoints)) | {name: base for name, _, base in pairs}

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -19,7 +19,7 @@ from builders.structures.ids import Id, accession_of, parse_id, read_ids, tell_n
 from builders.structures.maker import LeftOut
 from builders.structures.resolve import Found, Wish, exists
 from builders.structures.saving import Fetched, Saving, content_of, named_peptides, save_file
-from builders.structures.services import Services, read_bytes
+from builders.structures.services import Endpoints, Services, endpoints_of, read_bytes
 from builders.structures.sources import Candidate, claims, sources
 from builders.structures.treatment import WHICH, Treatment, treat
 
@@ -39,7 +39,7 @@ def fetch(  # type: ignore[overload-overlap] # a str is iterable, too
     fallback: bool = ...,
     on_error: str = ...,
     quarantine: str | None = ...,
-    endpoints: Mapping[str, str] | None = ...,
+    endpoints: Endpoints | None = ...,
     cache_dir: str | os.PathLike[str] | None = ...,
     anew: bool = ...,
     overwrite: bool = ...,
@@ -55,7 +55,7 @@ def fetch(
     fallback: bool = ...,
     on_error: str = ...,
     quarantine: str | None = ...,
-    endpoints: Mapping[str, str] | None = ...,
+    endpoints: Endpoints | None = ...,
     cache_dir: str | os.PathLike[str] | None = ...,
     anew: bool = ...,
     overwrite: bool = ...,
@@ -70,7 +70,7 @@ def fetch(
     fallback: bool = True,
     on_error: str = "raise",
     quarantine: str | None = None,
-    endpoints: Mapping[str, str] | None = None,
+    endpoints: Endpoints | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     anew: bool = False,
     overwrite: bool = False,
@@ -89,7 +89,8 @@ def fetch(
         fallback: ask the other databases where this one has nothing.
         on_error: what an id does of which nothing can be had: `raise`, or `skip` to leave it out of the list.
         quarantine: write a table of what was left out (id, tab, reason) here; goes with `on_error="skip"`.
-        endpoints: base URLs, or local folders, in place of the built-in services.
+        endpoints: base URLs, or local folders, in place of the built-in services, by their names; or one folder with
+            what all of them would answer.
         cache_dir: folder of the cache, as for `load_dataset`; None: `perc`, beside the caches of Hugging Face.
         anew: fetch again what is in the cache.
         overwrite: replace a file of `save_dir` that has the name of a structure but holds something else.
@@ -111,7 +112,7 @@ def fetch(
     check_flag("overwrite", overwrite)
     check_named("save_dir", save_dir)
     table = check_quarantine(quarantine, on_error)
-    wish = Wish(db, fallback, format, Services(endpoints or {}, _files_folder(cache_dir), anew))
+    wish = Wish(db, fallback, format, Services(endpoints_of(endpoints), _files_folder(cache_dir), anew))
     folder = None if save_dir is None else Path(save_dir).expanduser()
     saving = Saving(wish, check_removable(remove), folder, overwrite)
     given = read_ids(ids, claims())
@@ -136,7 +137,7 @@ def fetch(
 def available(
     ids: str | Iterable[str] | os.PathLike[str],
     *,
-    endpoints: Mapping[str, str] | None = None,
+    endpoints: Endpoints | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     anew: bool = False,
 ) -> dict[str, list[str]]:
@@ -152,7 +153,7 @@ def available(
         OptionError: the form of an id is none.
         PercError: a server fails.
     """
-    services = Services(endpoints or {}, _files_folder(cache_dir), anew)
+    services = Services(endpoints_of(endpoints), _files_folder(cache_dir), anew)
     known = sources()
     given = list(dict.fromkeys(read_ids(ids, claims())))
     parsed = {text: parse_id(text, claims()) for text in given}
@@ -179,7 +180,7 @@ def clean(
     models: str = "all",
     altlocs: str = "all",
     assembly: int | None = None,
-    endpoints: Mapping[str, str] | None = None,
+    endpoints: Endpoints | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -232,7 +233,10 @@ def clean(
     format = content.sniff(content.plain(read_bytes(file, str(file)), str(file)), str(file))
     found = Found(asked or file.name, Candidate("file", file.name), format, str(file))
     treated = treat(
-        found, file, Treatment(wanted, models, altlocs, assembly), Services(endpoints or {}, _files_folder(cache_dir))
+        found,
+        file,
+        Treatment(wanted, models, altlocs, assembly),
+        Services(endpoints_of(endpoints), _files_folder(cache_dir)),
     )
     name = cleaned_name(_SUFFIX.sub("", file.name), wanted, named_peptides(treated), format)
     target = (file.parent if save_dir is None else Path(save_dir).expanduser()) / name

@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ _PRESENT, _TOLD, _ABSENT = "", "told", "absent"
 """What is kept under a key: the file or answer itself, that it is there, that it is not."""
 _LONGEST_NAME = 200
 """Characters of the name of a file."""
+
+Endpoints = Mapping[str, str] | str | os.PathLike[str]
+"""Bases by service, or one folder with what all of them would answer."""
 
 Check = Callable[[bytes], None]
 """Raises where a file's bytes are not what was asked for."""
@@ -316,6 +320,29 @@ def read_bytes(path: Path, name: str) -> bytes:
     except OSError as err:
         msg = f"{name}: {path} cannot be read: {err.strerror}"
         raise ReadError(msg) from err
+
+
+def endpoints_of(given: Endpoints | None) -> Mapping[str, str]:
+    """Bases by service: those that are named, or a folder's: in it, one for each, or the answers of all.
+
+    Raises:
+        OptionError: it is a URL, which names no service.
+        NotFoundError: the folder is not there.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, str | os.PathLike):
+        return given  # `Services` looks at each
+    text = os.fspath(given)
+    if not text or "://" in text:
+        msg = f"endpoints is {text!r}: expected a dict such as {{'uniprot': 'http://localhost:8000'}} (of "
+        msg += f"{', '.join(BUILT_IN)}), or a folder with what all of them would answer"
+        raise OptionError(msg)
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        msg = f"endpoints is {text!r}: no such folder: expected one with folders such as {', '.join(BUILT_IN)}"
+        raise NotFoundError(msg)
+    return {name: str(folder / name if (folder / name).is_dir() else folder) for name in BUILT_IN}
 
 
 def _base(name: str, base: object) -> str:

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from builders.structures.ids import Id, read_ids
 from builders.structures.maker import LeftOut, Maker
 from builders.structures.resolve import Wish, find, parse_all
 from builders.structures.rows import features
-from builders.structures.services import Services
+from builders.structures.services import Endpoints, Services, endpoints_of
 from builders.structures.sources import claims, sources
 from builders.structures.treatment import WHICH, Treatment
 
@@ -59,8 +59,8 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
         on_error: what an id does of which nothing can be had: `"raise"`, or `"skip"` to leave it out, with a warning.
         quarantine: write a table of what was left out (id, tab, reason) here; goes with `on_error="skip"`. A stream
             adds to it while it is read.
-        endpoints: base URLs, or local folders, in place of the built-in services: `rcsb_files`, `rcsb_search`,
-            `rcsb_data`, `pdbe`, `alphafold`, `cath`, `uniprot`.
+        endpoints: base URLs, or local folders (or one, of all), in place of the built-in services: `rcsb_files`,
+            `rcsb_search`, `rcsb_data`, `pdbe`, `alphafold`, `cath`, `uniprot`.
     """
 
     ids: Any = None
@@ -74,7 +74,7 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
     include_file: bool = False
     on_error: str = "raise"
     quarantine: str | None = None
-    endpoints: Mapping[str, str] = field(default_factory=dict)
+    endpoints: Endpoints = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,7 +95,7 @@ class StructuresConfig(datasets.BuilderConfig):  # type: ignore[misc]
             check_integer("assembly", self.assembly, 1)
         self.remove = check_removable(self.remove)
         self.quarantine = check_quarantine(self.quarantine, self.on_error)
-        self._services = Services(self.endpoints or {}, _cache_folder.get())
+        self._services = Services(endpoints_of(self.endpoints), _cache_folder.get())
         given = read_ids(self.ids, claims())
         self.known, self.refused = parse_all(given, self.on_error)
         self.ids = [id.text for id in self.known]

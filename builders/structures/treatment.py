@@ -1,15 +1,16 @@
 """What is done to a structure before it becomes a row or a file: read, numbered by UniProt, chosen from, cleaned."""
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gemmi
 
-from builders.errors import FormatError
-from builders.structures.clean import Cut, remove
+from builders.errors import FormatError, StalledError, UnreachableError
+from builders.structures.clean import REMOVABLE, Cut, remove
 from builders.structures.ids import accession_of
 from builders.structures.parse import Loaded, load, select
 from builders.structures.peptides import Peptide, peptides_of, successors, told_inactive
@@ -83,7 +84,7 @@ def treat(found: Found, path: Path, treatment: Treatment, services: Services) ->
     treated = Treated(loaded, data, accession)
     if "signal_peptides" in treatment.remove:
         entry = found.candidate.entry_id if found.candidate.source == "pdb" else None
-        with naming(found.id):
+        with naming(found.id), _telling_what_is_asked():
             treated.peptides = _annotated(loaded, accession, entry, services)
     before = _extent(loaded)
     select(loaded, treatment.models, treatment.altlocs, treatment.assembly)
@@ -93,6 +94,19 @@ def treat(found: Found, path: Path, treatment: Treatment, services: Services) ->
     # An assembly may have as many atoms as were deposited, at other places.
     treated.is_changed = treatment.assembly is not None or _extent(loaded) != before
     return treated
+
+
+@contextlib.contextmanager
+def _telling_what_is_asked() -> Iterator[None]:
+    """Have errors of somebody offline say that it is UniProt who is missed, and what needs nobody."""
+    try:
+        yield
+    except (UnreachableError, StalledError) as err:
+        others = " ".join(name for name in REMOVABLE if name != "signal_peptides")
+        msg = (
+            f"{err}: UniProt is asked for signal peptides; remove={others.split()} (--remove {others}) needs no network"
+        )
+        raise type(err)(msg) from err
 
 
 def _extent(loaded: Loaded) -> list[int]:

@@ -198,6 +198,19 @@ def test_entries_of_one_list_do_not_meet(tmp_path, mirror, run):
     ]
 
 
+def test_a_list_of_another_archive_is_told_how_to_name_it(tmp_path, run, mirror):
+    for line, above in (
+        ("https://example.org/empiar/10943/data/a.mrc", "https://example.org/empiar"),
+        (f"{mirror}/10943/data/a.mrc", str(mirror)),
+    ):
+        (tmp_path / "found.txt").write_text(f"{line}\n")
+        result = run("download", tmp_path / "found.txt", "--save-dir", tmp_path, archive=tmp_path)
+        check_error(result, line, f"with --archive {above}")
+    with serve() as server:
+        result = run("download", tmp_path / "found.txt", "--save-dir", tmp_path, archive=server.base)
+    check_error(result, f"expected the URL of a file below {server.base}", f"with --archive {mirror}")
+
+
 def test_a_download_replaces_nothing_unless_it_is_told_to(tmp_path, run):
     mine = tmp_path / "out/data/particles/stack.mrcs"
     mine.parent.mkdir(parents=True)

@@ -344,6 +344,17 @@ def test_a_change_that_the_listing_does_not_show_is_got_over(archive, mirror, tm
     np.testing.assert_array_equal(row["image"], 2 * held[PARTICLES][0])
 
 
+def test_a_server_without_ranges_is_read_by_whole_files(archive, held, tmp_path):
+    folder, name = deposit.SETS[0][1], "stack.mrcs"
+    archive.fail(f"/10943/{folder}/{name}", *[Fault(whole=True)] * 50)
+    options = {"directory": folder, "pattern": name}
+    with pytest.raises(HttpError, match=r"does not do ranges.*download=True"):
+        load(archive.base, tmp_path, **options)[0]
+    rows = load(archive.base, tmp_path, **options, download=True)
+    assert len(rows) == 300
+    rows[7]["image"]
+
+
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("where", [{"imageset": 0}, {"directory": "data/particles"}])
 def test_what_was_downloaded_is_there_offline(mirror, tmp_path, held, streaming, where, caplog, monkeypatch):

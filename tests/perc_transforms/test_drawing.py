@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset, Features, Value
+from datasets import Dataset, Features, Value, concatenate_datasets
 from datasets.fingerprint import Hasher
 from torch.utils.data import DataLoader
 
@@ -459,3 +459,13 @@ def test_a_compose_records_for_all_of_its_own():
     plain = T.Compose(chain.transforms)(row)
     assert torch.equal(plain["image"], done["image"])
     assert "transforms" not in plain
+
+
+def test_copies_of_rows_are_told_apart_by_an_index_or_an_id():
+    paths, image = ["a.mrc", "b.mrc"], np.ones((4, 4), np.float32)
+    ds = Dataset.from_dict({"image": [image, image], "path": paths}).with_format("numpy")
+    copies, numbers = concatenate_datasets([ds] * 3), list(range(6))
+    indexed, named = copies.add_column("index", numbers), copies.remove_columns("path").add_column("id", numbers)
+    for rows, count in ((copies, 2), (indexed, 6), (named, 6)):
+        drawn = rows.with_transform(T.AddNoise(std=1.0))[:]["image"]
+        assert len({image.numpy().tobytes() for image in drawn}) == count

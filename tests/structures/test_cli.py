@@ -7,7 +7,10 @@ import shutil
 import gemmi
 import pytest
 
+from builders import load_dataset
 from builders.cli import main
+from builders.errors import NotFoundError, OptionError
+from builders.structures import available
 from examples.services import generate
 from tests.server import Fault
 
@@ -105,6 +108,16 @@ def test_one_folder_for_all_services(tmp_path, monkeypatch, capsys, layout):
     assert main([*command, "--save-dir", str(tmp_path / "out")]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["z9dem1_0dem_nosignal1to24.cif"]
     assert main([*command, "--endpoint", f"rcsb_search={tmp_path}", "--no-fallback"]) == 1
+    assert available("Z9DEM1", endpoints=folder) == available("Z9DEM1", endpoints=str(folder))
+    rows = load_dataset("structures", ids="Z9DEM1", endpoints=str(folder), split="train", cache_dir=str(tmp_path / "c"))
+    assert rows["entry_id"] == ["0dem"]
+    for wrong, kind in (
+        ("", OptionError),
+        ("http://localhost:1", OptionError),
+        (str(tmp_path / "none"), NotFoundError),
+    ):
+        with pytest.raises(kind, match=r"endpoints is .*: (expected a dict such as|no such folder)"):
+            available("Z9DEM1", endpoints=wrong)
     capsys.readouterr()
     assert main(["structures", "where", "4v1w", "--endpoints", str(tmp_path / "none")]) == 1
     assert "no such folder: expected one with folders such as " in capsys.readouterr().err

@@ -8,7 +8,16 @@ from typing import ClassVar
 import gemmi
 import pytest
 
-from builders.errors import DiskFullError, FormatError, NotEmptyError, NotFoundError, OptionError, PercError, ReadError
+from builders.errors import (
+    DiskFullError,
+    FormatError,
+    NotEmptyError,
+    NotFoundError,
+    OptionError,
+    PercError,
+    ReadError,
+    UnreachableError,
+)
 from builders.io.whole_file import write_whole
 from builders.structures import Candidate, Fetched, clean, fetch, register
 from builders.structures.clean import REMOVABLE
@@ -402,6 +411,16 @@ def test_files_that_cannot_be_cleaned(wash, tmp_path):
         wash(tmp_path / "page.pdb")
     with pytest.raises(OptionError, match="expected a UniProt accession"):
         wash(tmp_path / "page.pdb", accession="4v1w")
+
+
+def test_who_is_offline_is_told_what_can_be_removed_all_the_same(bring, endpoints, tmp_path):
+    file = bring("P45523", save_dir=tmp_path).path
+    offline = {**endpoints, "uniprot": "http://127.0.0.1:9"}
+    with pytest.raises(
+        UnreachableError, match=r"UniProt is asked.*--remove hydrogens water hetatms\) needs no network"
+    ):
+        clean(file, endpoints=offline, cache_dir=str(tmp_path / "other"))
+    assert clean(file, REMOVABLE[1:], endpoints=offline, cache_dir=str(tmp_path / "other")).is_file()
 
 
 def test_a_structure_without_polymer(wash, shared):
