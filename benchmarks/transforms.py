@@ -77,6 +77,7 @@ def rotating(rounds: int, count: int = 16, side: int = 64) -> Iterator[Row]:
     grid = affine_grid(torch.cat([matrices, torch.zeros(count, 3, 1)], 2), [count, 1, side, side, side], False)
     batch = {"image": volumes, "path": [f"{number}.mrc" for number in range(count)]}
     rotate = T.RandomRotate()
+    rotate.set_epoch(0)  # the same rows come again on purpose
     contenders = {
         "ours": lambda: rotate(batch),
         "bare": lambda: grid_sample(volumes[:, None], grid, align_corners=False),
