@@ -18,11 +18,12 @@ logger = logging.getLogger(__name__)
 _MOST = 2**63
 """Epochs are kept in 64 bits."""
 _KEPT = 64
-"""Rows that are remembered, the first ones."""
+"""Places for rows that are remembered: each row has one of its own, which the first that comes for it takes, so that
+processes that write at once need not agree on an order."""
 _ENOUGH = 8
 """So many of them come again in a second pass, or all where there are fewer."""
-_DONE, _COUNT, _ROWS, _AGAIN = 0, 1, 2, 2 + _KEPT
-"""Where in the memory that processes share: nothing more to watch; how many rows; which; whether they came again."""
+_DONE, _ROWS, _AGAIN = 0, 1, 1 + _KEPT
+"""Where in the memory that processes share: nothing more to watch; which rows; whether they came again."""
 
 
 class Epoch:
@@ -34,8 +35,7 @@ class Epoch:
 
     def __init__(self) -> None:
         self._value = _shared(())
-        self._watch = _shared((2 + 2 * _KEPT,))
-        self._places: dict[int, int] = {}
+        self._watch = _shared((1 + 2 * _KEPT,))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Epoch":
         return self  # `datasets` copies a dataset with its transform: told once, all know
@@ -46,7 +46,7 @@ class Epoch:
         return state if context.get_spawning_popen() is None else state | {"_watch": self._watch}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"_watch": _shared((2 + 2 * _KEPT,)), "_places": {}} | state)
+        self.__dict__.update({"_watch": _shared((1 + 2 * _KEPT,))} | state)
 
     def set(self, epoch: int) -> None:
         """Tell all."""
@@ -69,21 +69,19 @@ class Epoch:
         watch = self._watch.numpy()
         if watch[_DONE] or int(self._value):
             return False
-        places = self._places
-        if len(places) != watch[_COUNT]:  # another process has added some
-            known = watch[_ROWS : _ROWS + int(watch[_COUNT])].tolist()
-            places = self._places = {row: place for place, row in enumerate(known)}
         came = False
         for key in keys:
             row = 1 + zlib.crc32(key)
-            place = places.get(row)
-            if place is not None:
+            place = row % _KEPT
+            known = watch[_ROWS + place]
+            if known == row:
                 watch[_AGAIN + place], came = 1, True
-            elif len(places) < _KEPT:
-                watch[_ROWS + len(places)] = row
-                places[row] = len(places)
-                watch[_COUNT] = len(places)
-        if not came or len(places) < 2 or int(watch[_AGAIN:].sum()) < min(len(places), _ENOUGH):
+            elif not known:
+                watch[_ROWS + place] = row
+        if not came:
+            return False
+        count = int((watch[_ROWS:_AGAIN] != 0).sum())
+        if count < 2 or int(watch[_AGAIN:].sum()) < min(count, _ENOUGH):
             return False
         watch[_DONE] = 1
         return True
