@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from builders.io import image_file
-from builders.publishing.encoding import rows_per_group, writer_options
+from builders.publishing.writing.encoding import rows_per_group, writer_options
 from examples.projections import BOX, COMPLEXES, project, random_rotation
 from perc_transforms.functional import ctf
 

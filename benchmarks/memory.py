@@ -34,10 +34,10 @@ _OUR_PARTICLE = _MEASURED.format(
     prepare="""
 from builders.empiar import Entry
 import builders.io.location
-image = builders.io.location.describe(Entry(10943, archive=base).url(f"data/{stack}"))
+image = builders.io.files.location.describe(Entry(10943, archive=base).url(f"data/{stack}"))
 layout = image.layout.slice(1000, stack)
 """,
-    read="assert builders.io.location.read_layout(image.path, layout, image.etag).shape == (256, 256)",
+    read="assert builders.io.files.location.read_layout(image.path, layout, image.etag).shape == (256, 256)",
 )
 _OUR_STREAM = _MEASURED.format(
     prepare="""

@@ -7,10 +7,10 @@ import numpy as np
 
 from benchmarks.row import Row
 from benchmarks.timing import medians
-from builders.structures.parse import load, select
-from builders.structures.resolve import Found
+from builders.structures.databases.resolve import Found
+from builders.structures.databases.sources import Candidate
+from builders.structures.reading.parse import load, select
 from builders.structures.rows import tables_of
-from builders.structures.sources import Candidate
 from builders.structures.treatment import Treated
 
 RATE = 200_000  # atoms a second on one core

@@ -13,9 +13,9 @@ interrupt.end_silently()  # before what takes its time
 # ruff: noqa: E402
 from datasets import load_dataset
 
-from builders.features import EMImage
+from builders.hf.features import EMImage
+from builders.hf.registry import register
 from builders.publishing import as_em_images, publish
-from builders.registry import register
 
 __all__ = ["EMImage", "as_em_images", "load_dataset", "publish"]
 

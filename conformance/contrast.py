@@ -13,7 +13,7 @@ from conformance.images import Values, axes, effective, response
 from conformance.references import cryodrgn_ctf, relion_ctf, relion_wavelength
 from conformance.table import Row
 from perc_transforms import CTF, PhaseFlip
-from perc_transforms.functional.ctf import electron_wavelength
+from perc_transforms.functional.fourier.ctf import electron_wavelength
 
 SIZE = 1.5
 TYPICAL = {

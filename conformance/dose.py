@@ -9,7 +9,7 @@ from torch_fourier_filter import dose_weight
 from conformance.images import noise
 from conformance.table import Row
 from perc_transforms import DoseWeight
-from perc_transforms.functional.dose import critical_dose
+from perc_transforms.functional.fourier.dose import critical_dose
 
 
 def rows() -> Iterator[Row]:

@@ -27,7 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import perc_transforms as T
 from builders import load_dataset
-from builders.io import remote
+from builders.io.net import remote
 
 SIDE = 32
 PREPARE = T.Compose([T.Rescale(SIDE), T.Normalize()])

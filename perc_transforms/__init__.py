@@ -13,25 +13,25 @@ from perc_transforms.errors import PercError, TransformError
 
 if TYPE_CHECKING:
     from perc_transforms import functional
-    from perc_transforms.background import NormalizeBackground
-    from perc_transforms.base import Compose, ToTensor, Transform
-    from perc_transforms.blur import GaussianBlur, RandomGaussianBlur
-    from perc_transforms.collation import collate
-    from perc_transforms.cropping import CenterCrop, Pad, RandomCrop
-    from perc_transforms.ctf import CTF, PhaseFlip, WienerFilter
-    from perc_transforms.dose import DoseWeight
-    from perc_transforms.drawing import RandomTransform
-    from perc_transforms.epochs import EpochCallback
-    from perc_transforms.erasing import Cutout
-    from perc_transforms.filters import Bandpass, Highpass, Lowpass, MissingWedge, Whiten
-    from perc_transforms.intensity import InvertContrast, MinMax, Normalize, PercentileClip
-    from perc_transforms.masks import SoftMask
-    from perc_transforms.mixing import Mixup
-    from perc_transforms.noise import AddNoise
-    from perc_transforms.orientation import RandomFlip, RandomRotate90
-    from perc_transforms.resampling import FourierCrop, FourierPad, Rescale
-    from perc_transforms.rotation import RandomRotate
-    from perc_transforms.shifting import RandomShift
+    from perc_transforms.core.base import Compose, ToTensor, Transform
+    from perc_transforms.core.collation import collate
+    from perc_transforms.core.drawing import RandomTransform
+    from perc_transforms.core.epochs import EpochCallback
+    from perc_transforms.fourier.blur import GaussianBlur, RandomGaussianBlur
+    from perc_transforms.fourier.ctf import CTF, PhaseFlip, WienerFilter
+    from perc_transforms.fourier.dose import DoseWeight
+    from perc_transforms.fourier.filters import Bandpass, Highpass, Lowpass, MissingWedge, Whiten
+    from perc_transforms.intensity.background import NormalizeBackground
+    from perc_transforms.intensity.erasing import Cutout
+    from perc_transforms.intensity.masks import SoftMask
+    from perc_transforms.intensity.mixing import Mixup
+    from perc_transforms.intensity.noise import AddNoise
+    from perc_transforms.intensity.normalization import InvertContrast, MinMax, Normalize, PercentileClip
+    from perc_transforms.spatial.cropping import CenterCrop, Pad, RandomCrop
+    from perc_transforms.spatial.orientation import RandomFlip, RandomRotate90
+    from perc_transforms.spatial.resampling import FourierCrop, FourierPad, Rescale
+    from perc_transforms.spatial.rotation import RandomRotate
+    from perc_transforms.spatial.shifting import RandomShift
 
 __all__ = [
     "CTF",
@@ -76,25 +76,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "background": ["NormalizeBackground"],
-    "base": ["Compose", "ToTensor", "Transform"],
-    "blur": ["GaussianBlur", "RandomGaussianBlur"],
-    "collation": ["collate"],
-    "cropping": ["CenterCrop", "Pad", "RandomCrop"],
-    "ctf": ["CTF", "PhaseFlip", "WienerFilter"],
-    "dose": ["DoseWeight"],
-    "drawing": ["RandomTransform"],
-    "epochs": ["EpochCallback"],
-    "erasing": ["Cutout"],
-    "filters": ["Bandpass", "Highpass", "Lowpass", "MissingWedge", "Whiten"],
-    "intensity": ["InvertContrast", "MinMax", "Normalize", "PercentileClip"],
-    "masks": ["SoftMask"],
-    "mixing": ["Mixup"],
-    "noise": ["AddNoise"],
-    "orientation": ["RandomFlip", "RandomRotate90"],
-    "resampling": ["FourierCrop", "FourierPad", "Rescale"],
-    "rotation": ["RandomRotate"],
-    "shifting": ["RandomShift"],
+    "intensity.background": ["NormalizeBackground"],
+    "core.base": ["Compose", "ToTensor", "Transform"],
+    "fourier.blur": ["GaussianBlur", "RandomGaussianBlur"],
+    "core.collation": ["collate"],
+    "spatial.cropping": ["CenterCrop", "Pad", "RandomCrop"],
+    "fourier.ctf": ["CTF", "PhaseFlip", "WienerFilter"],
+    "fourier.dose": ["DoseWeight"],
+    "core.drawing": ["RandomTransform"],
+    "core.epochs": ["EpochCallback"],
+    "intensity.erasing": ["Cutout"],
+    "fourier.filters": ["Bandpass", "Highpass", "Lowpass", "MissingWedge", "Whiten"],
+    "intensity.normalization": ["InvertContrast", "MinMax", "Normalize", "PercentileClip"],
+    "intensity.masks": ["SoftMask"],
+    "intensity.mixing": ["Mixup"],
+    "intensity.noise": ["AddNoise"],
+    "spatial.orientation": ["RandomFlip", "RandomRotate90"],
+    "spatial.resampling": ["FourierCrop", "FourierPad", "Rescale"],
+    "spatial.rotation": ["RandomRotate"],
+    "spatial.shifting": ["RandomShift"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

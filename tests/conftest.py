@@ -21,9 +21,10 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-import builders.features  # noqa: E402
-from builders.io import casting, image_file, retrying  # noqa: E402
-from perc_transforms import motion  # noqa: E402
+import builders.hf.features  # noqa: E402
+from builders.io import casting, image_file  # noqa: E402
+from builders.io.net import retrying  # noqa: E402
+from perc_transforms.spatial import motion  # noqa: E402
 
 torch.set_num_threads(1)
 gc.disable()  # until all tests are known: see below
@@ -56,7 +57,7 @@ def _said_once_again() -> None:
     """Warnings that are given once a process are given once a test."""
     image_file._warned.clear()
     casting._warned.clear()
-    builders.features._warned_non_finite = False
+    builders.hf.features._warned_non_finite = False
     motion._warned.clear()
     retrying._said.clear()
 

@@ -14,14 +14,15 @@ import pytest
 import builders
 import perc_transforms
 from builders.cli import main
-from builders.empiar import shards
 from builders.gallery.examples import EXAMPLES
-from builders.io import mrc, remote
-from builders.structures import services
+from builders.io import mrc
+from builders.io.net import remote
+from builders.stacks import shards
+from builders.structures.databases import services
 from builders.structures.rows import features
 from examples import demo, entry, folder, structures
 from tests.empiar import deposit
-from tests.structures.databases import serve_databases, standard
+from tests.structures.databases.served import serve_databases, standard
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -142,7 +143,7 @@ def test_the_gallery_in_the_docs_shows_every_transform():
 
 def test_the_worked_example_is_the_real_one():
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.S)
-    assert (ROOT / "builders" / "structures" / "cath.py").read_text().endswith(block)
+    assert (ROOT / "builders" / "structures" / "databases" / "cath.py").read_text().endswith(block)
     assert block.count("\n") <= 35
 
 

@@ -9,55 +9,66 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# what a module may import of ours, by the longest prefix that fits it
-ALLOWED = {
-    "perc_transforms": ["perc_transforms"],
-    "builders.errors": ["perc_transforms.errors"],
-    "builders.io": ["builders.io", "builders.errors", "perc_transforms.buffers"],
+# The floors, lowest first. A module imports of its own floor, of those below it and of nothing else, but where a rule
+# below says more or less.
+FLOORS = [
+    ["perc_transforms"],
+    ["builders.errors"],
+    ["builders.io"],
+    ["builders.hf"],
+    ["builders.stacks", "builders.publishing"],
+    ["builders.empiar", "builders.local_classes", "builders.structures", "builders.gallery"],
+    ["builders.cli", "builders.__main__"],
+]
+# what stands beside the floors: what it may import of ours
+BESIDE = {
+    "builders": ["builders.features", "builders.hf", "builders.interrupt", "builders.publishing"],
     "builders.archives": [],
-    "builders.data_files": ["builders.errors", "builders.io"],
-    "builders.features": ["builders.io", "builders.errors"],
+    "builders.features": ["builders.hf"],
+    "builders.interrupt": [],
     "builders.options": ["builders.errors"],
     "builders.quarantine": ["builders.errors"],
     "builders.release": [],
     "builders.terminal": [],
-    "builders.exporting": ["builders.nulls"],
-    "builders.nulls": ["builders.features"],
-    "builders.registry": [
-        *("builders.data_files", "builders.exporting", "builders.nulls", "builders.streaming", "builders.features"),
-        "builders.io",
-        *("builders.errors", "perc_transforms.stacking"),
+}
+# of what stands beside them, from which floor on it may be imported
+SHARED = {
+    "builders.archives": "builders.publishing",
+    "builders.interrupt": "builders.cli",
+    "builders.options": "builders.stacks",
+    "builders.quarantine": "builders.stacks",
+    "builders.release": "builders.publishing",
+    "builders.terminal": "builders.publishing",
+}
+# of perc_transforms, what a floor may have, but for those that draw and publish
+OF_TRANSFORMS = {
+    "builders.errors": ["perc_transforms.errors"],
+    "builders.io": ["perc_transforms.core.buffers"],
+    "builders.hf": ["perc_transforms.core.stacking"],
+    "builders.stacks": ["perc_transforms.core.buffers"],
+    "builders.publishing": ["perc_transforms"],
+    "builders.gallery": ["perc_transforms"],
+}
+# rooms of a floor, lowest first: a room imports of those below it, and what lies outside of all rooms of all of them
+ROOMS = {
+    "perc_transforms": [
+        ["errors"],
+        ["core"],
+        ["functional"],
+        ["spatial", "intensity", "fourier"],
     ],
-    "builders.local_classes": [
-        *("builders.local_classes", "builders.features", "builders.options", "builders.io", "builders.errors"),
-        *("builders.quarantine", "builders.terminal"),
+    "perc_transforms.functional": [["axes", "grids"], ["intensity"], ["spatial", "fourier"]],
+    "builders.io": [
+        ["layout", "casting", "finite"],
+        ["net"],
+        ["blocks"],
+        ["formats"],
+        ["image_file"],
+        ["files"],
     ],
-    "builders.streaming": ["builders.nulls", "builders.features"],
-    "builders.empiar": [
-        *("builders.empiar", "builders.features", "builders.options", "builders.streaming", "builders.io"),
-        *("builders.archives", "builders.errors", "builders.quarantine", "builders.terminal"),
-        "perc_transforms.buffers",
-    ],
-    "builders.structures": [
-        *("builders.structures", "builders.options", "builders.streaming", "builders.io", "builders.errors"),
-        *("builders.archives", "builders.quarantine", "builders.terminal"),
-    ],
-    "builders.gallery": [
-        *("builders.gallery", "builders.options", "builders.io", "builders.errors", "builders.terminal"),
-        "perc_transforms",
-    ],
-    "builders.publishing": [
-        *("builders.publishing", "builders.features", "builders.options", "builders.streaming", "builders.io"),
-        *("builders.archives", "builders.errors", "builders.registry.MODULES", "builders.release", "builders.terminal"),
-        "perc_transforms",
-    ],
-    "builders.cli": [
-        *("builders.empiar", "builders.gallery", "builders.local_classes", "builders.publishing"),
-        *("builders.structures", "builders.terminal", "builders.errors", "builders.interrupt", "builders.release"),
-    ],
-    "builders.__main__": ["builders.cli"],
-    "builders.interrupt": [],
-    "builders": ["builders.features", "builders.interrupt", "builders.publishing", "builders.registry"],
+    "builders.empiar": [["archive"]],
+    "builders.structures": [["uniprot"], ["reading"], ["databases"], ["cleaning"]],
+    "builders.publishing": [["parts"], ["writing"], ["front"], ["hub"]],
 }
 OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
@@ -71,7 +82,7 @@ OUTSIDE = {
     },
     "builders": {"datasets", "fsspec", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
 }
-PRIVATE_USERS = {"builders.registry", "builders.streaming"}
+PRIVATE_USERS = "builders.hf"
 
 
 def read_modules():
@@ -91,23 +102,78 @@ def imports(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def rule(table, name):
-    return table[max((key for key in table if f"{name}.".startswith(f"{key}.")), key=len)]
+def within(name, prefix):
+    return f"{name}.".startswith(f"{prefix}.")
+
+
+def home(name, names):
+    """The longest of some names in which a module lies; None where it lies in none."""
+    return max((prefix for prefix in names if within(name, prefix)), key=len, default=None)
+
+
+FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def may_import(name, imported):
+    """Whether a module of ours may import a name of ours."""
+    place = name if name == "builders" else home(name, [*FLOOR_OF, *(n for n in BESIDE if n != "builders")])
+    if name == "builders.__main__":
+        return imported == "builders.cli.main"
+    if place in BESIDE:
+        return any(within(imported, prefix) for prefix in BESIDE[place])
+    shared = home(imported, SHARED)
+    if shared is not None:
+        return FLOOR_OF[place] >= FLOOR_OF[SHARED[shared]]
+    there = home(imported, FLOOR_OF)
+    if there == "perc_transforms" != place:
+        return any(within(imported, prefix) for prefix in OF_TRANSFORMS.get(place, []))
+    return there is not None and (there == place or FLOOR_OF[there] < FLOOR_OF[place])
 
 
 @pytest.mark.parametrize(("name", "tree"), MODULES, ids=lambda value: value if isinstance(value, str) else "")
-def test_imports_point_one_way(name, tree):
+def test_imports_point_down(name, tree):
     for imported in imports(tree):
         top = imported.split(".")[0]
         if top in ("builders", "perc_transforms"):
-            allowed = rule(ALLOWED, name)
-            assert any(f"{imported}.".startswith(f"{prefix}.") for prefix in allowed), f"{name} imports {imported}"
+            assert may_import(name, imported), f"{name} imports {imported}"
         elif top not in sys.stdlib_module_names:
-            assert top in rule(OUTSIDE, name), f"{name} imports {imported}"
+            assert top in OUTSIDE[home(name, OUTSIDE)], f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_rooms_lean_on_those_below_them(floor):
+    levels = {f"{floor}.{room}": number for number, rooms in enumerate(ROOMS[floor]) for room in rooms}
+    for name, tree in MODULES:
+        ours = home(name, levels)
+        for imported in imports(tree):
+            theirs = home(imported, levels) or floor
+            if ours is None or ours == theirs or not within(imported, floor):
+                continue
+            are_files = ours == name and (ROOT / f"{theirs.replace('.', '/')}.py").exists()
+            below = levels.get(theirs, len(levels)) - levels[ours]
+            assert below < 0 or (below == 0 and are_files), f"{name} imports {imported}"
+
+
+def test_nothing_leans_on_itself():
+    names = {name for name, _ in MODULES}
+    needs = {name: {home(imported, names) for imported in imports(tree)} - {None, name} for name, tree in MODULES}
+    left = dict(needs)
+    while left:
+        free = [name for name, of in left.items() if not of & left.keys()]
+        assert free, f"a circle among {sorted(left)}"
+        for name in free:
+            del left[name]
+
+
+def test_folders_are_small_and_say_what_lives_there():
+    for folder in {path.parent for top in ("builders", "perc_transforms") for path in (ROOT / top).rglob("*.py")}:
+        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= 13, f"{folder}: {len(files)} files"
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder
 
 
 @pytest.mark.parametrize(("name", "tree"), MODULES, ids=lambda value: value if isinstance(value, str) else "")
-def test_private_names_of_datasets_stay_in_two_files(name, tree):
+def test_private_names_of_datasets_stay_in_one_folder(name, tree):
     private = [i for i in imports(tree) if i.startswith("datasets.") and any(p.startswith("_") for p in i.split("."))]
     aliases = {
         alias.asname or alias.name.split(".")[0]
@@ -119,7 +185,7 @@ def test_private_names_of_datasets_stay_in_two_files(name, tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and isinstance(node.value, ast.Name):
             private += [f"{node.value.id}.{node.attr}"] if node.value.id in aliases else []
-    assert not private or name in PRIVATE_USERS, f"{name} touches {private}"
+    assert not private or within(name, PRIVATE_USERS), f"{name} touches {private}"
 
 
 def loaded_by(statement):

@@ -11,10 +11,10 @@ import perc_transforms
 from builders import structures
 from builders.empiar import Entry
 from builders.empiar.empiar import EmpiarConfig
+from builders.hf.registry import MODULES
 from builders.io import image_file, mrc
 from builders.local_classes.inspect import inspect_folder
 from builders.local_classes.local_classes import LocalClassesConfig
-from builders.registry import MODULES
 from builders.structures.structures import StructuresConfig
 
 API = """\
@@ -161,7 +161,7 @@ def test_the_public_api_is_what_it_was():
         text = text.replace("numpy.ndarray[tuple[typing.Any, ...], numpy.dtype[numpy.generic]]", "Array")
         text = text.replace("NDArray[numpy.generic]", "Array")  # as NumPy 2.5 shows it
         text = text.replace("builders.io.image_file.", "")
-        place = function.__module__.replace("mrc_writing", "mrc")  # where people find it
+        place = "builders.io.image_file" if function is image_file.memory_map else mrc.__name__  # where people find it
         lines.append(f"{place}.{function.__name__}{text}")
     lines.append(f"perc_transforms: {', '.join(perc_transforms.__all__)}")
     for name in perc_transforms.__all__:

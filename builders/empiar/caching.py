@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from tqdm.auto import tqdm
 
-from builders.empiar.archive import ArchiveFile
 from builders.empiar.saved import label
-from builders.io import location, remote
-from builders.io.cache import Cache
-from builders.io.header_store import HeaderStore
-from builders.io.threads import Pool, Stop
+from builders.io.files import location
+from builders.io.files.cache import Cache
+from builders.io.files.header_store import HeaderStore
+from builders.io.net import remote
+from builders.io.net.threads import Pool, Stop
+from builders.stacks.files import SourceFile
 
 JOBS = 4
 """Files that come at once."""
@@ -25,8 +26,8 @@ _R = TypeVar("_R")
 
 
 def fetch_all(
-    files: Sequence[ArchiveFile], folder: str | os.PathLike[str] | None, anew: bool = False
-) -> tuple[list[ArchiveFile], bool]:
+    files: Sequence[SourceFile], folder: str | os.PathLike[str] | None, anew: bool = False
+) -> tuple[list[SourceFile], bool]:
     """Bring remote files into the cache, several at once; local ones stay where they are.
 
     Of what was there before, not even the version is asked for again while the listing says the same.
@@ -46,7 +47,7 @@ def fetch_all(
     total = sum(file.most for file in files)
     progress = tqdm(desc="Downloading", total=total, unit="B", unit_scale=True, disable=None, delay=1, leave=False)
 
-    def fetch(file: ArchiveFile) -> tuple[ArchiveFile, bool]:
+    def fetch(file: SourceFile) -> tuple[SourceFile, bool]:
         url = file.location
         if not location.is_remote(url):
             return file, False

@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from builders.empiar.archive import Archive, ArchiveFile, entry_and_path
-from builders.empiar.catalogue import describe, entry_number
+from builders.empiar.archive.archive import Archive, entry_and_path
+from builders.empiar.archive.catalogue import describe, entry_number
 from builders.empiar.download import FETCH, REPLACE, Saver, plan, save_all
 from builders.empiar.entry import Entry
 from builders.empiar.saved import Wanted
 from builders.errors import AccessError, NotFoundError, OptionError, PercError
-from builders.io import location
+from builders.io.files import location
 from builders.options import path_argument
+from builders.stacks.files import SourceFile
 from builders.terminal import printable, readable
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _found(options: argparse.Namespace, number: str) -> tuple[Entry, tuple[ArchiveFile, ...]]:
+def _found(options: argparse.Namespace, number: str) -> tuple[Entry, tuple[SourceFile, ...]]:
     """The files that a search finds, at least one."""
     entry = Entry(number, archive=options.archive, api=options.api)
     pattern = next((given for given in (options.regex, options.select) if given is not None), "*")

@@ -12,15 +12,16 @@ from typing import cast
 
 from tqdm.auto import tqdm
 
-from builders.empiar.archive import Archive, segments_of
+from builders.empiar.archive.archive import Archive, segments_of
+from builders.empiar.archive.listing import is_portable
 from builders.empiar.caching import JOBS, each
-from builders.empiar.listing import is_portable
 from builders.empiar.saved import Saves, Wanted, is_saved, refuse_twins, status_there, time_of
 from builders.errors import AccessError, HttpError, NotEmptyError, NotFoundError, PercError, TruncatedError
-from builders.io import location, remote
-from builders.io.answers import RemoteFile
-from builders.io.cache import disk_error, require_room, waited_for
-from builders.io.threads import check
+from builders.io.files import location
+from builders.io.files.cache import disk_error, require_room, waited_for
+from builders.io.net import remote
+from builders.io.net.answers import RemoteFile
+from builders.io.net.threads import check
 
 _PIECE = 1024 * 1024
 

@@ -6,26 +6,25 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import datasets
 
 from builders.archives import ARCHIVES, entry_of
-from builders.empiar.archive import Archive, ArchiveFile, Found, segments_of
+from builders.empiar.archive.archive import Archive, Found, segments_of
+from builders.empiar.archive.catalogue import EntryInfo, ImageSet, entry_number
+from builders.empiar.archive.patterns import matcher, taker
+from builders.empiar.archive.remembered import asked, revived_found, revived_info
 from builders.empiar.caching import fetch_all
-from builders.empiar.catalogue import EntryInfo, ImageSet, entry_number
-from builders.empiar.cutting import Shards
-from builders.empiar.items import ITEMS, said_by
-from builders.empiar.patterns import matcher, taker
-from builders.empiar.remembered import asked, revived_found, revived_info
-from builders.empiar.rows import Images, Reading, look_at_all
-from builders.empiar.shards import ShardReader
+from builders.empiar.categories import said_by
 from builders.empiar.voxels import sign_told_by
 from builders.errors import FormatError, NotFoundError, OptionError, PercError
-from builders.features import EMImage, check_dtype
-from builders.io import image_file, location
-from builders.io.header_store import HeaderStore
+from builders.hf.features import EMImage, check_dtype
+from builders.hf.streaming import ShardStream
+from builders.io import image_file
+from builders.io.files import location
+from builders.io.files.header_store import HeaderStore
 from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag, check_pixel_size, with_advice
 from builders.quarantine import (
     Quarantine,
@@ -35,7 +34,11 @@ from builders.quarantine import (
     say_again,
     say_contradicted_again,
 )
-from builders.streaming import ShardStream
+from builders.stacks.cutting import Shards
+from builders.stacks.files import SourceFile
+from builders.stacks.rows import Images, Reading, look_at_all
+from builders.stacks.shards import ShardReader
+from builders.stacks.slices_or_files import ITEMS
 from builders.terminal import printable
 
 logger = logging.getLogger(__name__)
@@ -181,18 +184,25 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def reading(self) -> Reading:
         """How files become rows."""
         chosen = self.chosen
-        name, category = (chosen.name or None, chosen.category) if chosen is not None else (None, "")
+        said = said_by(chosen.category) if chosen is not None else None
         sign = None if chosen is None else sign_told_by(chosen.voxel_type)
         wants_complex = self.dtype is None or "complex" in self.dtype
-        entry = f"EMPIAR-{self.entry}"
-        return Reading(entry, name, category, self.item, wants_complex, self.on_error, sign, self.pixel_size)
+        source = f"EMPIAR-{self.entry}"
+        columns = ("entry", source), ("imageset", self._imageset)
+        options = self.item, wants_complex, self.on_error, sign, self.pixel_size
+        return Reading("empiar", source, columns, said, *options)
+
+    @property
+    def _imageset(self) -> str | None:
+        """The name of the image set."""
+        return None if self.chosen is None else self.chosen.name or None
 
     @property
     def facts(self) -> dict[str, str]:
         """What `datasets` keeps beside the rows: of the entry, as far as it has been asked for, or its number."""
         entry = entry_of("empiar", f"EMPIAR-{self.entry}")
         assert entry is not None
-        imageset = self.reading.imageset
+        imageset = self._imageset
         title, paper = (self._told.title, self._told.citation) if self._told is not None else ("", "")
         place = entry.name if imageset is None else f"{entry.name}, image set {imageset!r}"
         itself = "" if f"/{entry.doi}" in paper else f"{entry.name}, https://doi.org/{entry.doi}"
@@ -207,8 +217,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         """Name the cache folder for the options and for what listings and metadata say, so that it is never stale."""
         options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api", "quarantine")}
         options |= {"entry": self.entry, "archive": str(self._archive.base), "listings": self.found.version}
-        reading = self.reading
-        options["reading"] = repr(replace(reading, category=said_by(reading.category) or ""))  # in whatever words
+        options["reading"] = repr(self.reading)
         return str(super().create_config_id(options, custom_features=custom_features))
 
 
@@ -220,7 +229,7 @@ class Empiar(OptionedBuilder):
     config: EmpiarConfig
 
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
-        self._brought: list[ArchiveFile] | None = None
+        self._brought: list[SourceFile] | None = None
         self._left_out: list[tuple[str, object]] | None = None
         self._contradicted: list[tuple[str, str]] = []
         self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
@@ -281,7 +290,7 @@ class Empiar(OptionedBuilder):
         if self._left_out is not None:
             keep(self.cache_dir, self._left_out)
 
-    def _usable(self, files: list[ArchiveFile], anew: bool = False) -> list[Images]:
+    def _usable(self, files: list[SourceFile], anew: bool = False) -> list[Images]:
         """The files whose headers can be read, in order; with `anew`, none of them by what is remembered."""
         usable: list[Images] = []
         left_out: list[tuple[str, object]] = []

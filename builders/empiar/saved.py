@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.errors import NotEmptyError
-from builders.io import location
-from builders.io.answers import RemoteFile
-from builders.io.cache import default_folder
-from builders.io.header_store import database
+from builders.io.files import location
+from builders.io.files.cache import default_folder
+from builders.io.files.header_store import database
+from builders.io.net.answers import RemoteFile
 
 _COARSE = 2.0
 """Seconds that a disk may round times to."""

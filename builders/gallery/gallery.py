@@ -16,8 +16,8 @@ from builders.errors import NotEmptyError
 from builders.gallery.examples import EXAMPLES, Example
 from builders.gallery.panels import Column, Panel, Plane, draw_sheet, log_power, power
 from builders.gallery.subjects import Row
-from builders.io.whole_file import write_whole
-from perc_transforms.drawing import RandomTransform
+from builders.io.files.whole_file import write_whole
+from perc_transforms.core.drawing import RandomTransform
 
 INDEX = "index.md"
 _INTRODUCTION = """\

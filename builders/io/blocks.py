@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from builders.io.threads import Pool, Stop
+from builders.io.net.threads import Pool, Stop
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")

@@ -27,14 +27,16 @@ from builders.errors import (
     ReadError,
     TruncatedError,
 )
-from builders.io import compression, file_size, likeness, mrc
-from builders.io.compression import PIECE, Stream
-from builders.io.file_size import Weighed
 from builders.io.finite import is_finite
+from builders.io.formats import compression
+from builders.io.formats.compression import PIECE, Stream
+from builders.io.formats.mrc import file_size, likeness
+from builders.io.formats.mrc import header as mrc
+from builders.io.formats.mrc.file_size import Weighed
+from builders.io.formats.mrc.likeness import Peek
+from builders.io.formats.stream_end import StreamEnd, head_of, weigh
 from builders.io.layout import Array, Layout
-from builders.io.likeness import Peek
-from builders.io.stream_end import StreamEnd, head_of, weigh
-from perc_transforms import buffers
+from perc_transforms.core import buffers
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError
-from perc_transforms.buffers import PixelBuffer
+from perc_transforms.core.buffers import PixelBuffer
 
 Array = NDArray[np.generic]
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from builders.errors import OptionError
-from builders.io.order import natural_key
+from builders.io.files.natural_order import natural_key
 from builders.local_classes.folder import Listing
 from builders.local_classes.labels import look_alike, of_several_folders, pattern_of_both, second_parts, spelled
 from builders.local_classes.names import Naming

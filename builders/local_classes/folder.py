@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.errors import AccessError, NotFoundError, OptionError
-from builders.io.hidden import is_hidden
-from builders.io.location import why_no_text
-from builders.io.order import natural_path_key
+from builders.io.files.hidden import is_hidden
+from builders.io.files.location import why_no_text
+from builders.io.files.natural_order import natural_path_key
 from builders.local_classes.names import ClassName, Naming
 
 logger = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ from tqdm.auto import tqdm
 
 from builders.errors import PercError
 from builders.io import image_file
+from builders.io.files.natural_order import natural_key
 from builders.io.finite import count_non_finite
 from builders.io.image_file import ImageFile
-from builders.io.order import natural_key
 from builders.local_classes.classes import doubts
 from builders.local_classes.content import ClassImage, Unusable, group_identical, read_headers
 from builders.local_classes.folder import list_folder

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from builders.io.order import natural_key
+from builders.io.files.natural_order import natural_key
 from builders.local_classes.names import ClassName
 
 _MOST_KINDS = 12

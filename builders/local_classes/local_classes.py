@@ -11,9 +11,9 @@ from typing import Any
 import datasets
 
 from builders.errors import NotFoundError, OptionError
-from builders.features import EMImage, check_dtype, reference
+from builders.hf.features import EMImage, check_dtype, reference
 from builders.io import image_file
-from builders.io.order import natural_path_key
+from builders.io.files.natural_order import natural_path_key
 from builders.local_classes.classes import class_names
 from builders.local_classes.content import ClassImage, group_identical, read_headers
 from builders.local_classes.folder import Listing, fingerprint, list_folder, list_named, require_files

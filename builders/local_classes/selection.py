@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from builders.errors import OptionError
-from builders.io.order import natural_key
+from builders.io.files.natural_order import natural_key
 from builders.local_classes.content import ClassImage
 
 

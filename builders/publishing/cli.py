@@ -15,7 +15,7 @@ from typing import Any
 from datasets import load_dataset
 
 from builders.errors import OptionError
-from builders.registry import MODULES
+from builders.hf.registry import MODULES
 from builders.terminal import printable
 
 _MAIN = {"local_classes": "data_dir", "empiar": "entry", "structures": "ids"}
@@ -122,7 +122,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _publish(arguments: argparse.Namespace) -> int:
     """Publish, and say how to load what was published."""
-    from builders.publishing.front import Told
+    from builders.publishing.front.front_page import Told
     from builders.publishing.publish import publish
     from builders.publishing.targets import address_of
 

@@ -13,8 +13,8 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import OptionError, UnreachableError, WorkerDiedError
-from builders.io import remote
-from builders.io.threads import Stop
+from builders.io.net import remote
+from builders.io.net.threads import Stop
 from builders.publishing.parts import Finished, Task
 from builders.publishing.running import Write, counted
 from builders.release import NAME, VERSION

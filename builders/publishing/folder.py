@@ -9,11 +9,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from builders.errors import AccessError, NotEmptyError, OptionError
-from builders.io.cache import disk_error
-from builders.io.hidden import is_hidden
-from builders.io.whole_file import write_whole
+from builders.io.files.cache import disk_error
+from builders.io.files.hidden import is_hidden
+from builders.io.files.whole_file import write_whole
 from builders.publishing.parts import CARD, MARKER, SHEET, Finished, Marker
-from builders.publishing.shard import recognised
+from builders.publishing.writing.shard import recognised
 
 _LOCK = ".publishing.lock"
 _DATA = "data"
@@ -116,7 +116,7 @@ class Folder:
 
     def _has_begun(self) -> bool:
         """Whether the card is one of ours, of a run that ended before it had written the marker."""
-        from builders.publishing.card import UNFINISHED
+        from builders.publishing.front.card import UNFINISHED
 
         try:
             return UNFINISHED.encode() in (self.work / CARD).read_bytes()

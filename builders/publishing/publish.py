@@ -11,16 +11,16 @@ from datasets.utils.py_utils import convert_file_size_to_int
 
 from builders.errors import NotEmptyError, NotFoundError, OptionError
 from builders.options import check_flag, check_integer
-from builders.publishing import encoding
-from builders.publishing.fitting import Fitting, Size
-from builders.publishing.front import Front, Told
-from builders.publishing.job import MARGIN, VERSION, Job
+from builders.publishing.front.front_page import Front, Told
 from builders.publishing.parts import Finished, Marker, Target, Task
-from builders.publishing.rows import WiderError, table_of
-from builders.publishing.schema import Row, Schema, schema_of
-from builders.publishing.shard import part_name
-from builders.publishing.source import Publishable, Source, source_of, splits_of
 from builders.publishing.targets import address_of, target_of
+from builders.publishing.writing import encoding
+from builders.publishing.writing.fitting import Fitting, Size
+from builders.publishing.writing.job import MARGIN, VERSION, Job
+from builders.publishing.writing.rows import WiderError, table_of
+from builders.publishing.writing.schema import Row, Schema, schema_of
+from builders.publishing.writing.shard import part_name
+from builders.publishing.writing.source import Publishable, Source, source_of, splits_of
 
 logger = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ def _bytes(size: int | str) -> int:
 def _expect_rereads(transforms: Sequence[object]) -> None:
     """Some rows are looked at before they are published: those that draw are not to warn of a second pass."""
     if transforms:
-        from perc_transforms.epochs import expect_rereads  # needs torch
+        from perc_transforms.core.epochs import expect_rereads  # needs torch
 
         for transform in transforms:
             expect_rereads(transform)

@@ -18,7 +18,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from builders.errors import OptionError, PercError, WorkerDiedError
-from builders.io import remote
+from builders.io.net import remote
 from builders.publishing.parts import Finished, Task
 
 Write = Callable[[Task], list[Finished]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import xxhash
 
 from builders.errors import OptionError
-from builders.io.cache import default_folder
+from builders.io.files.cache import default_folder
 from builders.options import check_named
 from builders.publishing.folder import Folder
 from builders.publishing.parts import Target
@@ -33,7 +33,7 @@ def address_of(to: str | os.PathLike[str]) -> str:
     """
     address = _address(to)
     if address.startswith("hf://"):
-        from builders.publishing.hub import parse_address
+        from builders.publishing.hub.repository import parse_address
 
         return parse_address(address)[0]
     name = Path(os.path.realpath(address)).name
@@ -110,7 +110,7 @@ def target_of(
     if shared and work_dir is None:
         msg = "dask and hf://: work_dir=FOLDER (--work-dir) must name a folder that all workers share"
         raise OptionError(msg)
-    from builders.publishing.hub import HubRepository
+    from builders.publishing.hub.repository import HubRepository
 
     check_named("work_dir", work_dir)
     own = default_folder() / "publishing" / xxhash.xxh3_64_hexdigest(address.encode())

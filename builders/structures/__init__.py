@@ -7,10 +7,10 @@ Example:
 """
 
 # importing a database's module makes it known; they are asked in this order
-from builders.structures import rcsb, alphafold, cath  # noqa: F401, I001
+from builders.structures.databases import rcsb, alphafold, cath  # noqa: F401, I001
 from builders.structures.fetching import available, clean, fetch
 from builders.structures.saving import Fetched
-from builders.structures.services import Services
-from builders.structures.sources import Candidate, Source, register
+from builders.structures.databases.services import Services
+from builders.structures.databases.sources import Candidate, Source, register
 
 __all__ = ["Candidate", "Fetched", "Services", "Source", "available", "clean", "fetch", "register"]

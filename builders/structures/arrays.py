@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from builders.structures.flat import flatten
-from builders.structures.kinds import is_hetero
-from builders.structures.parse import Loaded
+from builders.structures.reading.flat import flatten
+from builders.structures.reading.kinds import is_hetero
+from builders.structures.reading.parse import Loaded
 
 # Residues that force fields name otherwise than the PDB does.
 _PARENTS = {
@@ -67,7 +67,7 @@ def atoms_of(loaded: Loaded, model: int) -> Atoms:
         model: its index, from 0.
 
     Example:
-        >>> from builders.structures.parse import load
+        >>> from builders.structures.reading.parse import load
         >>> text = b"ATOM      1  CA  GLY A   7       1.000   2.000   3.000  1.00  9.00           C\nEND\n"
         >>> atoms = atoms_of(load(text, "a.pdb"), 0)
         >>> atoms.coordinates.tolist(), atoms.residue_number.tolist(), atoms.hetero.tolist()
@@ -179,7 +179,7 @@ def chains_of(loaded: Loaded, model: int) -> list[Chain]:
         model: its index, from 0.
 
     Example:
-        >>> from builders.structures.parse import load
+        >>> from builders.structures.reading.parse import load
         >>> text = b"ATOM      1  CA  GLY A   7       1.000   2.000   3.000  1.00  9.00           C\nEND\n"
         >>> chains_of(load(text, "a.pdb"), 0)
         [Chain(name='A', label=None, entity=None, sequence='G', uniprot=[], subchain='Axp')]

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import OptionError, PercError
-from builders.io import remote
+from builders.io.net import remote
 from builders.options import check_choice, path_argument
-from builders.structures.clean import REMOVABLE, check_removable
-from builders.structures.content import FORMATS
+from builders.structures.cleaning.clean import REMOVABLE, check_removable
+from builders.structures.databases.ids import parse_id
+from builders.structures.databases.resolve import Wish
+from builders.structures.databases.services import BUILT_IN, Services, endpoints_of
+from builders.structures.databases.sources import claims, sources
 from builders.structures.fetching import available, clean, fetch, given_ids
-from builders.structures.ids import parse_id
-from builders.structures.resolve import Wish
+from builders.structures.reading.content import FORMATS
 from builders.structures.saving import Fetched, Saving
-from builders.structures.services import BUILT_IN, Services, endpoints_of
-from builders.structures.sources import claims, sources
 from builders.terminal import printable
 
 _REMOVED = f"some of {', '.join(REMOVABLE)}; --remove alone: all of them (without it: {{}})"

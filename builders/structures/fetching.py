@@ -10,17 +10,17 @@ from typing import overload
 from tqdm.auto import tqdm
 
 from builders.errors import DiskFullError, FolderError, NotFoundError, OptionError, PercError
-from builders.io import remote
+from builders.io.net import remote
 from builders.options import ON_ERROR, check_choice, check_flag, check_named
 from builders.quarantine import Quarantine, check_quarantine
-from builders.structures import content
-from builders.structures.clean import REMOVABLE, check_removable, cleaned_name
-from builders.structures.ids import Id, accession_of, parse_id, read_ids, tell_notes
+from builders.structures.cleaning.clean import REMOVABLE, check_removable, cleaned_name
+from builders.structures.databases.ids import Id, accession_of, parse_id, read_ids, tell_notes
+from builders.structures.databases.resolve import Found, Wish, exists
+from builders.structures.databases.services import Endpoints, Services, endpoints_of, read_bytes
+from builders.structures.databases.sources import Candidate, claims, sources
 from builders.structures.maker import LeftOut
-from builders.structures.resolve import Found, Wish, exists
+from builders.structures.reading import content
 from builders.structures.saving import Fetched, Saving, content_of, named_peptides, save_file
-from builders.structures.services import Endpoints, Services, endpoints_of, read_bytes
-from builders.structures.sources import Candidate, claims, sources
 from builders.structures.treatment import WHICH, Treatment, treat
 
 logger = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, PercError
-from builders.io import remote
 from builders.io.blocks import read_ahead
+from builders.io.net import remote
 from builders.options import with_advice
 from builders.quarantine import Quarantine
-from builders.structures.ids import Id
-from builders.structures.resolve import Wish, find
+from builders.structures.databases.ids import Id
+from builders.structures.databases.resolve import Wish, find
 from builders.structures.rows import tables_of
 from builders.structures.treatment import Treatment, treat
 

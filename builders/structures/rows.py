@@ -7,14 +7,14 @@ from typing import Any
 import pyarrow as pa
 from datasets import Array2D, Features, List, Value
 
-from builders.structures import content
-from builders.structures.annotations import Places, prune
 from builders.structures.arrays import atoms_of, chains_of, table_columns
-from builders.structures.clean import Cut
-from builders.structures.parse import Loaded
-from builders.structures.resolve import Found
+from builders.structures.cleaning.clean import Cut
+from builders.structures.cleaning.writing import write
+from builders.structures.databases.resolve import Found
+from builders.structures.reading import content
+from builders.structures.reading.annotations import Places, prune
+from builders.structures.reading.parse import Loaded
 from builders.structures.treatment import Treated
-from builders.structures.writing import write
 
 _CHAIN = ("name", "label", "entity", "sequence", "uniprot")
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builders.errors import FormatError, NotEmptyError
-from builders.io.cache import default_folder
-from builders.io.whole_file import write_whole
-from builders.structures import content
-from builders.structures.clean import cleaned_name
-from builders.structures.ids import Id
-from builders.structures.peptides import Peptide
-from builders.structures.resolve import Found, Wish, find, foresee
-from builders.structures.services import read_bytes
-from builders.structures.sources import sources
+from builders.io.files.cache import default_folder
+from builders.io.files.whole_file import write_whole
+from builders.structures.cleaning.clean import cleaned_name
+from builders.structures.cleaning.writing import write
+from builders.structures.databases.ids import Id
+from builders.structures.databases.resolve import Found, Wish, find, foresee
+from builders.structures.databases.services import read_bytes
+from builders.structures.databases.sources import sources
+from builders.structures.reading import content
 from builders.structures.treatment import Treated, Treatment, treat
-from builders.structures.writing import write
+from builders.structures.uniprot.entries import Peptide
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 

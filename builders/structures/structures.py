@@ -17,19 +17,20 @@ from tqdm.auto import tqdm
 
 from builders.archives import ARCHIVES, license_of
 from builders.errors import NotFoundError, OptionError, PercError
-from builders.io import location, remote
-from builders.io.hidden import is_hidden
+from builders.hf.streaming import TableStream
+from builders.io.files import location
+from builders.io.files.hidden import is_hidden
+from builders.io.net import remote
 from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_integer
 from builders.quarantine import KEPT, Quarantine, check_quarantine, say_again
-from builders.streaming import TableStream
-from builders.structures.clean import check_removable
-from builders.structures.content import FORMATS
-from builders.structures.ids import Id, read_ids
+from builders.structures.cleaning.clean import check_removable
+from builders.structures.databases.ids import Id, read_ids
+from builders.structures.databases.resolve import Wish, find, parse_all
+from builders.structures.databases.services import Endpoints, Services, endpoints_of
+from builders.structures.databases.sources import claims, sources
 from builders.structures.maker import LeftOut, Maker
-from builders.structures.resolve import Wish, find, parse_all
+from builders.structures.reading.content import FORMATS
 from builders.structures.rows import features
-from builders.structures.services import Endpoints, Services, endpoints_of
-from builders.structures.sources import claims, sources
 from builders.structures.treatment import WHICH, Treatment
 
 logger = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ from typing import Any
 import gemmi
 
 from builders.errors import FormatError, StalledError, UnreachableError
-from builders.structures.clean import REMOVABLE, Cut, remove
-from builders.structures.ids import accession_of
-from builders.structures.parse import Loaded, load, select
-from builders.structures.peptides import Peptide, peptides_of, successors, told_inactive
-from builders.structures.references import segments_by_alignment, segments_of_sifts
-from builders.structures.resolve import Found, naming, uniprot_entry
-from builders.structures.services import Services, read_bytes
+from builders.structures.cleaning.clean import REMOVABLE, Cut, remove
+from builders.structures.databases.ids import accession_of
+from builders.structures.databases.resolve import Found, naming, uniprot_entry
+from builders.structures.databases.services import Services, read_bytes
+from builders.structures.reading.parse import Loaded, load, select
+from builders.structures.uniprot.entries import Peptide, peptides_of, successors, told_inactive
+from builders.structures.uniprot.references import segments_by_alignment, segments_of_sifts
 
 logger = logging.getLogger(__name__)
 

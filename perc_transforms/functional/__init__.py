@@ -7,21 +7,21 @@ changes its input, and gradients flow. `torch.compile` makes one graph of each (
 need a value of the data and break it.
 """
 
-from perc_transforms.functional.background import normalize_background
-from perc_transforms.functional.blur import gaussian_blur
-from perc_transforms.functional.cropping import center_crop, crop, pad, pad_with_noise
-from perc_transforms.functional.ctf import ctf, electron_wavelength, phase_flip, wiener_filter
-from perc_transforms.functional.dose import critical_dose, dose_weighted, dose_weights
-from perc_transforms.functional.erasing import cutout
-from perc_transforms.functional.filters import bandpass, filter_rows, highpass, lowpass, whiten
-from perc_transforms.functional.masks import soft_mask
-from perc_transforms.functional.noise import add_noise, coloured, noise_std
-from perc_transforms.functional.orientation import orient, quarter_turns
-from perc_transforms.functional.resampling import rescale, rescale_steps
-from perc_transforms.functional.rotation import rotate
-from perc_transforms.functional.shifting import fourier_shift
-from perc_transforms.functional.statistics import invert_contrast, minmax, normalize, percentile_clip
-from perc_transforms.functional.wedge import missing_wedge
+from perc_transforms.functional.fourier.blur import gaussian_blur
+from perc_transforms.functional.fourier.ctf import ctf, electron_wavelength, phase_flip, wiener_filter
+from perc_transforms.functional.fourier.dose import critical_dose, dose_weighted, dose_weights
+from perc_transforms.functional.fourier.filters import bandpass, filter_rows, highpass, lowpass, whiten
+from perc_transforms.functional.fourier.wedge import missing_wedge
+from perc_transforms.functional.intensity.background import normalize_background
+from perc_transforms.functional.intensity.erasing import cutout
+from perc_transforms.functional.intensity.masks import soft_mask
+from perc_transforms.functional.intensity.noise import add_noise, coloured, noise_std
+from perc_transforms.functional.intensity.statistics import invert_contrast, minmax, normalize, percentile_clip
+from perc_transforms.functional.spatial.cropping import center_crop, crop, pad, pad_with_noise
+from perc_transforms.functional.spatial.orientation import orient, quarter_turns
+from perc_transforms.functional.spatial.resampling import rescale, rescale_steps
+from perc_transforms.functional.spatial.rotation import rotate
+from perc_transforms.functional.spatial.shifting import fourier_shift
 
 __all__ = [
     "add_noise",

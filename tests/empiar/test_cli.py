@@ -9,7 +9,7 @@ import pytest
 
 from builders import load_dataset
 from builders.cli import main
-from builders.empiar.archive import Archive
+from builders.empiar.archive.archive import Archive
 from builders.errors import PercError
 from tests.empiar import deposit
 from tests.server import serve

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from builders.empiar import download, saved
-from builders.empiar.archive import Archive
+from builders.empiar.archive.archive import Archive
 from builders.empiar.download import part_of, plan, save_all
 from builders.errors import ChangedError, DiskFullError, NotEmptyError
-from builders.io.answers import RemoteFile
+from builders.io.net.answers import RemoteFile
 from tests.server import Fault, serve
 
 DATA = bytes(range(256)) * 2000

@@ -22,7 +22,6 @@ from torch.utils.data import DataLoader
 
 import perc_transforms as T
 from builders import load_dataset
-from builders.empiar import shards
 from builders.errors import (
     AccessError,
     ChangedError,
@@ -35,9 +34,12 @@ from builders.errors import (
     UnreachableError,
     UnsafeAddressError,
 )
-from builders.features import EMImage
-from builders.io import location, mrc, remote
-from builders.io.retrying import Patience
+from builders.hf.features import EMImage
+from builders.io import mrc
+from builders.io.files import location
+from builders.io.net import remote
+from builders.io.net.retrying import Patience
+from builders.stacks import shards
 from tests.empiar import deposit
 from tests.mrc_encoder import header
 from tests.server import Fault, serve

@@ -9,9 +9,9 @@ from fsspec.implementations.local import LocalFileSystem
 
 from builders.empiar import Entry
 from builders.errors import AccessError, FolderError, FormatError, HttpError, NotFoundError, OptionError
-from builders.io import remote
-from builders.io.http import Client
-from builders.io.retrying import Patience
+from builders.io.net import remote
+from builders.io.net.http import Client
+from builders.io.net.retrying import Patience
 from tests.empiar import deposit
 from tests.server import Fault, serve
 

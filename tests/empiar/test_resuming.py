@@ -8,7 +8,7 @@ import datasets
 import pytest
 
 import perc_transforms as T
-from tests.empiar.test_cutting import load, write_set
+from tests.stacks.test_cutting import load, write_set
 
 stateful = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata, of the extra `test`, is not there")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
 from builders.errors import FormatError
-from builders.features import DTYPES
+from builders.hf.features import DTYPES
 from builders.io.casting import cast
 
 REAL = [name for name in DTYPES if "complex" not in name]

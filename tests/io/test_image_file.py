@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, PercError, ReadError, TruncatedError
-from builders.io import compression, image_file, mrc
+from builders.io import image_file, mrc
+from builders.io.formats import compression
 from builders.io.layout import Layout
 from tests.mrc_encoder import header
 

@@ -33,7 +33,8 @@ from builders.errors import (
     TruncatedError,
     UnknownOptionError,
 )
-from builders.io import image_file, location, mrc
+from builders.io import image_file, mrc
+from builders.io.files import location
 from builders.local_classes import local_classes
 from builders.local_classes.inspect import inspect_folder
 from tests.mrc_encoder import header, pixels

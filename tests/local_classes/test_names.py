@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import OptionError
-from builders.io.order import natural_key, natural_path_key
+from builders.io.files.natural_order import natural_key, natural_path_key
 from builders.local_classes.names import EXTENSIONS, ClassName, Naming, check_extension, check_naming, parse_name
 
 

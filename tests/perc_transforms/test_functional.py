@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import perc_transforms.functional as F
-from perc_transforms.functional import blur, resampling
+from perc_transforms.functional.fourier import blur
+from perc_transforms.functional.spatial import resampling
 
 SIDES = st.integers(1, 33)
 DIMS = st.sampled_from([2, 3])

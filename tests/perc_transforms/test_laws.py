@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import perc_transforms as T
 import perc_transforms.functional as F
-from perc_transforms.functional.wedge import wedge
+from perc_transforms.functional.fourier.wedge import wedge
 from tests.perc_transforms import catalogue
 
 some = settings(max_examples=40)

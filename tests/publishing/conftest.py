@@ -9,10 +9,10 @@ import pytest
 from huggingface_hub.utils import close_session
 from huggingface_hub.utils._xet import abort_xet_session
 
-from builders.publishing.hub import HubRepository
+from builders.publishing.hub.repository import HubRepository
 from builders.publishing.parts import Finished
-from tests.publishing.hub_runs import BEGIN, END, TO, Clock
-from tests.publishing.hub_server import serve_hub
+from tests.publishing.hub.hub_runs import BEGIN, END, TO, Clock
+from tests.publishing.hub.hub_server import serve_hub
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from builders import publish, release
 from builders.errors import DiskFullError, OptionError, StalledError, UnreachableError, WorkerDiedError
-from builders.io import remote, threads
+from builders.io.net import remote, threads
 from builders.publishing import cluster, running
 from builders.publishing.parts import Finished, Task
 from tests.publishing.datasets_made import classes, write_classes

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-import builders.publishing.hub
+import builders.publishing.hub.repository
 from builders import publish
 from builders.errors import AccessError, OptionError
 from tests.publishing.datasets_made import assert_same_rows, classes, contents, write_classes
@@ -28,8 +28,8 @@ print(len(rows), hashlib.sha256(b"".join(row["image"].tobytes() for row in rows)
 
 @pytest.fixture
 def hub(hub, monkeypatch, tmp_path):
-    there = functools.partial(builders.publishing.hub.HubRepository, endpoint=hub.base)
-    monkeypatch.setattr(builders.publishing.hub, "HubRepository", there)
+    there = functools.partial(builders.publishing.hub.repository.HubRepository, endpoint=hub.base)
+    monkeypatch.setattr(builders.publishing.hub.repository, "HubRepository", there)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_TOKEN", "hf_me")
     return hub

@@ -47,16 +47,16 @@ from builders.errors import (
     OptionError,
     PercError,
 )
-from builders.io import threads
-from builders.publishing import encoding, shard
-from builders.publishing import job as publishing_job
-from builders.publishing.fitting import Fitting
-from builders.publishing.job import Job
+from builders.io.net import threads
 from builders.publishing.parts import Task
-from builders.publishing.schema import as_array, schema_of, with_preview
-from builders.publishing.shard import recognised
-from builders.publishing.source import source_of
 from builders.publishing.targets import target_of
+from builders.publishing.writing import encoding, shard
+from builders.publishing.writing import job as publishing_job
+from builders.publishing.writing.fitting import Fitting
+from builders.publishing.writing.job import Job
+from builders.publishing.writing.schema import as_array, schema_of, with_preview
+from builders.publishing.writing.shard import recognised
+from builders.publishing.writing.source import source_of
 from tests.publishing.datasets_made import (
     arrays,
     assert_same_rows,
@@ -370,7 +370,7 @@ def test_a_killed_process_loses_nothing(tmp_path):
     code = textwrap.dedent(f"""
         import time
         from builders import load_dataset, publish
-        from builders.publishing.job import Job
+        from builders.publishing.writing.job import Job
         write = Job.write
         def slowly(self, task):
             time.sleep(0.05)
@@ -790,7 +790,7 @@ def test_names_that_a_transform_takes_out_of_a_dict_are_not_published(tmp_path):
 
 
 def test_more_pixels_than_a_row_group_holds_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.publishing.rows._MOST", 10)
+    monkeypatch.setattr("builders.publishing.writing.rows._MOST", 10)
     with pytest.raises(FormatError, match="'image': 3 images of 18 pixels"):
         publish(arrays(np.zeros((3, 2, 3), np.float32)), tmp_path / "out")
 
@@ -1024,14 +1024,14 @@ def test_shards_that_others_wrote_elsewhere_are_no_dataset(tmp_path, monkeypatch
 
 
 def test_a_stream_of_many_parts_is_described_once_not_once_for_each(tmp_path, monkeypatch):
-    told = builders.streaming.identity
+    told = builders.hf.streaming.identity
     asked = []
 
     def counting(stream):
         asked.append(stream)
         return told(stream)
 
-    monkeypatch.setattr(builders.streaming, "identity", counting)
+    monkeypatch.setattr(builders.hf.streaming, "identity", counting)
     done = publish(classes(write_classes(tmp_path / "source"), streaming=True), tmp_path / "out", max_shard_size=1_500)
     assert done.shards == 12
     assert len(asked) <= 2

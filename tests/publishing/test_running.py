@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from builders.errors import DiskFullError, OptionError, PercError, WorkerDiedError
-from builders.io import remote
+from builders.io.net import remote
 from builders.publishing import running
 from builders.publishing.parts import Finished, Task
 

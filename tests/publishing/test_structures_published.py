@@ -6,7 +6,7 @@ import pytest
 from builders import load_dataset, publish
 from builders.errors import OptionError
 from tests.publishing.datasets_made import contents
-from tests.structures.databases import serve_databases, standard
+from tests.structures.databases.served import serve_databases, standard
 
 IDS = ["4hhb", "1q6h"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tests.server import Answer, Request
 
 if TYPE_CHECKING:
-    from tests.structures.databases import Databases
+    from tests.structures.databases.served import Databases
 
 ACCESSION = r"[OPQ][0-9][A-Z0-9]{3}[0-9]|[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}"
 SEARCH = "/rcsbsearch/v2/query"

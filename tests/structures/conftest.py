@@ -2,9 +2,9 @@
 
 import pytest
 
-from builders.io import remote
-from builders.io.retrying import Patience
-from tests.structures.databases import serve_databases, standard
+from builders.io.net import remote
+from builders.io.net.retrying import Patience
+from tests.structures.databases.served import serve_databases, standard
 
 
 @pytest.fixture(autouse=True)

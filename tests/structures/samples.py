@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from builders.structures.parse import load
+from builders.structures.reading.parse import load
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -3,8 +3,8 @@ import pyarrow as pa
 import pytest
 
 from builders.structures.arrays import Chain, atoms_of, chains_of, table_columns
-from builders.structures.parse import load
-from builders.structures.references import Segment
+from builders.structures.reading.parse import load
+from builders.structures.uniprot.references import Segment
 from tests.structures.samples import CIF, pdb, read, words
 
 

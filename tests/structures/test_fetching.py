@@ -18,10 +18,10 @@ from builders.errors import (
     ReadError,
     UnreachableError,
 )
-from builders.io.whole_file import write_whole
+from builders.io.files.whole_file import write_whole
 from builders.structures import Candidate, Fetched, clean, fetch, register
-from builders.structures.clean import REMOVABLE
-from builders.structures.resolve import Found
+from builders.structures.cleaning.clean import REMOVABLE
+from builders.structures.databases.resolve import Found
 from builders.structures.saving import stem_of
 from tests.server import Fault
 
@@ -304,7 +304,7 @@ class _Evil:
 
 
 def test_a_database_that_is_added_is_known_and_names_no_path(bring, monkeypatch):
-    from builders.structures import sources
+    from builders.structures.databases import sources
 
     monkeypatch.setattr(sources, "_sources", dict(sources._sources))
     register(_Evil())

@@ -16,9 +16,9 @@ from datasets.distributed import split_dataset_by_node
 
 import builders
 from builders.errors import DiskFullError, FormatError, NotFoundError, OptionError, UnknownOptionError
-from builders.streaming import TableStream
+from builders.hf.streaming import TableStream
 from builders.structures.arrays import atoms_of
-from builders.structures.parse import load
+from builders.structures.reading.parse import load
 from builders.structures.structures import _state
 from tests.server import Fault
 from tests.structures.models import as_cif, as_pdb, protein
@@ -382,8 +382,8 @@ def test_a_full_disk_is_no_reason_to_leave_something_out(open_dataset, monkeypat
     def full(*args):
         raise DiskFullError("no room left")
 
-    monkeypatch.setattr("builders.io.cache.require_room", full)
-    monkeypatch.setattr("builders.io.cache.Cache._write", full)
+    monkeypatch.setattr("builders.io.files.cache.require_room", full)
+    monkeypatch.setattr("builders.io.files.cache.Cache._write", full)
     with pytest.raises(DiskFullError):
         open_dataset(["4hhb", "2beg"], on_error="skip")
 
@@ -405,7 +405,7 @@ def test_nothing_at_all_is_an_error(open_dataset):
 def test_nothing_at_all_is_asked_for_again(databases, open_dataset, monkeypatch):
     with pytest.raises(NotFoundError):
         open_dataset(["9xyz"], on_error="skip")
-    monkeypatch.setattr("builders.structures.services._BELIEVED", 0.0)
+    monkeypatch.setattr("builders.structures.databases.services._BELIEVED", 0.0)
     databases.add_entry("9xyz", databases.files["/download/1Q6H.cif"].decode())
     assert len(open_dataset(["9xyz"], on_error="skip")) == 1
 

@@ -8,7 +8,7 @@ import pytest
 
 from builders.errors import FormatError, TruncatedError
 from builders.structures.arrays import atoms_of, chains_of
-from builders.structures.kinds import WATER
+from builders.structures.reading.kinds import WATER
 from tests.structures.samples import SHARED, read, residues_of, words
 
 TRUTH = {}

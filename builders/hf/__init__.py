@@ -1,0 +1,4 @@
+"""What `datasets` is told of us: builders, the image feature, formats, streams. Nothing else knows its private names.
+
+From outside: `registry.register`, `features` (EMImage), `streaming` (the streams that builders answer with).
+"""

@@ -1,0 +1,481 @@
+"""EMImage: a row's pixels, inline or as a reference to where they lie, decoded to an array when they are read."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import pyarrow as pa
+from datasets import Features
+from numpy.typing import NDArray
+
+from builders.errors import ChangedError, FormatError, OptionError, TruncatedError
+from builders.io import image_file
+from builders.io.casting import cast as cast_pixels
+from builders.io.files import location
+from builders.io.finite import FiniteWatch, count_non_finite
+from builders.io.layout import Array, InterleavedSlice, Layout, native_dtype, spelled
+from builders.io.net import remote
+
+logger = logging.getLogger(__name__)
+
+STORAGE = pa.struct(
+    {
+        "bytes": pa.large_binary(),
+        "path": pa.string(),
+        "index": pa.int64(),
+        "offset": pa.int64(),
+        "shape": pa.list_(pa.int64()),
+        "dtype": pa.string(),
+        "etag": pa.string(),
+    }
+)
+"""How an image stands in an Arrow table. `shape`, `dtype` (a spelling of `builders.io.layout`) and `offset` say
+where the pixels lie in the file at `path` or in `bytes`, or with `index` those of all slices of a file, among which the
+slice's do not lie apart; without them the header of either one is read."""
+
+FIELDS = tuple(f.name for f in STORAGE)
+DTYPES = (
+    *("float16", "float32", "float64", "int8", "int16", "int32", "int64"),
+    *("uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128"),
+)
+_NUMPY_TYPES = {name: np.dtype(name) for name in DTYPES}
+_warned_non_finite = False
+
+
+class Fetched(dict[str, Any]):
+    """A stored value whose pixels have been asked for already, or are here.
+
+    Attributes:
+        held: the array, or what gives it or raises what went wrong.
+        finite: its pixels are known to be finite.
+    """
+
+    __slots__ = ("finite", "held")
+    held: Array | Callable[[], Array]
+    finite: bool
+
+    def pixels(self) -> Array:
+        """The array."""
+        return self.held() if callable(self.held) else self.held
+
+
+class Row(dict[str, Any]):
+    """A row of a stream whose values are stored as its features want them, its images as `Fetched`.
+
+    Attributes:
+        features: these; the stream says so.
+    """
+
+    __slots__ = ("features",)
+    features: Features
+
+
+@dataclass
+class EMImage:
+    """A `datasets` feature whose values decode to NumPy arrays.
+
+    A value may be given as an array or tensor, the bytes of an image file, a path, or a reference: a dict with
+    `path`, and `index` for one slice of a stack, or with all that one read needs (`offset`, `shape`, `dtype`).
+    It decodes to `(ny, nx)` or `(nz, ny, nx)`, C order; a file of a single section is a 2-D image.
+
+    Args:
+        dtype: type of the decoded array; None keeps the file's own. Complex pixels need None or a complex type.
+        decode: False gives the stored dict instead of the array.
+        non_finite: what NaN and infinite pixels do: `"pass"` (with one warning) or `"raise"`.
+
+    Raises:
+        OptionError: `dtype` or `non_finite` is none of those allowed.
+
+    Example:
+        >>> import numpy as np
+        >>> from datasets import Dataset, Features
+        >>> rows = {"image": [np.eye(3, dtype=np.float32)]}
+        >>> ds = Dataset.from_dict(rows, features=Features({"image": EMImage()}))
+        >>> ds[0]["image"].shape
+        (3, 3)
+    """
+
+    dtype: str | None = "float32"
+    decode: bool = True
+    non_finite: str = "pass"
+    id: str | None = field(default=None, repr=False)
+    pa_type: ClassVar[pa.DataType] = STORAGE
+    _type: str = field(default="EMImage", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.dtype = check_dtype(self.dtype)
+        if self.non_finite not in ("pass", "raise"):
+            msg = f"non_finite is {self.non_finite!r}: expected 'pass' or 'raise'"
+            raise OptionError(msg)
+
+    def __call__(self) -> pa.DataType:
+        """The Arrow type that `datasets` stores this feature as."""
+        return self.pa_type
+
+    def encode_example(self, value: Any) -> dict[str, Any]:
+        """What is stored for a value.
+
+        Args:
+            value: array, tensor, `bytes`, path, or dict of the fields of `STORAGE`.
+
+        Raises:
+            FormatError: nothing of these, or an array that is not a 2-D or 3-D one of numbers.
+        """
+        if isinstance(value, Fetched):
+            return value
+        if isinstance(value, str):
+            return _stored(path=str(value))
+        if isinstance(value, Path):
+            return _stored(path=str(value.absolute()))
+        if isinstance(value, bytes | bytearray | memoryview):
+            return _stored(bytes=bytes(value))
+        if isinstance(value, dict):
+            return _checked_fields(value)
+        if isinstance(value, list | tuple) or hasattr(value, "__array__"):
+            return _encode_array(value)
+        msg = f"an EMImage cannot be made of {type(value).__name__}: expected an array, bytes, a path or a dict"
+        raise FormatError(msg)
+
+    def decode_example(self, value: dict[str, Any], token_per_repo_id: dict[str, Any] | None = None) -> Array:
+        """The pixels that a stored value holds or refers to.
+
+        Args:
+            value: a dict as `encode_example` gives it.
+            token_per_repo_id: not used.
+
+        Raises:
+            NotFoundError: the file is gone.
+            UnsafeAddressError: it lies on a host that nobody named.
+            ChangedError: it is not the file that the reference was made for.
+            FormatError: it is damaged, or its pixels are complex or not finite where that is not allowed.
+        """
+        if not isinstance(value, dict):
+            return cast(Array, value)  # decoded already: datasets may ask twice
+        fetched = value if isinstance(value, Fetched) else None
+        is_finite = False
+        if fetched is not None:
+            held, is_finite = fetched.held, fetched.finite
+            if is_finite and isinstance(held, np.ndarray) and held.dtype is _NUMPY_TYPES.get(self.dtype or ""):
+                return held  # nothing is left to do, and a stream has many
+        name = value.get("path") or "inline image"
+        watch = FiniteWatch() if self._needs_watch() and not is_finite else None
+        try:
+            pixels = _read(value, name, watch) if fetched is None else fetched.pixels()
+        except ChangedError as err:
+            msg = f"{err}. A dataset that refers to it is made anew by load_dataset(download_mode='force_redownload')"
+            raise ChangedError(msg) from err
+        if pixels.ndim not in (2, 3):
+            msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
+            raise FormatError(msg)
+        if watch is not None and not watch.vouches_for(pixels):
+            self._report_non_finite(pixels, name)
+        return cast_pixels(pixels, self.dtype, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The options, and the hosts that this process may contact: a loader's workers may, too."""
+        return self.__dict__ | {"hosts": remote.named()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for base in state.pop("hosts"):
+            remote.permit(base)
+        self.__dict__.update(state)
+
+    def start_reads(self, values: Sequence[Any]) -> list[Any]:
+        """Begin to read the remote ones of a batch's stored values, many at once.
+
+        Slices that lie side by side come by one request; nothing else is read than was asked for.
+
+        Returns:
+            The values, in their order, those that were begun as `Fetched`.
+        """
+        started = list(values)
+        wanted = sorted(
+            (value["path"], value.get("etag") or "", layout.offset, place, layout)
+            for place, value in enumerate(values)
+            if self.decode and (layout := _remote_layout(value)) is not None
+        )
+        if len(wanted) < 2:
+            return started
+        runs: list[list[tuple[int, Layout]]] = []
+        end: tuple[str, str, int] | None = None
+        for path, etag, offset, place, layout in wanted:
+            fits = end == (path, etag, offset) and offset + layout.nbytes - runs[-1][0][1].offset <= remote.PIECE
+            if not fits:
+                runs.append([])
+            runs[-1].append((place, layout))
+            end = path, etag, offset + layout.nbytes
+        for run in runs:
+            value, first, last = values[run[0][0]], run[0][1], run[-1][1]
+            future = remote.submit(
+                location.read, value["path"], first.offset, last.offset + last.nbytes, value.get("etag")
+            )
+            for place, layout in run:
+                started[place] = _fetched(values[place], layout, future, layout.offset - first.offset, len(run) > 1)
+        return started
+
+    def _needs_watch(self) -> bool:
+        return self.non_finite == "raise" or not _warned_non_finite
+
+    def _report_non_finite(self, pixels: Array, name: str) -> None:
+        global _warned_non_finite
+        count = count_non_finite(pixels)
+        if not count:
+            return
+        message = f"{name}: {count} of {pixels.size} pixels are NaN or infinite"
+        if self.non_finite == "raise":
+            raise FormatError(message)
+        _warned_non_finite = True
+        logger.warning("%s; passed on (said once; non_finite='raise' makes it an error)", message)
+
+    def cast_storage(self, storage: pa.Array) -> pa.StructArray:
+        """Cast paths, file bytes, dicts or nested lists of numbers, as Arrow arrays, to this feature's storage.
+
+        Raises:
+            TypeError: the array holds nothing of these.
+        """
+        kind = storage.type
+        if isinstance(storage, pa.ExtensionArray):
+            return self.cast_storage(storage.storage)
+        if pa.types.is_null(kind):
+            return pa.nulls(len(storage), STORAGE)
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return _storage_array({"path": storage}, storage)
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return _storage_array({"bytes": storage}, storage)
+        if pa.types.is_struct(kind):
+            names = [f.name for f in kind]
+            if {"bytes", "path"} & set(names) and set(names) <= set(FIELDS):
+                return _storage_array({name: storage.field(name) for name in names}, storage)
+        elif _list_depth(kind) in (2, 3):
+            return _storage_of_lists(storage)
+        msg = f"an EMImage column cannot be made of {kind}: expected paths, bytes, dicts with them, or 2-D or 3-D lists"
+        raise TypeError(msg)
+
+    def embed_storage(
+        self,
+        storage: pa.StructArray,
+        token_per_repo_id: dict[str, Any] | None = None,
+        local_files: bool = True,
+        remote_files: bool = True,
+    ) -> pa.StructArray:
+        """Replace references by the pixels themselves, in the file's own type.
+
+        Args:
+            storage: array of this feature's storage type.
+            token_per_repo_id: not used.
+            local_files: False leaves references to files of this machine as they are.
+            remote_files: False leaves references to servers as they are.
+        """
+
+        def embedded(row: dict[str, Any] | None) -> dict[str, Any] | None:
+            if row is None or row["bytes"] is not None:
+                return row
+            wanted = remote_files if location.is_remote(row["path"]) else local_files
+            return _embedded(row) if wanted else row
+
+        rows = [embedded(row) for row in storage.to_pylist()]
+        return pa.array(rows, STORAGE)
+
+    def flatten(self) -> "EMImage | dict[str, Any]":
+        """Itself while it decodes; the stored fields otherwise."""
+        return self if self.decode else dict(Features.from_arrow_schema(pa.schema(list(STORAGE))))
+
+
+def inlined(value: Fetched) -> dict[str, Any]:
+    """A fetched value with its pixels inside, for where only plain dicts get through."""
+    return _encode_array(value.pixels()) | {"path": value["path"], "index": value["index"]}
+
+
+def _remote_layout(value: Any) -> Layout | None:
+    """Where the pixels of a remote value lie, if it says so."""
+    if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:
+        return None
+    path = value.get("path")
+    if path is None or not location.is_remote(path) or location.is_compressed(path):
+        return None
+    layout = _layout(value, path)
+    return None if isinstance(layout, InterleavedSlice) else layout  # one at a time: each is all of its file
+
+
+def _fetched(
+    value: dict[str, Any], layout: Layout, future: "Future[NDArray[np.uint8]]", start: int, shared: bool
+) -> Fetched:
+    def pixels() -> Array:
+        raw = future.result()[start : start + layout.nbytes]
+        return layout.decode(raw.copy() if shared else raw)
+
+    fetched = Fetched(value)
+    fetched.held, fetched.finite = pixels, False
+    return fetched
+
+
+def check_dtype(dtype: Any) -> str | None:
+    """The name of a dtype that images may be decoded to; None stays None.
+
+    Raises:
+        OptionError: none of those, which the error lists.
+    """
+    if dtype is None:
+        return None
+    try:
+        name = str(np.dtype(dtype).name)
+    except TypeError:
+        name = repr(dtype)
+    if name not in DTYPES:
+        msg = f"dtype is {dtype!r}: expected None (as stored) or one of {', '.join(DTYPES)}"
+        raise OptionError(msg)
+    return name
+
+
+def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
+    """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
+    if isinstance(layout, InterleavedSlice):
+        whole = {"offset": layout.offset, "shape": [layout.count, *layout.shape], "dtype": layout.spelling}
+        return _stored(path=file.path, index=layout.index, etag=file.etag, **whole)
+    return {
+        **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
+        **{"shape": list(layout.shape), "dtype": layout.spelling, "etag": file.etag},
+    }
+
+
+def _stored(**fields: Any) -> dict[str, Any]:
+    return dict.fromkeys(FIELDS) | fields
+
+
+def _checked_fields(value: dict[str, Any]) -> dict[str, Any]:
+    unknown = [name for name in value if name not in FIELDS]
+    if unknown:
+        msg = f"an EMImage has no field {unknown[0]!r}: expected {', '.join(FIELDS)}"
+        raise FormatError(msg)
+    if value.get("bytes") is None and value.get("path") is None:
+        msg = f"an EMImage needs 'path' or 'bytes', and both are None in {value}"
+        raise FormatError(msg)
+    stored = _stored(**value)
+    if stored["path"] is not None:
+        stored["path"] = os.fspath(stored["path"])
+    return stored
+
+
+def _encode_array(value: Any) -> dict[str, Any]:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind not in "biufc" or array.ndim not in (2, 3):
+        msg = f"an EMImage cannot be made of an array of shape {array.shape} and type {array.dtype}: "
+        msg += "expected 2 or 3 axes of numbers"
+        raise FormatError(msg)
+    return _stored(bytes=array.tobytes(), shape=list(array.shape), dtype=array.dtype.str)
+
+
+def _layout(value: dict[str, Any], name: str) -> Layout | None:
+    """The layout that a stored value spells out, if it does. Anyone may have written it, so nothing is believed.
+
+    Raises:
+        FormatError: it cannot be a layout.
+    """
+    shape, encoding, offset = value.get("shape"), value.get("dtype"), value.get("offset")
+    if shape is None or encoding is None or (offset is None and value.get("bytes") is None):
+        return None
+    if ":" in encoding:
+        layout = spelled(encoding, tuple(int(n) for n in shape), int(offset or 0), name)
+    else:
+        native_dtype(encoding)
+        layout = Layout(tuple(int(n) for n in shape), encoding, int(offset or 0))
+    if layout.offset < 0 or not layout.shape or any(n < 0 for n in layout.shape):
+        msg = f"{name}: a reference to shape {layout.shape} at byte {layout.offset}: expected nothing negative"
+        raise FormatError(msg)
+    index = value.get("index")
+    if index is None or value.get("bytes") is not None or len(layout.shape) < 3 or layout.slices_lie_apart:
+        return layout
+    return layout.slice(int(index), name)
+
+
+def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> Array:
+    """The pixels of a stored value, in the file's own type."""
+    layout, data, index = _layout(value, name), value.get("bytes"), value.get("index")
+    index = None if index is None else int(index)
+    if data is not None:
+        if layout is None:
+            return _as_image(image_file.read_bytes(data, index, name))
+        if layout.offset + layout.nbytes > len(data):
+            msg = f"{name}: {len(data)} bytes for shape {layout.shape} of {layout.encoding!r}: expected {layout.nbytes}"
+            raise TruncatedError(msg)
+        raw = np.frombuffer(data, np.uint8, layout.nbytes, layout.offset).copy()
+        return layout.decode(raw)
+    if location.is_remote(name):
+        return _read_remote(name, value, layout, index)
+    if "://" in name:
+        msg = f"{name}: an EMImage reads local files and http or https URLs"
+        raise FormatError(msg)
+    if layout is not None:
+        return image_file.read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
+    file = image_file.describe(name)
+    return image_file.read_layout(name, file.part(index).squeezed(), value.get("etag") or file.etag)
+
+
+def _read_remote(name: str, value: dict[str, Any], layout: Layout | None, index: int | None) -> Array:
+    """The pixels of a value that lies on a server; a compressed file is known by its name."""
+    etag = value.get("etag")
+    if layout is None:
+        file = location.describe(name)
+        layout = file.part(index).squeezed()
+        etag = etag or file.etag
+    read = location.read_compressed if location.is_compressed(name) else location.read_layout
+    return read(name, layout, etag)
+
+
+def _as_image(pixels: Array) -> Array:
+    """A file of one section is a 2-D image."""
+    while pixels.ndim > 2 and pixels.shape[0] == 1:
+        pixels = pixels[0]
+    return pixels
+
+
+def _embedded(value: dict[str, Any]) -> dict[str, Any]:
+    pixels = np.ascontiguousarray(_read(value, value["path"]))
+    return _encode_array(pixels) | {"path": Path(value["path"]).name, "index": value["index"]}
+
+
+def _storage_array(columns: dict[str, pa.Array], like: pa.Array) -> pa.StructArray:
+    """A storage array of some columns, null elsewhere, and null where `like` is."""
+    arrays = [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(len(like), f.type) for f in STORAGE]
+    return pa.StructArray.from_arrays(arrays, fields=list(STORAGE), mask=like.is_null())
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _list_depth(kind: pa.DataType) -> int:
+    """How many lists a type nests around numbers; 0 when it holds anything else."""
+    depth = 0
+    while _is_list(kind):
+        kind, depth = kind.value_type, depth + 1
+    return depth if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) else 0
+
+
+def _storage_of_lists(storage: pa.Array) -> pa.StructArray:
+    """Nested lists, as `map` makes them of arrays, without a Python object a pixel."""
+    rows = [_encode_array(_rectangular(row)) if row.is_valid else None for row in storage]
+    return pa.array(rows, STORAGE)
+
+
+def _rectangular(row: pa.Scalar) -> NDArray[np.generic]:
+    """The array that one row of nested lists spells, by its flat values."""
+    values, shape = row.values, [len(row.values)]
+    while _is_list(values.type):
+        lengths = values.value_lengths().unique()
+        if len(lengths) != 1 or not lengths[0].is_valid:
+            msg = "rows of different lengths do not make an image: expected a rectangular array"
+            raise TypeError(msg)
+        shape.append(lengths[0].as_py())
+        values = values.flatten()
+    if values.null_count:
+        msg = "nulls do not make an image: expected numbers"
+        raise TypeError(msg)
+    return cast(NDArray[np.generic], values.to_numpy(zero_copy_only=False)).reshape(shape)

@@ -1,0 +1,91 @@
+"""What stands for null in the torch format of rows of ours, so that torch's default collate can stack them.
+
+NaN for a number, an empty text for a text; in a struct, and in one that is null itself, for each of its values. A batch
+is told from a row by its containers, so a column reads the same in either, also one that is null throughout, of which
+Arrow tells NumPy nothing. Lists stay as they are: how long a missing one should be, nobody knows.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from datasets.features import ClassLabel, LargeList, List, Value
+
+from builders.hf.features import EMImage
+
+_CONTAINERS = frozenset((list, dict, np.ndarray))
+
+
+def nullable(features: Mapping[str, Any], are_ours: bool = False) -> dict[str, Any]:
+    """The features of columns in which null is filled: none in rows of others, which hold no images either."""
+    if not are_ours and not any(map(holds_image, features.values())):
+        return {}
+    return {name: feature for name, feature in features.items() if _is_fillable(feature)}
+
+
+def holds_image(feature: Any) -> bool:
+    """Whether there is an image in a feature, however deep."""
+    if isinstance(feature, dict):
+        return any(map(holds_image, feature.values()))
+    if isinstance(feature, List | LargeList):
+        return holds_image(feature.feature)
+    return isinstance(feature, EMImage)
+
+
+def filled(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
+    """A row, or a batch as a dict of columns, with what stands for null in some columns.
+
+    Example:
+        >>> filled({"pixel_size": None, "path": "a.mrc"}, {"pixel_size": Value("float32"), "path": Value("string")})
+        {'pixel_size': nan, 'path': 'a.mrc'}
+    """
+    row = dict(row)
+    for name, feature in features.items():
+        value = row.get(name, "")
+        if value is None or type(value) in _CONTAINERS:
+            row[name] = _filled(value, feature)
+    return row
+
+
+def emptied(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
+    """A row that may have been filled, with null again where NaN stands in a column that cannot hold it.
+
+    Example:
+        >>> emptied({"index": float("nan"), "dose": float("nan")}, {"index": Value("int64"), "dose": Value("float32")})
+        {'index': None, 'dose': nan}
+    """
+    return {name: _emptied(value, features.get(name)) for name, value in row.items()}
+
+
+def _emptied(value: Any, feature: Any) -> Any:
+    if isinstance(feature, dict) and isinstance(value, Mapping):
+        return emptied(value, feature)
+    holds_no_nan = isinstance(feature, Value | ClassLabel) and feature.dtype.startswith(("int", "uint", "bool"))
+    return None if holds_no_nan and value is not None and value != value else value
+
+
+def _is_fillable(feature: Any) -> bool:
+    if isinstance(feature, dict):
+        return any(map(_is_fillable, feature.values()))
+    return isinstance(feature, Value | ClassLabel)
+
+
+def _filled(value: Any, feature: Any) -> Any:
+    if isinstance(feature, dict):
+        if value is None or isinstance(value, Mapping):
+            value = value or {}
+            return {name: _filled(value.get(name), inner) for name, inner in feature.items()}
+        return [_filled(item, feature) for item in value] if isinstance(value, list | np.ndarray) else value
+    if not isinstance(feature, Value | ClassLabel):
+        return value
+    filler = _filler(feature.dtype)
+    if isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object):
+        values = [filler if item is None else item for item in value]
+        lacks_some = any(item is None for item in value)
+        is_number = lacks_some and all(isinstance(item, bool | float | int | np.number) for item in values)
+        return np.array(values, np.float32) if is_number else values if lacks_some else value
+    return filler if value is None else value
+
+
+def _filler(dtype: str) -> Any:
+    return "" if "string" in dtype else b"" if "binary" in dtype else float("nan")

@@ -1,0 +1,369 @@
+"""The examples iterables of our streams: with `registry.py` the only user of datasets' private names.
+
+`datasets` calls a generator once a shard, which leaves a gap in which nothing is read, and resumes by reading the
+shard's rows once more. These hand all their shards to one reader, which reads ahead across them, and tell it where
+to begin.
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+from copy import copy, deepcopy
+from itertools import islice
+from typing import Any, Protocol
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from datasets.fingerprint import Hasher
+from datasets.formatting import PythonFormatter, get_formatter
+from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable, _BaseExamplesIterable
+from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatted
+from datasets.iterable_dataset import StepExamplesIterable as _StockStep
+
+from builders.hf import nulls
+from builders.hf.features import Fetched, Row, inlined
+
+Step = tuple[int, str, Row] | None
+"""A row with its place in its shard and its key; None: the shard has ended."""
+
+
+_THROUGH_ARROW = int(datasets.__version__.partition(".")[0]) < 5
+"""Before 5, `datasets` sends the rows of every stream through Arrow tables, in which no array on its way survives."""
+
+
+def _inlined(row: Row) -> dict[str, Any]:
+    return {name: inlined(value) if isinstance(value, Fetched) else value for name, value in row.items()}
+
+
+class Reader(Protocol):
+    """Reads shards, one after another; pickled, it goes to a loader's workers."""
+
+    def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
+        """The rows of shards, without the first `skip` of the first one, and None after each shard."""
+        ...
+
+    def rows(self, shard: Any) -> int:
+        """How many rows a shard has, as far as is known before it is read."""
+        ...
+
+
+class ShardStream(ExamplesIterable):  # type: ignore[misc]
+    """The rows of shards, which shuffle, divide among workers and nodes, and resume.
+
+    Args:
+        reader: reads them.
+        shards: what it reads, in order.
+        declared: the features that its rows are stored as.
+    """
+
+    def __init__(self, reader: Reader, shards: Sequence[Any], declared: datasets.Features) -> None:
+        super().__init__(reader, {"shards": shards})
+        self.reader, self.shards, self.declared = reader, shards, declared
+
+    @property
+    def num_shards(self) -> int:
+        """How many there are to divide."""
+        return len(self.shards)
+
+    def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
+        state, declared = self._state_dict, self.declared
+        first, skip = (state["shard_idx"], state["shard_example_idx"]) if state else (0, 0)
+        steps = self.reader(islice(self.shards, first, None), skip)
+        try:
+            for step in steps:
+                if step is None:
+                    if state:
+                        state["shard_idx"] += 1
+                        state["shard_example_idx"] = 0
+                    continue
+                place, key, row = step
+                if state:
+                    state["shard_example_idx"] = place + 1
+                row.features = declared
+                yield key, _inlined(row) if _THROUGH_ARROW else row
+        finally:
+            steps.close()
+
+    def shuffle_data_sources(self, generator: np.random.Generator) -> "ShardStream":
+        """The same shards in another order, in which shares are as even as they are in this one."""
+        order = _fair_order([self.reader.rows(shard) for shard in self.shards], deepcopy(generator))
+        return ShardStream(self.reader, [self.shards[place] for place in order], self.declared)
+
+    def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "ShardStream":
+        """The shards that are a worker's or node's own."""
+        places = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
+        return ShardStream(self.reader, [self.shards[place] for place in places], self.declared)
+
+    def reshard_data_sources(self) -> "ShardStream":
+        """Itself: the shards are small already."""
+        return ShardStream(self.reader, self.shards, self.declared)
+
+
+_BLOCKS = (240, 48, 8)
+
+
+def _fair_order(rows: list[int], generator: np.random.Generator) -> list[int]:
+    """A random order of shards of so many rows each, which are dealt out in turn to workers and nodes.
+
+    Shards of which some have a row more than others go in blocks of equals, of a length that many numbers of workers
+    divide: of each block, all of them get the same. What is left over goes in one block, the larger ones first.
+    """
+    order: list[int] = generator.permutation(len(rows)).tolist()
+    length = next((length for length in _BLOCKS if len(rows) % length == 0), 0)
+    if not length or len(set(rows)) != 2:
+        return order
+    blocks: list[list[int]] = []
+    rest: list[int] = []
+    for size in sorted(set(rows), reverse=True):
+        alike = [place for place in order if rows[place] == size]
+        whole = len(alike) - len(alike) % length
+        blocks += [alike[start : start + length] for start in range(0, whole, length)]
+        rest += alike[whole:]
+    blocks.append(rest)
+    return [place for number in generator.permutation(len(blocks)) for place in blocks[number]]
+
+
+class TableReader(Protocol):
+    """Makes the rows of shards as Arrow tables; pickled, it goes to a loader's workers."""
+
+    def __call__(self, shards: Iterable[Any]) -> Generator[list[tuple[str, pa.Table]], None, None]:
+        """For each shard its rows, a key and a table of one row each."""
+        ...
+
+
+class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
+    """The rows of shards as Arrow tables, made ahead of their use; they shuffle, divide and resume as `ShardStream`'s.
+
+    Args:
+        reader: makes them.
+        shards: of what, in order.
+        declared: their features.
+    """
+
+    def __init__(self, reader: TableReader, shards: list[Any], declared: datasets.Features) -> None:
+        super().__init__(reader, {"shards": shards})
+        self.reader, self.shards, self.declared = reader, shards, declared
+
+    @property
+    def num_shards(self) -> int:
+        """How many there are to divide."""
+        return len(self.shards)
+
+    def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
+        formatter = PythonFormatter()
+        for key, table in self._iter_arrow():
+            yield key, formatter.format_row(table)
+
+    def _iter_arrow(self) -> Generator[tuple[str, pa.Table], None, None]:
+        state = self._state_dict
+        first, skip = (state["shard_idx"], state["shard_example_idx"]) if state else (0, 0)
+        shards = self.reader(islice(self.shards, first, None))
+        try:
+            for rows in shards:
+                for place, (key, table) in enumerate(rows[skip:], skip + 1):
+                    if state:
+                        state["shard_example_idx"] = place
+                    yield key, table
+                skip = 0
+                if state:
+                    state["shard_idx"] += 1
+                    state["shard_example_idx"] = 0
+        finally:
+            shards.close()
+
+    def shuffle_data_sources(self, generator: np.random.Generator) -> "TableStream":
+        """The same shards in another order."""
+        order = deepcopy(generator).permutation(len(self.shards))
+        return TableStream(self.reader, [self.shards[place] for place in order], self.declared)
+
+    def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "TableStream":
+        """The shards that are a worker's or node's own."""
+        places = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
+        return TableStream(self.reader, [self.shards[place] for place in places], self.declared)
+
+    def reshard_data_sources(self) -> "TableStream":
+        """Itself: a shard is one structure already."""
+        return TableStream(self.reader, self.shards, self.declared)
+
+
+class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
+    """Rows in a format, as before; in the torch format null is filled also after `map` and `filter`.
+
+    The stock one gives its formatter no features then: `map` forgets them, and `filter` has had rows encoded.
+
+    What was filled is null again before rows are encoded, as they are where columns were taken away or renamed since.
+    """
+
+    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
+        layers, nullable = _layers(self.ex_iterable), {}
+        knows_features = self._features is not None and not self.ex_iterable.is_typed
+        is_filled = any(_is_torch(getattr(layer, "formatting", None)) for layer in layers)
+        if is_filled or _is_torch(self.formatting):
+            nullable = nulls.nullable(_features_of(layers) or {}, _is_ours(layers[-1]))
+        if nullable and is_filled and knows_features:
+            inner = copy(self)
+            inner.ex_iterable = _Emptied(self.ex_iterable, self._features)
+            rows = _StockFormatted.__iter__(inner)
+        else:
+            rows = super().__iter__()
+        if not nullable or knows_features or not _is_torch(self.formatting):
+            yield from rows
+            return
+        formatter = get_formatter("torch")
+        for key, row in rows:
+            some = {name: row[name] for name in nullable if name in row and isinstance(row[name], dict | None)}
+            if some:
+                row = row | formatter.recursive_tensorize(nulls.filled(some, {name: nullable[name] for name in some}))
+            yield key, row
+
+
+def _is_torch(formatting: Any) -> bool:
+    return formatting is not None and formatting.format_type == "torch"
+
+
+class _Emptied:
+    """Rows of which some were filled, to be encoded for features."""
+
+    iter_arrow, is_typed = None, False
+
+    def __init__(self, rows: Iterable[tuple[Any, Any]], features: datasets.Features) -> None:
+        self._rows, self._features = rows, features
+
+    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
+        for key, row in self._rows:
+            yield key, nulls.emptied(row, self._features)
+
+
+class StepExamplesIterable(_StockStep):  # type: ignore[misc]
+    """Every n-th row, for as many nodes as do not divide the shards: counted on from one worker of a node to the next.
+
+    Else the first nodes had the rows that are left over in every worker: of 8 shards of one row each, three nodes with
+    eight workers had 8, 0 and 0 rows.
+    """
+
+    def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "StepExamplesIterable":
+        """Those of a worker's shards."""
+        own = self.ex_iterable.shard_data_sources(num_shards, index, contiguous=contiguous)
+        source, before = _layers(self.ex_iterable)[-1], 0
+        if isinstance(source, ShardStream):
+            others = [source.split_shard_indices_by_worker(num_shards, other, contiguous) for other in range(index)]
+            before = sum(source.reader.rows(source.shards[place]) for places in others for place in places)
+        elif isinstance(source, TableStream) or _is_of_local_files(source):  # a row for each shard
+            before = sum(len(source.split_shard_indices_by_worker(num_shards, n, contiguous)) for n in range(index))
+        return StepExamplesIterable(own, self.step, (self.offset - before) % self.step)
+
+
+def _is_ours(source: Any) -> bool:
+    """Whether a stream's rows are those of a builder of ours, also of several streams one after another."""
+    if hasattr(source, "ex_iterables"):
+        return all(_is_ours(_layers(inner)[-1]) for inner in source.ex_iterables)
+    return isinstance(source, ShardStream | TableStream) or _is_of_local_files(source)
+
+
+def _is_of_local_files(source: Any) -> bool:
+    """Whether it is a stream of `datasets`' own making, over a builder of ours."""
+    owner = getattr(getattr(source, "generate_examples_fn", None), "__self__", None)
+    return type(owner).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+_TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}
+_TRANSPARENT |= {"FormattedExamplesIterable", "RebatchedArrowExamplesIterable"}
+"""What a stream may be wrapped in that does to each row, or batch, the same in whatever shard it stands."""
+
+
+def _layers(outermost: Any) -> list[Any]:
+    """What a stream is made of: the last thing done to it first, its source last."""
+    layers = [outermost]
+    while hasattr(layers[-1], "ex_iterable"):
+        layers.append(layers[-1].ex_iterable)
+    return layers
+
+
+def source_features(stream: datasets.IterableDataset) -> datasets.Features | None:
+    """The features that a stream's rows had when their kinds were last known: `map` forgets them."""
+    if stream.features is not None:
+        return stream.features
+    return _features_of(_layers(stream._ex_iterable))
+
+
+def _features_of(layers: list[Any]) -> datasets.Features | None:
+    """The features that are known furthest out."""
+    for layer in layers:
+        features = getattr(layer, "_features", None) or getattr(layer, "declared", None) or layer.features
+        if features is not None:
+            return features
+    return None
+
+
+def functions_of(stream: datasets.IterableDataset) -> list[Any]:
+    """The functions that a stream's rows go through, first to last."""
+    functions = [getattr(layer, "function", None) for layer in reversed(_layers(stream._ex_iterable))]
+    return [function for function in functions if function is not None]
+
+
+def divides(stream: datasets.IterableDataset) -> bool:
+    """Whether its shards, one after another, hold the rows of the whole stream in its own order.
+
+    Not so after `shuffle`, `take`, `skip`, `set_epoch`, or where a function is told the place of a row.
+    """
+    *wrapped, source = _layers(stream._ex_iterable)
+    if stream._distributed is not None or begins_elsewhere(stream) or hasattr(source, "ex_iterables"):
+        return False
+    if getattr(stream, "_shuffling", None) is not None or not isinstance(
+        source, ExamplesIterable | ArrowExamplesIterable
+    ):
+        return False
+    return all(
+        type(layer).__name__ in _TRANSPARENT
+        and not getattr(layer, "with_indices", False)
+        and not getattr(layer, "drop_last_batch", False)
+        for layer in wrapped
+    )
+
+
+def identity(stream: datasets.IterableDataset) -> str:
+    """A digest of what a stream reads and does, the same in every process, and after it was read."""
+    begins = stream.epoch, stream._starting_state_dict
+    told = [_told(stream._ex_iterable), stream._formatting, stream._distributed, stream._info.features]
+    return digest_of([*told, *(begins if begins_elsewhere(stream) else ())])
+
+
+_PASSING = ("_state_dict", "_original_state_dict", "_owned_loops_and_tasks", "decoding_pool", "_interleaved")
+"""What a layer of a stream keeps while it is read."""
+
+
+def _told(value: Any) -> Any:
+    """What decides the rows of a layer, and of those below it."""
+    if isinstance(value, list) and any(isinstance(item, _BaseExamplesIterable) for item in value):
+        return [_told(item) for item in value]
+    owner = getattr(value, "__self__", None)
+    if isinstance(owner, datasets.DatasetBuilder):  # the folder of its cache is named for options and files
+        return type(owner).__name__, str(owner.VERSION), owner.config_id, value.__name__
+    if isinstance(value, _BaseExamplesIterable):
+        kept = {name: _told(item) for name, item in sorted(vars(value).items()) if name not in _PASSING}
+        return type(value).__name__, kept
+    return value
+
+
+def gives_tables(stream: datasets.IterableDataset) -> bool:
+    """Whether its rows come as Arrow tables, of one schema; others are made tables one by one, each by its values."""
+    return stream._ex_iterable.iter_arrow is not None
+
+
+def without_format(stream: datasets.IterableDataset) -> datasets.IterableDataset:
+    """Its rows as they are without `with_format`, which forgets where they begin."""
+    if stream._formatting is None:
+        return stream
+    plain = stream.with_format(None)
+    plain.set_epoch(stream.epoch)
+    plain._starting_state_dict = stream._starting_state_dict
+    return plain
+
+
+def begins_elsewhere(stream: datasets.IterableDataset) -> bool:
+    """Whether it is in a later epoch, or goes on from a saved state: which nothing that is made of it does."""
+    return bool(stream.epoch or stream._starting_state_dict)
+
+
+def digest_of(value: Any) -> str:
+    """A digest of an object and all in it, functions too, the same in every process."""
+    return str(Hasher.hash(value))

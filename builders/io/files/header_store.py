@@ -1,0 +1,103 @@
+"""The first bytes of remote files, remembered beside the file cache, so that an entry is looked over only once."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from builders.io.files.cache import default_folder
+from builders.io.net.answers import RemoteFile
+from builders.io.net.threads import fork_safe_lock
+
+Head = tuple[bytes, int | None, str]
+"""First bytes, size and ETag of a file."""
+
+_alone = fork_safe_lock()
+"""Held while the database is open: a child that is forked then would wait for a lock of SQLite's that nobody holds."""
+_is_open = False
+_TABLE = "heads (url TEXT PRIMARY KEY, stamp, head BLOB, size INTEGER, etag)"
+
+
+class HeaderStore:
+    """Heads of files by URL, valid while the listing says the same of the file.
+
+    A store that cannot be read or written is as good as an empty one.
+
+    Args:
+        folder: where it is kept; None: the cache's default.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self.path = Path(folder if folder is not None else default_folder()) / "headers.sqlite"
+
+    def get(self, stamps: dict[str, str]) -> dict[str, Head]:
+        """What is known of files, by URL, of those whose stamp is still the same."""
+        found: dict[str, Head] = {}
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+            for url, stamp in stamps.items():
+                row = store.execute("SELECT stamp, head, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
+                if row is not None and stamp and row[0] == stamp and row[1] is not None:
+                    found[url] = row[1], row[2], row[3]
+        return found
+
+    def version(self, url: str, stamp: str) -> RemoteFile | None:
+        """Size and ETag of a file, if they are known and its stamp is still the same."""
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+            row = store.execute("SELECT stamp, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
+            if row is not None and stamp and row[0] == stamp and row[1] is not None and row[2]:
+                return RemoteFile(url, row[1], row[2])
+        return None
+
+    def put_version(self, file: RemoteFile, stamp: str) -> None:
+        """Remember size and ETag of a file; its first bytes, where they are known, if they are of the same version."""
+        if not (stamp and file.etag and file.size is not None):
+            return
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+            row = store.execute("SELECT head, etag FROM heads WHERE url = ?", (file.url,)).fetchone()
+            head = row[0] if row is not None and row[1] == file.etag else None
+            values = file.url, stamp, head, file.size, file.etag
+            store.execute("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", values)
+            store.commit()
+
+    def put(self, heads: dict[str, tuple[str, Head]]) -> None:
+        """Remember heads: URL -> stamp and head."""
+        rows = [(url, stamp, *head) for url, (stamp, head) in heads.items() if stamp]
+        if not rows:
+            return
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+            store.executemany("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", rows)
+            store.commit()
+
+    def forget(self, urls: Iterable[str]) -> None:
+        """Drop what is known of files that turned out to have changed, though their listing says the same."""
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+            store.executemany("DELETE FROM heads WHERE url = ?", [(url,) for url in urls])
+            store.commit()
+
+
+@contextlib.contextmanager
+def database(path: Path, table: str) -> Iterator[sqlite3.Connection]:
+    """A store's database, made if need be; one at a time in this process.
+
+    Args:
+        path: its file.
+        table: name and columns of the table in it.
+
+    Raises:
+        sqlite3.Error: it cannot be read or written.
+        OSError: its folder cannot be made.
+    """
+    global _is_open
+    with _alone:
+        if _is_open:
+            msg = "open in this thread: somebody who reads was collected as garbage"
+            raise sqlite3.OperationalError(msg)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _is_open = True
+        try:
+            with contextlib.closing(sqlite3.connect(path, timeout=10)) as opened:
+                opened.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+                yield opened
+        finally:
+            _is_open = False

@@ -1,0 +1,143 @@
+"""A compressed file's content: its header, and what its end, where alone its size is sure, says of pixels read before.
+
+Nobody inflates a file twice to learn its size: the header is believed, unless something is suspicious, until the end is
+reached. Where the size then contradicts it, pixels that lie elsewhere are read again, or an error says so.
+"""
+
+import gzip
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import FormatError, TruncatedError
+from builders.io.formats import compression, npy
+from builders.io.formats.compression import Stream
+from builders.io.formats.mrc import file_size
+from builders.io.formats.mrc import header as mrc
+from builders.io.formats.mrc.file_size import Weighed
+from builders.io.formats.mrc.likeness import Peek
+from builders.io.layout import Layout
+
+_MOST_KNOWN = 1000
+_known: dict[tuple[str, int, bytes], Weighed] = {}
+"""What was found out of files whose size contradicts their header, by name, size and header."""
+_misplaced: dict[tuple[str, str], str] = {}
+"""What is wrong with files whose slices lie elsewhere than their headers say, by name and version."""
+
+Pixels = NDArray[np.uint8]
+
+
+def head_of(stream: Stream, name: str) -> bytes:
+    """The bytes at the start of a stream that hold its header."""
+    head = stream.read(mrc.HEADER_BYTES)
+    if head.startswith(npy.MAGIC):
+        head += stream.read(max(0, npy.header_bytes(head, name) - len(head)))
+    return head
+
+
+def weigh(head: bytes, size: int | None, name: str, peek: Peek | None = None) -> Weighed:
+    """What a header says, as far as the size lets it stand."""
+    if head.startswith(npy.MAGIC):
+        layout = npy.parse_header(head, None, name)
+        return file_size.weigh_plain(layout, size, name, npy.told(layout))
+    return file_size.weigh(mrc.read_header(head, size, name), size, name, peek)
+
+
+class StreamEnd:
+    """The end of a compressed file, and whether pixels that were read from it lie where it has them.
+
+    Args:
+        stream: the decompressing stream, at its start.
+        name: what errors call the file.
+        version: its etag; what was found out of it once is remembered.
+    """
+
+    def __init__(self, stream: Stream, name: str, version: str = "") -> None:
+        self._stream, self._name, self._version = stream, name, version
+        self._head = head_of(stream, name)
+        self._told = weigh(self._head, None, name)
+
+    def is_reached_by(self, place: int) -> bool:
+        """Whether no pixels come after a place, as the header says or without what it lies of."""
+        end, extension = self._told.layout.end, 0 if self._told.header is None else self._told.header.nsymbt
+        return place >= end or place == end - extension
+
+    def check(self, layout: Layout) -> None:
+        """Refuse slices of a version of a file whose end, reached before, told that they lie elsewhere.
+
+        Raises:
+            FormatError: they do.
+        """
+        told = self._told.layout
+        if (layout.offset - told.offset) % max(1, layout.nbytes) == 0 and layout.nbytes < told.nbytes:
+            if message := _misplaced.get((self._name, self._version)):
+                raise FormatError(message)
+
+    def settle(self, layout: Layout, pixels: Pixels) -> tuple[Pixels, str]:
+        """Read on to the end, behind some pixels or where they ended early, and see whether they are the right ones.
+
+        Args:
+            layout: where they lay.
+            pixels: their bytes; fewer than asked for, where the stream ended.
+
+        Returns:
+            The bytes, read again from where they lie if all of the file was wanted, and what the size contradicts, in
+            words.
+
+        Raises:
+            FormatError: they are of another place than they were written to, or there are two readings.
+            TruncatedError: the file ends before them.
+        """
+        stream, name, told = self._stream, self._name, self._told.layout
+        is_short = pixels.size < layout.nbytes
+        size = stream.tell()
+        if not is_short:
+            more = compression.read_to_checksum(stream, name)
+            if more is None:
+                return pixels, ""
+            size += more
+        if size == told.end and not is_short:
+            return pixels, ""
+        weighed = self._weighed(size)
+        right = weighed.layout
+        if weighed.cut and (is_short or not weighed.whole):
+            raise TruncatedError(weighed.cut)
+        if layout.offset == told.offset != right.offset and layout.nbytes == told.nbytes == right.nbytes:
+            stream.seek(right.offset)
+            return compression.read(stream, right.nbytes), weighed.said
+        if is_short:
+            msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
+            raise TruncatedError(msg)
+        if right.offset != told.offset and not self._was_read_by(weighed, layout):
+            msg = (
+                f"{name}: {size} bytes, but its header says {told.end}: its pixels begin at byte {right.offset}, not "
+                f"{told.offset}. Only the end of a compressed file shows that: its slices were read as the header says,"
+                " and are not right; correct NSYMBT (bytes of extended header), or decompress the file"
+            )
+            if self._version and len(_misplaced) < _MOST_KNOWN:
+                _misplaced[self._name, self._version] = msg
+            raise FormatError(msg)
+        if right.offset != told.offset or size < told.end:
+            return pixels, weighed.said
+        return pixels, file_size.surplus_of(size, told)
+
+    def _weighed(self, size: int) -> Weighed:
+        """What of the header stands; not weighed again for each row, since the stream is read anew for it."""
+        key = self._name, size, self._head
+        if key not in _known:
+            while len(_known) >= _MOST_KNOWN:
+                _known.pop(next(iter(_known)), None)
+            _known[key] = weigh(self._head, size, self._name, compression.peek_at(self._stream))
+        return _known[key]
+
+    def _was_read_by(self, weighed: Weighed, layout: Layout) -> bool:
+        """Whether a slice lies where the file's size has it, found out before it was read."""
+        right, told = weighed.layout, self._told.layout
+        entry = max(1, layout.nbytes)
+        if layout.end > right.end or layout.offset < right.offset or (layout.offset - right.offset) % entry:
+            return False
+        if (right.offset - told.offset) % entry or isinstance(self._stream, gzip.GzipFile):
+            return True
+        return self._told.header is not None and file_size.is_doubtful(
+            self._told.header, compression.peek_at(self._stream)
+        )

@@ -1,0 +1,174 @@
+"""This process's one client: which hosts it may contact, and how many connections are its share.
+
+Hosts besides the archives' own and the services of a database that is registered are permitted when a caller names them
+(`archive=`, `api=`, `endpoints=`), and in no other way: not by a URL in a table or an answer, whoever wrote it. What a
+pickle brings is permitted, too: that is how a DataLoader's workers learn it.
+"""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import ChangedError
+from builders.io.net.answers import RemoteFile, address_of, known_of
+from builders.io.net.http import Client, memory
+from builders.io.net.rate_limit import Limit
+from builders.io.net.retrying import TwoTagsError
+from builders.io.net.threads import Pool, Stop, fork_safe_lock, hung_up_by_stop
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+BUILT_IN = ("https://ftp.ebi.ac.uk", "https://www.ebi.ac.uk")
+CONNECTIONS = 8
+"""Requests under way at once, in all processes of a loader."""
+LIMIT = Limit(at_once=4000, a_second=5.5)
+"""EMPIAR allows an address 5,000 requests a minute and 24,000 an hour; this keeps below both."""
+PIECE = 8 * 1024 * 1024
+"""Bytes of one request of a read for which somebody waits, several of which are under way at once."""
+
+_named: list[str] = []
+_clients: dict[int, Client] = {}
+_pools: dict[tuple[int, str], Pool] = {}
+_processes = 1
+_had_client = 0
+"""The process that made a client last."""
+_alone = fork_safe_lock()
+
+
+def permit(base: str) -> None:
+    """Permit the host of a URL that the caller named, or that a registered database needs.
+
+    It makes no client: what a spawned worker unpickles comes before torch says which worker it is.
+    """
+    address_of(base)
+    with _alone:
+        if base not in _named:
+            _named.append(base)
+        if os.getpid() in _clients:
+            client().allow(base)
+
+
+def named() -> tuple[str, ...]:
+    """The base URLs that were permitted besides those built in."""
+    return tuple(_named)
+
+
+def share(processes: int) -> None:
+    """Divide connections and requests among so many processes, this one included, from the next request on.
+
+    It multiplies with what `sharers` counts by itself: say how many processes there are besides a loader's workers and
+    a machine's ranks.
+
+    Example:
+        >>> share(4)
+        >>> sharers()
+        4
+        >>> share(1)
+    """
+    global _processes
+    with _alone:
+        if processes != _processes:
+            _processes = processes
+            _clients.pop(os.getpid(), None)
+
+
+def sharers() -> int:
+    """How many processes divide connections and requests: a loader's workers, of each rank here, and those told of."""
+    data = sys.modules.get("torch.utils.data")
+    worker = data.get_worker_info() if data is not None else None
+    ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    workers = worker.num_workers if worker is not None else 1
+    return _processes * workers * max(1, int(ranks) if ranks.isdigit() else 1)
+
+
+def client() -> Client:
+    """The client of this process; a forked child makes its own."""
+    global _had_client
+    process = os.getpid()
+    with _alone:
+        if process not in _clients:
+            _clients.clear()
+            others = sharers()
+            limit = LIMIT.divided(others)
+            if process == _had_client:  # what its last client has sent counts, too: nothing more at once
+                limit = replace(limit, at_once=1)
+            _had_client = process
+            _clients[process] = Client(
+                (*BUILT_IN, *_named), max(1, CONNECTIONS // others), limited=BUILT_IN, limit=limit
+            )
+        return _clients[process]
+
+
+def submit(task: Callable[..., _R], *arguments: object, pool: str = "rows", stop: Stop | None = None) -> "Future[_R]":
+    """Run a task in this process's threads. Tasks of one pool must not wait for others of the same."""
+    key = os.getpid(), pool
+    with _alone:
+        if key not in _pools:
+            for old in [k for k in _pools if k[0] != key[0]]:
+                del _pools[old]
+            _pools[key] = Pool(CONNECTIONS, f"perc-{pool}")
+        threads = _pools[key]
+    return threads.submit(task, *arguments, stop=stop)
+
+
+def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> Generator[_R, None, None]:
+    """Results of a task for each item, in order, several under way at once; after a failure, the rest is broken off."""
+    stop = Stop()
+    futures = deque(submit(task, item, pool=pool, stop=stop) for item in items)
+    try:
+        with hung_up_by_stop(stop.set):
+            while futures:
+                yield futures.popleft().result()
+    finally:
+        for future in futures:
+            future.cancel()
+        stop.set()
+
+
+def read(file: RemoteFile, start: int, stop: int, piece: int = PIECE) -> NDArray[np.uint8]:
+    """Bytes `start` to `stop` of one version of a file: more than `piece` of them in pieces, several at once.
+
+    Raises:
+        ChangedError: the file is of another version, or changed between two pieces.
+        PercError: as `Client.read`.
+    """
+    reader = client()
+    if stop - start <= piece:
+        return reader.read(file.url, start, stop, file)
+    try:
+        return _read_pieces(reader, file, start, stop, piece)
+    except TwoTagsError as err:  # two servers answered: now all pieces have to come from one of them
+        return _read_pieces(reader, _settled(reader, file, err), start, stop, piece)
+
+
+def _settled(reader: Client, file: RemoteFile, err: TwoTagsError) -> RemoteFile:
+    """One of the versions that servers tell of.
+
+    Raises:
+        ChangedError: it is not the one that is wanted.
+    """
+    try:
+        return known_of(reader.head(file.url), file)
+    except ChangedError:
+        raise ChangedError(str(err)) from err
+
+
+def _read_pieces(reader: Client, file: RemoteFile, start: int, stop: int, piece: int) -> NDArray[np.uint8]:
+    buffer = memory(stop - start, file.url)
+    plain = buffer.view(np.ndarray)
+
+    def fill(place: int) -> RemoteFile:
+        return reader.read_into(file.url, plain[place : place + piece], start + place, file)
+
+    version = file
+    for found in each(fill, range(0, stop - start, piece), pool="pieces"):
+        version = known_of(found, version)
+    return buffer

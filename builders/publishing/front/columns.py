@@ -1,0 +1,124 @@
+"""What columns of published rows are and mean, in words."""
+
+from typing import Any
+
+from datasets import Array2D, Array3D, ClassLabel, Features, Image, LargeList, List, Value
+
+from builders.publishing.front.markdown import code
+
+_STRUCTURE = {
+    "id": ("string", "what was asked for"),
+    "source": ("string", "the database"),
+    "entry_id": ("string", "the entry of the database"),
+    "format": ("string", "of the file that was read: `cif` or `pdb`"),
+    "uniprot": ("list", "UniProt accessions of the chains"),
+    "coverage": ("float", "fraction of the accession asked for that the entry covers"),
+    "title": ("string", "as the file says"),
+    "method": ("string", "as the file says"),
+    "resolution": ("float", "Å"),
+    "model": ("int", "the model's number"),
+    "chains": ("list", "for each chain its name, sequence and accessions"),
+    "coordinates": ("array", "of the atoms: `(N, 3)`, Å"),
+    "element": ("list", "one an atom"),
+    "atom_name": ("list", "one an atom"),
+    "residue_name": ("list", "one an atom"),
+    "residue_number": ("list", "one an atom; the author's"),
+    "insertion_code": ("list", "one an atom; the author's"),
+    "sequence_position": ("list", "place in the chain's sequence, from 1; null outside"),
+    "uniprot_position": ("list", "place in UniProt's sequence, from 1; null outside"),
+    "chain": ("list", "one an atom; the author's"),
+    "altloc": ("list", "one an atom; empty for most"),
+    "occupancy": ("list", "one an atom"),
+    "b_factor": ("list", "one an atom: Å², or AlphaFold's confidence (pLDDT)"),
+    "hetero": ("list", "whether an atom is not of a polymer"),
+    "file": ("binary", "a file with just these atoms"),
+}
+_IMAGE = {
+    "image": ("array", "`(ny, nx)`, or `(nz, ny, nx)` of a volume"),
+    "pixel_size": ("float", "Å per pixel along x; null where it is not known"),
+    "path": ("string", "of the file, inside the entry or the folder"),
+    "index": ("int", "slice of a stack, from 0; null where the row is the whole file"),
+    "label": ("class", "the class"),
+    "suffix": ("string", "what stands in the file's name after the class"),
+    "entry": ("string", "the entry of EMPIAR"),
+    "imageset": ("string", "name of the entry's image set"),
+    "ctf": (
+        "record",
+        "`defocus_u`, `defocus_v` (Å, underfocus positive), `defocus_angle` (degrees), `voltage` (kV),"
+        " `spherical_aberration` (mm), `amplitude_contrast`, `phase_shift` (degrees)",
+    ),
+    "pose": ("record", "`rot`, `tilt`, `psi` (degrees, RELION's zyz), `shift_x`, `shift_y` (Å)"),
+    "micrograph": ("string", "the micrograph that the particle is from"),
+    "coordinate_x": ("float", "of the particle in its micrograph, pixels"),
+    "coordinate_y": ("float", "of the particle in its micrograph, pixels"),
+    "optics_group": ("int", "RELION's"),
+    "half_set": ("int", "RELION's: 1 or 2"),
+    "class_number": ("int", "RELION's"),
+    "preview": ("picture", "the image in 8 bits, to look at; its contrast is set by itself"),
+}
+
+
+def meaning(name: str, feature: Any) -> str:
+    """What a column of our builders means, with its unit, as Markdown; nothing for others.
+
+    Example:
+        >>> meaning("pixel_size", Value("float32")), meaning("pixel_size", Value("string"))
+        ('Å per pixel along x; null where it is not known', '')
+    """
+    kind, words = (_IMAGE | _STRUCTURE).get(name, ("", ""))
+    return words if _kind(feature) in ({kind, "list"} if kind == "array" else {kind}) else ""
+
+
+def told(feature: Any) -> str:
+    """A feature in words.
+
+    Example:
+        >>> told(Array2D((None, 3), "float32")), told(List(List(Value("int8"))))
+        ('float32, N x 3', 'lists of lists of int8')
+    """
+    if isinstance(feature, Array2D | Array3D):
+        return f"{feature.dtype}, {' x '.join('N' if n is None else str(n) for n in feature.shape)}"
+    if isinstance(feature, List):
+        return f"lists of {told(feature.feature)}"
+    if isinstance(feature, ClassLabel):
+        return f"class, one of {feature.num_classes}"
+    if isinstance(feature, dict):
+        return f"{', '.join(map(str, feature))} by name"
+    if isinstance(feature, Value):
+        return str(feature.dtype)
+    return "picture" if isinstance(feature, Image) else type(feature).__name__
+
+
+def other_readers(features: Features) -> str:
+    """How columns of arrays and of nested lists are read without `datasets`, as Markdown; empty where there are none.
+
+    Example:
+        >>> other_readers(Features({"path": Value("string"), "image": Array2D((2, 3), "float32")}))
+        'pyarrow, DuckDB and polars (`.ext.storage()` of a column) read `image` as nested lists; fastparquet as None.'
+    """
+    arrays = [name for name, feature in features.items() if isinstance(feature, Array2D | Array3D)]
+    lists = [name for name, feature in features.items() if _is_nested(feature)]
+    if not arrays + lists:
+        return ""
+    *most, last = map(code, arrays + lists)
+    names = f"{', '.join(most)} and {last}" if most else last
+    polars = "polars (`.ext.storage()` of a column)" if arrays else "polars"
+    return f"pyarrow, DuckDB and {polars} read {names} as nested lists; fastparquet as None."
+
+
+def _is_nested(feature: Any) -> bool:
+    """Whether these are lists of lists or of records."""
+    return isinstance(feature, List | LargeList) and isinstance(feature.feature, List | LargeList | dict)
+
+
+def classes_of(features: Features) -> dict[str, list[str]]:
+    """The names of the classes, by column."""
+    return {name: list(feature.names) for name, feature in features.items() if isinstance(feature, ClassLabel)}
+
+
+def _kind(feature: Any) -> str:
+    kinds = [(Array2D | Array3D, "array"), (List, "list"), (ClassLabel, "class"), (dict, "record"), (Image, "picture")]
+    for kind, name in kinds:
+        if isinstance(feature, kind):
+            return name
+    return str(getattr(feature, "dtype", "")).removeprefix("large_").removeprefix("u").rstrip("0123456789")

@@ -1,0 +1,4 @@
+"""A dataset repository on the Hub.
+
+From outside: `repository.HubRepository`.
+"""

@@ -1,0 +1,165 @@
+"""Which rows a file gives: one for each slice of a stack, or one for the whole file."""
+
+import contextlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from builders.errors import FormatError, PercError
+from builders.hf.features import reference
+from builders.io import image_file
+from builders.io.files import location
+from builders.io.files.header_store import Head, HeaderStore
+from builders.io.image_file import ImageFile
+from builders.io.layout import Layout
+from builders.io.net import remote
+from builders.stacks.files import SourceFile
+from builders.stacks.slices_or_files import is_by_slice
+from builders.stacks.told_sign import ToldSign, with_sign
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files become rows.
+
+    Attributes:
+        builder: whose they are, as messages call it.
+        source: where files are from, such as `"EMPIAR-10943"`.
+        columns: names and values of the columns that are the same in all rows.
+        said: what metadata say of the files: `"slice"`, `"file"`, `"volume"` or None.
+        item: `"slice"`, `"file"` or `"auto"`.
+        complex_pixels: whether complex pixels are wanted.
+        on_error: `"raise"` or `"skip"`.
+        sign: what metadata say of whole numbers that nothing in a file tells the sign of; None: nothing.
+        pixel_size: Å per pixel where a file does not say it, or None.
+    """
+
+    builder: str
+    source: str
+    columns: tuple[tuple[str, Any], ...]
+    said: str | None
+    item: str
+    complex_pixels: bool
+    on_error: str
+    sign: ToldSign | None = None
+    pixel_size: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """A file whose header was read, and the rows it gives.
+
+    Attributes:
+        file: the file.
+        image: what it holds.
+        by_slice: a row for each entry along the first axis, instead of one for all.
+        lost: what of the file was left out, in words; empty when nothing was.
+    """
+
+    file: SourceFile
+    image: ImageFile
+    by_slice: bool
+    lost: str = ""
+
+    @property
+    def lies_apart(self) -> bool:
+        """Whether each row's pixels are bytes of a plain file that no other row needs."""
+        return not self.image.compressed and (not self.by_slice or self.image.layout.slices_lie_apart)
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        shape = self.image.layout.shape
+        return shape[0] if self.by_slice and len(shape) > 2 else 1
+
+    def layout(self, row: int) -> Layout:
+        """Where the pixels of a row lie."""
+        if not self.by_slice:
+            return self.image.layout.squeezed()
+        layout = self.image.layout
+        return layout.slice(row, self.file.path).squeezed() if len(layout.shape) > 2 else layout
+
+    def row(self, number: int, reading: Reading, layout: Layout | None = None) -> dict[str, Any]:
+        """A row of the dataset, its image by reference; `layout` is where it lies, where that is known already."""
+        return {
+            "image": reference(self.image, layout or self.layout(number)),
+            "pixel_size": reading.pixel_size if self.image.pixel_size is None else self.image.pixel_size,
+            "path": self.file.path,
+            "index": number if self.by_slice else None,
+            **dict(reading.columns),
+        }
+
+
+def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images:
+    """Read a file's header, unless `head` gives it, and see which rows it gives.
+
+    Raises:
+        FormatError: it cannot be read, or its pixels are complex where that is not wanted.
+        TruncatedError: it ends early, and not even one whole slice of it may be used.
+    """
+    image = with_sign(location.survey(file.location, head), reading.sign)
+    by_slice = is_by_slice(reading.item, reading.said, file.path, image.header)
+    if by_slice and (reading.item == "auto" or image.is_stack(file.path)):
+        image = image.as_images()
+    image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
+    images = Images(file, image, by_slice, lost)
+    layout = images.layout(0)
+    if len(layout.shape) not in (2, 3) or not layout.nbytes:
+        msg = f"{file.location}: an array of shape {layout.shape}: expected images (2 axes) or volumes (3 axes)"
+        raise FormatError(msg)
+    if layout.dtype.kind == "c" and not reading.complex_pixels:
+        msg = f"{file.location}: complex pixels ({layout.dtype}): read them with dtype=None"
+        raise FormatError(msg)
+    return images
+
+
+def _entries_that_are_there(image: ImageFile, by_slice: bool, on_error: str) -> tuple[ImageFile, str]:
+    """A file as far as its rows are surely there, and what of it is not, in words.
+
+    Slices, where each is a row, need not be as many as the header says if those that are there account for every byte.
+
+    Raises:
+        TruncatedError: it ends early, and what is there may not be used alone.
+    """
+    weighed, layout = image.weighed, image.layout
+    may_be_other = by_slice and len(layout.shape) > 2 and layout.slices_lie_apart
+    is_other = weighed is not None and may_be_other and 0 < weighed.whole != layout.shape[0]
+    if weighed is None or not is_other or not (weighed.exact or on_error == "skip"):
+        return image_file.complete(image), ""
+    kept = replace(image, layout=weighed.entries)
+    if weighed.exact:
+        image_file.report_contradiction(weighed.entries_said, image.path)
+        return kept, ""
+    return kept, f"only the first {weighed.whole} of {layout.shape[0]} slices are kept: {weighed.cut}"
+
+
+def look_at_all(
+    files: Sequence[SourceFile], reading: Reading, store: HeaderStore
+) -> Generator[Images | PercError, None, None]:
+    """`look` at files, several at once, their headers remembered; what fails takes the place of its result."""
+    known = store.get({file.location: file.stamp for file in files if location.is_remote(file.location)})
+    fresh: dict[str, tuple[str, Head]] = {}
+
+    def one(file: SourceFile) -> Images | PercError:
+        try:
+            head = known.get(file.location)
+            if head is None and location.is_remote(file.location):
+                head = location.head(file.location)
+                fresh[file.location] = file.stamp, head
+            return look(file, reading, head)
+        except PercError as err:
+            return err
+
+    try:
+        with contextlib.closing(remote.each(one, files)) as found:
+            yield from tqdm(found, "Reading headers", len(files), unit=" files", disable=None, delay=1, leave=False)
+    finally:
+        store.put(dict(fresh))
+
+
+def bytes_of_rows(images: Images, first: int, stop: int) -> tuple[int, int]:
+    """The bytes of the file, from and to, that hold some rows."""
+    start, last = images.layout(first), images.layout(stop - 1)
+    return start.offset, last.offset + last.nbytes

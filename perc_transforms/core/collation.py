@@ -1,0 +1,108 @@
+"""Rows -> batch for a DataLoader, where torch's own collate gives up."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch.utils.data import default_collate, get_worker_info
+
+from perc_transforms.core.batch import RECORDS
+from perc_transforms.core.forms import IMAGE, as_image
+from perc_transforms.core.stacking import stack
+from perc_transforms.errors import TransformError
+
+_SHOWN = 2
+
+
+def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Stack rows into a batch: a `collate_fn` for `torch.utils.data.DataLoader`.
+
+    Images of one shape are stacked. Numbers, and lists of as many numbers each, become tensors, with NaN for null;
+    dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list.
+
+    Raises:
+        TransformError: images of different shapes, which cannot be stacked (the message says what can be done), or
+            rows of different columns.
+
+    Example:
+        >>> import torch
+        >>> batch = collate([{"image": torch.zeros(4, 4), "pixel_size": None, "path": "a.mrc"}])
+        >>> batch["image"].shape, batch["pixel_size"].isnan(), batch["path"]
+        (torch.Size([1, 4, 4]), tensor([True]), ['a.mrc'])
+    """
+    if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        found = " and ".join(sorted({str(sorted(row)) for row in rows})) or "no rows"
+        msg = f"collate: {found}: expected rows, and all with the same columns"
+        raise TransformError(msg)
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    names = columns.get("path") or columns.get("id") or []
+    return {name: _column(name, values, names) for name, values in columns.items()}
+
+
+def _column(name: str, values: list[Any], names: list[Any]) -> Any:
+    if name == IMAGE:
+        return _images(values, names)
+    return values if name == RECORDS else _values(values)
+
+
+def _images(values: list[Any], names: list[Any]) -> torch.Tensor:
+    images = [_image(value, names[place] if names else None) for place, value in enumerate(values)]
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        places.setdefault(tuple(image.shape), []).append(place)
+    if len(places) > 1:
+        shapes = sorted(places)
+        msg = f"collate: images of shapes {', '.join(map(str, shapes))} do not stack"
+        msg += f" ({'; '.join(_which(places[shape], names) for shape in shapes)})" if names else ""
+        msg += ": bring them to one shape with a transform such as "
+        msg += "Rescale(N), or keep them apart with collate_fn=list"
+        raise TransformError(msg)
+    if get_worker_info() is not None:
+        return cast(torch.Tensor, default_collate(images))  # into memory shared with the main process
+    return stack(images)
+
+
+def _image(value: Any, name: Any) -> torch.Tensor:
+    try:
+        return as_image(value, "collate")
+    except TransformError as err:
+        raise type(err)(str(err) if name is None else f"{name}: {err}") from err.__cause__
+
+
+def _which(places: list[int], names: list[Any]) -> str:
+    """Which rows these are: the first ones, and how many more."""
+    shown = ", ".join(dict.fromkeys(str(names[place]) for place in places[:_SHOWN]))
+    return shown + (f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else "")
+
+
+def _values(values: list[Any]) -> Any:
+    structs = [value for value in values if isinstance(value, Mapping)]
+    if structs and all(value is None or isinstance(value, Mapping) for value in values):
+        names = dict.fromkeys(name for value in structs for name in value)
+        return {name: _values([None if value is None else value.get(name) for value in values]) for name in names}
+    if any(isinstance(value, list | tuple) for value in values):
+        return _lists(values)
+    if any(value is None for value in values):
+        filled = [math.nan if value is None else _number(value) for value in values]
+        values = filled if all(isinstance(value, int | float) for value in filled) else values
+    try:
+        return default_collate([float(value) for value in values] if _has_float(values) else values)
+    except (TypeError, RuntimeError):
+        return values
+
+
+def _lists(values: list[Any]) -> Any:
+    """Lists of as many numbers each as one tensor; others as they are (torch's collate would turn them about)."""
+    plain = all(isinstance(v, list | tuple) and all(isinstance(n, int | float) for n in v) for v in values)
+    return torch.tensor(values) if plain and len({len(value) for value in values}) == 1 else values
+
+
+def _number(value: Any) -> Any:
+    """A single value of a tensor or array as a Python number; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
+def _has_float(values: list[Any]) -> bool:
+    """Whether there are floats among Python numbers, which would be cut to integers if an integer came first."""
+    return any(isinstance(value, float) for value in values) and all(isinstance(v, int | float) for v in values)

@@ -1,0 +1,4 @@
+"""Functions of the spectrum.
+
+From outside: by `perc_transforms.functional`.
+"""

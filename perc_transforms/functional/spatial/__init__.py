@@ -1,0 +1,4 @@
+"""Functions that move pixels.
+
+From outside: by `perc_transforms.functional`.
+"""

@@ -1,0 +1,223 @@
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+from datasets import (
+    Dataset,
+    DownloadMode,
+    Features,
+    List,
+    Value,
+    get_dataset_config_names,
+    get_dataset_split_names,
+    load_dataset_builder,
+)
+
+import builders
+from builders import EMImage, load_dataset
+from builders.errors import NotFoundError, OptionError
+from builders.hf import exporting, registry
+from builders.io import mrc
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for label in ("test", "train", "validation"):  # names from which datasets would infer splits
+        mrc.write(folder / f"{label}_0.mrc", np.ones((2, 2), np.float32))
+    return folder
+
+
+def test_load_dataset_is_theirs():
+    assert load_dataset is datasets.load_dataset
+    assert builders.load_dataset is datasets.load_dataset
+
+
+def test_registering_again_changes_nothing():
+    before = datasets.load.PackagedDatasetModuleFactory
+    registry.register()
+    assert datasets.load.PackagedDatasetModuleFactory is before
+
+
+@pytest.mark.parametrize("content", ["empty", "full"])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_the_working_directory_does_not_leak_in(folder, tmp_path, monkeypatch, content, streaming):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if content == "full":
+        mrc.write(elsewhere / "leak_0.mrc", np.ones((2, 2), np.float32))
+        (elsewhere / "train.csv").write_text("a\n1\n")
+    monkeypatch.chdir(elsewhere)
+    loaded = load_dataset("local_classes", data_dir=str(folder), streaming=streaming)
+    assert list(loaded) == ["train"]
+    assert loaded["train"].features["label"].names == ["test", "train", "validation"]
+    with pytest.raises(OptionError, match="needs data_dir"):
+        load_dataset("local_classes")
+
+
+def test_a_relative_folder_is_the_working_directorys(folder, tmp_path, monkeypatch):
+    other = tmp_path / "other" / "images"
+    other.mkdir(parents=True)
+    mrc.write(other / "a_0.mrc", np.zeros((2, 2), np.float32))
+    monkeypatch.chdir(tmp_path)
+    first = load_dataset("local_classes", data_dir="images", split="train")
+    monkeypatch.chdir(tmp_path / "other")
+    second = load_dataset("local_classes", data_dir="images", split="train")
+    monkeypatch.chdir("/")
+    assert (len(first), len(second)) == (3, 1)
+    assert first[0]["image"].all()
+    assert not second[0]["image"].any()
+
+
+NEARLY = {
+    "local_clases": "local_classes",
+    "local-classes": "local_classes",
+    "LocalClasses": "local_classes",
+    "EMPIAR": "empiar",
+    "empair": "empiar",
+    "structure": "structures",
+    "structurs ": "structures",
+}
+
+
+@pytest.mark.parametrize("load", [load_dataset, load_dataset_builder, get_dataset_config_names])
+@pytest.mark.parametrize("name", NEARLY)
+def test_a_misspelt_name_is_told_before_anybody_is_asked(monkeypatch, name, load):
+    monkeypatch.setattr("huggingface_hub.HfApi.__init__", lambda *_, **__: pytest.fail("the Hub was asked"))
+    with pytest.raises(NotFoundError, match=f"no builder {name!r}: did you mean '{NEARLY[name]}'\\?"):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["squad", "me/local_clases", "local", "emnist", "images", "buckets/a/structure", ""])
+def test_other_names_are_left_to_datasets(monkeypatch, name):
+    asked = []
+    monkeypatch.setattr(registry, "_stock_module_factory", lambda path, *_, **__: asked.append(path))
+    datasets.load.dataset_module_factory(name)
+    assert asked == [name]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets 4.0 leaves a csv file open
+def test_a_folder_whose_name_is_nearly_ours_is_that_folder(tmp_path, monkeypatch):
+    (tmp_path / "structure").mkdir()
+    (tmp_path / "structure" / "rows.csv").write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(load_dataset("structure", split="train", streaming=True)) == [{"a": 1, "b": 2}]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets 4.0 leaves a csv file open
+def test_other_builders_behave_as_before(tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset("csv", data_files="rows.csv", split="train")[0] == {"a": 1, "b": 2}
+    assert load_dataset("csv", split="train")[0] == {"a": 1, "b": 2}
+    with pytest.raises(FileNotFoundError):
+        load_dataset("csv", data_files="none.csv")
+
+
+def test_no_load_is_counted_remotely(folder, monkeypatch):
+    def forbidden(*_args, **_kwargs):
+        raise AssertionError("a load of ours was counted")
+
+    monkeypatch.setattr(datasets.load, "increase_load_count", forbidden)
+    load_dataset("local_classes", data_dir=str(folder), split="train", streaming=True)
+
+
+def test_datasets_own_inspection_knows_our_names(folder):
+    assert get_dataset_config_names("local_classes", data_dir=str(folder)) == ["default"]
+    assert get_dataset_split_names("local_classes", data_dir=str(folder)) == ["train"]
+
+
+def test_data_files_are_resolved_as_elsewhere(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    by_split = load_dataset("local_classes", data_files={"train": "t*_0.mrc", "held": ["validation_0.mrc"]})
+    assert {name: len(split) for name, split in by_split.items()} == {"train": 2, "held": 1}
+    assert by_split["held"].features["label"].names == ["test", "train", "validation"]
+    assert len(load_dataset("local_classes", data_files=str(folder / "*.mrc"), split="train")) == 3
+    assert len(load_dataset("local_classes", data_dir=str(folder), data_files="v*.mrc", split="train")) == 1
+    with pytest.raises(NotFoundError, match="name no file"):
+        load_dataset("local_classes", data_files="none_*.mrc")
+
+
+def test_force_redownload_starts_anew(folder):
+    options = {"data_dir": str(folder), "split": "train"}
+    first = load_dataset("local_classes", **options).cache_files[0]["filename"]
+    stamp = Path(first).stat().st_mtime_ns
+    assert Path(load_dataset("local_classes", **options).cache_files[0]["filename"]).stat().st_mtime_ns == stamp
+    load_dataset("local_classes", download_mode=DownloadMode.FORCE_REDOWNLOAD, **options)
+    assert Path(first).stat().st_mtime_ns > stamp
+
+
+def test_it_works_offline_and_touches_no_network(folder, monkeypatch):
+    def forbidden(*_args, **_kwargs):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(urllib.request, "urlopen", forbidden)
+    monkeypatch.setattr("socket.socket.connect", forbidden)
+    monkeypatch.setattr("socket.getaddrinfo", forbidden)
+    assert len(load_dataset("local_classes", data_dir=str(folder), split="train")) == 3
+
+
+def test_a_fresh_process_reads_a_saved_dataset_only_with_builders(folder, tmp_path):
+    load_dataset("local_classes", data_dir=str(folder), split="train").save_to_disk(tmp_path / "saved")
+    read = f"from datasets import load_from_disk; print(load_from_disk({str(tmp_path / 'saved')!r})[0]['image'].sum())"
+    with_us = subprocess.run([sys.executable, "-c", f"import builders; {read}"], capture_output=True, text=True)
+    assert with_us.stdout.strip() == "4.0", with_us.stderr
+    without = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True)
+    assert "EMImage" in without.stderr
+
+
+def test_num_proc(folder):
+    ds = load_dataset("local_classes", data_dir=str(folder), split="train", num_proc=2)
+    assert sorted(row["path"] for row in ds) == ["test_0.mrc", "train_0.mrc", "validation_0.mrc"]
+
+
+def test_the_torch_format_of_other_columns_is_untouched():
+    ds = Dataset.from_dict({"x": [[1.0, 2.0]], "n": [3], "s": ["a"]}).with_format("torch")
+    row = ds[0]
+    assert row["x"].tolist() == [1.0, 2.0]
+    assert (int(row["n"]), row["s"]) == (3, "a")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("by_split", [False, True])
+def test_push_to_hub_says_that_others_cannot_load_images(streaming, by_split, folder, caplog):
+    rows = load_dataset("local_classes", data_dir=str(folder), streaming=streaming)
+    with pytest.raises(ConnectionError, match="offline"):  # as soon as it reaches for the Hub
+        (rows if by_split else rows["train"]).push_to_hub("me/set", token="hf_x")
+    assert caplog.text.count("'EMImage' not found") == 1
+    assert "push_to_hub: only this project can load its images (image)" in caplog.text
+    assert "builders.publish(dataset, to)" in caplog.text
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_to_parquet_says_it_and_writes_as_before(streaming, folder, tmp_path, caplog):
+    rows = load_dataset("local_classes", data_dir=str(folder), split="train", streaming=streaming)
+    rows.to_parquet(str(tmp_path / "own.parquet"))
+    assert caplog.text.count("to_parquet: only this project can load its images (image)") == 1
+    again = Dataset.from_parquet(str(tmp_path / "own.parquet"), cache_dir=str(tmp_path / "cache"))
+    assert again.features == rows.features
+    assert again[0]["image"].tolist() == next(iter(rows))["image"].tolist()
+
+
+def test_what_writes_by_another_says_it_once(folder, tmp_path, caplog):
+    rows = load_dataset("local_classes", data_dir=str(folder), split="train")
+    write = exporting.telling_who_can_load(Dataset.to_parquet)
+    for _ in range(2):
+        write(rows, str(tmp_path / "own.parquet"))
+    assert caplog.text.count("'EMImage' not found") == 2
+
+
+def test_images_within_other_columns_are_told_and_others_are_not(tmp_path, caplog):
+    image = np.zeros((2, 2), np.float32)
+    features = Features({"pair": List(EMImage()), "pose": {"mask": EMImage()}, "n": Value("int64")})
+    rows = Dataset.from_dict({"pair": [[image]], "pose": [{"mask": image}], "n": [1]}, features=features)
+    rows.select_columns(["n"]).to_parquet(str(tmp_path / "n.parquet"))
+    assert not caplog.text
+    rows.to_parquet(str(tmp_path / "all.parquet"))
+    assert "(pair, pose)" in caplog.text
+    assert Dataset.to_parquet.__doc__.startswith("Exports the dataset to parquet")

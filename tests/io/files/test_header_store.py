@@ -1,0 +1,93 @@
+import os
+import threading
+import warnings
+
+import pytest
+
+from builders.io.files.header_store import HeaderStore
+from builders.io.net.answers import RemoteFile
+
+URL = "http://host/x.mrcs"
+HEAD = b"head", 1000, '"tag"'
+
+
+@pytest.fixture
+def store(tmp_path):
+    return HeaderStore(tmp_path)
+
+
+def test_a_head_is_known_while_the_listing_says_the_same(store):
+    store.put({URL: ("monday", HEAD)})
+    assert store.get({URL: "monday", "http://host/y": "monday"}) == {URL: HEAD}
+    assert store.get({URL: "tuesday"}) == {}
+    store.put({URL: ("tuesday", HEAD)})
+    assert store.get({URL: "tuesday"}) == {URL: HEAD}
+    store.forget([URL])
+    assert store.get({URL: "tuesday"}) == {}
+
+
+def test_without_a_stamp_nothing_is_remembered(store):
+    store.put({URL: ("", HEAD)})
+    store.put_version(RemoteFile(URL, 5, '"tag"'), "")
+    assert store.get({URL: ""}) == {}
+    assert store.version(URL, "") is None
+
+
+def test_a_version_without_a_head_is_no_head(store):
+    store.put_version(RemoteFile(URL, 1000, '"tag"'), "monday")
+    assert store.version(URL, "monday") == RemoteFile(URL, 1000, '"tag"')
+    assert store.version(URL, "tuesday") is None
+    assert store.get({URL: "monday"}) == {}
+
+
+def test_a_version_keeps_the_head_of_the_same_one_alone(store):
+    store.put({URL: ("monday", HEAD)})
+    assert store.version(URL, "monday") == RemoteFile(URL, 1000, '"tag"')
+    store.put_version(RemoteFile(URL, 1000, '"tag"'), "tuesday")
+    assert store.get({URL: "tuesday"}) == {URL: HEAD}
+    store.put_version(RemoteFile(URL, 1000, '"other"'), "tuesday")
+    assert store.get({URL: "tuesday"}) == {}
+
+
+@pytest.mark.parametrize("version", [RemoteFile(URL, None, '"tag"'), RemoteFile(URL, 5, None)])
+def test_what_is_not_known_whole_is_not_remembered(store, version):
+    store.put_version(version, "monday")
+    assert store.version(URL, "monday") is None
+
+
+def test_a_store_that_cannot_be_written_is_as_good_as_an_empty_one(tmp_path):
+    (tmp_path / "file").write_text("")
+    store = HeaderStore(tmp_path / "file" / "folder")
+    store.put({URL: ("monday", HEAD)})
+    store.put_version(RemoteFile(URL, 5, '"tag"'), "monday")
+    store.forget([URL])
+    assert store.get({URL: "monday"}) == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_children_that_are_forked_while_others_write_can_write(store):
+    done = threading.Event()
+
+    def write():
+        number = 0
+        while not done.is_set():
+            number += 1
+            store.put({f"http://host/{number % 7}": (str(number), HEAD)})
+
+    writers = [threading.Thread(target=write) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    codes = []
+    for number in range(8):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if not child:
+            url = f"http://child/{number}"
+            store.put({url: ("monday", HEAD)})
+            os._exit(0 if store.get({url: "monday"}) == {url: HEAD} else 1)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    done.set()
+    for writer in writers:
+        writer.join()
+    assert codes == [0] * 8
