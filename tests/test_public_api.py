@@ -11,7 +11,7 @@ import perc_transforms
 from builders import structures
 from builders.empiar import Entry
 from builders.empiar.empiar import EmpiarConfig
-from builders.hf.registry import MODULES
+from builders.hf.names import MODULES
 from builders.io import image_file, mrc
 from builders.local_classes.inspect import inspect_folder
 from builders.local_classes.local_classes import LocalClassesConfig

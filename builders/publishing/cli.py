@@ -15,7 +15,7 @@ from typing import Any
 from datasets import load_dataset
 
 from builders.errors import OptionError
-from builders.hf.registry import MODULES
+from builders.hf.names import MODULES
 from builders.terminal import printable
 
 _MAIN = {"local_classes": "data_dir", "empiar": "entry", "structures": "ids"}

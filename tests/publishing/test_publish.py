@@ -1024,14 +1024,14 @@ def test_shards_that_others_wrote_elsewhere_are_no_dataset(tmp_path, monkeypatch
 
 
 def test_a_stream_of_many_parts_is_described_once_not_once_for_each(tmp_path, monkeypatch):
-    told = builders.hf.streaming.identity
+    told = builders.hf.stream_layers.identity
     asked = []
 
     def counting(stream):
         asked.append(stream)
         return told(stream)
 
-    monkeypatch.setattr(builders.hf.streaming, "identity", counting)
+    monkeypatch.setattr(builders.hf.stream_layers, "identity", counting)
     done = publish(classes(write_classes(tmp_path / "source"), streaming=True), tmp_path / "out", max_shard_size=1_500)
     assert done.shards == 12
     assert len(asked) <= 2

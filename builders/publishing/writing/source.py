@@ -14,7 +14,7 @@ import xxhash
 from datasets import Dataset, Features, IterableDataset, IterableDatasetDict
 
 from builders.errors import OptionError
-from builders.hf import streaming
+from builders.hf import stream_layers
 from builders.hf.features import EMImage
 from builders.publishing.writing import encoding
 from builders.publishing.writing.schema import Row
@@ -96,7 +96,7 @@ def splits_of(dataset: Publishable) -> dict[str, Dataset | IterableDataset]:
 def source_of(dataset: Dataset | IterableDataset) -> Source:
     """The rows of a dataset, not divided yet."""
     if isinstance(dataset, IterableDataset):
-        return StreamSource(streaming.without_format(dataset))
+        return StreamSource(stream_layers.without_format(dataset))
     custom = dataset.format["type"] == "custom"
     return MapSource(dataset if custom else dataset.with_format(None))
 
@@ -148,7 +148,7 @@ class MapSource:
         """Of the rows as they are stored (references name the file's version), and of the transform."""
         digest = xxhash.xxh3_128()
         for transform in self.transforms:
-            digest.update(streaming.digest_of(transform).encode())
+            digest.update(stream_layers.digest_of(transform).encode())
         stored = self.dataset.with_format("arrow")
         start, stop = self._range(part)
         for first in range(start, stop, 10_000):
@@ -174,20 +174,20 @@ class StreamSource:
     @property
     def features(self) -> Features | None:
         """As they were when they were last known."""
-        return streaming.source_features(self.stream)
+        return stream_layers.source_features(self.stream)
 
     @property
     def transforms(self) -> list[Any]:
         """The functions of `map` and `filter`."""
-        return streaming.functions_of(self.stream)
+        return stream_layers.functions_of(self.stream)
 
     @property
     def is_tabular(self) -> bool:
         """Whether rows come as tables, of known features, none an image to decode, and are the same as such."""
         known = self.stream.features
-        if known is None or _has_images(known) or streaming.begins_elsewhere(self.stream):
+        if known is None or _has_images(known) or stream_layers.begins_elsewhere(self.stream):
             return False
-        return streaming.gives_tables(self.stream)
+        return stream_layers.gives_tables(self.stream)
 
     def sample(self) -> list[Row]:
         """The first rows: up to 16, or 64 MiB of them."""
@@ -210,7 +210,7 @@ class StreamSource:
     def divided(self, row_bytes: float, most: int) -> "StreamSource":
         """Even runs of shards, by what the first shards hold."""
         shards = self.stream.num_shards
-        if shards < 2 or not streaming.divides(self.stream):
+        if shards < 2 or not stream_layers.divides(self.stream):
             return self
         count = looked_at = 0
         for number in range(min(shards, _SAMPLE_SHARDS)):
@@ -229,7 +229,7 @@ class StreamSource:
 
     @functools.cached_property
     def _identity(self) -> str:  # of all shards, of which there may be very many: not once for each part
-        return streaming.identity(self.stream)
+        return stream_layers.identity(self.stream)
 
     def batches(self, part: int, size: int) -> Iterator[Batch]:
         """The rows of a run of shards."""

@@ -1,0 +1,113 @@
+"""What a stream is made of, and what can be told from that: its features, its functions, whether its shards divide it.
+
+Private names of `datasets` tell it, which has no public ones for it.
+"""
+
+from typing import Any
+
+import datasets
+from datasets.fingerprint import Hasher
+from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable, _BaseExamplesIterable
+
+_TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}
+_TRANSPARENT |= {"FormattedExamplesIterable", "RebatchedArrowExamplesIterable"}
+"""What a stream may be wrapped in that does to each row, or batch, the same in whatever shard it stands."""
+
+
+def layers_of(outermost: Any) -> list[Any]:
+    """What a stream is made of: the last thing done to it first, its source last."""
+    layers = [outermost]
+    while hasattr(layers[-1], "ex_iterable"):
+        layers.append(layers[-1].ex_iterable)
+    return layers
+
+
+def source_features(stream: datasets.IterableDataset) -> datasets.Features | None:
+    """The features that a stream's rows had when their kinds were last known: `map` forgets them."""
+    if stream.features is not None:
+        return stream.features
+    return features_of(layers_of(stream._ex_iterable))
+
+
+def features_of(layers: list[Any]) -> datasets.Features | None:
+    """The features that are known furthest out."""
+    for layer in layers:
+        features = getattr(layer, "_features", None) or getattr(layer, "declared", None) or layer.features
+        if features is not None:
+            return features
+    return None
+
+
+def functions_of(stream: datasets.IterableDataset) -> list[Any]:
+    """The functions that a stream's rows go through, first to last."""
+    functions = [getattr(layer, "function", None) for layer in reversed(layers_of(stream._ex_iterable))]
+    return [function for function in functions if function is not None]
+
+
+def divides(stream: datasets.IterableDataset) -> bool:
+    """Whether its shards, one after another, hold the rows of the whole stream in its own order.
+
+    Not so after `shuffle`, `take`, `skip`, `set_epoch`, or where a function is told the place of a row.
+    """
+    *wrapped, source = layers_of(stream._ex_iterable)
+    if stream._distributed is not None or begins_elsewhere(stream) or hasattr(source, "ex_iterables"):
+        return False
+    if getattr(stream, "_shuffling", None) is not None or not isinstance(
+        source, ExamplesIterable | ArrowExamplesIterable
+    ):
+        return False
+    return all(
+        type(layer).__name__ in _TRANSPARENT
+        and not getattr(layer, "with_indices", False)
+        and not getattr(layer, "drop_last_batch", False)
+        for layer in wrapped
+    )
+
+
+def identity(stream: datasets.IterableDataset) -> str:
+    """A digest of what a stream reads and does, the same in every process, and after it was read."""
+    begins = stream.epoch, stream._starting_state_dict
+    told = [_told(stream._ex_iterable), stream._formatting, stream._distributed, stream._info.features]
+    return digest_of([*told, *(begins if begins_elsewhere(stream) else ())])
+
+
+_PASSING = ("_state_dict", "_original_state_dict", "_owned_loops_and_tasks", "decoding_pool", "_interleaved")
+"""What a layer of a stream keeps while it is read."""
+
+
+def _told(value: Any) -> Any:
+    """What decides the rows of a layer, and of those below it."""
+    if isinstance(value, list) and any(isinstance(item, _BaseExamplesIterable) for item in value):
+        return [_told(item) for item in value]
+    owner = getattr(value, "__self__", None)
+    if isinstance(owner, datasets.DatasetBuilder):  # the folder of its cache is named for options and files
+        return type(owner).__name__, str(owner.VERSION), owner.config_id, value.__name__
+    if isinstance(value, _BaseExamplesIterable):
+        kept = {name: _told(item) for name, item in sorted(vars(value).items()) if name not in _PASSING}
+        return type(value).__name__, kept
+    return value
+
+
+def gives_tables(stream: datasets.IterableDataset) -> bool:
+    """Whether its rows come as Arrow tables, of one schema; others are made tables one by one, each by its values."""
+    return stream._ex_iterable.iter_arrow is not None
+
+
+def without_format(stream: datasets.IterableDataset) -> datasets.IterableDataset:
+    """Its rows as they are without `with_format`, which forgets where they begin."""
+    if stream._formatting is None:
+        return stream
+    plain = stream.with_format(None)
+    plain.set_epoch(stream.epoch)
+    plain._starting_state_dict = stream._starting_state_dict
+    return plain
+
+
+def begins_elsewhere(stream: datasets.IterableDataset) -> bool:
+    """Whether it is in a later epoch, or goes on from a saved state: which nothing that is made of it does."""
+    return bool(stream.epoch or stream._starting_state_dict)
+
+
+def digest_of(value: Any) -> str:
+    """A digest of an object and all in it, functions too, the same in every process."""
+    return str(Hasher.hash(value))
