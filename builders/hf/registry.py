@@ -4,6 +4,7 @@
 working directory when the caller names none, guessing splits from file names. For our names alone, the factory
 below answers without looking at any file that the caller did not name, and without counting the load remotely. Names
 that it does not know it asks of the Hub, for half a minute where there is none: one that is nearly ours is told before.
+A path to a builder of ours, by which loading scripts were named, stands for its name (`names.named`).
 """
 
 import functools
@@ -24,7 +25,7 @@ from builders.errors import NotFoundError
 from builders.hf import decoding, exporting, marking, streaming
 from builders.hf.data_files import named_files
 from builders.hf.formatting import FORMATTERS
-from builders.hf.names import MODULES, meant
+from builders.hf.names import MODULES, meant, named
 
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
 _StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
@@ -88,13 +89,14 @@ def register() -> None:
 
 @functools.wraps(_stock_module_factory)
 def _module_factory(path: str, *args: Any, **kwargs: Any) -> Any:
-    """What `datasets` finds under a name, but for one that is nearly ours and nothing else here.
+    """What `datasets` finds under a name, but for a path to a builder of ours, and a name that is nearly ours.
 
     Raises:
-        NotFoundError: it is such a name.
+        NotFoundError: it is such a name, and nothing else here.
     """
-    close = meant(path)
+    own = named(path)
+    close = meant(path) if own is None else None
     if close is not None:
         msg = f"no builder {path!r}: did you mean {close!r}?"
         raise NotFoundError(msg)
-    return _stock_module_factory(path, *args, **kwargs)
+    return _stock_module_factory(own or path, *args, **kwargs)

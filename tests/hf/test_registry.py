@@ -20,7 +20,8 @@ from datasets import (
 import builders
 from builders import EMImage, load_dataset
 from builders.errors import NotFoundError, OptionError
-from builders.hf import exporting, registry
+from builders.hf import exporting, registry, stream_layers
+from builders.hf.names import MODULES
 from builders.io import mrc
 
 
@@ -82,6 +83,12 @@ NEARLY = {
     "empair": "empiar",
     "structure": "structures",
     "structurs ": "structures",
+    "builders/empair": "empiar",
+    "./builders/local-classes/": "local_classes",
+    "/elsewhere/builders/Structures": "structures",
+    "builders\\structure\\structure.py": "structures",
+    "builders/empair/empiar.py": "empiar",
+    "builders/empiar.py": "empiar",
 }
 
 
@@ -89,16 +96,129 @@ NEARLY = {
 @pytest.mark.parametrize("name", NEARLY)
 def test_a_misspelt_name_is_told_before_anybody_is_asked(monkeypatch, name, load):
     monkeypatch.setattr("huggingface_hub.HfApi.__init__", lambda *_, **__: pytest.fail("the Hub was asked"))
-    with pytest.raises(NotFoundError, match=f"no builder {name!r}: did you mean '{NEARLY[name]}'\\?"):
+    with pytest.raises(NotFoundError) as told:
         load(name)
+    assert str(told.value) == f"no builder {name!r}: did you mean {NEARLY[name]!r}?"
 
 
-@pytest.mark.parametrize("name", ["squad", "me/local_clases", "local", "emnist", "images", "buckets/a/structure", ""])
+OTHERS = ["squad", "me/local_clases", "local", "emnist", "images", "buckets/a/structure", ""]
+OTHERS += ["me/empiar", "empiar/empiar.py", "builder/empiar", "builders/images", "builders/empiar/data", "builders/"]
+OTHERS += ["hf://datasets/builders/empiar", "hf://datasets/builders/empair", "buckets/builders/empiar"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_other_names_are_left_to_datasets(monkeypatch, name):
     asked = []
     monkeypatch.setattr(registry, "_stock_module_factory", lambda path, *_, **__: asked.append(path))
     datasets.load.dataset_module_factory(name)
     assert asked == [name]
+
+
+INSTALLED = Path(builders.__file__).parent
+PATHS = ["builders/NAME", "builders/NAME/", "./builders/NAME", "builders/NAME/NAME.py", "builders//NAME//NAME.py"]
+PATHS += ["../perc/builders/NAME", "/nowhere/builders/NAME/NAME.py", "builders\\NAME", ".\\builders\\NAME\\NAME.py"]
+PATHS += [f"{INSTALLED}/NAME", f"{INSTALLED}/NAME/", f"{INSTALLED}/NAME/NAME.py"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_path_to_a_builder_is_its_name(path, elsewhere, folder, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("huggingface_hub.HfApi.__init__", lambda *_, **__: pytest.fail("the Hub was asked"))
+    options = {"data_dir": str(folder), "cache_dir": str(tmp_path / "cache")}
+    plain = load_dataset("local_classes", split="train", **options)
+    written = Path(plain.cache_files[0]["filename"]).stat().st_mtime_ns
+    monkeypatch.chdir(tmp_path if elsewhere else INSTALLED.parent)
+    path = path.replace("NAME", "local_classes")
+    again = load_dataset(path, split="train", **options)
+    assert again.cache_files == plain.cache_files
+    assert Path(again.cache_files[0]["filename"]).stat().st_mtime_ns == written
+    assert again._fingerprint == plain._fingerprint
+    assert again.info == plain.info
+    named, ours = (load_dataset_builder(name, **options) for name in ("local_classes", path))
+    for known in ("name", "dataset_name", "config_id", "cache_dir", "hash", "repo_id"):
+        assert getattr(ours, known) == getattr(named, known)
+    streams = [load_dataset(name, split="train", streaming=True, **options) for name in ("local_classes", path)]
+    assert len({stream_layers.identity(stream) for stream in streams}) == 1
+    assert get_dataset_split_names(path, data_dir=str(folder)) == ["train"]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("name", MODULES)
+def test_every_builder_is_found_by_a_path(path, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert get_dataset_config_names(path.replace("NAME", name)) == get_dataset_config_names(name) == ["default"]
+
+
+def test_another_checkout_is_ours_and_says_which_code_runs(folder, tmp_path, monkeypatch, caplog):
+    for name in ("__init__.py", "local_classes/__init__.py", "local_classes/local_classes.py"):
+        file = tmp_path / "perc" / "builders" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("raise RuntimeError('this code was run')")
+    monkeypatch.chdir(tmp_path / "perc")
+    paths = ["builders/local_classes", "builders/local_classes/local_classes.py"]
+    for path in [*paths, f"{tmp_path}/perc/{paths[0]}"]:
+        caplog.clear()
+        assert len(load_dataset(path, data_dir=str(folder), split="train")) == 3
+        assert caplog.messages == [f"{path}: the builder that runs is that of the imported package, {INSTALLED}"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets 4.0 leaves a csv file open
+@pytest.mark.parametrize("path", ["builders/empiar", "./builders/empiar/", "builders/empair", "/builders/structures"])
+def test_a_folder_of_data_at_such_a_path_is_that_folder(path, tmp_path, monkeypatch):
+    path = f"{tmp_path}{path}" if path.startswith("/") else path
+    (tmp_path / path).mkdir(parents=True)
+    (tmp_path / path / "rows.csv").write_text("a,b\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(load_dataset(path, split="train", streaming=True)) == [{"a": 1, "b": 2}]
+    assert load_dataset_builder(path).name == "csv"
+    assert get_dataset_split_names(path) == ["train"]
+
+
+@pytest.mark.parametrize("path", ["builders/structures", "builders/structures/structures.py"])
+def test_a_loading_script_of_others_is_refused_as_before(path, tmp_path, monkeypatch):
+    (tmp_path / "builders" / "structures").mkdir(parents=True)
+    (tmp_path / "builders" / "structures" / "structures.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RuntimeError, match="Dataset scripts are no longer supported, but found structures"):
+        load_dataset(path)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets 4.0 leaves a csv file open
+@pytest.mark.parametrize("trust", [True, False])
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("name", ["local_classes", "builders/local_classes", "builders/local_classes/local_classes.py"])
+def test_load_dataset_takes_trust_remote_code_as_elsewhere(name, streaming, trust, folder, caplog, tmp_path):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    options = {"split": "train", "streaming": streaming}
+    load_dataset("csv", data_files=str(tmp_path / "rows.csv"), trust_remote_code=trust, **options)
+    of_csv = [message.replace("'csv'", f"'{name}'") for message in caplog.messages]
+    caplog.clear()
+    trusted = load_dataset(name, data_dir=str(folder), trust_remote_code=trust, **options)
+    assert caplog.messages == of_csv
+    assert len(of_csv) == trust
+    plain = load_dataset("local_classes", data_dir=str(folder), **options)
+    assert (trusted.info, len(list(trusted))) == (plain.info, 3)
+    if not streaming:
+        assert trusted.cache_files == plain.cache_files
+        assert trusted._fingerprint == plain._fingerprint
+
+
+@pytest.mark.parametrize("trust", [True, False])
+@pytest.mark.parametrize("load", [load_dataset_builder, get_dataset_config_names, get_dataset_split_names])
+def test_what_refuses_trust_remote_code_refuses_it_for_ours(load, trust, folder, tmp_path):
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TypeError, match="trust_remote_code"):
+        load("csv", data_files=str(tmp_path / "rows.csv"), trust_remote_code=trust)
+    for name in ("local_classes", "builders/local_classes"):
+        with pytest.raises(TypeError, match="trust_remote_code"):
+            load(name, data_dir=str(folder), trust_remote_code=trust)
+
+
+def test_a_path_object_is_taken_no_more_than_elsewhere(folder):
+    for name in ("csv", "local_classes", "builders/local_classes"):
+        with pytest.raises(TypeError):
+            load_dataset(Path(name), data_dir=str(folder))
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets 4.0 leaves a csv file open
