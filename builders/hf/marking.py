@@ -1,4 +1,4 @@
-"""Marks the features of our builders' rows as they are read: a formatter is told of nothing else whose they are."""
+"""Marks the features of our builders' rows as they are read: from nothing else does a formatter know whose they are."""
 
 import functools
 from collections.abc import Callable

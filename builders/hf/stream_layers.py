@@ -1,6 +1,6 @@
-"""What a stream is made of, and what can be told from that: its features, its functions, whether its shards divide it.
+"""What a stream is made of, and what that tells: its features, its functions, whether its shards divide it.
 
-Private names of `datasets` tell it, which has no public ones for it.
+`datasets` has no public names for any of this.
 """
 
 from typing import Any
