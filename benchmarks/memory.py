@@ -33,11 +33,11 @@ print(took, memory("VmHWM") - held)
 _OUR_PARTICLE = _MEASURED.format(
     prepare="""
 from builders.empiar import Entry
-import builders.io.location
-image = builders.io.files.location.describe(Entry(10943, archive=base).url(f"data/{stack}"))
+import builders.io.image_file
+image = builders.io.image_file.describe(Entry(10943, archive=base).url(f"data/{stack}"))
 layout = image.layout.slice(1000, stack)
 """,
-    read="assert builders.io.files.location.read_layout(image.path, layout, image.etag).shape == (256, 256)",
+    read="assert builders.io.image_file.read_layout(image.path, layout, image.etag).shape == (256, 256)",
 )
 _OUR_STREAM = _MEASURED.format(
     prepare="""

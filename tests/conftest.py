@@ -22,7 +22,7 @@ import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 import builders.hf.features  # noqa: E402
-from builders.io import casting, image_file  # noqa: E402
+from builders.io import casting, reports  # noqa: E402
 from builders.io.net import retrying  # noqa: E402
 from perc_transforms.spatial import motion  # noqa: E402
 
@@ -55,7 +55,7 @@ def shared() -> Path:
 @pytest.fixture(autouse=True)
 def _said_once_again() -> None:
     """Warnings that are given once a process are given once a test."""
-    image_file._warned.clear()
+    reports._warned.clear()
     casting._warned.clear()
     builders.hf.features._warned_non_finite = False
     motion._warned.clear()

@@ -224,7 +224,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
 class Empiar(OptionedBuilder):
     """Images of an EMPIAR entry as rows `image`, `pixel_size`, `path`, `index`, `entry`, `imageset`."""
 
-    VERSION = datasets.Version("1.1.0")
+    VERSION = datasets.Version("1.2.0")
     BUILDER_CONFIG_CLASS = EmpiarConfig
     config: EmpiarConfig
 

@@ -2,7 +2,7 @@
 
 import re
 
-from builders.stacks.told_sign import ToldSign
+from builders.stacks.rows import ToldSign
 
 _CODES = {"t1": "unsigned byte", "t2": "signed byte", "t3": "unsigned 16 bit", "t4": "signed 16 bit"}
 _WIDTHS = {8: re.compile(r"\bbytes?\b|\b8 ?bits?\b|int8\b"), 16: re.compile(r"\b16 ?bits?\b|int16\b|\bu?shorts?\b")}

@@ -18,8 +18,11 @@ from builders.io import image_file
 from builders.io.casting import cast as cast_pixels
 from builders.io.files import location
 from builders.io.finite import FiniteWatch, count_non_finite
-from builders.io.layout import Array, InterleavedSlice, Layout, native_dtype, spelled
+from builders.io.formats.packing import is_packed
+from builders.io.formats.spelling import MOST, layout_of, told
+from builders.io.layout import Array, InterleavedSlice, Layout
 from builders.io.net import remote
+from builders.io.pixels import read_layout
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +32,15 @@ STORAGE = pa.struct(
         "path": pa.string(),
         "index": pa.int64(),
         "offset": pa.int64(),
-        "shape": pa.list_(pa.int64()),
+        "shape": pa.list_(pa.int32()),
         "dtype": pa.string(),
         "etag": pa.string(),
+        "parts": pa.binary(),
     }
 )
-"""How an image stands in an Arrow table. `shape`, `dtype` (a spelling of `builders.io.layout`) and `offset` say
-where the pixels lie in the file at `path` or in `bytes`, or with `index` those of all slices of a file, among which the
-slice's do not lie apart; without them the header of either one is read."""
+"""How an image stands in an Arrow table. `shape`, `dtype` and `offset` say where the pixels lie in the file at `path`
+or in `bytes`, with `parts` those of coded ones, and with `index` those of all slices of a file, among which the slice's
+do not lie apart (`builders.io.formats.spelling`); without them the header of either one is read."""
 
 FIELDS = tuple(f.name for f in STORAGE)
 DTYPES = (
@@ -195,7 +199,7 @@ class EMImage:
         """
         started = list(values)
         wanted = sorted(
-            (value["path"], value.get("etag") or "", layout.offset, place, layout)
+            (value["path"], value.get("etag") or "", layout.ranges[0][0], place, layout)
             for place, value in enumerate(values)
             if self.decode and (layout := _remote_layout(value)) is not None
         )
@@ -203,19 +207,22 @@ class EMImage:
             return started
         runs: list[list[tuple[int, Layout]]] = []
         end: tuple[str, str, int] | None = None
-        for path, etag, offset, place, layout in wanted:
-            fits = end == (path, etag, offset) and offset + layout.nbytes - runs[-1][0][1].offset <= remote.PIECE
+        for path, etag, start, place, layout in wanted:
+            stop = layout.ranges[-1][1]
+            is_one = len(layout.ranges) == 1
+            fits = is_one and end == (path, etag, start) and stop - runs[-1][0][1].ranges[0][0] <= remote.PIECE
             if not fits:
                 runs.append([])
             runs[-1].append((place, layout))
-            end = path, etag, offset + layout.nbytes
+            end = (path, etag, stop) if is_one else None
         for run in runs:
-            value, first, last = values[run[0][0]], run[0][1], run[-1][1]
-            future = remote.submit(
-                location.read, value["path"], first.offset, last.offset + last.nbytes, value.get("etag")
-            )
+            value, ranges = values[run[0][0]], run[0][1].ranges
+            if len(run) > 1:
+                ranges = ((ranges[0][0], run[-1][1].ranges[0][1]),)
+            future = remote.submit(location.read_ranges, value["path"], ranges, value.get("etag"))
             for place, layout in run:
-                started[place] = _fetched(values[place], layout, future, layout.offset - first.offset, len(run) > 1)
+                first = layout.ranges[0][0] - ranges[0][0]
+                started[place] = _fetched(values[place], layout, future, first, len(run) > 1)
         return started
 
     def _needs_watch(self) -> bool:
@@ -296,10 +303,12 @@ def _remote_layout(value: Any) -> Layout | None:
     if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:
         return None
     path = value.get("path")
-    if path is None or not location.is_remote(path) or location.is_compressed(path):
+    if path is None or not location.is_remote(path) or is_packed(path):
         return None
     layout = _layout(value, path)
-    return None if isinstance(layout, InterleavedSlice) else layout  # one at a time: each is all of its file
+    if isinstance(layout, InterleavedSlice) or (layout is not None and not layout.ranges):
+        return None  # one at a time: each is all of its file; or there is nothing to read
+    return layout
 
 
 def _fetched(
@@ -334,13 +343,18 @@ def check_dtype(dtype: Any) -> str | None:
 
 def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
-    if isinstance(layout, InterleavedSlice):
-        whole = {"offset": layout.offset, "shape": [layout.count, *layout.shape], "dtype": layout.spelling}
-        return _stored(path=file.path, index=layout.index, etag=file.etag, **whole)
-    return {
-        **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
-        **{"shape": list(layout.shape), "dtype": layout.spelling, "etag": file.etag},
-    }
+    fields: dict[str, Any]
+    if type(layout) is Layout:
+        fields = {
+            **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset, "shape": list(layout.shape)},
+            **{"dtype": layout.spelling, "etag": file.etag, "parts": None},
+        }
+    else:
+        fields = _stored(path=file.path, etag=file.etag, **told(layout))
+    if max(fields["shape"], default=0) > MOST:
+        msg = f"{file.path}: an image of shape {tuple(fields['shape'])}: expected sides of at most {MOST} pixels"
+        raise FormatError(msg)
+    return fields
 
 
 def _stored(**fields: Any) -> dict[str, Any]:
@@ -378,21 +392,11 @@ def _layout(value: dict[str, Any], name: str) -> Layout | None:
     Raises:
         FormatError: it cannot be a layout.
     """
-    shape, encoding, offset = value.get("shape"), value.get("dtype"), value.get("offset")
-    if shape is None or encoding is None or (offset is None and value.get("bytes") is None):
+    shape, dtype, offset = value.get("shape"), value.get("dtype"), value.get("offset")
+    if shape is None or dtype is None or (offset is None and value.get("bytes") is None):
         return None
-    if ":" in encoding:
-        layout = spelled(encoding, tuple(int(n) for n in shape), int(offset or 0), name)
-    else:
-        native_dtype(encoding)
-        layout = Layout(tuple(int(n) for n in shape), encoding, int(offset or 0))
-    if layout.offset < 0 or not layout.shape or any(n < 0 for n in layout.shape):
-        msg = f"{name}: a reference to shape {layout.shape} at byte {layout.offset}: expected nothing negative"
-        raise FormatError(msg)
-    index = value.get("index")
-    if index is None or value.get("bytes") is not None or len(layout.shape) < 3 or layout.slices_lie_apart:
-        return layout
-    return layout.slice(int(index), name)
+    index = None if value.get("index") is None or value.get("bytes") is not None else int(value["index"])
+    return layout_of(tuple(int(n) for n in shape), dtype, int(offset or 0), index, value.get("parts"), name)
 
 
 def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> Array:
@@ -402,31 +406,18 @@ def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) ->
     if data is not None:
         if layout is None:
             return _as_image(image_file.read_bytes(data, index, name))
-        if layout.offset + layout.nbytes > len(data):
+        if layout.end > len(data):
             msg = f"{name}: {len(data)} bytes for shape {layout.shape} of {layout.encoding!r}: expected {layout.nbytes}"
             raise TruncatedError(msg)
-        raw = np.frombuffer(data, np.uint8, layout.nbytes, layout.offset).copy()
-        return layout.decode(raw)
-    if location.is_remote(name):
-        return _read_remote(name, value, layout, index)
-    if "://" in name:
+        inside = [np.frombuffer(data, np.uint8, stop - start, start) for start, stop in layout.ranges]
+        return layout.decode(np.concatenate([np.empty(0, np.uint8), *inside]))
+    if "://" in name and not location.is_remote(name):
         msg = f"{name}: an EMImage reads local files and http or https URLs"
         raise FormatError(msg)
     if layout is not None:
-        return image_file.read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
+        return read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
     file = image_file.describe(name)
-    return image_file.read_layout(name, file.part(index).squeezed(), value.get("etag") or file.etag)
-
-
-def _read_remote(name: str, value: dict[str, Any], layout: Layout | None, index: int | None) -> Array:
-    """The pixels of a value that lies on a server; a compressed file is known by its name."""
-    etag = value.get("etag")
-    if layout is None:
-        file = location.describe(name)
-        layout = file.part(index).squeezed()
-        etag = etag or file.etag
-    read = location.read_compressed if location.is_compressed(name) else location.read_layout
-    return read(name, layout, etag)
+    return read_layout(name, file.part(index).squeezed(), value.get("etag") or file.etag)
 
 
 def _as_image(pixels: Array) -> Array:

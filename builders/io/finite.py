@@ -28,7 +28,7 @@ class FiniteWatch:
 
     def expect(self, layout: Layout) -> "FiniteWatch | None":
         """Itself, ready for bytes of this layout; None where they are not plain floats and must be decoded first."""
-        if layout.encoding not in _FLOATS:
+        if not layout.is_plain or layout.encoding not in _FLOATS:
             return None
         self._dtype = _FLOATS[layout.encoding]
         return self
@@ -45,7 +45,7 @@ class FiniteWatch:
 
 def are_finite(raw: NDArray[np.uint8], layout: Layout) -> bool:
     """Whether all of some bytes, of images of this layout, are surely finite pixels; False says nothing."""
-    dtype = _FLOATS.get(layout.encoding)
+    dtype = _FLOATS.get(layout.encoding) if layout.is_plain else None
     if dtype is None:
         return layout.dtype.kind not in "fc"
     return is_finite(np.ndarray(raw.size // dtype.itemsize, dtype, raw))

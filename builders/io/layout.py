@@ -1,5 +1,9 @@
 """How an image lies in bytes: encoding, shape and offset, and the way from those bytes to an array.
 
+The simplest case is one stretch of plain pixels, `Layout`; `builders.io.formats.coded` has images of compressed parts.
+Either says which bytes of the file it needs (`ranges`) and makes an array of them (`decode`), also of a box cut out of
+it.
+
 An encoding is a string, so that a reference to an image can be kept in a table: NumPy's own type strings
 (`"<f4"`, `">i2"`, `"|u1"`, ...) and two that NumPy does not have:
 
@@ -8,7 +12,9 @@ An encoding is a string, so that a reference to an image can be kept in a table:
   decoded to uint8.
 """
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +24,8 @@ from builders.errors import FormatError
 from perc_transforms.core.buffers import PixelBuffer
 
 Array = NDArray[np.generic]
+Range = tuple[int, int]
+"""Bytes of a file, or entries along an axis: the first one, and the one after the last."""
 
 PACKED = "4bit"
 _COMPLEX_INT16 = {"<ci2": np.dtype("<i2"), ">ci2": np.dtype(">i2")}
@@ -133,6 +141,11 @@ class Layout:
         return self.offset + self.nbytes
 
     @property
+    def ranges(self) -> tuple[Range, ...]:
+        """The stretches of the file that hold it, in rising order; `decode` takes their bytes one after another."""
+        return ((self.offset, self.end),)
+
+    @property
     def is_plain(self) -> bool:
         """Whether the bytes are pixels that NumPy has a type for, one after another."""
         return self.encoding != PACKED and self.encoding not in _COMPLEX_INT16
@@ -161,6 +174,56 @@ class Layout:
             return InterleavedSlice(self.shape[1:], self.encoding, self.offset, self.axes, count, index)
         first = replace(self, shape=self.shape[1:], axes=_without(self.axes, 0))
         return replace(first, offset=self.offset + index * first.nbytes)
+
+    def box(self, bounds: Sequence[Range], name: str) -> "Layout":
+        """The layout of a part of it, such as a rectangle of an image.
+
+        Args:
+            bounds: from and to along each axis.
+            name: of the file, for errors.
+
+        Raises:
+            FormatError: it is empty, or goes beyond the image.
+
+        Example:
+            >>> image = Layout((100, 200), "<f4", 1024)
+            >>> image.box([(10, 12), (50, 60)], "x.mrc").ranges
+            ((9024, 10624),)
+        """
+        if len(bounds) != len(self.shape) or not all(
+            0 <= start < stop <= side for (start, stop), side in zip(bounds, self.shape, strict=True)
+        ):
+            told = ", ".join(f"{start}:{stop}" for start, stop in bounds)
+            msg = f"{name}: a box [{told}] of shape {self.shape}: expected some of each axis, and nothing beyond it"
+            raise FormatError(msg)
+        shape = tuple(stop - start for start, stop in bounds)
+        return Box(shape, self.encoding, self.offset, None, self, tuple(bounds))
+
+    def ranges_of(self, bounds: Sequence[Range]) -> tuple[Range, ...]:
+        """The stretches of the file that have to be read for a box of it: whole rows, of all slices that it crosses."""
+        if self.axes is not None or len(self.shape) < 2:
+            return self.ranges
+        *outer, (first, stop), _ = bounds
+        row = encoded_size(self.encoding, self.shape[-1:])
+        found: list[Range] = []
+        for place in itertools.product(*(range(*side) for side in outer)):
+            number = 0
+            for index, side in zip(place, self.shape, strict=False):
+                number = number * side + index
+            start = self.offset + (number * self.shape[-2] + first) * row
+            end = start + (stop - first) * row
+            if found and found[-1][1] == start:
+                found[-1] = found[-1][0], end
+            else:
+                found.append((start, end))
+        return tuple(found)
+
+    def decode_box(self, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> Array:
+        """The array of a box of it, out of the bytes at `ranges_of` that box."""
+        if self.axes is not None or len(self.shape) < 2:
+            return self.decode(raw)[tuple(slice(*side) for side in bounds)]
+        lengths = tuple(stop - start for start, stop in bounds[:-1])
+        return decode(raw, self.encoding, (*lengths, self.shape[-1]))[..., slice(*bounds[-1])]
 
     def squeezed(self) -> "Layout":
         """The same image without a leading axis of length one: a file of one section is a 2-D image."""
@@ -217,6 +280,72 @@ class InterleavedSlice(Layout):
             stored = np.ndarray(self.stored_shape, np.dtype(self.encoding), buffer=raw)
             return np.ascontiguousarray(self.ordered(stored)[self.index], self.dtype)
         return np.ascontiguousarray(self.ordered(decode(raw, self.encoding, self.stored_shape))[self.index])
+
+
+@dataclass(frozen=True, slots=True)
+class Box(Layout):
+    """A box cut out of an image.
+
+    Attributes:
+        shape: of the box.
+        offset: that of the image.
+        axes: None.
+        whole: the image.
+        bounds: from and to along each of its axes.
+    """
+
+    whole: Layout = Layout((), "|u1", 0)
+    bounds: tuple[Range, ...] = ()
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """Those of the image that the box needs."""
+        return self.whole.ranges_of(self.bounds)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that have to be read: more than the box has pixels."""
+        return sum(stop - start for start, stop in self.ranges)
+
+    @property
+    def end(self) -> int:
+        """The byte after the last one that is needed."""
+        return self.ranges[-1][1]
+
+    @property
+    def is_plain(self) -> bool:
+        """False: there are bytes between its rows."""
+        return False
+
+    def slice(self, index: int, name: str) -> Layout:
+        """The layout of one entry along the first axis."""
+        if len(self.shape) < 3 and index == 0:
+            return self
+        if not 0 <= index < self.shape[0]:
+            msg = f"{name}: no slice {index}: expected 0 to {self.shape[0] - 1}"
+            raise FormatError(msg)
+        axis = len(self.bounds) - len(self.shape)
+        start = self.bounds[axis][0] + index
+        bounds = (*self.bounds[:axis], (start, start + 1), *self.bounds[axis + 1 :])
+        return replace(self, shape=self.shape[1:], bounds=bounds)
+
+    def squeezed(self) -> Layout:
+        """The same box without a leading axis of length one."""
+        if len(self.shape) > 2 and self.shape[0] == 1:
+            return replace(self, shape=self.shape[1:]).squeezed()
+        return self
+
+    def box(self, bounds: Sequence[Range], name: str) -> Layout:
+        """A box of the box: one of the image."""
+        inner = Layout.box(self, bounds, name)
+        kept = ((0, 1),) * (len(self.bounds) - len(bounds))
+        places = zip((*kept, *bounds), self.bounds, strict=True)
+        moved = tuple((first + start, first + stop) for (start, stop), (first, _) in places)
+        return replace(self, shape=inner.shape, bounds=moved)
+
+    def decode(self, raw: NDArray[np.uint8]) -> Array:
+        """The box out of the bytes that it needs."""
+        return np.ascontiguousarray(self.whole.decode_box(raw, self.bounds)).reshape(self.shape)
 
 
 def spelled(text: str, shape: tuple[int, ...], offset: int, name: str) -> Layout:

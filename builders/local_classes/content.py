@@ -15,9 +15,10 @@ from tqdm.auto import tqdm
 
 from builders.errors import FormatError, PercError
 from builders.io import image_file
-from builders.io.formats.compression import plain_name
+from builders.io.formats.packing import plain_name
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array
+from builders.io.pixels import read_layout
 from builders.local_classes.folder import ClassFile
 
 _T = TypeVar("_T")
@@ -78,8 +79,7 @@ def read_headers(
     def look(file: ClassFile) -> ClassImage | Unusable:
         try:
             described = image_file.describe(file.location)
-            header = described.header
-            order = None if header is None or header.mapcrs == (1, 2, 3) else header.mapcrs
+            order = None if described.header is None else described.header.stored_order
             return ClassImage(file, _usable(described, complex_pixels, thorough), order, _images_in(described))
         except PercError as err:
             return Unusable(file, err)
@@ -119,9 +119,10 @@ def _spread(look: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
 def _images_in(described: ImageFile) -> int:
     """How many images a stack of them holds, by its suffix, else by its header; 0 where neither tells of a stack."""
     header, name = described.header, plain_name(described.path)
-    if header is None or header.nz < 2 or name.endswith(_NO_STACKS):
+    sections = math.prod(described.layout.stored_shape[:-2])
+    if header is None or sections < 2 or name.endswith(_NO_STACKS):
         return 0
-    return header.nz if name.endswith(".mrcs") or header.calls_itself_stack else 0
+    return sections if name.endswith(".mrcs") or header.calls_itself_stack else 0
 
 
 def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile:
@@ -131,15 +132,15 @@ def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile
         FormatError: it has another number of axes, no pixels, or complex ones where those are not wanted.
     """
     layout = image.layout.squeezed()
-    if len(layout.shape) not in (2, 3) or not layout.nbytes:
+    if len(layout.shape) not in (2, 3) or 0 in layout.shape:
         msg = f"{image.path}: an array of shape {layout.shape}: expected an image (2 axes) or a volume (3 axes)"
         raise FormatError(msg)
     if layout.dtype.kind == "c" and not complex_pixels:
         msg = f"{image.path}: complex pixels ({layout.dtype}): read them with dtype=None"
         raise FormatError(msg)
     if thorough and image.compressed:
-        image_file.read_layout(image.path, layout)
-    return replace(image, layout=layout, header=None, weighed=image.weighed if image.contradicts_header else None)
+        read_layout(image.path, layout)
+    return replace(image, layout=layout, header=None, contents=image.contents if image.contradicts_header else None)
 
 
 def _grouped(images: Iterable[ClassImage], digest: Callable[[ImageFile], str]) -> list[list[ClassImage]]:
@@ -157,7 +158,7 @@ def _sampled_digest(image: ImageFile) -> str:
         return _whole_digest(image)
     starts = [(pixels - _SAMPLE_PIXELS) * sample // (_SAMPLES - 1) for sample in range(_SAMPLES)]
     if image.compressed or layout.axes is not None or not layout.is_plain:
-        flat = image_file.read_layout(image.path, layout).ravel()
+        flat = read_layout(image.path, layout).ravel()
         return _digest(flat[start : start + _SAMPLE_PIXELS] for start in starts)
     stored = np.dtype(layout.encoding)
     file = os.open(image.path, os.O_RDONLY)
@@ -170,7 +171,7 @@ def _sampled_digest(image: ImageFile) -> str:
 
 
 def _whole_digest(image: ImageFile) -> str:
-    return _digest([image_file.read_layout(image.path, image.layout).ravel()])
+    return _digest([read_layout(image.path, image.layout).ravel()])
 
 
 def _digest(stretches: Iterable[Array]) -> str:

@@ -13,6 +13,7 @@ from builders.io import image_file
 from builders.io.files.natural_order import natural_key
 from builders.io.finite import count_non_finite
 from builders.io.image_file import ImageFile
+from builders.io.pixels import read_layout
 from builders.local_classes.classes import doubts
 from builders.local_classes.content import ClassImage, Unusable, group_identical, read_headers
 from builders.local_classes.folder import list_folder
@@ -132,7 +133,7 @@ def inspect_folder(
         doubts=doubts([listing]),
         without_pixel_size=[item.file.path for item in images if item.image.pixel_size is None],
         non_finite=non_finite,
-        contradicted={item.file.path: item.image.weighed.said for item in images if item.image.weighed is not None},
+        contradicted={item.file.path: item.image.contents.said for item in images if item.image.contents is not None},
         axis_orders={item.file.path: item.axis_order for item in images if item.axis_order is not None},
         stacks={item.file.path: item.stacked for item in images if item.stacked},
     )
@@ -143,7 +144,7 @@ def _count_in(item: ClassImage) -> int | Unusable:
     image = item.image
     try:
         if image.compressed or image.layout.dtype.kind == "c":
-            return count_non_finite(image_file.read_layout(image.path, image.layout))
+            return count_non_finite(read_layout(image.path, image.layout))
         return count_non_finite(image_file.memory_map(image)) if image.layout.dtype.kind == "f" else 0
     except PercError as err:
         return Unusable(item.file, err)

@@ -171,7 +171,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 class LocalClasses(OptionedBuilder):
     """Class-prefixed image files as rows `image`, `label`, `suffix`, `path`, `pixel_size`."""
 
-    VERSION = datasets.Version("1.1.0")
+    VERSION = datasets.Version("1.2.0")
     BUILDER_CONFIG_CLASS = LocalClassesConfig
     config: LocalClassesConfig
 
@@ -210,7 +210,7 @@ class LocalClasses(OptionedBuilder):
         is_new = "splits" in vars(self)
         if is_new:
             images = [item.image for chosen in self.splits.values() for item in chosen]
-            keep_contradicted(self.cache_dir, [(image.path, image.contradiction) for image in images if image.weighed])
+            keep_contradicted(self.cache_dir, [(image.path, image.contradiction) for image in images if image.contents])
             keep_stacks(self.cache_dir, self._stacks)
         else:
             _warn_of_stacks(stacks_kept(self.cache_dir))

@@ -4,13 +4,10 @@ import re
 from dataclasses import dataclass
 
 from builders.errors import OptionError
+from builders.io.formats import packing
+from builders.io.formats.known import suffixes
 from builders.options import check_choice
 
-EXTENSIONS = (
-    *(".mrc", ".mrcs", ".map", ".rec", ".st", ".npy"),
-    *(f"{image}{packed}" for image in (".mrc", ".mrcs", ".map", ".rec", ".st") for packed in (".gz", ".bz2")),
-)
-_KNOWN, _PACKED = frozenset(EXTENSIONS), (".gz", ".bz2")
 PLACES = ("name", "folder")
 """Where a class may stand."""
 _SEPARATORS = "_-. "
@@ -23,7 +20,7 @@ class ClassName:
     Attributes:
         label: the class: what stands before the first underscore, unless a `Naming` says otherwise.
         suffix: what else there is of the name, without the extension.
-        extension: one of `EXTENSIONS`.
+        extension: one of `extensions`.
     """
 
     label: str
@@ -134,11 +131,16 @@ def _parted(file_name: str) -> tuple[str, str] | str:
     """A name and its extension, or why that is none of an image."""
     dot = file_name.rfind(".")
     extension = file_name[dot:].lower() if dot >= 0 else ""
-    if extension in _PACKED and (inner := file_name.rfind(".", 0, dot)) >= 0:
+    if extension in packing.SUFFIXES and (inner := file_name.rfind(".", 0, dot)) >= 0:
         extension = file_name[inner:].lower()
-    if extension not in _KNOWN:
+    if extension not in extensions():
         return f"unknown extension {file_name[dot:]!r}" if dot > 0 else "no extension"
     return file_name[: -len(extension)], extension
+
+
+def extensions() -> tuple[str, ...]:
+    """Those of files that are taken: of all formats; an aligned tilt series (`.ali`) is no example of a class."""
+    return tuple(suffix for suffix in suffixes() if not suffix.startswith(".ali"))
 
 
 def check_extension(extension: str | None) -> str | None:
@@ -150,7 +152,7 @@ def check_extension(extension: str | None) -> str | None:
     if extension is None:
         return None
     spelled = f".{str(extension).lower().lstrip('.')}"
-    if spelled not in EXTENSIONS:
-        msg = f"extension is {extension!r}: expected one of {', '.join(EXTENSIONS)}"
+    if spelled not in extensions():
+        msg = f"extension is {extension!r}: expected one of {', '.join(extensions())}"
         raise OptionError(msg)
     return spelled

@@ -207,4 +207,4 @@ def _counted(looked: Images | PercError, file: SourceFile, same: bool) -> Count:
     if same or not looked.lies_apart or not looked.by_slice:
         return Count(looked.count, looked.lies_apart)
     layout = looked.layout(0)
-    return Count(max(1, (file.most - looked.image.layout.offset) // layout.nbytes))
+    return Count(max(1, (file.most - looked.image.layout.offset) // max(1, layout.nbytes)))

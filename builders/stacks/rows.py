@@ -1,7 +1,7 @@
 """Which rows a file gives: one for each slice of a stack, or one for the whole file."""
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +11,18 @@ from builders.errors import FormatError, PercError
 from builders.hf.features import reference
 from builders.io import image_file
 from builders.io.files import location
-from builders.io.files.header_store import Head, HeaderStore
+from builders.io.files.head import Head
+from builders.io.files.header_store import HeaderStore
+from builders.io.formats.protocol import HEAD
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
 from builders.io.net import remote
+from builders.io.reports import report_contradiction
 from builders.stacks.files import SourceFile
 from builders.stacks.slices_or_files import is_by_slice
-from builders.stacks.told_sign import ToldSign, with_sign
+
+ToldSign = tuple[int, bool]
+"""Bits of a whole number, 8 or 16, and whether it has a sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +104,16 @@ def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images
         FormatError: it cannot be read, or its pixels are complex where that is not wanted.
         TruncatedError: it ends early, and not even one whole slice of it may be used.
     """
-    image = with_sign(location.survey(file.location, head), reading.sign)
+    image = image_file.survey(file.location, head)
+    if reading.sign is not None:
+        image = image.with_sign(*reading.sign)
     by_slice = is_by_slice(reading.item, reading.said, file.path, image.header)
     if by_slice and (reading.item == "auto" or image.is_stack(file.path)):
         image = image.as_images()
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
     images = Images(file, image, by_slice, lost)
     layout = images.layout(0)
-    if len(layout.shape) not in (2, 3) or not layout.nbytes:
+    if len(layout.shape) not in (2, 3) or 0 in layout.shape:
         msg = f"{file.location}: an array of shape {layout.shape}: expected images (2 axes) or volumes (3 axes)"
         raise FormatError(msg)
     if layout.dtype.kind == "c" and not reading.complex_pixels:
@@ -123,16 +130,37 @@ def _entries_that_are_there(image: ImageFile, by_slice: bool, on_error: str) -> 
     Raises:
         TruncatedError: it ends early, and what is there may not be used alone.
     """
-    weighed, layout = image.weighed, image.layout
+    contents, layout = image.contents, image.layout
     may_be_other = by_slice and len(layout.shape) > 2 and layout.slices_lie_apart
-    is_other = weighed is not None and may_be_other and 0 < weighed.whole != layout.shape[0]
-    if weighed is None or not is_other or not (weighed.exact or on_error == "skip"):
+    is_other = contents is not None and may_be_other and 0 < contents.whole != layout.shape[0]
+    if contents is None or not is_other or not (contents.exact or on_error == "skip"):
         return image_file.complete(image), ""
-    kept = replace(image, layout=weighed.entries)
-    if weighed.exact:
-        image_file.report_contradiction(weighed.entries_said, image.path)
+    kept = replace(image, layout=contents.entries)
+    if contents.exact:
+        report_contradiction(contents.entries_said, image.path)
         return kept, ""
-    return kept, f"only the first {weighed.whole} of {layout.shape[0]} slices are kept: {weighed.cut}"
+    return kept, f"only the first {contents.whole} of {layout.shape[0]} slices are kept: {contents.cut}"
+
+
+@contextlib.contextmanager
+def asked_once(
+    file: SourceFile, known: Head | None, fresh: dict[str, tuple[str, Head]], count: int = HEAD
+) -> Iterator[Head]:
+    """What is held of a remote file while it is looked at; what of it was not known before is put among what is fresh.
+
+    Args:
+        file: the file.
+        known: what is held of it already.
+        fresh: stamps and heads by URL, to be remembered.
+        count: first bytes that are wanted; those of more than `HEAD` are asked for again.
+    """
+    head = location.head(file.location, count) if known is None or count > HEAD else known
+    before = -1 if head is not known else len(head.more)
+    try:
+        yield head
+    finally:
+        if len(head.more) > before:
+            fresh[file.location] = file.stamp, replace(head, data=head.data[:HEAD])
 
 
 def look_at_all(
@@ -144,11 +172,10 @@ def look_at_all(
 
     def one(file: SourceFile) -> Images | PercError:
         try:
-            head = known.get(file.location)
-            if head is None and location.is_remote(file.location):
-                head = location.head(file.location)
-                fresh[file.location] = file.stamp, head
-            return look(file, reading, head)
+            if not location.is_remote(file.location):
+                return look(file, reading)
+            with asked_once(file, known.get(file.location), fresh) as head:
+                return look(file, reading, head)
         except PercError as err:
             return err
 
@@ -157,9 +184,3 @@ def look_at_all(
             yield from tqdm(found, "Reading headers", len(files), unit=" files", disable=None, delay=1, leave=False)
     finally:
         store.put(dict(fresh))
-
-
-def bytes_of_rows(images: Images, first: int, stop: int) -> tuple[int, int]:
-    """The bytes of the file, from and to, that hold some rows."""
-    start, last = images.layout(first), images.layout(stop - 1)
-    return start.offset, last.offset + last.nbytes

@@ -7,9 +7,7 @@ import io
 import logging
 import os
 import weakref
-from collections import OrderedDict, deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -17,75 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import ChangedError, PercError
-from builders.hf.features import Fetched, Row
+from builders.hf.features import Fetched, Row, reference
 from builders.hf.streaming import Step
-from builders.io import image_file
 from builders.io.blocks import read_ahead
-from builders.io.files import location
-from builders.io.files.header_store import Head, HeaderStore
+from builders.io.files import local, location
+from builders.io.files.header_store import HeaderStore
 from builders.io.finite import are_finite
-from builders.io.layout import Array, InterleavedSlice, Layout
+from builders.io.layout import Array, InterleavedSlice, Layout, Range
 from builders.io.net import remote
-from builders.io.net.threads import Stop, fork_safe_lock
+from builders.io.net.threads import fork_safe_lock
+from builders.io.pixels import read_each, read_open, read_slices
 from builders.options import with_advice
 from builders.quarantine import Quarantine
-from builders.stacks.cutting import LARGEST, Part, Shard
-from builders.stacks.files import SourceFile
-from builders.stacks.rows import Images, Reading, bytes_of_rows, look
+from builders.stacks.cutting import Shard
+from builders.stacks.headers import Headers
+from builders.stacks.rows import Images, Reading
+from builders.stacks.runs import BLOCK, Run, runs_of
 from perc_transforms.core import buffers
 
 logger = logging.getLogger(__name__)
 
-_BLOCK = 16 * 1024 * 1024
-"""Bytes of a request of a long stream: the archive limits how many it takes in an hour."""
-_FIRST_BLOCK = 1024 * 1024
-"""The first request of a stream is small, so that its rows are there soon."""
-_GROWTH = 32
-"""A later one is doubled once the stream has asked for so many of it, up to a block."""
-_WHOLE = 1024 * 1024
 _AHEAD = 8
-_MOST_AHEAD = 4 * _BLOCK
+_MOST_AHEAD = 4 * BLOCK
 """Bytes under way at once, or waiting to be used."""
-_REMEMBERED = 32
 
-
-_Header = tuple[Images | PercError | None, bytes | None]
-"""A file as its header says, and all of its bytes where they came along."""
 _Bytes = tuple[NDArray[np.uint8], bool]
 """Bytes of rows, and whether all of their pixels are known to be finite."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Rows that are read by one request; without images, the end of a shard.
-
-    Attributes:
-        images: the file, or what is wrong with it.
-        path: the file's, as rows have it.
-        rows: of the file.
-        place: of the first row in its shard.
-        data: the file's bytes, where they came along with its header.
-        start: first byte of the rows in a plain file.
-        stop: the byte after their last.
-    """
-
-    images: Images | PercError | None = None
-    path: str = ""
-    rows: range = range(0)
-    place: int = 0
-    data: bytes | None = None
-    start: int = 0
-    stop: int = 0
-
-    @property
-    def size(self) -> int:
-        return self.stop - self.start
-
-    @property
-    def is_fetched(self) -> bool:
-        """Whether its bytes come from a server, by a request of their own."""
-        plain = isinstance(self.images, Images) and self.size and self.data is None
-        return bool(plain) and location.is_remote(cast(Images, self.images).file.location)
 
 
 @dataclass(frozen=True)
@@ -116,9 +71,9 @@ class ShardReader:
     def _steps(self, shards: Iterable[Shard], skip: int) -> Generator[Step, None, None]:
         left_out = 0
         told: set[str] = set()
-        headers = _Headers(self.reading, self.folder).read_ahead(shards)
+        headers = Headers(self.reading, self.folder).read_ahead(shards)
         runs = read_ahead(
-            _runs(headers, skip),
+            runs_of(headers, skip),
             *(self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD, _sharers),
             is_slow=lambda run: run.is_fetched,
         )
@@ -150,7 +105,7 @@ class ShardReader:
                 counted = self.reading.builder, left_out, self.reading.source
                 logger.warning("%s: %d files or stretches of %s were left out", *counted)
 
-    def _refuse(self, run: _Run, error: PercError) -> int:
+    def _refuse(self, run: Run, error: PercError) -> int:
         if isinstance(error, ChangedError) and isinstance(run.images, Images):
             HeaderStore(self.folder).forget([run.images.file.location])
         if self.reading.on_error == "raise":
@@ -158,40 +113,48 @@ class ShardReader:
         self._report(run, error)
         return 1
 
-    def _report(self, run: _Run, reason: object) -> None:
+    def _report(self, run: Run, reason: object) -> None:
         logger.warning("%s: leaving out of %s: %s", self.reading.builder, run.path, reason)
         Quarantine(self.quarantine).add(run.path, reason)
 
-    def _read(self, run: _Run) -> "_Bytes | PercError | None":
+    def _read(self, run: Run) -> "_Bytes | PercError | None":
         """The bytes of a remote run's rows, in another thread; what fails is said where the run is used."""
         images = run.images
         if not isinstance(images, Images) or not run.size:
             return None
         where = images.file.location
         if run.data is not None:
-            raw = np.frombuffer(run.data, np.uint8)[run.start : run.stop]
+            whole = np.frombuffer(run.data, np.uint8)
+            raw = _joined([whole[start:stop] for start, stop in run.ranges])
         elif not location.is_remote(where):
-            image_file.will_read(where, run.start, run.stop)
+            local.will_read(where, run.ranges[0][0], run.ranges[-1][1])
             return None
         else:
             try:
-                raw = location.read(where, run.start, run.stop, images.image.etag, _BLOCK)
+                if len(run.ranges) == 1:
+                    raw = location.read(where, *run.ranges[0], images.image.etag, BLOCK)
+                else:
+                    raw = location.read_ranges(where, run.ranges, images.image.etag)
             except PercError as err:
                 return err
         return raw, are_finite(raw, images.image.layout)
 
-    def _rows(self, run: _Run, fetched: "_Bytes | None") -> Iterator[Step]:
+    def _rows(self, run: Run, fetched: "_Bytes | None") -> Iterator[Step]:
         images, count = cast(Images, run.images), len(run.rows)
         first = images.layout(run.rows.start)
-        size = first.nbytes
+        size, is_regular = first.nbytes, type(first) is Layout
         if not images.lies_apart:
             pixels = self._decompressed(images, run)
+        elif fetched is None and is_regular:
+            pixels = read_slices(images.file.location, first, count, images.image.etag)
         elif fetched is None:
-            pixels = image_file.read_slices(images.file.location, first, count, images.image.etag)
-        else:
+            pixels = read_each(images.file.location, map(images.layout, run.rows), images.image.etag)
+        elif is_regular:
             pixels = _cut(*fetched, first, count, shared=count > 1 or run.data is not None)
+        else:
+            pixels = _picked(*fetched, map(images.layout, run.rows), run.ranges)
         values = images.row(run.rows.start, self.reading, first)
-        stored, path, by_bytes = values["image"], images.file.path, not isinstance(first, InterleavedSlice)
+        stored, path = values["image"], images.file.path
         for number, (array, finite) in enumerate(pixels):
             image = Fetched(stored)
             image.held, image.finite = array, finite
@@ -199,13 +162,15 @@ class ShardReader:
             row["image"] = image
             if number:
                 row["index"] = run.rows[number]
-                if by_bytes:
+                if is_regular:
                     image["offset"], image["shape"] = first.offset + number * size, list(first.shape)
-                else:
+                elif isinstance(first, InterleavedSlice):
                     image["index"] = run.rows[number]
+                else:
+                    image.update(reference(images.image, images.layout(run.rows[number])))
             yield run.place + number, f"{path}#{run.rows[number]}", row
 
-    def _decompressed(self, images: Images, run: _Run) -> Iterator[tuple[Array, bool]]:
+    def _decompressed(self, images: Images, run: Run) -> Iterator[tuple[Array, bool]]:
         """Rows of a file that is read from its start: a compressed one, or one whose slices do not lie apart."""
         where = images.file.location
         file: BinaryIO
@@ -218,8 +183,8 @@ class ShardReader:
             file = location.open_file(where)
         with file:
             if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
-                image_file.check_version(file.raw, where, images.image.etag)
-            for pixels in image_file.read_open(file, map(images.layout, run.rows), where, images.image.etag):
+                local.check_version(file.raw, where, images.image.etag)
+            for pixels in read_open(file, map(images.layout, run.rows), where, images.image.etag):
                 yield pixels, False
 
 
@@ -260,105 +225,16 @@ def _cut(raw: NDArray[np.uint8], finite: bool, first: Layout, count: int, shared
         yield first.decode(data), finite
 
 
-class _Headers:
-    """Reads the header of a part's file, once for all its parts that are read together."""
-
-    def __init__(self, reading: Reading, folder: str | None) -> None:
-        self._reading, self._store = reading, HeaderStore(folder)
-        self._asked: OrderedDict[str, Future[_Header]] = OrderedDict()
-        self._fresh: dict[str, tuple[str, Head]] = {}
-        self._stop = Stop()
-
-    def read_ahead(self, shards: Iterable[Shard]) -> Generator[tuple[Part | None, "_Header"], None, None]:
-        """Parts with their files' headers, in order; those of the next parts are under way."""
-        waiting: deque[tuple[Part | None, Future[_Header] | None]] = deque()
-        try:
-            for shard in shards:
-                new = [
-                    p.file for p in shard if location.is_remote(p.file.location) and p.file.location not in self._asked
-                ]
-                known = self._store.get({file.location: file.stamp for file in new}) if new else {}
-                for part in [*shard, None]:
-                    waiting.append((part, None if part is None else self._ask(part.file, known)))
-                    if len(waiting) > _AHEAD:
-                        yield _waited_for(waiting.popleft())
-                if len(self._fresh) >= _REMEMBERED:
-                    self._remember()
-            while waiting:
-                yield _waited_for(waiting.popleft())
-        finally:
-            for _, future in waiting:
-                if future is not None:
-                    future.cancel()
-            self._stop.set()
-            self._remember()
-
-    def _remember(self) -> None:
-        fresh, self._fresh = self._fresh, {}
-        self._store.put(dict(fresh))  # a thread may still add to it
-
-    def _ask(self, file: SourceFile, known: dict[str, Head]) -> "Future[_Header]":
-        future = self._asked.get(file.location)
-        if future is None:
-            task = self._look, file, known.get(file.location)
-            future = self._asked[file.location] = remote.submit(*task, pool="headers", stop=self._stop)
-            while len(self._asked) > _REMEMBERED:
-                self._asked.popitem(last=False)
-        return future
-
-    def _look(self, file: SourceFile, known: Head | None) -> "_Header":
-        try:
-            if not location.is_remote(file.location):
-                return look(file, self._reading), None
-            if known is None or file.most <= _WHOLE:
-                known = location.head(file.location, max(file.most if file.most <= _WHOLE else 0, location.HEAD))
-                head: Head = known[0][: location.HEAD], known[1], known[2]
-                self._fresh[file.location] = file.stamp, head
-            data = known[0] if len(known[0]) == known[1] else None
-            return look(file, self._reading, known), data
-        except PercError as err:
-            return err, None
+def _picked(
+    raw: NDArray[np.uint8], finite: bool, layouts: Iterable[Layout], ranges: Sequence[Range]
+) -> Iterator[tuple[Array, bool]]:
+    """Images out of the bytes of some stretches: of all of them in one, or of one image in several."""
+    first = ranges[0][0] if ranges else 0
+    for layout in layouts:
+        is_all = layout.ranges == tuple(ranges)
+        own = raw if is_all else _joined([raw[start - first : stop - first] for start, stop in layout.ranges])
+        yield layout.decode(own), finite
 
 
-def _waited_for(asked: "tuple[Part | None, Future[_Header] | None]") -> "tuple[Part | None, _Header]":
-    part, future = asked
-    return part, (None, None) if future is None else future.result()
-
-
-def _runs(headers: Iterable[tuple[Part | None, _Header]], skip: int) -> Iterator[_Run]:
-    """The runs of rows to read, without the first `skip` rows of the first shard, and the ends of shards."""
-    place = asked = 0
-    for part, (images, data) in headers:
-        if part is None:
-            yield _Run()
-            place = skip = 0
-            continue
-        if not isinstance(images, Images):
-            yield _Run(images, part.file.path)
-            place += part.stop - part.first  # as many as were counted, should the file be there again at a resumption
-            continue
-        rows = part.rows(images.count)
-        wanted = rows[max(0, skip - place) :]
-        place += len(rows) - len(wanted)
-        if not images.lies_apart:
-            if wanted:
-                yield _Run(images, part.file.path, wanted, place, data)
-        elif wanted:
-            size, first = images.layout(0).nbytes, 0
-            is_remote = location.is_remote(images.file.location)
-            while first < len(wanted):
-                block = _block_after(asked) if is_remote else LARGEST
-                some = wanted[first : first + max(1, block // size)]
-                stretch = bytes_of_rows(images, some.start, some.stop)
-                yield _Run(images, part.file.path, some, place + first, data, *stretch)
-                first += len(some)
-                asked += len(some) * size
-        place += len(wanted)
-
-
-def _block_after(asked: int) -> int:
-    """Bytes of the next request of a stream; few different ones, so that their memory can be used again."""
-    block = _FIRST_BLOCK
-    while block < _BLOCK and block * _GROWTH <= asked:
-        block *= 2
-    return block
+def _joined(stretches: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return stretches[0] if len(stretches) == 1 else np.concatenate([np.empty(0, np.uint8), *stretches])

@@ -6,8 +6,8 @@ volumes. `docs/stacks.md` has the same for users.
 
 from collections.abc import Mapping
 
-from builders.io.formats.compression import plain_name
-from builders.io.formats.mrc.header import MrcHeader
+from builders.io.formats.contents import Header
+from builders.io.formats.packing import plain_name
 
 ITEMS = ("auto", "slice", "file")
 
@@ -38,7 +38,7 @@ def before_header(item: str, said: str | None, path: str) -> str | None:
     return None if meaning == "volume" else meaning
 
 
-def is_by_slice(item: str, said: str | None, path: str, header: MrcHeader | None) -> bool:
+def is_by_slice(item: str, said: str | None, path: str, header: Header | None) -> bool:
     """Whether each entry along a file's first axis is a row: a slice, or a volume of a stack of volumes.
 
     Args:
@@ -46,7 +46,7 @@ def is_by_slice(item: str, said: str | None, path: str, header: MrcHeader | None
         said: what metadata say: `"slice"`, `"file"`, `"volume"` (a file, but one that may be a stack of volumes, as its
             header tells), or None.
         path: of the file.
-        header: the file's; None where it is none of MRC.
+        header: the file's; None where it has none that says so.
     """
     meaning = _meaning(item, said, path)
     if item != "auto" or header is None:

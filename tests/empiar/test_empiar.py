@@ -35,11 +35,10 @@ from builders.errors import (
     UnsafeAddressError,
 )
 from builders.hf.features import EMImage
-from builders.io import mrc
-from builders.io.files import location
+from builders.io import image_file, mrc
 from builders.io.net import remote
 from builders.io.net.retrying import Patience
-from builders.stacks import shards
+from builders.stacks import headers
 from tests.empiar import deposit
 from tests.mrc_encoder import header
 from tests.server import Fault, serve
@@ -417,14 +416,14 @@ def test_rows_of_two_versions_are_not_read_by_one_request(archive, tmp_path, hel
 def test_a_file_that_changes_between_its_header_and_its_pixels_is_noticed(archive, held, monkeypatch):
     url = archive.url(f"/{deposit.ENTRY}/{PARTICLES}")
     remote.permit(archive.base)
-    describe = location.describe
+    describe = image_file.describe
 
     def changing(*args):
         found = describe(*args)
         archive.files[f"/{deposit.ENTRY}/{PARTICLES}"] = bytes(1024 + held[PARTICLES].nbytes)
         return found
 
-    monkeypatch.setattr(location, "describe", changing)
+    monkeypatch.setattr(image_file, "describe", changing)
     with pytest.raises((ChangedError, HttpError)):
         EMImage().decode_example({"path": url, "index": 0})
 
@@ -829,8 +828,8 @@ def test_volumes_stored_in_another_order_come_as_z_y_x(mirror, archive, place, t
     for item, expected in (("file", [volume]), ("slice", list(volume))):
         ds = load(place, tmp_path, directory="data/volumes", item=item)
         rows = [*ds, *({"image": image} for image in ds[:]["image"])]  # singly, and asked for together
-        for whole in (shards._WHOLE, 0):  # with the bytes that come along with a header, and without
-            monkeypatch.setattr(shards, "_WHOLE", whole)
+        for whole in (headers.WHOLE, 0):  # with the bytes that come along with a header, and without
+            monkeypatch.setattr(headers, "WHOLE", whole)
             stream = load(place, tmp_path, directory="data/volumes", item=item, streaming=True)
             rows += list(stream)
         if not BEFORE_5:

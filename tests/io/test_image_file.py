@@ -11,8 +11,10 @@ import pytest
 
 from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, PercError, ReadError, TruncatedError
 from builders.io import image_file, mrc
-from builders.io.formats import compression
+from builders.io.files import local
+from builders.io.formats import packing
 from builders.io.layout import Layout
+from builders.io.pixels import read_layout, read_open, read_slices
 from tests.mrc_encoder import header
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress}
@@ -60,7 +62,7 @@ def test_a_damaged_stream_is_an_error_and_never_other_pixels(tmp_path, volume, s
 WAYS = {
     "read": image_file.read,
     "read_bytes": lambda path: image_file.read_bytes(path.read_bytes()),
-    "read_layout": lambda path: image_file.read_layout(str(path), image_file.describe(path).layout),
+    "read_layout": lambda path: read_layout(str(path), image_file.describe(path).layout),
     "read_open": lambda path: np.stack(read_slices_of(path, range(6))),
 }
 
@@ -68,7 +70,7 @@ WAYS = {
 def read_slices_of(path, rows):
     whole = image_file.describe(path).layout
     with path.open("rb") as raw:
-        return list(image_file.read_open(raw, [whole.slice(row, "x") for row in rows], str(path)))
+        return list(read_open(raw, [whole.slice(row, "x") for row in rows], str(path)))
 
 
 def stored_with_a_flipped_bit(suffix, data, place):
@@ -115,7 +117,7 @@ def test_a_compressed_file_that_is_one_image_is_checked_before_its_pixels_are_gi
     mrc.write(tmp_path / "x.mrc", volume)
     data = (tmp_path / "x.mrc").read_bytes() + b"\0"
     layout = mrc.parse_header(data).layout
-    images = image_file.read_open(io.BytesIO(stored_with_a_flipped_bit(".gz", data, 1500)), [layout], "x")
+    images = read_open(io.BytesIO(stored_with_a_flipped_bit(".gz", data, 1500)), [layout], "x")
     with pytest.raises(FormatError, match="damaged"):
         next(images)
 
@@ -123,13 +125,13 @@ def test_a_compressed_file_that_is_one_image_is_checked_before_its_pixels_are_gi
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_what_follows_the_pixels_is_not_inflated_without_end(tmp_path, volume, caplog, monkeypatch, suffix, way):
-    monkeypatch.setattr(compression, "MOST_TRAILING", 4 * 2**20)
+    monkeypatch.setattr(packing, "MOST_TRAILING", 4 * 2**20)
     mrc.write(tmp_path / "x.mrc", volume)
     path = tmp_path / f"bomb.mrc{suffix}"
     path.write_bytes(COMPRESS[suffix]((tmp_path / "x.mrc").read_bytes() + bytes(16 * 2**20)))
     read = {"bytes": 0}
 
-    class Counted(type(compression.opened(io.BytesIO(path.read_bytes()))[0])):
+    class Counted(type(packing.opened(io.BytesIO(path.read_bytes()))[0])):
         def read(self, size=-1):
             piece = super().read(size)
             read["bytes"] += len(piece)
@@ -199,7 +201,7 @@ def test_a_file_that_changed_is_noticed(tmp_path, volume):
     mrc.write(path, volume + 1)
     os.utime(path, ns=(1, 1))
     with pytest.raises(ChangedError, match="call load_dataset again"):
-        image_file.read_layout(file.path, file.layout, file.etag)
+        read_layout(file.path, file.layout, file.etag)
 
 
 def test_a_mapped_file_is_the_read_file(tmp_path, volume):
@@ -236,10 +238,10 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(fifo):
         with pytest.raises(FormatError, match=r"x\.mrc: a pipe, .*expected a file"):
             read(fifo)
     with pytest.raises(FormatError, match="expected a file"):
-        image_file.read_layout(str(fifo), Layout((4, 4), "<f4", 0))
+        read_layout(str(fifo), Layout((4, 4), "<f4", 0))
     with pytest.raises(FormatError, match="expected a file"):
-        next(image_file.read_slices(str(fifo), Layout((4, 4), "<f4", 0), 1))
-    image_file.will_read(str(fifo), 0, 1)
+        next(read_slices(str(fifo), Layout((4, 4), "<f4", 0), 1))
+    local.will_read(str(fifo), 0, 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes that have names here")
@@ -289,10 +291,10 @@ def test_what_cannot_be_opened_leaves_nothing_open(tmp_path):
     before = count()
     for name in (tmp_path, tmp_path / "none", "/dev/zero", "a\0b", "x" * 5000):
         with pytest.raises(PercError):
-            image_file.opened(str(name))
+            local.opened(str(name))
     assert count() == before
     with pytest.raises(ReadError, match="cannot be opened"):
-        image_file.opened("a\0b")
+        local.opened("a\0b")
 
 
 def test_bytes_read_as_files_do(tmp_path, volume):
@@ -323,7 +325,7 @@ def test_one_section_is_one_section_in_any_order_of_bytes(tmp_path):
     np.save(tmp_path / "f.npy", np.asfortranarray(array))
     layout = image_file.describe(tmp_path / "f.npy").layout.squeezed()
     assert layout.shape == (3, 4)
-    np.testing.assert_array_equal(image_file.read_layout(str(tmp_path / "f.npy"), layout), array[0])
+    np.testing.assert_array_equal(read_layout(str(tmp_path / "f.npy"), layout), array[0])
 
 
 @pytest.mark.parametrize("encoding", ["<f4", ">f4", "<ci2", "4bit", "|i1", ">u2"])
@@ -338,8 +340,8 @@ def test_slices_one_after_another_are_those_read_singly(tmp_path, encoding):
     whole = Layout((7, 5, 6), encoding, 1024)
     path = tmp_path / "raw"
     path.write_bytes(bytes(1024) + np.random.default_rng(0).bytes(whole.nbytes))
-    singly = [image_file.read_layout(str(path), whole.slice(i, "raw")) for i in range(7)]
-    many = list(image_file.read_slices(str(path), whole.slice(2, "raw"), 5))
+    singly = [read_layout(str(path), whole.slice(i, "raw")) for i in range(7)]
+    many = list(read_slices(str(path), whole.slice(2, "raw"), 5))
     assert len(many) == 5
     for (pixels, finite), alone in zip(many, singly[2:], strict=True):
         np.testing.assert_array_equal(pixels, alone)
@@ -351,7 +353,7 @@ def test_slices_of_a_file_that_ends_early_come_up_to_its_end(tmp_path):
     layout = Layout((4, 4), "<f4", 0)
     path = tmp_path / "raw"
     path.write_bytes(bytes(64 * 3 - 1))
-    slices = image_file.read_slices(str(path), layout, 3)
+    slices = read_slices(str(path), layout, 3)
     assert [next(slices)[0].shape, next(slices)[0].shape] == [(4, 4), (4, 4)]
     with pytest.raises(TruncatedError, match="191 bytes, expected 192"):
         next(slices)
@@ -361,7 +363,7 @@ def test_slices_know_the_version_they_were_described_as(tmp_path):
     path = tmp_path / "raw"
     path.write_bytes(bytes(64))
     with pytest.raises(ChangedError, match="load_dataset again"):
-        next(image_file.read_slices(str(path), Layout((4, 4), "<f4", 0), 1, "40-1"))
+        next(read_slices(str(path), Layout((4, 4), "<f4", 0), 1, "40-1"))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -370,7 +372,7 @@ def test_slices_that_are_called_finite_are(tmp_path, bad):
     stack[1, 299, 299] = bad
     path = tmp_path / "raw"
     path.write_bytes(stack.tobytes())
-    slices = image_file.read_slices(str(path), Layout((300, 300), stack.dtype.str, 0), 3)
+    slices = read_slices(str(path), Layout((300, 300), stack.dtype.str, 0), 3)
     assert [finite for _, finite in slices] == [True, False, True]
 
 
@@ -378,5 +380,5 @@ def test_a_word_ahead_about_a_file_changes_nothing_and_fails_nowhere(tmp_path):
     path = tmp_path / "raw"
     path.write_bytes(bytes(100))
     for name, start, stop in ((path, 0, 100), (path, 50, 10**6), (tmp_path / "absent", 0, 1), (tmp_path, 0, 1)):
-        image_file.will_read(str(name), start, stop)
+        local.will_read(str(name), start, stop)
     assert path.read_bytes() == bytes(100)

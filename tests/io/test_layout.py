@@ -13,6 +13,7 @@ import pytest
 from builders.errors import FormatError
 from builders.io import image_file, mrc
 from builders.io.layout import Layout, spelled
+from builders.io.pixels import read_layout, read_open, read_slices
 from tests import mrc_encoder
 
 ORDERS = list(itertools.permutations((1, 2, 3)))
@@ -64,7 +65,7 @@ def test_any_order_of_axes_reads_as_z_y_x(tmp_path, volume, order):
             np.testing.assert_array_equal(image_file.read(one, index), section)
     layouts = [file.layout.slice(index, "") for index in range(2)]
     with path.open("rb") as raw:
-        np.testing.assert_array_equal(list(image_file.read_open(raw, layouts, "x")), volume)
+        np.testing.assert_array_equal(list(read_open(raw, layouts, "x")), volume)
     again = spelled(file.layout.spelling, file.layout.shape, file.layout.offset, "x")
     assert again == file.layout
 
@@ -81,10 +82,10 @@ def test_pixels_of_any_kind_do(tmp_path, volume, mode, order):
 def test_an_image_and_the_slices_of_a_stack_come_as_y_x(tmp_path, volume):
     image = image_file.describe(write(tmp_path / "i.mrc", volume[:1], (2, 1, 3))).layout.squeezed()
     assert image.shape == (3, 4)
-    np.testing.assert_array_equal(image_file.read_layout(str(tmp_path / "i.mrc"), image), volume[0])
+    np.testing.assert_array_equal(read_layout(str(tmp_path / "i.mrc"), image), volume[0])
     stack = image_file.describe(write(tmp_path / "s.mrcs", volume, (2, 1, 3), ispg=0, mz=1)).layout
     assert stack.slice(1, "").offset == 1024 + 4 * 12  # the slices still lie apart
-    pixels = [array for array, _ in image_file.read_slices(str(tmp_path / "s.mrcs"), stack.slice(0, ""), 2)]
+    pixels = [array for array, _ in read_slices(str(tmp_path / "s.mrcs"), stack.slice(0, ""), 2)]
     np.testing.assert_array_equal(pixels, volume)
 
 
@@ -104,7 +105,7 @@ def test_slices_of_a_fortran_array_are_read(tmp_path, volume):
         np.testing.assert_array_equal(image_file.read(tmp_path / name), array)
         for index in range(2):
             layout = image_file.describe(tmp_path / name).layout.slice(index, "").squeezed()
-            pixels = image_file.read_layout(str(tmp_path / name), layout)
+            pixels = read_layout(str(tmp_path / name), layout)
             np.testing.assert_array_equal(pixels, array[index].reshape(layout.shape))
 
 
@@ -170,9 +171,9 @@ def test_a_size_that_contradicts_the_header_is_weighed_in_any_order(tmp_path, vo
     np.testing.assert_array_equal(image_file.read(path), volume)
     path = write(tmp_path / "cut.mrc", volume, order)
     path.write_bytes(path.read_bytes()[: 1024 + 12 * 4 + 5])
-    kept = image_file.survey(path).weighed
+    kept = image_file.survey(path).contents
     apart = order[2] == 3  # sections along z
     assert (kept.whole, bool(kept.cut)) == ((12 * 4 + 5) // (4 * math.prod(SIDES[axis] for axis in order[:2])), True)
     if apart:
         first = kept.entries.slice(0, "")
-        np.testing.assert_array_equal(image_file.read_layout(str(path), first), volume[0])
+        np.testing.assert_array_equal(read_layout(str(path), first), volume[0])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from builders.errors import OptionError
 from builders.io.files.natural_order import natural_key, natural_path_key
-from builders.local_classes.names import EXTENSIONS, ClassName, Naming, check_extension, check_naming, parse_name
+from builders.local_classes.names import ClassName, Naming, check_extension, check_naming, extensions, parse_name
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_is_not_one_gets_a_reason(name):
     assert isinstance(parse_name(name), str)
 
 
-@given(st.text("ab.-", min_size=1), st.text("ab_.-"), st.sampled_from(EXTENSIONS))
+@given(st.text("ab.-", min_size=1), st.text("ab_.-"), st.sampled_from(extensions()))
 def test_names_come_apart_as_they_were_put_together(label, suffix, extension):
     name = parse_name(f"{label}_{suffix}{extension}")
     assert isinstance(name, ClassName)

@@ -14,7 +14,8 @@ from builders.io.net import remote
 from builders.stacks.cutting import Count, cut
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look
-from builders.stacks.shards import ShardReader, _Run, _runs
+from builders.stacks.runs import Run, runs_of
+from builders.stacks.shards import ShardReader
 from tests.empiar import deposit
 from tests.mrc_encoder import header
 from tests.stacks.test_cutting import load, write_set
@@ -40,7 +41,7 @@ def requests_of(stacks, skip=0):
     by_path = {images.file.path: images for images in stacks}
     parts = [part for shard in shards_of(stacks) for part in [*shard, None]]
     headers = [(part, (part and by_path[part.file.path], None)) for part in parts]
-    return [run for run in _runs(headers, skip) if run.images is not None]
+    return [run for run in runs_of(headers, skip) if run.images is not None]
 
 
 @given(
@@ -57,7 +58,7 @@ def test_requests_ask_for_each_row_once_in_order(sizes, skip):
     for run in runs:
         size = run.images.layout(0).nbytes
         assert run.size == len(run.rows) * size
-        assert run.start == 1024 + run.rows[0] * size
+        assert run.ranges[0][0] == 1024 + run.rows[0] * size
         assert run.size <= max(16 * MIB, size)
 
 
@@ -76,7 +77,7 @@ def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(
     path.write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     reading = Reading("empiar", "EMPIAR-10001", (), None, "slice", False, "raise")
     images = look(SourceFile(name, str(path), path.stat().st_size, "stamp"), reading)
-    reader, run = ShardReader(reading), _Run(images, name, range(images.count))
+    reader, run = ShardReader(reading), Run(images, name, range(images.count))
     assert len(list(reader._rows(run, None))) == 4
     path.write_bytes(path.read_bytes() + b"and more")
     with pytest.raises(ChangedError, match=name):

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from builders.errors import OptionError
 from builders.io.files.hidden import is_hidden, is_named
+from builders.io.formats.known import suffixes
 
 
 def matcher(
@@ -124,8 +125,6 @@ def _glob_set(token: str) -> str:
     return meaning
 
 
-_IMAGE = re.compile(r".*\.(mrcs?|map|rec|st|ali)(\.gz|\.bz2)?", re.IGNORECASE | re.DOTALL)
-
-
 def _is_image(path: str) -> bool:
-    return _IMAGE.fullmatch(path) is not None
+    """Whether a name is that of an image; NumPy's arrays, which may be anything, a pattern has to name."""
+    return path.lower().endswith(suffixes()) and not path.lower().endswith(".npy")

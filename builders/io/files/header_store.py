@@ -1,4 +1,4 @@
-"""The first bytes of remote files, remembered beside the file cache, so that an entry is looked over only once."""
+"""What formats ask of remote files, remembered beside the file cache, so that an entry is looked over only once."""
 
 import contextlib
 import os
@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from builders.io.files.cache import default_folder
+from builders.io.files.head import Head
 from builders.io.net.answers import RemoteFile
 from builders.io.net.threads import fork_safe_lock
-
-Head = tuple[bytes, int | None, str]
-"""First bytes, size and ETag of a file."""
 
 _alone = fork_safe_lock()
 """Held while the database is open: a child that is forked then would wait for a lock of SQLite's that nobody holds."""
 _is_open = False
-_TABLE = "heads (url TEXT PRIMARY KEY, stamp, head BLOB, size INTEGER, etag)"
+_HEADS = "heads (url TEXT PRIMARY KEY, stamp, head BLOB, size INTEGER, etag)"
+_PIECES = "pieces (url TEXT, offset INTEGER, etag, data BLOB, PRIMARY KEY (url, offset))"
+"""Bytes besides the first ones that a format asked for, of the version that the head is of."""
 
 
 class HeaderStore:
@@ -34,16 +34,17 @@ class HeaderStore:
     def get(self, stamps: dict[str, str]) -> dict[str, Head]:
         """What is known of files, by URL, of those whose stamp is still the same."""
         found: dict[str, Head] = {}
-        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
             for url, stamp in stamps.items():
                 row = store.execute("SELECT stamp, head, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
                 if row is not None and stamp and row[0] == stamp and row[1] is not None:
-                    found[url] = row[1], row[2], row[3]
+                    pieces = store.execute("SELECT offset, data FROM pieces WHERE url = ? AND etag = ?", (url, row[3]))
+                    found[url] = Head(row[1], row[2], row[3], dict(pieces))
         return found
 
     def version(self, url: str, stamp: str) -> RemoteFile | None:
         """Size and ETag of a file, if they are known and its stamp is still the same."""
-        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
             row = store.execute("SELECT stamp, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
             if row is not None and stamp and row[0] == stamp and row[1] is not None and row[2]:
                 return RemoteFile(url, row[1], row[2])
@@ -53,7 +54,7 @@ class HeaderStore:
         """Remember size and ETag of a file; its first bytes, where they are known, if they are of the same version."""
         if not (stamp and file.etag and file.size is not None):
             return
-        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
             row = store.execute("SELECT head, etag FROM heads WHERE url = ?", (file.url,)).fetchone()
             head = row[0] if row is not None and row[1] == file.etag else None
             values = file.url, stamp, head, file.size, file.etag
@@ -62,27 +63,32 @@ class HeaderStore:
 
     def put(self, heads: dict[str, tuple[str, Head]]) -> None:
         """Remember heads: URL -> stamp and head."""
-        rows = [(url, stamp, *head) for url, (stamp, head) in heads.items() if stamp]
+        told = {url: (stamp, head) for url, (stamp, head) in heads.items() if stamp}
+        rows = [(url, stamp, head.data, head.size, head.etag) for url, (stamp, head) in told.items()]
+        pieces = [(url, place, head.etag, data) for url, (_, head) in told.items() for place, data in head.more.items()]
         if not rows:
             return
-        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
             store.executemany("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", rows)
+            store.executemany("INSERT OR REPLACE INTO pieces (url, offset, etag, data) VALUES (?,?,?,?)", pieces)
             store.commit()
 
     def forget(self, urls: Iterable[str]) -> None:
         """Drop what is known of files that turned out to have changed, though their listing says the same."""
-        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _TABLE) as store:
-            store.executemany("DELETE FROM heads WHERE url = ?", [(url,) for url in urls])
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
+            told = [(url,) for url in urls]
+            store.executemany("DELETE FROM heads WHERE url = ?", told)
+            store.executemany("DELETE FROM pieces WHERE url = ?", told)
             store.commit()
 
 
 @contextlib.contextmanager
-def database(path: Path, table: str) -> Iterator[sqlite3.Connection]:
+def database(path: Path, *tables: str) -> Iterator[sqlite3.Connection]:
     """A store's database, made if need be; one at a time in this process.
 
     Args:
         path: its file.
-        table: name and columns of the table in it.
+        tables: name and columns of each table in it.
 
     Raises:
         sqlite3.Error: it cannot be read or written.
@@ -97,7 +103,8 @@ def database(path: Path, table: str) -> Iterator[sqlite3.Connection]:
         _is_open = True
         try:
             with contextlib.closing(sqlite3.connect(path, timeout=10)) as opened:
-                opened.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+                for table in tables:
+                    opened.execute(f"CREATE TABLE IF NOT EXISTS {table}")
                 yield opened
         finally:
             _is_open = False

@@ -4,33 +4,29 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Sequence
 from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import FormatError, HttpError, TruncatedError
-from builders.io import image_file
+from builders.errors import TruncatedError
+from builders.io.files import local
+from builders.io.files.head import Head
 from builders.io.files.ranged_file import RangedFile
-from builders.io.formats import compression
-from builders.io.formats.mrc import file_size
-from builders.io.image_file import ImageFile
-from builders.io.layout import Array, Layout
+from builders.io.formats.protocol import HEAD
+from builders.io.layout import Range
 from builders.io.net import remote
-from builders.io.net.answers import RemoteFile, known_of
+from builders.io.net.answers import RemoteFile
 from perc_transforms.core import buffers
 
-HEAD = 1024
+_GAP = 64 * 1024
+"""Bytes between two stretches of a file that cost less than a request of their own."""
 
 
 def is_remote(location: str) -> bool:
     """Whether a location is a URL."""
     return location.startswith(("http://", "https://"))
-
-
-def is_compressed(location: str) -> bool:
-    """Whether a file is compressed, by its name."""
-    return location.lower().endswith((".gz", ".bz2"))
 
 
 def why_no_text(path: str) -> str:
@@ -56,19 +52,19 @@ def size_and_etag(location: str) -> tuple[int | None, str | None]:
     if is_remote(location):
         found = remote.client().head(location)
         return found.size, found.etag
-    with image_file.opened(location) as raw:
+    with local.opened(location) as raw:
         status = os.fstat(raw.fileno())
-        return status.st_size, image_file.etag_of(status)
+        return status.st_size, local.etag_of(status)
 
 
-def head(location: str, count: int = HEAD) -> tuple[bytes, int | None, str]:
+def head(location: str, count: int = HEAD) -> Head:
     """The first bytes of a file, its size and its version; all of it where it is shorter."""
     if is_remote(location):
         data, found = remote.client().probe(location, count)
-        return data, found.size, found.etag or ""
-    with image_file.opened(location) as raw:
+        return Head(data, found.size, found.etag or "")
+    with local.opened(location) as raw:
         status = os.fstat(raw.fileno())
-        return raw.read(count) or b"", status.st_size, image_file.etag_of(status)
+        return Head(raw.read(count) or b"", status.st_size, local.etag_of(status))
 
 
 def read(location: str, start: int, stop: int, etag: str | None = None, piece: int = remote.PIECE) -> NDArray[np.uint8]:
@@ -80,16 +76,74 @@ def read(location: str, start: int, stop: int, etag: str | None = None, piece: i
     """
     if is_remote(location):
         return remote.read(RemoteFile(location, None, etag or None), start, stop, piece)
-    with image_file.opened(location) as raw:
-        size = image_file.check_version(raw, location, etag)
-        if stop > size:
-            msg = f"{location}: {size} bytes, expected {stop}: the file is truncated"
+    return read_ranges(location, ((start, stop),), etag)
+
+
+def read_ranges(
+    location: str, ranges: Sequence[Range], etag: str | None = None, watch: local.Watch | None = None
+) -> NDArray[np.uint8]:
+    """Some stretches of a file of the version `etag`, one after another; of a remote one, several at once.
+
+    Args:
+        location: the file.
+        ranges: from and to, in rising order.
+        etag: its version; None: any.
+        watch: called with what comes of a file of this machine, piece by piece.
+
+    Raises:
+        ChangedError: it is of another version.
+        TruncatedError: it ends before the last of them.
+    """
+    if is_remote(location):
+        return _fetch_ranges(location, ranges, etag)
+    with local.opened(location) as raw:
+        size = local.check_version(raw, location, etag)
+        if ranges and ranges[-1][1] > size:
+            msg = f"{location}: {size} bytes, expected {ranges[-1][1]}: the file is truncated"
             raise TruncatedError(msg)
-        buffer = buffers.take(stop - start)
+        return fill_ranges(raw, ranges, location, watch)
+
+
+def fill_ranges(
+    raw: io.FileIO, ranges: Sequence[Range], name: str, watch: local.Watch | None = None
+) -> NDArray[np.uint8]:
+    """What `read_ranges` does, of a file that is open.
+
+    Raises:
+        TruncatedError: it ends early.
+    """
+    buffer = buffers.take(sum(stop - start for start, stop in ranges))
+    view, done = buffer.data, 0
+    for start, stop in ranges:
         raw.seek(start)
-        view, done = buffer.data, 0
-        while done < len(view) and (got := raw.readinto(view[done:])):
-            done += got
+        done += local.fill(raw, view[done : done + stop - start], watch)
+    if done < len(view):
+        msg = f"{name}: {done} bytes of pixels, expected {len(view)}: the file is truncated"
+        raise TruncatedError(msg)
+    return buffer
+
+
+def _fetch_ranges(location: str, ranges: Sequence[Range], etag: str | None) -> NDArray[np.uint8]:
+    """Stretches of a remote file; those with few bytes between them are asked for together."""
+    file = RemoteFile(location, None, etag or None)
+    if len(ranges) == 1:
+        return remote.read(file, *ranges[0])
+    requests: list[Range] = []
+    for start, stop in ranges:
+        if requests and start - requests[-1][1] <= _GAP and stop - requests[-1][0] <= remote.PIECE:
+            requests[-1] = requests[-1][0], stop
+        else:
+            requests.append((start, stop))
+    came = remote.each(lambda request: remote.read(file, *request), requests, pool="ranges")
+    buffer = buffers.take(sum(stop - start for start, stop in ranges))
+    done, wanted = 0, iter(ranges)
+    for (first, end), raw in zip(requests, came, strict=True):
+        while done < len(buffer):
+            start, stop = next(wanted)
+            buffer[done : done + stop - start] = raw[start - first : stop - first]
+            done += stop - start
+            if stop == end:
+                break
     return buffer
 
 
@@ -101,50 +155,7 @@ def open_file(location: str) -> BinaryIO:
     """
     if is_remote(location):
         return _buffered(remote.client().head(location))
-    return cast(BinaryIO, io.BufferedReader(image_file.opened(location)))
-
-
-def describe(location: str, known: tuple[bytes, int | None, str] | None = None) -> ImageFile:
-    """What an image file holds, from its first bytes.
-
-    Args:
-        location: the file.
-        known: what `head` gave for it, if that was asked before.
-
-    Raises:
-        FormatError: no image file that can be read, or one whose header lies.
-        HttpError: the server does not tell the size of a plain file.
-        TruncatedError: shorter than its header says.
-    """
-    return image_file.complete(survey(location, known))
-
-
-def survey(location: str, known: tuple[bytes, int | None, str] | None = None) -> ImageFile:
-    """What `describe` does, but that a file may be shorter than its header says: see `ImageFile.weighed`."""
-    if not is_remote(location):
-        return image_file.survey(location)
-    data, size, etag = known or head(location)
-    if data.startswith((b"\x1f\x8b\x08", b"BZh")):
-        if not is_compressed(location):
-            msg = f"{location}: compressed, which its name does not say: expected a name that ends in .gz or .bz2"
-            raise FormatError(msg)
-        with contextlib.suppress(TruncatedError):  # a header is squeezed to so little that it is there already
-            file = image_file.survey_open(io.BytesIO(data), location, size, etag)
-            begun = compression.begun(data)
-            if len(data) == size or file.header is None:
-                return file
-            if not file.header.nsymbt and not file_size.is_doubtful(file.header, lambda start, stop: begun[start:stop]):
-                return file
-        with open_version(location, size, etag) as raw:  # pixels may begin elsewhere: the end of the file tells
-            return image_file.survey_open(raw, location, size, etag)
-    if size is None:
-        msg = f"{location}: the server does not tell its size: what its header says cannot be checked"
-        raise HttpError(msg)
-
-    def peek(start: int, stop: int) -> bytes:
-        return data[start:stop] if stop <= len(data) else read(location, start, min(stop, size), etag).tobytes()
-
-    return image_file.survey_open(io.BytesIO(data), location, size, etag, peek)
+    return cast(BinaryIO, io.BufferedReader(local.opened(location)))
 
 
 def open_version(location: str, size: int | None, etag: str | None) -> BinaryIO:
@@ -154,21 +165,3 @@ def open_version(location: str, size: int | None, etag: str | None) -> BinaryIO:
 
 def _buffered(file: RemoteFile) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(RangedFile(file), 64 * 1024))
-
-
-def read_layout(location: str, layout: Layout, etag: str | None = None) -> Array:
-    """The pixels at a layout of a plain remote file, in one request (or several at once where they are many).
-
-    Raises:
-        ChangedError: the file is of another version.
-        FormatError: what came is no image data.
-    """
-    raw = read(location, layout.offset, layout.offset + layout.nbytes, etag)
-    return layout.decode(raw)
-
-
-def read_compressed(location: str, layout: Layout, etag: str | None = None) -> Array:
-    """The pixels at a layout of a remote `.gz` or `.bz2` file, which is read from its start up to there."""
-    found = known_of(remote.client().head(location), RemoteFile(location, None, etag or None))
-    with _buffered(found) as raw:
-        return next(image_file.read_open(raw, [layout], location, found.etag or ""))

@@ -8,6 +8,8 @@ import struct
 import numpy as np
 
 from builders.errors import FormatError, TruncatedError
+from builders.io.formats.contents import Contents, weigh
+from builders.io.formats.protocol import Format, Read
 from builders.io.layout import Layout
 
 MAGIC = b"\x93NUMPY"
@@ -25,6 +27,28 @@ _TYPE = re.compile(r"[<>|=]?(?:[?b-zA-Z][0-9]{0,2}|bool|u?int[0-9]{1,2}|float[0-
 _LONG = re.compile(r"(?<=[0-9])L\b")
 """What Python 2 wrote behind its long integers."""
 _SHOWN = 100
+
+
+class Npy(Format):
+    """NumPy's arrays of numbers."""
+
+    name = "npy"
+    suffixes = (".npy",)
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether a file begins as NumPy's do."""
+        return head.startswith(MAGIC)
+
+    def describe(self, read: Read, size: int | None, name: str) -> Contents:
+        """The array, as far as the size lets its header stand.
+
+        Raises:
+            FormatError: no array of numbers.
+            TruncatedError: the file ends within its header.
+        """
+        length = header_bytes(read(0, _LENGTH_AT + 4), name)
+        layout = parse_header(read(0, length), None, name)
+        return weigh(layout, size, name, told(layout))
 
 
 def header_bytes(data: bytes, name: str = "NumPy file") -> int:

@@ -4,43 +4,25 @@ Nobody inflates a file twice to learn its size: the header is believed, unless s
 reached. Where the size then contradicts it, pixels that lie elsewhere are read again, or an error says so.
 """
 
-import gzip
-
 import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
-from builders.io.formats import compression, npy
-from builders.io.formats.compression import Stream
-from builders.io.formats.mrc import file_size
-from builders.io.formats.mrc import header as mrc
-from builders.io.formats.mrc.file_size import Weighed
-from builders.io.formats.mrc.likeness import Peek
+from builders.io.formats import packing
+from builders.io.formats.contents import Contents, surplus_of
+from builders.io.formats.known import format_of
+from builders.io.formats.packing import Stream
+from builders.io.formats.protocol import HEAD
+from builders.io.formats.reader import Reader
 from builders.io.layout import Layout
 
 _MOST_KNOWN = 1000
-_known: dict[tuple[str, int, bytes], Weighed] = {}
+_known: dict[tuple[str, int, bytes], Contents] = {}
 """What was found out of files whose size contradicts their header, by name, size and header."""
 _misplaced: dict[tuple[str, str], str] = {}
 """What is wrong with files whose slices lie elsewhere than their headers say, by name and version."""
 
 Pixels = NDArray[np.uint8]
-
-
-def head_of(stream: Stream, name: str) -> bytes:
-    """The bytes at the start of a stream that hold its header."""
-    head = stream.read(mrc.HEADER_BYTES)
-    if head.startswith(npy.MAGIC):
-        head += stream.read(max(0, npy.header_bytes(head, name) - len(head)))
-    return head
-
-
-def weigh(head: bytes, size: int | None, name: str, peek: Peek | None = None) -> Weighed:
-    """What a header says, as far as the size lets it stand."""
-    if head.startswith(npy.MAGIC):
-        layout = npy.parse_header(head, None, name)
-        return file_size.weigh_plain(layout, size, name, npy.told(layout))
-    return file_size.weigh(mrc.read_header(head, size, name), size, name, peek)
 
 
 class StreamEnd:
@@ -54,13 +36,14 @@ class StreamEnd:
 
     def __init__(self, stream: Stream, name: str, version: str = "") -> None:
         self._stream, self._name, self._version = stream, name, version
-        self._head = head_of(stream, name)
-        self._told = weigh(self._head, None, name)
+        self._bytes_at = packing.reader_of(stream)
+        self._head = self._bytes_at(0, HEAD)
+        self._format = format_of(self._head)
+        self._told = self._format.describe(Reader(self._bytes_at, self._head, None, name), None, name)
 
     def is_reached_by(self, place: int) -> bool:
         """Whether no pixels come after a place, as the header says or without what it lies of."""
-        end, extension = self._told.layout.end, 0 if self._told.header is None else self._told.header.nsymbt
-        return place >= end or place == end - extension
+        return place >= self._told.layout.end or place == self._told.least_end
 
     def check(self, layout: Layout) -> None:
         """Refuse slices of a version of a file whose end, reached before, told that they lie elsewhere.
@@ -92,7 +75,7 @@ class StreamEnd:
         is_short = pixels.size < layout.nbytes
         size = stream.tell()
         if not is_short:
-            more = compression.read_to_checksum(stream, name)
+            more = packing.read_to_checksum(stream, name)
             if more is None:
                 return pixels, ""
             size += more
@@ -104,7 +87,7 @@ class StreamEnd:
             raise TruncatedError(weighed.cut)
         if layout.offset == told.offset != right.offset and layout.nbytes == told.nbytes == right.nbytes:
             stream.seek(right.offset)
-            return compression.read(stream, right.nbytes), weighed.said
+            return packing.read(stream, right.nbytes), weighed.said
         if is_short:
             msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
@@ -119,25 +102,24 @@ class StreamEnd:
             raise FormatError(msg)
         if right.offset != told.offset or size < told.end:
             return pixels, weighed.said
-        return pixels, file_size.surplus_of(size, told)
+        return pixels, surplus_of(size, told) if weighed.said else ""
 
-    def _weighed(self, size: int) -> Weighed:
+    def _weighed(self, size: int) -> Contents:
         """What of the header stands; not weighed again for each row, since the stream is read anew for it."""
         key = self._name, size, self._head
         if key not in _known:
             while len(_known) >= _MOST_KNOWN:
                 _known.pop(next(iter(_known)), None)
-            _known[key] = weigh(self._head, size, self._name, compression.peek_at(self._stream))
+            read = Reader(self._bytes_at, self._head, size, self._name)
+            _known[key] = self._format.describe(read, size, self._name)
         return _known[key]
 
-    def _was_read_by(self, weighed: Weighed, layout: Layout) -> bool:
+    def _was_read_by(self, weighed: Contents, layout: Layout) -> bool:
         """Whether a slice lies where the file's size has it, found out before it was read."""
         right, told = weighed.layout, self._told.layout
         entry = max(1, layout.nbytes)
         if layout.end > right.end or layout.offset < right.offset or (layout.offset - right.offset) % entry:
             return False
-        if (right.offset - told.offset) % entry or isinstance(self._stream, gzip.GzipFile):
+        if (right.offset - told.offset) % entry or packing.is_gzip(self._stream):
             return True
-        return self._told.header is not None and file_size.is_doubtful(
-            self._told.header, compression.peek_at(self._stream)
-        )
+        return self._format.is_doubtful(self._told, self._bytes_at)

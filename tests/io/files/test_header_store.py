@@ -4,11 +4,12 @@ import warnings
 
 import pytest
 
+from builders.io.files.head import Head
 from builders.io.files.header_store import HeaderStore
 from builders.io.net.answers import RemoteFile
 
 URL = "http://host/x.mrcs"
-HEAD = b"head", 1000, '"tag"'
+HEAD = Head(b"head", 1000, '"tag"', {900: b"tail"})
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def test_an_extended_header_as_long_as_sections_is_told_from_pixels_by_its_bytes
     path.write_bytes(head(BYTES, nsymbt=512) + bytes(512) + data_of(BYTES[:4]))
     with pytest.raises(TruncatedError):
         image_file.read(path)
-    assert image_file.survey(path).weighed.whole == 4
+    assert image_file.survey(path).contents.whole == 4
     header = mrc.read_header(path.read_bytes())
     assert file_size.weigh(header, 1024 + BYTES.nbytes, "x").whole == 0, "without the bytes it is not known"
 
@@ -178,17 +178,17 @@ def test_zeros_before_zeros_may_fill_an_extended_header_or_be_pixels_of_a_file_w
     half = head(STACK, nsymbt=1024) + b"E" * 512 + data_of(pixels)
     for content in (half, (head(pixels, nsymbt=512) + bytes(512) + data_of(pixels))[:-100]):
         (tmp_path / "x.mrc").write_bytes(content)
-        assert image_file.survey(tmp_path / "x.mrc").weighed.whole == 0
+        assert image_file.survey(tmp_path / "x.mrc").contents.whole == 0
     whole = head(STACK, nsymbt=1024) + b"E" * 512 + bytes(512) + data_of(STACK)
     (tmp_path / "x.mrc").write_bytes(whole[:-100])
-    assert image_file.survey(tmp_path / "x.mrc").weighed.whole == 5, "pixels do not begin with zeros"
+    assert image_file.survey(tmp_path / "x.mrc").contents.whole == 5, "pixels do not begin with zeros"
 
 
 def test_odd_rows_of_4_bits_without_their_padding_are_never_sheared(tmp_path):
     (tmp_path / "x.mrc").write_bytes(bytes(header(5, 4, 6, 101, mz=1)) + bytes(6 * 10))  # as many as 5 padded sections
     with pytest.raises(TruncatedError):
         image_file.read(tmp_path / "x.mrc")
-    assert image_file.survey(tmp_path / "x.mrc").weighed.whole == 0
+    assert image_file.survey(tmp_path / "x.mrc").contents.whole == 0
 
 
 @given(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from builders.errors import FormatError, PercError, TruncatedError
 from builders.io import image_file
 from builders.io.formats.mrc import header as mrc
+from builders.io.pixels import read_open
 from tests.mrc_encoder import header, pixels
 
 LIMITS = {0: (-128, 127), 1: (-32768, 32767), 3: (-32768, 32767), 6: (0, 65535), 101: (0, 15)}
@@ -174,7 +175,7 @@ def test_sections_are_as_many_as_the_file_holds(tmp_path, suffix):
 def slice_of(raw, name, index):
     layout = image_file.survey_open(raw, name, None, "").layout
     raw.seek(0)
-    return next(image_file.read_open(raw, [layout if index is None else layout.slice(index, name)], name))
+    return next(read_open(raw, [layout if index is None else layout.slice(index, name)], name))
 
 
 @pytest.mark.parametrize("index", [None, 0, 2**17 - 1])

@@ -8,8 +8,9 @@ import pytest
 
 from builders.errors import FormatError, TruncatedError
 from builders.io import image_file
-from builders.io.formats import compression
+from builders.io.formats import packing
 from builders.io.formats.mrc import header as mrc
+from builders.io.pixels import read_open
 from tests.mrc_encoder import header
 
 RNG = np.random.default_rng(7)
@@ -52,7 +53,7 @@ def test_what_shows_at_the_start_is_read_right_from_the_first_slice_on(tmp_path,
         np.testing.assert_array_equal(image_file.read(path, index), stack if index is None else stack[index])
     file = image_file.survey(path)
     with path.open("rb") as raw:
-        slices = image_file.read_open(raw, [file.layout.slice(index, "x") for index in range(6)], str(path))
+        slices = read_open(raw, [file.layout.slice(index, "x") for index in range(6)], str(path))
         np.testing.assert_array_equal(list(slices), stack)
     assert len(caplog.messages) == 1
     assert f"{len(content)} bytes, where its header says {mrc.read_header(content).layout.end}" in caplog.text
@@ -82,7 +83,7 @@ def test_what_shows_at_the_end_alone_is_read_again_or_an_error(tmp_path, caplog,
         image_file.read(path, 0)
     np.testing.assert_array_equal(image_file.read(path), STACK)
     with path.open("rb") as raw, pytest.raises(FormatError, match=told):
-        list(image_file.read_open(raw, [file.layout.slice(index, "x") for index in range(6)], "x"))
+        list(read_open(raw, [file.layout.slice(index, "x") for index in range(6)], "x"))
 
 
 @pytest.mark.parametrize("suffix", PACK)
@@ -118,7 +119,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("case", ORDINARY)
 def test_ordinary_files_are_not_inflated_to_know_their_size(tmp_path, monkeypatch, caplog, case):
-    monkeypatch.setattr(compression, "count", lambda *args: pytest.fail("counted"))
+    monkeypatch.setattr(packing, "count", lambda *args: pytest.fail("counted"))
     for suffix in PACK:
         path = tmp_path / f"x.mrc{suffix}"
         path.write_bytes(PACK[suffix](ORDINARY[case]))

@@ -7,6 +7,7 @@ import weakref
 import pytest
 
 from builders.io.files import location
+from builders.io.files.head import Head
 from builders.io.files.header_store import HeaderStore
 from builders.io.net import remote
 from builders.io.net.deadline import deadline
@@ -226,7 +227,7 @@ def test_a_collection_of_garbage_inside_a_store_does_not_hang(tmp_path):
 
     class Reader:
         def __del__(self):
-            store.put({"http://host/y": ("monday", (b"y", 1, "tag"))})
+            store.put({"http://host/y": ("monday", Head(b"y", 1, "tag"))})
 
     class Stamps(dict):
         def items(self):

@@ -6,9 +6,11 @@ changes one of them and then accounts for every byte is taken, if it is the only
 the header surely is right about where they lie. Bytes are looked at where sizes leave two readings.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from builders.errors import FormatError
+from builders.io.formats.contents import Contents, surplus_of
 from builders.io.formats.mrc.header import HEADER_BYTES, MAX_EXTENDED_HEADER, MrcHeader
 from builders.io.formats.mrc.likeness import Bytes, Peek
 from builders.io.layout import PACKED, Layout, encoded_size
@@ -19,55 +21,7 @@ _WIDTHS = {PACKED: (4, "101"), "|u1": (8, "0"), "u2": (16, "1, 6 or 12"), "f4": 
 """Bits of a number, and the modes that have it, by an encoding of that width."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """What of a header stands.
-
-    Attributes:
-        size: bytes of the (decompressed) file; None where that is not known.
-        layout: where the pixels lie.
-        header: the MRC header that says so; None for a NumPy file.
-        whole: entries, as they are stored one after another, that are surely there where the layout says; more than it
-            says, where whole ones follow, and none where it may be wrong about where they lie.
-        exact: those account for every byte.
-        said: what the size contradicts, and how the file is read all the same; empty where nothing is.
-        cut: why the file does not hold all that its header says; empty where it does.
-    """
-
-    size: int | None
-    layout: Layout
-    header: MrcHeader | None
-    whole: int
-    exact: bool = True
-    said: str = ""
-    cut: str = ""
-
-    @property
-    def entries(self) -> Layout:
-        """The layout of those that are surely there, of a file whose slices lie apart."""
-        return replace(self.layout, shape=(self.whole, *self.layout.shape[1:]))
-
-    @property
-    def entries_said(self) -> str:
-        """How the file is read where each entry is an image of its own, in words."""
-        told = f"{self.size} bytes, where its header says {self.layout.end}"
-        return f"{told}: read as {self.whole} images, not {self.layout.shape[0]}"
-
-
-def weigh_plain(layout: Layout, size: int | None, name: str, told: str) -> Weighed:
-    """What stands of a layout whose offset is sure; `told` is what its header says, in words."""
-    count = layout.stored_shape[0] if layout.shape else 1
-    if size is None or size == layout.end:
-        return Weighed(size, layout, None, count)
-    if size > layout.end:
-        return Weighed(size, layout, None, count, exact=False, said=surplus_of(size, layout))
-    entry = layout.nbytes // max(1, count)
-    whole, rest = divmod(max(0, size - layout.offset), max(1, entry))
-    cut = f"{name}: {size} bytes, but its header says {layout.end} ({told}): the file is truncated"
-    return Weighed(size, layout, None, whole, not rest, cut=cut)
-
-
-def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = None) -> Weighed:
+def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = None) -> Contents:
     """What stands of an MRC header.
 
     Args:
@@ -90,7 +44,7 @@ def weigh(header: MrcHeader, size: int | None, name: str, peek: Peek | None = No
     """
     layout = header.layout
     if size is None or size == layout.end:
-        return Weighed(size, layout, header, layout.stored_shape[0])
+        return _contents(header, size)
     bytes_of = Bytes(header, size, peek)
     return _weigh_surplus(bytes_of, name) if size > layout.end else _weigh_shortage(bytes_of, name)
 
@@ -107,14 +61,14 @@ def is_doubtful(header: MrcHeader, peek: Peek) -> bool:
     return file.begins_with_no_pixels(start)
 
 
-def _weigh_shortage(file: Bytes, name: str) -> Weighed:
+def _weigh_shortage(file: Bytes, name: str) -> Contents:
     """Fewer bytes than the header says."""
     header, layout, size = file.header, file.header.layout, file.size or 0
     cut = (
         f"{name}: {size} bytes, but its header says {layout.end} (NX, NY, NZ {header.nx}, {header.ny}, {header.nz}, "
         f"mode {header.mode}, {header.nsymbt} of extended header): the file is truncated or its header lies"
     )
-    lost = Weighed(size, layout, header, 0, exact=False, cut=cut)
+    lost = _contents(header, size, whole=0, exact=False, cut=cut)
     body = max(0, size - layout.offset)
     if _is_unpadded(header, body):
         return lost
@@ -138,10 +92,10 @@ def _weigh_shortage(file: Bytes, name: str) -> Weighed:
         return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections, as MZ says")
     if not rest and whole and _is_a_stack_of_images(header):
         return _changed(replace(header, nz=whole), size, layout, f"read as the {whole} sections that are there")
-    return Weighed(size, layout, header, whole, not rest, cut=cut)
+    return _contents(header, size, whole=whole, exact=not rest, cut=cut)
 
 
-def _weigh_surplus(file: Bytes, name: str) -> Weighed:
+def _weigh_surplus(file: Bytes, name: str) -> Contents:
     """More bytes than the header says."""
     header, layout, size = file.header, file.header.layout, file.size or 0
     surplus = size - layout.end
@@ -170,23 +124,19 @@ def _weigh_surplus(file: Bytes, name: str) -> Weighed:
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections, as MZ says")
         if _is_a_stack_of_images(header):
             return _changed(replace(header, nz=sections), size, layout, f"read as {sections} sections")
-        return Weighed(size, layout, header, layout.stored_shape[0] + more, said=surplus_of(size, layout))
-    return Weighed(size, layout, header, layout.stored_shape[0], exact=False, said=surplus_of(size, layout))
+        whole = layout.stored_shape[0] + more
+        return _contents(header, size, whole=whole, said=surplus_of(size, layout))
+    return _contents(header, size, exact=False, said=surplus_of(size, layout))
 
 
-def _changed(header: MrcHeader, size: int, before: Layout, how: str) -> Weighed:
+def _changed(header: MrcHeader, size: int, before: Layout, how: str) -> Contents:
+    return _contents(header, size, said=f"{size} bytes, where its header says {before.end}: {how}")
+
+
+def _contents(header: MrcHeader, size: int | None, **weighed: Any) -> Contents:
     layout = header.layout
-    return Weighed(
-        size, layout, header, layout.stored_shape[0], said=f"{size} bytes, where its header says {before.end}: {how}"
-    )
-
-
-def surplus_of(size: int, layout: Layout) -> str:
-    """How bytes after the pixels are told."""
-    said = f"{size} bytes, where its header says {layout.end}: the last {size - layout.end} are not read"
-    if size - layout.end < layout.nbytes:
-        return said
-    return f"{said}, as many as its pixels take or more: its NX, NY, NZ or MODE may be wrong"
+    told = layout, header, header.pixel_size, header.deviations, size
+    return Contents(*told, least_end=layout.end - header.nsymbt, **weighed)
 
 
 def _other_mode(file: Bytes) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from builders.errors import FormatError, TruncatedError
-from builders.io.formats.mrc.signs import Sign, sign_of
+from builders.io.formats.mrc.signs import BITS, Sign, sign_of
 from builders.io.formats.mrc.writing import MAX_SIDE
 from builders.io.formats.mrc.writing import write as write
 from builders.io.layout import PACKED, Layout
@@ -137,6 +137,16 @@ class MrcHeader:
         return self.nz > 1 and not self.is_volume and not self.is_volume_stack
 
     @property
+    def is_whole_volume(self) -> bool:
+        """Whether its lengths are the intervals of its unit cell, whatever else it says: many a volume has no more."""
+        return self.intervals == (self.nx, self.ny, self.nz)
+
+    @property
+    def stored_order(self) -> tuple[int, int, int] | None:
+        """MAPC, MAPR and MAPS where they are others than 1, 2, 3."""
+        return None if self.mapcrs == (1, 2, 3) else self.mapcrs
+
+    @property
     def calls_itself_stack(self) -> bool:
         """Whether it says so in full, as many a volume without a space group does not: a stack has an MZ of 1, too."""
         return self.is_stack and self.sampling[2] == 1
@@ -155,6 +165,23 @@ class MrcHeader:
             return self
         told = f"a stack of images whose sections do not lie across z {self.mapcrs}, taken as stored"
         return replace(self, are_images=True, deviations=(*self.deviations, told))
+
+    def with_sign(self, bits: int, signed: bool) -> "tuple[MrcHeader, str]":
+        """The same header where an image set says whether whole numbers of `bits` have a sign.
+
+        What the file itself tells counts more.
+
+        Returns:
+            The header, and what is to be said of it, in words; empty where nothing is.
+        """
+        if BITS.get(self.mode) != bits or self.sign.signed is signed:
+            return self, ""
+        kind, other = ("signed", "unsigned") if signed else ("unsigned", "signed")
+        kind = f"{kind} {'bytes' if bits == 8 else 'numbers'}"
+        if self.sign.is_known:
+            return self, f"{kind}, as the image set says, though the file's header says {other}, which counts more"
+        told = f"{kind} under mode {self.mode}, as the image set says"
+        return replace(self, sign=Sign(signed, True)), told
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -7,6 +7,8 @@ them without and mark nothing. Mode 6, which has none, came in 2006: before it, 
 import math
 from dataclasses import dataclass
 
+BITS = {0: 8, 1: 16, 6: 16}
+"""Of a whole number, by mode."""
 _RANGES = {0: ((-128, 127), (0, 255)), 1: ((-32768, 32767), (0, 65535)), 6: ((-32768, 32767), (0, 65535))}
 """By mode: what numbers with and without a sign can be."""
 

@@ -1,4 +1,4 @@
-"""gzip and bzip2 streams: read as far as is needed, damage told in one form, their content counted where it must be."""
+"""Files packed as a whole, by gzip or bzip2: read as far as is needed, damage told in one form, their size counted."""
 
 import bz2
 import contextlib
@@ -7,7 +7,8 @@ import logging
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,6 @@ DEFLATE_MOST = 1032
 MOST_TRAILING = 64 * 1024 * 1024
 """Bytes behind the pixels of a compressed file that are inflated at the most, to get to its checksum."""
 
-_GZIP_MAGIC = b"\x1f\x8b\x08"
-_BZIP2_MAGIC = b"BZh"
 _GZIP_SIZES = 2**32
 """A gzip file tells the rest of its content's size by this."""
 _GZIP_LEAST = 18
@@ -32,18 +31,50 @@ _GZIP_LEAST = 18
 Stream = gzip.GzipFile | bz2.BZ2File | BinaryIO
 
 
-def opened(raw: BinaryIO) -> tuple[Stream, bool]:
-    """The stream of a file's content, and whether it is a decompressing one.
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """A way in which files of any format are packed as a whole.
 
-    The first bytes of gzip and bzip2 cannot begin an MRC file: its first side would be above 2^17.
+    Attributes:
+        suffix: what it adds to their names.
+        magic: how they begin, which no file of a format does: of an MRC file, the first side would be above 2^17.
+        stream: gives a stream of a file's content.
+        inflater: gives what inflates one member of it, piece by piece.
     """
-    magic = raw.read(3)
+
+    suffix: str
+    magic: bytes
+    stream: Callable[[BinaryIO], Stream]
+    inflater: Callable[[], Any]
+
+
+PACKINGS = (
+    Packing(".gz", b"\x1f\x8b\x08", lambda raw: gzip.GzipFile(fileobj=raw), lambda: zlib.decompressobj(31)),
+    Packing(".bz2", b"BZh", lambda raw: bz2.BZ2File(raw), bz2.BZ2Decompressor),
+)
+SUFFIXES = tuple(packing.suffix for packing in PACKINGS)
+
+
+def packing_of(head: bytes) -> Packing | None:
+    """How a file that begins so is packed; None where it is not."""
+    return next((packing for packing in PACKINGS if head.startswith(packing.magic)), None)
+
+
+def opened(raw: BinaryIO) -> tuple[Stream, bool]:
+    """The stream of a file's content, and whether it is a decompressing one."""
+    packing = packing_of(raw.read(3))
     raw.seek(0)
-    if magic == _GZIP_MAGIC:
-        return gzip.GzipFile(fileobj=raw), True
-    if magic == _BZIP2_MAGIC:
-        return bz2.BZ2File(raw), True
-    return raw, False
+    return (raw, False) if packing is None else (packing.stream(raw), True)
+
+
+def is_gzip(stream: Stream) -> bool:
+    """Whether a stream is of gzip, which tells the size of its content, and packs no more than `DEFLATE_MOST`."""
+    return isinstance(stream, gzip.GzipFile)
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file is packed, by its name."""
+    return name.lower().endswith(SUFFIXES)
 
 
 def plain_name(name: str) -> str:
@@ -75,20 +106,14 @@ def read_to_checksum(stream: Stream, name: str) -> int | None:
     return None
 
 
-def peek_at(stream: Stream) -> Callable[[int, int], bytes]:
-    """What gives bytes of a stream, from and to."""
+def reader_of(stream: Stream) -> Callable[[int, int], bytes]:
+    """What gives bytes of a stream by offset and number, fewer where it ends."""
 
-    def peek(start: int, stop: int) -> bytes:
-        stream.seek(start)
-        return read(stream, stop - start).tobytes()
+    def bytes_at(offset: int, count: int) -> bytes:
+        stream.seek(offset)
+        return read(stream, count).tobytes()
 
-    return peek
-
-
-def window(stream: Stream, start: int, stop: int) -> Callable[[int, int], bytes]:
-    """What gives bytes of a stream that lie between two places, which are read once."""
-    held = peek_at(stream)(start, stop)
-    return lambda first, end: held[max(0, first - start) : max(0, end - start)]
+    return bytes_at
 
 
 def begun(data: bytes) -> bytes:
@@ -96,7 +121,10 @@ def begun(data: bytes) -> bytes:
     content = bytearray()
     with contextlib.suppress(zlib.error, OSError, EOFError):
         while data:
-            inflater = zlib.decompressobj(31) if data.startswith(_GZIP_MAGIC) else bz2.BZ2Decompressor()
+            packing = packing_of(data)
+            if packing is None:
+                break
+            inflater = packing.inflater()
             content += inflater.decompress(data)
             data = inflater.unused_data
     return bytes(content)

@@ -1,0 +1,293 @@
+"""Images in coded parts: strips, tiles or chunks, each compressed by itself, wherever they lie in the file."""
+
+import itertools
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import FormatError
+from builders.io.layout import Array, Layout, Range, decode, encoded_size, native_dtype
+
+Codec = Callable[[NDArray[np.uint8], int], bytes]
+"""Bytes of a part, and how many may come out of them at the most -> what they hold. Damage is a `ValueError`."""
+Places = NDArray[np.int64]
+
+MOST_BYTES = 2**36
+"""Of one image, decoded: a file of few bytes can speak of any number of them."""
+
+
+def _inflate(code: NDArray[np.uint8], most: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        content = inflater.decompress(code.data, most)
+    except zlib.error as err:
+        msg = str(err).partition(": ")[2] or str(err)
+        raise ValueError(msg) from err
+    if not inflater.eof and len(content) < most:
+        msg = "incomplete stream"
+        raise ValueError(msg)
+    return content
+
+
+CODECS: dict[str, Codec] = {"zlib": _inflate}
+"""Name, as references spell it -> what decodes a part. Whoever reads a reference must know its codec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coded(Layout):
+    """An image, or several of one shape, in coded parts.
+
+    The last axes of the shape, as many as a part has, are divided into a grid of parts, those at the far edges either
+    cut off or full; axes before them count images. A part of no bytes holds zeros.
+
+    Attributes:
+        shape: `(ny, nx)`, or `(count, ny, nx)`.
+        encoding: of the decoded pixels.
+        offset: the first byte that is needed.
+        axes: None.
+        codec: one of `CODECS`.
+        part: shape of a part.
+        starts: first byte of each part, images and grid in C order.
+        stops: the byte after its last.
+        name: of the file, for errors.
+
+    Raises:
+        FormatError: any of these contradict each other.
+    """
+
+    codec: str = ""
+    part: tuple[int, ...] = ()
+    starts: Places = field(default_factory=lambda: np.empty(0, np.int64), compare=False)
+    stops: Places = field(default_factory=lambda: np.empty(0, np.int64), compare=False)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        native_dtype(self.encoding)
+        if self.codec not in CODECS:
+            msg = f"{self.name}: pixels coded by {self.codec!r}: expected one of {', '.join(map(repr, CODECS))}"
+            raise FormatError(msg)
+        if not 0 < len(self.part) <= len(self.shape) or min(self.part) < 1 or min(self.shape) < 0:
+            msg = f"{self.name}: parts of shape {self.part} of images of shape {self.shape}: expected axes of 1 or more"
+            raise FormatError(msg)
+        if max(encoded_size(self.encoding, shape) for shape in (self._image, self.part)) > MOST_BYTES:
+            shapes = f"images of shape {self._image} in parts of {self.part}"
+            msg = f"{self.name}: {shapes}: expected at most {MOST_BYTES} bytes"
+            raise FormatError(msg)
+        count = np.prod([*self.shape[: -len(self.part)], *self._grid], dtype=object)
+        if not len(self.starts) == len(self.stops) == count:
+            msg = f"{self.name}: {len(self.starts)} parts, where shape {self.shape} has {count} of {self.part}"
+            raise FormatError(msg)
+        if count and (self.starts.min() < 0 or bool((self.stops < self.starts).any())):
+            msg = f"{self.name}: a part that ends before it begins, or begins before the file: expected bytes of it"
+            raise FormatError(msg)
+
+    @classmethod
+    def of(
+        cls,
+        shape: tuple[int, ...],
+        encoding: str,
+        codec: str,
+        part: tuple[int, ...],
+        starts: Places,
+        stops: Places,
+        name: str,
+    ) -> "Coded":
+        """Images whose first byte is that of their first part."""
+        there = starts[stops > starts]
+        offset = int(there.min()) if there.size else 0
+        return cls(shape, encoding, offset, None, codec, part, starts, stops, name)
+
+    @property
+    def _image(self) -> tuple[int, ...]:
+        return self.shape[-len(self.part) :]
+
+    @property
+    def _grid(self) -> tuple[int, ...]:
+        return tuple(-(-side // length) for side, length in zip(self._image, self.part, strict=True))
+
+    @property
+    def slices_lie_apart(self) -> bool:
+        """Whether parts hold pixels of one entry along the first axis alone."""
+        return len(self.part) < len(self.shape) or self.part[0] == 1
+
+    @property
+    def is_plain(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """The stretches of the file that hold its parts; parts beside each other are one."""
+        return _merged(self.starts, self.stops)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that have to be read."""
+        return sum(stop - start for start, stop in self.ranges)
+
+    @property
+    def end(self) -> int:
+        """The byte after the last one that is needed."""
+        return int(self.stops[self.stops > self.starts].max(initial=self.offset))
+
+    @property
+    def spelling(self) -> str:
+        """Encoding, codec and shape of parts, such as `"<u2/zlib/16,4096"`."""
+        return f"{self.encoding}/{self.codec}/{','.join(map(str, self.part))}"
+
+    def slice(self, index: int, name: str) -> Layout:
+        """The layout of one entry along the first axis.
+
+        Raises:
+            FormatError: there is no such slice.
+        """
+        if len(self.shape) < 3 and index == 0:
+            return self
+        count = self.shape[0] if len(self.shape) > 2 else 1
+        if not 0 <= index < count:
+            msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
+            raise FormatError(msg)
+        if len(self.part) == len(self.shape):
+            full = [(0, side) for side in self.shape[1:]]
+            box = self.box([(index, index + 1), *full], name)
+            return replace(box, shape=self.shape[1:])
+        each = len(self.starts) // count
+        own = slice(index * each, (index + 1) * each)
+        options = self.codec, self.part, self.starts[own], self.stops[own], self.name
+        return Coded.of(self.shape[1:], self.encoding, *options)
+
+    def squeezed(self) -> Layout:
+        """The same image without a leading axis of length one."""
+        if len(self.shape) > 2 and self.shape[0] == 1:
+            part = self.part[1:] if len(self.part) == len(self.shape) else self.part
+            if part is self.part or self.part[0] == 1:
+                return replace(self, shape=self.shape[1:], part=part).squeezed()
+            return self.slice(0, self.name).squeezed()
+        return self
+
+    def decode(self, raw: NDArray[np.uint8]) -> Array:
+        """The images, out of the bytes of `ranges` one after another.
+
+        Raises:
+            FormatError: a part is damaged, or of another size.
+        """
+        return self.decode_box(raw, [(0, side) for side in self.shape])
+
+    def ranges_of(self, bounds: Sequence[Range]) -> tuple[Range, ...]:
+        """The stretches of the file that hold the parts of a box."""
+        numbers = [number for number, _ in self._parts_of(bounds)]
+        return _merged(self.starts[numbers], self.stops[numbers])
+
+    def decode_box(self, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> Array:
+        """A box, out of the bytes at `ranges_of` it one after another."""
+        parts = list(self._parts_of(bounds))
+        numbers = [number for number, _ in parts]
+        stretches = _merged(self.starts[numbers], self.stops[numbers])
+        firsts = np.array([start for start, _ in stretches] or [0])
+        lengths = np.array([stop - start for start, stop in stretches] or [0])
+        before = np.cumsum(lengths) - lengths
+        pixels = np.zeros([stop - start for start, stop in bounds], native_dtype(self.encoding))
+        for number, corner in parts:
+            start, stop = int(self.starts[number]), int(self.stops[number])
+            if start == stop:
+                continue
+            stretch = int(np.searchsorted(firsts, start, "right")) - 1
+            place = int(before[stretch]) + start - int(firsts[stretch])
+            self._put(pixels, bounds, corner, self._decoded(raw[place : place + stop - start], number, corner))
+        return pixels
+
+    def _parts_of(self, bounds: Sequence[Range]) -> "list[tuple[int, tuple[int, ...]]]":
+        """Numbers of the parts that a box crosses, and where their first pixels are."""
+        outer = len(self.shape) - len(self.part)
+        lengths, counts = (1,) * outer + self.part, (*self.shape[:outer], *self._grid)
+        spans = [range(a // n, -(-b // n)) for (a, b), n in zip(bounds, lengths, strict=True)]
+        found = []
+        for place in itertools.product(*spans):
+            number = 0
+            for index, count in zip(place, counts, strict=True):
+                number = number * count + index
+            found.append((number, tuple(index * length for index, length in zip(place, lengths, strict=True))))
+        return found
+
+    def _decoded(self, code: NDArray[np.uint8], number: int, corner: tuple[int, ...]) -> Array:
+        """The pixels of a part: a full one, or as much of it as lies in the image."""
+        inside = corner[len(self.shape) - len(self.part) :]
+        cut = tuple(min(n, side - at) for n, side, at in zip(self.part, self._image, inside, strict=True))
+        most = encoded_size(self.encoding, self.part)
+        try:
+            content = np.frombuffer(CODECS[self.codec](code, most), np.uint8)
+        except ValueError as err:
+            where = f"bytes {self.starts[number]} to {self.stops[number]}"
+            msg = f"{self.name}: part {number} ({where}) is damaged: {self.codec}: {err}"
+            raise FormatError(msg) from err
+        for shape in (self.part, cut):
+            if content.size == encoded_size(self.encoding, shape):
+                return decode(content, self.encoding, shape)
+        msg = f"{self.name}: part {number} holds {content.size} bytes: expected {most} for {self.part}"
+        raise FormatError(msg)
+
+    def _put(self, pixels: Array, bounds: Sequence[Range], corner: tuple[int, ...], part: Array) -> None:
+        """Copy what of a part lies in a box."""
+        part = part.reshape((1,) * (len(corner) - part.ndim) + part.shape)
+        into, of = [], []
+        for (start, stop), at, length in zip(bounds, corner, part.shape, strict=True):
+            first, last = max(start, at), min(stop, at + length)
+            into.append(slice(first - start, last - start))
+            of.append(slice(first - at, last - at))
+        pixels[tuple(into)] = part[tuple(of)]
+
+
+def _merged(starts: Places, stops: Places) -> tuple[Range, ...]:
+    """Stretches in rising order, those that touch or overlap as one."""
+    there = stops > starts
+    order = np.argsort(starts[there], kind="stable")
+    starts, stops = starts[there][order], stops[there][order]
+    if not starts.size:
+        return ()
+    ends = np.maximum.accumulate(stops)
+    first = np.concatenate([[True], starts[1:] > ends[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    return tuple(zip(starts[first].tolist(), ends[last].tolist(), strict=True))
+
+
+_WIDTHS = (1, 2, 4, 8)
+
+
+def packed(starts: Places, stops: Places, offset: int) -> bytes:
+    """Places of parts in few bytes: sizes, and the gaps between parts, where there are any.
+
+    Example:
+        >>> places = np.array([[100, 130], [130, 150], [160, 170]])
+        >>> code = packed(places[:, 0], places[:, 1], 100)
+        >>> len(code), [side.tolist() for side in unpacked(code, 100, "x")]
+        (8, [[100, 130, 160], [130, 150, 170]])
+    """
+    sizes = (stops - starts).astype(np.uint64)
+    gaps = starts - np.concatenate([[offset], stops[:-1]]) if starts.size else starts
+    width = next(n for n in _WIDTHS if sizes.max(initial=0) < 2 ** (8 * n))
+    most = max(int(gaps.max(initial=0)), -1 - int(gaps.min(initial=0)))
+    apart = next(n for n in _WIDTHS if most < 2 ** (8 * n - 1)) if gaps.any() else 0
+    told = sizes.astype(f"<u{width}").tobytes()
+    return bytes([width, apart]) + told + (gaps.astype(f"<i{apart}").tobytes() if apart else b"")
+
+
+def unpacked(code: bytes, offset: int, name: str) -> tuple[Places, Places]:
+    """First bytes of parts, and those after their last ones.
+
+    Raises:
+        FormatError: anyone may have written this, and nobody did it so.
+    """
+    width, apart = (code[0], code[1]) if len(code) >= 2 else (0, 0)
+    count, left = divmod(len(code) - 2, width + apart) if width in _WIDTHS and apart in (0, *_WIDTHS) else (0, 1)
+    if left:
+        msg = f"{name}: a reference with {len(code)} bytes of parts, {code[:8]!r}: expected sizes and gaps"
+        raise FormatError(msg)
+    sizes = np.frombuffer(code, f"<u{width}", count, 2).astype(np.int64)
+    gaps = np.zeros_like(sizes)
+    if apart:
+        gaps += np.frombuffer(code, f"<i{apart}", count, 2 + width * count)
+    stops = offset + np.cumsum(sizes + gaps)
+    return stops - sizes, stops

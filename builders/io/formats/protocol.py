@@ -1,0 +1,48 @@
+"""The protocol of a format: what a module of this folder has to say, and all that anything above it asks."""
+
+from collections.abc import Callable
+
+from builders.io.formats.contents import Contents
+
+Read = Callable[[int, int], bytes]
+"""Bytes of the (decompressed) file by offset and number, fewer where it ends: whether it lies here, on a server or in
+memory. Each call may be a request, so few and larger ones are better; what came is remembered."""
+
+HEAD = 1024
+"""Bytes at the start of a file that are there before a format is asked."""
+
+
+class Format:
+    """A format of image files; see `npy.py` for a short one.
+
+    Attributes:
+        name: as messages call it.
+        suffixes: of its files' names, in lower case, with the dot.
+        is_packed: files of it are also read where they are compressed as a whole (`.gz`, `.bz2`).
+    """
+
+    name: str = ""
+    suffixes: tuple[str, ...] = ()
+    is_packed: bool = False
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether the first bytes of a file, `HEAD` of them or all, are those of one of its files."""
+        raise NotImplementedError
+
+    def describe(self, read: Read, size: int | None, name: str) -> Contents:
+        """What a file holds, read by as many small reads as that takes.
+
+        Args:
+            read: gives bytes of it.
+            size: its bytes; None where that is not known, as of a stream that is decompressed.
+            name: what errors call it.
+
+        Raises:
+            FormatError: it is none of its files, or damaged.
+            TruncatedError: it ends before what has to be read.
+        """
+        raise NotImplementedError
+
+    def is_doubtful(self, contents: Contents, read: Read) -> bool:
+        """Whether bytes of a file whose size is not known say that pixels may lie elsewhere than it says."""
+        return False

@@ -1,0 +1,170 @@
+"""Pixels of files, on this machine or a server, by the layouts that say where they lie."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import TruncatedError
+from builders.io.files import local, location
+from builders.io.files.local import Watch
+from builders.io.finite import is_finite
+from builders.io.formats import packing
+from builders.io.formats.packing import Stream
+from builders.io.formats.stream_end import StreamEnd
+from builders.io.layout import Array, Layout, Range
+from builders.io.net import remote
+from builders.io.net.answers import RemoteFile, known_of
+from builders.io.reports import report_contradiction
+from perc_transforms.core import buffers
+
+
+def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch | None = None) -> Array:
+    """Read the pixels that lie at `layout`, and nothing else of a plain file; of a remote one, in one request if few.
+
+    A packed file is read from its start, and on to its end, where its checksum is, if no other pixels come after these.
+
+    Args:
+        path: the file, or its URL.
+        layout: where the pixels lie in the decompressed file.
+        etag: what `describe` said; None skips the check that the file is still the same.
+        watch: called with the bytes of a plain file of this machine, piece by piece, while they are still in the
+            processor's cache.
+
+    Raises:
+        ChangedError: the file is not the one that was described.
+        FormatError: it is damaged.
+        TruncatedError: it ends before the last pixel.
+    """
+    if location.is_remote(path):
+        return _read_remote(path, layout, etag)
+    with local.opened(path) as raw, packing.damage_named(path):
+        size = local.check_version(raw, path, etag)
+        stream, is_packed = packing.opened(raw)
+        if not is_packed and layout.end > size:
+            msg = f"{path}: {size} bytes, expected {layout.end}: the file is truncated"
+            raise TruncatedError(msg)
+        if packing.is_gzip(stream) and layout.nbytes > packing.DEFLATE_MOST * size:
+            msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
+            raise TruncatedError(msg)
+        if not is_packed:
+            return layout.decode(location.fill_ranges(raw, layout.ranges, path, watch))
+        end = StreamEnd(stream, path, local.etag_of(os.fstat(raw.fileno())))
+        return layout.decode(_read_packed(stream, end, layout, path))
+
+
+def _read_remote(url: str, layout: Layout, etag: str | None) -> Array:
+    """The pixels at a layout of a remote file; a packed one is known by its name."""
+    if not packing.is_packed(url):
+        return layout.decode(location.read_ranges(url, layout.ranges, etag))
+    found = known_of(remote.client().head(url), RemoteFile(url, None, etag or None))
+    with location.open_version(url, found.size, found.etag) as raw:
+        return next(read_open(raw, [layout], url, found.etag or ""))
+
+
+def read_slices(path: str, first: Layout, count: int, etag: str | None = None) -> Iterator[tuple[Array, bool]]:
+    """Images of one layout that lie one after another in a plain file, each read straight into memory of its own.
+
+    Args:
+        path: the file.
+        first: where the pixels of the first one lie.
+        count: how many.
+        etag: what `describe` said; None skips the check that the file is still the same.
+
+    Returns:
+        Each array, and whether all of its pixels are known to be finite.
+
+    Raises:
+        ChangedError: the file is not the one that was described.
+        TruncatedError: it ends before the last pixel.
+    """
+    size = first.nbytes
+    with local.opened(path) as raw:
+        local.check_version(raw, path, etag)
+        raw.seek(first.offset)
+        for number in range(count):
+            data = buffers.take(size)
+            done = local.fill(raw, data.data)
+            if done < size:
+                end = first.offset + number * size
+                msg = f"{path}: {end + done} bytes, expected {end + size}: the file is truncated"
+                raise TruncatedError(msg)
+            pixels = first.decode(data)
+            yield pixels, is_finite(pixels)
+
+
+def read_each(path: str, layouts: Iterable[Layout], etag: str | None = None) -> Iterator[tuple[Array, bool]]:
+    """What `read_slices` does, for images that lie anywhere in the file, each of a layout of its own.
+
+    Raises:
+        ChangedError: the file is not the one that was described.
+        FormatError: an image is damaged.
+        TruncatedError: it ends before the last pixel.
+    """
+    with local.opened(path) as raw:
+        local.check_version(raw, path, etag)
+        for layout in layouts:
+            array = layout.decode(location.fill_ranges(raw, layout.ranges, path))
+            yield array, is_finite(array)
+
+
+def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str, version: str = "") -> Iterator[Array]:
+    """The pixels at some layouts of a compressed file, in rising order, as they come out of it.
+
+    Before those that no others come after are given, it is read on to its end, where its checksum is: damage is known
+    by then, though not before earlier ones are given.
+
+    Args:
+        raw: a file object that can seek, of a compressed file.
+        layouts: where the pixels lie in the decompressed file.
+        name: what errors call the file.
+        version: its etag: what its end told once is remembered of that version.
+
+    Raises:
+        TruncatedError: the stream ends before the last pixel.
+        FormatError: the stream is damaged, or its end tells that slices lie elsewhere than its header says.
+    """
+    with packing.damage_named(name):
+        stream, is_packed = packing.opened(raw)
+        end = StreamEnd(stream, name, version) if is_packed else None
+    held: tuple[Range, ...] | None = None
+    for layout in layouts:
+        with packing.damage_named(name):
+            if held != layout.ranges:  # images that do not lie apart have the same bytes
+                pixels, held = _read_packed(stream, end, layout, name), layout.ranges
+        yield layout.decode(pixels)
+
+
+def _read_packed(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> NDArray[np.uint8]:
+    """Bytes of a stream, read on to its end where no pixels come after them; `end` is None of a plain file."""
+    if len(layout.ranges) != 1:
+        return _read_stretches(stream, end, layout, name)
+    if end is not None:
+        end.check(layout)
+    stream.seek(layout.ranges[0][0])
+    pixels = packing.read(stream, layout.nbytes)
+    if end is not None and (pixels.size < layout.nbytes or end.is_reached_by(layout.end)):
+        pixels, said = end.settle(layout, pixels)
+        if said:
+            report_contradiction(said, name)
+    if pixels.size < layout.nbytes:
+        msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
+        raise TruncatedError(msg)
+    return pixels
+
+
+def _read_stretches(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> NDArray[np.uint8]:
+    """What `_read_packed` does, for an image in several stretches."""
+    found = []
+    for start, stop in layout.ranges:
+        stream.seek(start)
+        found.append(packing.read(stream, stop - start))
+    pixels = np.concatenate([np.empty(0, np.uint8), *found])
+    if pixels.size < layout.nbytes:
+        msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
+        raise TruncatedError(msg)
+    if end is not None and end.is_reached_by(layout.end):
+        packing.read_to_checksum(stream, name)
+    return pixels

@@ -1,0 +1,86 @@
+"""Headers of the files of shards, read once each and ahead of their use."""
+
+from collections import OrderedDict, deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future
+
+from builders.errors import PercError
+from builders.io.files import location
+from builders.io.files.head import Head
+from builders.io.files.header_store import HeaderStore
+from builders.io.formats.protocol import HEAD
+from builders.io.net import remote
+from builders.io.net.threads import Stop
+from builders.stacks.cutting import Part, Shard
+from builders.stacks.files import SourceFile
+from builders.stacks.rows import Images, Reading, asked_once, look
+
+WHOLE = 1024 * 1024
+"""A remote file of no more bytes comes with its header."""
+_AHEAD = 8
+_REMEMBERED = 32
+
+Found = tuple[Images | PercError | None, bytes | None]
+"""A file as its header says, and all of its bytes where they came along."""
+
+
+class Headers:
+    """Reads the header of a part's file, once for all its parts that are read together."""
+
+    def __init__(self, reading: Reading, folder: str | None) -> None:
+        self._reading, self._store = reading, HeaderStore(folder)
+        self._asked: OrderedDict[str, Future[Found]] = OrderedDict()
+        self._fresh: dict[str, tuple[str, Head]] = {}
+        self._stop = Stop()
+
+    def read_ahead(self, shards: Iterable[Shard]) -> Generator[tuple[Part | None, "Found"], None, None]:
+        """Parts with their files' headers, in order; those of the next parts are under way."""
+        waiting: deque[tuple[Part | None, Future[Found] | None]] = deque()
+        try:
+            for shard in shards:
+                new = [
+                    p.file for p in shard if location.is_remote(p.file.location) and p.file.location not in self._asked
+                ]
+                known = self._store.get({file.location: file.stamp for file in new}) if new else {}
+                for part in [*shard, None]:
+                    waiting.append((part, None if part is None else self._ask(part.file, known)))
+                    if len(waiting) > _AHEAD:
+                        yield _waited_for(waiting.popleft())
+                if len(self._fresh) >= _REMEMBERED:
+                    self._remember()
+            while waiting:
+                yield _waited_for(waiting.popleft())
+        finally:
+            for _, future in waiting:
+                if future is not None:
+                    future.cancel()
+            self._stop.set()
+            self._remember()
+
+    def _remember(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        self._store.put(dict(fresh))  # a thread may still add to it
+
+    def _ask(self, file: SourceFile, known: dict[str, Head]) -> "Future[Found]":
+        future = self._asked.get(file.location)
+        if future is None:
+            task = self._look, file, known.get(file.location)
+            future = self._asked[file.location] = remote.submit(*task, pool="headers", stop=self._stop)
+            while len(self._asked) > _REMEMBERED:
+                self._asked.popitem(last=False)
+        return future
+
+    def _look(self, file: SourceFile, known: Head | None) -> "Found":
+        try:
+            if not location.is_remote(file.location):
+                return look(file, self._reading), None
+            count = max(file.most if file.most <= WHOLE else 0, HEAD)
+            with asked_once(file, known, self._fresh, count) as head:
+                return look(file, self._reading, head), head.data if head.is_whole else None
+        except PercError as err:
+            return err, None
+
+
+def _waited_for(asked: "tuple[Part | None, Future[Found] | None]") -> "tuple[Part | None, Found]":
+    part, future = asked
+    return part, (None, None) if future is None else future.result()

@@ -1,0 +1,106 @@
+"""Rows that are read together: how many of a file's, and which of its bytes."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from builders.errors import PercError
+from builders.io.files import location
+from builders.io.layout import Layout, Range
+from builders.stacks.cutting import LARGEST, Part
+from builders.stacks.headers import Found
+from builders.stacks.rows import Images
+
+BLOCK = 16 * 1024 * 1024
+"""Bytes of a request of a long stream: the archive limits how many it takes in an hour."""
+_FIRST_BLOCK = 1024 * 1024
+"""The first request of a stream is small, so that its rows are there soon."""
+_GROWTH = 32
+"""A later one is doubled once the stream has asked for so many of it, up to a block."""
+_GAP = 64 * 1024
+"""Bytes between rows that cost less than a request of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows that are read by one request; without images, the end of a shard.
+
+    Attributes:
+        images: the file, or what is wrong with it.
+        path: the file's, as rows have it.
+        rows: of the file.
+        place: of the first row in its shard.
+        data: the file's bytes, where they came along with its header.
+        ranges: the stretches of a plain file that are read: of several rows, one that holds them all.
+    """
+
+    images: Images | PercError | None = None
+    path: str = ""
+    rows: range = range(0)
+    place: int = 0
+    data: bytes | None = None
+    ranges: tuple[Range, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are read."""
+        return sum(stop - start for start, stop in self.ranges)
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether its bytes come from a server, by a request of their own."""
+        plain = isinstance(self.images, Images) and self.size and self.data is None
+        return bool(plain) and location.is_remote(cast(Images, self.images).file.location)
+
+
+def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator[Run]:
+    """The runs of rows to read, without the first `skip` rows of the first shard, and the ends of shards."""
+    place = asked = 0
+    for part, (images, data) in headers:
+        if part is None:
+            yield Run()
+            place = skip = 0
+            continue
+        if not isinstance(images, Images):
+            yield Run(images, part.file.path)
+            place += part.stop - part.first  # as many as were counted, should the file be there again at a resumption
+            continue
+        rows = part.rows(images.count)
+        wanted = rows[max(0, skip - place) :]
+        place += len(rows) - len(wanted)
+        if not images.lies_apart:
+            if wanted:
+                yield Run(images, part.file.path, wanted, place, data)
+        elif wanted:
+            is_remote, first = location.is_remote(images.file.location), 0
+            while first < len(wanted):
+                block = _block_after(asked) if is_remote else LARGEST
+                run = _together(images, wanted[first:], block)
+                yield Run(images, part.file.path, run[0], place + first, data, run[1])
+                first += len(run[0])
+                asked += sum(stop - start for start, stop in run[1])
+        place += len(wanted)
+
+
+def _together(images: Images, rows: range, block: int) -> tuple[range, tuple[Range, ...]]:
+    """The first ones of some rows that one request brings, and what it asks for: a block of bytes, about."""
+    layout = images.layout(rows.start)
+    if type(layout) is Layout:
+        count = min(len(rows), max(1, block // layout.nbytes))
+        return rows[:count], ((layout.offset, layout.offset + count * layout.nbytes),)
+    start, stop, needed, count = layout.offset, layout.end, layout.nbytes, 1
+    while count < len(rows):
+        following = images.layout(rows[count])
+        low, high, more = min(start, following.offset), max(stop, following.end), needed + following.nbytes
+        if high - low > min(block, more + _GAP):
+            break
+        start, stop, needed, count = low, high, more, count + 1
+    return rows[:count], ((start, stop),) if count > 1 else layout.ranges
+
+
+def _block_after(asked: int) -> int:
+    """Bytes of the next request of a stream; few different ones, so that their memory can be used again."""
+    block = _FIRST_BLOCK
+    while block < BLOCK and block * _GROWTH <= asked:
+        block *= 2
+    return block
