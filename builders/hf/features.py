@@ -19,7 +19,7 @@ from builders.io.casting import cast as cast_pixels
 from builders.io.files import location
 from builders.io.finite import FiniteWatch, count_non_finite
 from builders.io.formats.packing import is_packed
-from builders.io.formats.spelling import MOST, layout_of, told
+from builders.io.formats.spelling import layout_of, told
 from builders.io.layout import Array, InterleavedSlice, Layout
 from builders.io.net import remote
 from builders.io.pixels import read_layout
@@ -32,15 +32,16 @@ STORAGE = pa.struct(
         "path": pa.string(),
         "index": pa.int64(),
         "offset": pa.int64(),
-        "shape": pa.list_(pa.int32()),
+        "shape": pa.list_(pa.int64()),
         "dtype": pa.string(),
         "etag": pa.string(),
-        "parts": pa.binary(),
     }
 )
 """How an image stands in an Arrow table. `shape`, `dtype` and `offset` say where the pixels lie in the file at `path`
-or in `bytes`, with `parts` those of coded ones, and with `index` those of all slices of a file, among which the slice's
-do not lie apart (`builders.io.formats.spelling`); without them the header of either one is read."""
+or in `bytes`, and with `index` those of all slices of a file, among which the slice's do not lie apart; without them
+the header of either one is read. What coded images and boxes need stands in `dtype` (`builders.io.formats.spelling`):
+the type of the column is that of every version, so that datasets which somebody saved can be read, and no row that does
+not need it is larger."""
 
 FIELDS = tuple(f.name for f in STORAGE)
 DTYPES = (
@@ -347,13 +348,10 @@ def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     if type(layout) is Layout:
         fields = {
             **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset, "shape": list(layout.shape)},
-            **{"dtype": layout.spelling, "etag": file.etag, "parts": None},
+            **{"dtype": layout.spelling, "etag": file.etag},
         }
     else:
         fields = _stored(path=file.path, etag=file.etag, **told(layout))
-    if max(fields["shape"], default=0) > MOST:
-        msg = f"{file.path}: an image of shape {tuple(fields['shape'])}: expected sides of at most {MOST} pixels"
-        raise FormatError(msg)
     return fields
 
 
@@ -396,7 +394,7 @@ def _layout(value: dict[str, Any], name: str) -> Layout | None:
     if shape is None or dtype is None or (offset is None and value.get("bytes") is None):
         return None
     index = None if value.get("index") is None or value.get("bytes") is not None else int(value["index"])
-    return layout_of(tuple(int(n) for n in shape), dtype, int(offset or 0), index, value.get("parts"), name)
+    return layout_of(tuple(int(n) for n in shape), dtype, int(offset or 0), index, name)
 
 
 def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> Array:

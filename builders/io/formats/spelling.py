@@ -1,20 +1,20 @@
-"""Where an image lies as a reference to it says it: in a few fields of a table, believed by nobody who reads them."""
+"""Where an image lies, as a reference to it says: in few fields of a table, none of which is believed."""
 
+import base64
+import binascii
 from typing import Any
 
 from builders.errors import FormatError
 from builders.io.formats.coded import Coded, packed, unpacked
 from builders.io.layout import Box, InterleavedSlice, Layout, Range, spelled
 
-MOST = 2**31 - 1
-"""The longest side that a reference can tell."""
-
 
 def told(layout: Layout) -> dict[str, Any]:
-    """The fields that say where an image lies: `offset`, `shape`, `dtype`, and where need be `index` and `parts`.
+    """The fields that say where an image lies: `offset`, `shape`, `dtype`, and where need be `index`.
 
     Of a box, they are those of the whole image, with the box in `dtype`, such as `"<f4@10:12,50:60"`; of a slice that
-    does not lie apart, those of all slices, and which one it is in `index`.
+    does not lie apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec,
+    the shape of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`.
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))
@@ -27,22 +27,21 @@ def told(layout: Layout) -> dict[str, Any]:
     if isinstance(layout, InterleavedSlice):
         shape = [layout.count, *layout.shape]
         return {"offset": layout.offset, "shape": shape, "dtype": layout.spelling, "index": layout.index}
-    fields = {"offset": layout.offset, "shape": list(layout.shape), "dtype": layout.spelling}
+    dtype = layout.spelling
     if isinstance(layout, Coded):
-        fields["parts"] = packed(layout.starts, layout.stops, layout.offset)
-    return fields
+        parts = packed(layout.starts, layout.stops, layout.offset)
+        dtype += f"/{base64.urlsafe_b64encode(parts).decode('ascii')}"
+    return {"offset": layout.offset, "shape": list(layout.shape), "dtype": dtype}
 
 
-def layout_of(
-    shape: tuple[int, ...], dtype: str, offset: int, index: int | None, parts: bytes | None, name: str
-) -> Layout:
+def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None, name: str) -> Layout:
     """The layout that the fields of a reference spell out.
 
     Raises:
         FormatError: they cannot be those of one.
 
     Example:
-        >>> layout_of((100, 200), "<f4@10:12,50:60", 1024, None, None, "x.mrc").shape
+        >>> layout_of((100, 200), "<f4@10:12,50:60", 1024, None, "x.mrc").shape
         (2, 10)
     """
     text, _, box = dtype.partition("@")
@@ -51,16 +50,23 @@ def layout_of(
         msg = f"{name}: a reference to shape {shape} at byte {offset}: expected nothing negative"
         raise FormatError(msg)
     if coding:
-        if len(coding) != 2 or parts is None:
-            msg = f"{name}: a reference to pixels coded as {dtype!r}: expected a codec, a shape and parts"
-            raise FormatError(msg)
-        part = tuple(_numbers(coding[1].split(","), dtype, name))
-        layout: Layout = Coded(shape, encoding, offset, None, coding[0], part, *unpacked(parts, offset, name), name)
+        layout: Layout = _coded(shape, encoding, offset, coding, name)
     else:
         layout = spelled(text, shape, offset, name)
         if index is not None and len(shape) > 2 and not layout.slices_lie_apart:
             layout = layout.slice(index, name)
     return layout.box(_bounds(box, dtype, name), name).squeezed() if box else layout
+
+
+def _coded(shape: tuple[int, ...], encoding: str, offset: int, coding: list[str], name: str) -> Coded:
+    try:
+        codec, part, code = coding
+        parts = base64.b64decode(code, b"-_", validate=True)
+    except (ValueError, binascii.Error) as err:
+        msg = f"{name}: a reference to pixels coded as {'/'.join(coding)[:100]!r}: expected a codec, a shape and parts"
+        raise FormatError(msg) from err
+    sides = tuple(_numbers(part.split(","), part, name))
+    return Coded(shape, encoding, offset, None, codec, sides, *unpacked(parts, offset, name), name)
 
 
 def _bounds(text: str, dtype: str, name: str) -> list[Range]:
