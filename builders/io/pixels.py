@@ -7,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import TruncatedError
+from builders.errors import FormatError, TruncatedError
 from builders.io.files import local, location
 from builders.io.files.local import Watch
 from builders.io.finite import is_finite
@@ -95,19 +95,30 @@ def read_slices(path: str, first: Layout, count: int, etag: str | None = None) -
             yield pixels, is_finite(pixels)
 
 
-def read_each(path: str, layouts: Iterable[Layout], etag: str | None = None) -> Iterator[tuple[Array, bool]]:
+def read_each(
+    path: str, layouts: Iterable[Layout], etag: str | None = None
+) -> Iterator[tuple[Array | FormatError, bool]]:
     """What `read_slices` does, for images that lie anywhere in the file, each of a layout of its own.
+
+    What is wrong with one of them takes its place: others of the file need not be damaged.
 
     Raises:
         ChangedError: the file is not the one that was described.
-        FormatError: an image is damaged.
         TruncatedError: it ends before the last pixel.
     """
     with local.opened(path) as raw:
         local.check_version(raw, path, etag)
         for layout in layouts:
-            array = layout.decode(location.fill_ranges(raw, layout.ranges, path))
-            yield array, is_finite(array)
+            array = decoded(layout, location.fill_ranges(raw, layout.ranges, path))
+            yield array, not isinstance(array, FormatError) and is_finite(array)
+
+
+def decoded(layout: Layout, raw: NDArray[np.uint8]) -> Array | FormatError:
+    """The array that bytes at a layout hold, or what is wrong with them."""
+    try:
+        return layout.decode(raw)
+    except FormatError as err:
+        return err
 
 
 def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str, version: str = "") -> Iterator[Array]:

@@ -24,7 +24,7 @@ from builders.io.finite import are_finite
 from builders.io.layout import Array, InterleavedSlice, Layout, Range
 from builders.io.net import remote
 from builders.io.net.threads import fork_safe_lock
-from builders.io.pixels import read_each, read_open, read_slices
+from builders.io.pixels import decoded, read_each, read_open, read_slices
 from builders.options import with_advice
 from builders.quarantine import Quarantine
 from builders.stacks.cutting import Shard
@@ -95,7 +95,7 @@ class ShardReader:
                     left_out += self._refuse(run, raw)
                     continue
                 try:
-                    yield from self._rows(run, raw)
+                    left_out += yield from self._rows(run, raw)
                 except PercError as err:
                     left_out += self._refuse(run, err)
         finally:
@@ -139,10 +139,12 @@ class ShardReader:
                 return err
         return raw, are_finite(raw, images.image.layout)
 
-    def _rows(self, run: Run, fetched: "_Bytes | None") -> Iterator[Step]:
+    def _rows(self, run: Run, fetched: "_Bytes | None") -> Generator[Step, None, int]:
+        """The rows of a run; gives the number of those that were left out, each by itself."""
         images, count = cast(Images, run.images), len(run.rows)
         first = images.layout(run.rows.start)
         size, is_regular = first.nbytes, type(first) is Layout
+        pixels: Iterator[tuple[Array | PercError, bool]]
         if not images.lies_apart:
             pixels = self._decompressed(images, run)
         elif fetched is None and is_regular:
@@ -155,7 +157,11 @@ class ShardReader:
             pixels = _picked(*fetched, map(images.layout, run.rows), run.ranges)
         values = images.row(run.rows.start, self.reading, first)
         stored, path = values["image"], images.file.path
+        lost = 0
         for number, (array, finite) in enumerate(pixels):
+            if isinstance(array, PercError):
+                lost += self._refuse(run, array)
+                continue
             image = Fetched(stored)
             image.held, image.finite = array, finite
             row = Row(values)
@@ -169,6 +175,7 @@ class ShardReader:
                 else:
                     image.update(reference(images.image, images.layout(run.rows[number])))
             yield run.place + number, f"{path}#{run.rows[number]}", row
+        return lost
 
     def _decompressed(self, images: Images, run: Run) -> Iterator[tuple[Array, bool]]:
         """Rows of a file that is read from its start: a compressed one, or one whose slices do not lie apart."""
@@ -227,13 +234,13 @@ def _cut(raw: NDArray[np.uint8], finite: bool, first: Layout, count: int, shared
 
 def _picked(
     raw: NDArray[np.uint8], finite: bool, layouts: Iterable[Layout], ranges: Sequence[Range]
-) -> Iterator[tuple[Array, bool]]:
+) -> Iterator[tuple[Array | PercError, bool]]:
     """Images out of the bytes of some stretches: of all of them in one, or of one image in several."""
     first = ranges[0][0] if ranges else 0
     for layout in layouts:
         is_all = layout.ranges == tuple(ranges)
         own = raw if is_all else _joined([raw[start - first : stop - first] for start, stop in layout.ranges])
-        yield layout.decode(own), finite
+        yield decoded(layout, own), finite
 
 
 def _joined(stretches: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

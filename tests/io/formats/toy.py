@@ -1,0 +1,51 @@
+"""A format of thirty lines, for the tests: images of strips that zlib packs, with an index at the end of the file."""
+
+import struct
+import zlib
+
+import numpy as np
+
+from builders.errors import FormatError, TruncatedError
+from builders.io.formats.coded import Coded
+from builders.io.formats.contents import Contents
+from builders.io.formats.protocol import Format
+
+_HEAD = struct.Struct("<4s4IfQ")
+
+
+class Toy(Format):
+    """Head: mark, count, ny, nx, rows of a strip, pixel size in Å, and where the index is, of the strips' bytes."""
+
+    name = "toy"
+    suffixes = (".toy",)
+    is_packed = True
+
+    def recognises(self, head):
+        return head.startswith(b"TOY1")
+
+    def describe(self, read, size, name):
+        head = read(0, _HEAD.size)
+        if len(head) < _HEAD.size:
+            raise TruncatedError(f"{name}: {len(head)} bytes: expected {_HEAD.size} or more")
+        _, count, ny, nx, rows, pixel_size, place = _HEAD.unpack(head)
+        if not rows:
+            raise FormatError(f"{name}: strips of no rows")
+        number = count * -(-ny // rows)
+        index = read(place, 16 * number)
+        if len(index) < 16 * number:
+            raise TruncatedError(f"{name}: {len(index)} bytes of index, expected {16 * number}: truncated")
+        starts, stops = np.frombuffer(index, "<i8").reshape(-1, 2).T
+        return Contents(
+            Coded.of((count, ny, nx), "<u2", "zlib", (rows, nx), starts, stops, name), pixel_size=pixel_size
+        )
+
+
+def encode(images, rows=3, pixel_size=1.5):
+    """Images as the bytes of a file."""
+    count, ny, nx = images.shape
+    strips = [
+        zlib.compress(image[y : y + rows].astype("<u2").tobytes()) for image in images for y in range(0, ny, rows)
+    ]
+    ends = np.cumsum([_HEAD.size, *map(len, strips)])
+    index = np.stack([ends[:-1], ends[1:]], 1).astype("<i8").tobytes()
+    return _HEAD.pack(b"TOY1", count, ny, nx, rows, pixel_size, ends[-1]) + b"".join(strips) + index
