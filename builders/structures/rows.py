@@ -8,7 +8,7 @@ import pyarrow as pa
 from datasets import Array2D, Features, List, Value
 
 from builders.structures.arrays import atoms_of, chains_of, table_columns
-from builders.structures.cleaning.clean import Cut
+from builders.structures.cleaning.signal_peptides import Cut
 from builders.structures.cleaning.writing import write
 from builders.structures.databases.resolve import Found
 from builders.structures.reading import content

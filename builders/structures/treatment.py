@@ -10,7 +10,8 @@ from typing import Any
 import gemmi
 
 from builders.errors import FormatError, StalledError, UnreachableError
-from builders.structures.cleaning.clean import REMOVABLE, Cut, remove
+from builders.structures.cleaning.clean import REMOVABLE, remove
+from builders.structures.cleaning.signal_peptides import Cut
 from builders.structures.databases.ids import accession_of
 from builders.structures.databases.resolve import Found, naming, uniprot_entry
 from builders.structures.databases.services import Services, read_bytes

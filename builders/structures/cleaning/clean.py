@@ -7,12 +7,11 @@ modified residue of a polymer (MSE, SEP ...) is no hetero atom, however its reco
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import gemmi
 
 from builders.errors import FormatError, OptionError
-from builders.structures.cleaning.cutting import cut, cut_segments
+from builders.structures.cleaning.signal_peptides import Cut, cut_out, known
 from builders.structures.reading.annotations import Places, prune
 from builders.structures.reading.kinds import is_hetero, is_water, waters_in_doubt
 from builders.structures.reading.parse import Loaded
@@ -24,21 +23,6 @@ REMOVABLE = ("signal_peptides", "hydrogens", "water", "hetatms")
 _WORDS = {"signal_peptides": "nosignal", "hydrogens": "nohydrogens", "water": "nowater", "hetatms": "nohetatm"}
 _TOLD = re.compile(r"(.+?)((?:_(?:nosignal\d+to\d+(?:_\d+to\d+)*|nohydrogens|nowater|nohetatm))+)", re.ASCII)
 """A stem that tells what was removed, and where it begins to."""
-
-
-@dataclass(slots=True)
-class Cut:
-    """The signal peptides that are known for a chain, whether or not any of their residues is in the file.
-
-    Attributes:
-        subchain: the chain, as in `Segment`.
-        accession: the protein that these are peptides of.
-        peptides: by UniProt position.
-    """
-
-    subchain: str
-    accession: str
-    peptides: list[Peptide]
 
 
 def check_removable(remove: object) -> tuple[str, ...]:
@@ -94,8 +78,8 @@ def remove(loaded: Loaded, what: Collection[str], peptides: Mapping[str, Sequenc
     structure = loaded.structure
     before = Places(structure)
     has_polymer = any(not is_hetero(residue) for model in structure for chain in model for residue in chain)
-    cuts = _known(loaded, peptides or {}) if "signal_peptides" in what else []
-    _cut_peptides(loaded, cuts)
+    cuts = known(loaded, peptides or {}) if "signal_peptides" in what else []
+    cut_out(loaded, cuts)
     if "hydrogens" in what:
         structure.remove_hydrogens()
     for model in structure:
@@ -141,26 +125,6 @@ def cleaned_name(stem: str, what: Collection[str], peptides: Sequence[Peptide], 
     signal = _WORDS["signal_peptides"] + "_".join(f"{start}to{end}" for start, end in sorted(spans)) if spans else ""
     parts = [stem, signal, *(_WORDS[name] for name in REMOVABLE if name in gone)]
     return "_".join(part for part in parts if part) + f".{format}"
-
-
-def _known(loaded: Loaded, peptides: Mapping[str, Sequence[Peptide]]) -> list[Cut]:
-    pairs = dict.fromkeys((segment.subchain, segment.accession) for segment in loaded.segments)
-    return [
-        Cut(subchain, accession, list(peptides[accession])) for subchain, accession in pairs if peptides.get(accession)
-    ]
-
-
-def _cut_peptides(loaded: Loaded, cuts: list[Cut]) -> None:
-    known = {(found.subchain, found.accession): found.peptides for found in cuts}
-    places: dict[str, set[int]] = {}
-    for segment in loaded.segments:
-        offset = segment.uniprot_first - segment.first
-        for peptide in known.get((segment.subchain, segment.accession), []):
-            first, last = max(segment.first, peptide.start - offset), min(segment.last, peptide.end - offset)
-            places.setdefault(segment.subchain, set()).update(range(first, last + 1))
-    positions = {subchain: frozenset(found) for subchain, found in places.items()}
-    cut(loaded.structure, positions)
-    loaded.segments = cut_segments(loaded.segments, positions)
 
 
 def _remove_residues(chain: gemmi.Chain, *, water: bool, hetero: bool) -> None:

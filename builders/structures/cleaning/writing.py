@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 
 from builders.errors import FormatError
-from builders.structures.cleaning.cutting import part_by_numbers
+from builders.structures.cleaning.sequences import part_by_numbers
 from builders.structures.reading.annotations import serials
 from builders.structures.reading.flat import Flat, flatten
 from builders.structures.reading.parse import Loaded

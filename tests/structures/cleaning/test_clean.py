@@ -12,7 +12,8 @@ from Bio.PDB import MMCIFParser, PDBParser
 
 from builders.errors import FormatError, OptionError
 from builders.structures.arrays import atoms_of
-from builders.structures.cleaning.clean import REMOVABLE, Cut, cleaned_name, remove
+from builders.structures.cleaning.clean import REMOVABLE, cleaned_name, remove
+from builders.structures.cleaning.signal_peptides import Cut
 from builders.structures.cleaning.writing import write
 from builders.structures.reading.parse import load, select
 from builders.structures.uniprot.entries import Peptide
