@@ -120,14 +120,15 @@ class ShardReader:
     def _read(self, run: Run) -> "_Bytes | PercError | None":
         """The bytes of a remote run's rows, in another thread; what fails is said where the run is used."""
         images = run.images
-        if not isinstance(images, Images) or not run.size:
+        if not isinstance(images, Images) or not images.lies_apart:
             return None
         where = images.file.location
         if run.data is not None:
             whole = np.frombuffer(run.data, np.uint8)
             raw = _joined([whole[start:stop] for start, stop in run.ranges])
         elif not location.is_remote(where):
-            local.will_read(where, run.ranges[0][0], run.ranges[-1][1])
+            for start, stop in run.ranges:
+                local.will_read(where, start, stop)
             return None
         else:
             try:

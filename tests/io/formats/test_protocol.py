@@ -1,6 +1,7 @@
 """A new format is one module and one line of registration: everything above the protocol reads it then."""
 
 import gzip
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -190,6 +191,24 @@ def test_a_truncated_file_is_left_out_or_refused(place, mirror, archive, tmp_pat
         load(place, tmp_path)
     assert len(load(place, tmp_path, on_error="skip")) == 3
     assert len(list(load(place, tmp_path, on_error="skip", streaming=True))) == 3
+
+
+def test_images_of_nothing_but_zeros_need_no_bytes(place, mirror, archive, tmp_path, images):
+    class Sparse(Toy):
+        """Strips of zeros are left out of the file."""
+
+        def describe(self, read, size, name):
+            contents = super().describe(read, size, name)
+            layout = contents.layout
+            stops = layout.stops.copy()
+            stops[len(stops) // 2 :] = layout.starts[len(stops) // 2 :]
+            return replace(contents, layout=replace(layout, stops=stops))
+
+    known.register(Sparse())
+    expected = [(name, pixels) for name, pixels in rows_of(images) if "m_1" in name]
+    expected = [(name, pixels if number < COUNT // 2 else 0 * pixels) for number, (name, pixels) in enumerate(expected)]
+    assert_rows(load(place, tmp_path, pattern="m_1.toy"), expected)
+    assert_rows(load(place, tmp_path, pattern="m_1.toy", streaming=True), expected)
 
 
 class Endless(Format):
