@@ -310,7 +310,8 @@ class Box(Layout):
     @property
     def end(self) -> int:
         """The byte after the last one that is needed."""
-        return self.ranges[-1][1]
+        ranges = self.ranges
+        return ranges[-1][1] if ranges else self.offset
 
     @property
     def is_plain(self) -> bool:
@@ -321,8 +322,9 @@ class Box(Layout):
         """The layout of one entry along the first axis."""
         if len(self.shape) < 3 and index == 0:
             return self
-        if not 0 <= index < self.shape[0]:
-            msg = f"{name}: no slice {index}: expected 0 to {self.shape[0] - 1}"
+        count = self.shape[0] if len(self.shape) > 2 else 1
+        if not 0 <= index < count:
+            msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
             raise FormatError(msg)
         axis = len(self.bounds) - len(self.shape)
         start = self.bounds[axis][0] + index
