@@ -1,6 +1,6 @@
 """Images in coded parts: strips, tiles or chunks, each compressed by itself, wherever they lie in the file."""
 
-import itertools
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import FormatError
+from builders.errors import FormatError, ReadError
+from builders.io.formats.packing import DEFLATE_MOST
 from builders.io.layout import Array, Layout, Range, decode, encoded_size, native_dtype
 
 Codec = Callable[[NDArray[np.uint8], int], bytes]
@@ -17,16 +18,22 @@ Places = NDArray[np.int64]
 
 MOST_BYTES = 2**36
 """Of one image, decoded: a file of few bytes can speak of any number of them."""
+MOST_UNASKED = 2**30
+"""Bytes that are decoded whatever they come from; more of them only from as many as a codec needs for them at least.
+Parts of no bytes, and parts that share theirs, would let a small table stand for any number of images."""
 
 
 def _inflate(code: NDArray[np.uint8], most: int) -> bytes:
     inflater = zlib.decompressobj()
     try:
-        content = inflater.decompress(code.data, most)
+        content = inflater.decompress(code.data, most + 1)  # one more: else the checksum behind the last is not read
     except zlib.error as err:
         msg = str(err).partition(": ")[2] or str(err)
         raise ValueError(msg) from err
-    if not inflater.eof and len(content) < most:
+    if len(content) > most:
+        msg = f"more than {most} bytes"
+        raise ValueError(msg)
+    if not inflater.eof:
         msg = "incomplete stream"
         raise ValueError(msg)
     return content
@@ -76,7 +83,7 @@ class Coded(Layout):
             shapes = f"images of shape {self._image} in parts of {self.part}"
             msg = f"{self.name}: {shapes}: expected at most {MOST_BYTES} bytes"
             raise FormatError(msg)
-        count = np.prod([*self.shape[: -len(self.part)], *self._grid], dtype=object)
+        count = math.prod(self._counts)
         if not len(self.starts) == len(self.stops) == count:
             msg = f"{self.name}: {len(self.starts)} parts, where shape {self.shape} has {count} of {self.part}"
             raise FormatError(msg)
@@ -96,7 +103,7 @@ class Coded(Layout):
         name: str,
     ) -> "Coded":
         """Images whose first byte is that of their first part."""
-        there = starts[stops > starts]
+        there = starts[stops > starts] if len(starts) == len(stops) else starts[:0]
         offset = int(there.min()) if there.size else 0
         return cls(shape, encoding, offset, None, codec, part, starts, stops, name)
 
@@ -107,6 +114,16 @@ class Coded(Layout):
     @property
     def _grid(self) -> tuple[int, ...]:
         return tuple(-(-side // length) for side, length in zip(self._image, self.part, strict=True))
+
+    @property
+    def _lengths(self) -> tuple[int, ...]:
+        """Of a part along each axis of the shape."""
+        return (1,) * (len(self.shape) - len(self.part)) + self.part
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        """Of parts along each axis of the shape."""
+        return (*self.shape[: -len(self.part)], *self._grid)
 
     @property
     def slices_lie_apart(self) -> bool:
@@ -178,41 +195,50 @@ class Coded(Layout):
 
     def ranges_of(self, bounds: Sequence[Range]) -> tuple[Range, ...]:
         """The stretches of the file that hold the parts of a box."""
-        numbers = [number for number, _ in self._parts_of(bounds)]
+        numbers = self._parts_of(bounds)
         return _merged(self.starts[numbers], self.stops[numbers])
 
     def decode_box(self, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> Array:
         """A box, out of the bytes at `ranges_of` it one after another."""
-        parts = list(self._parts_of(bounds))
-        numbers = [number for number, _ in parts]
-        stretches = _merged(self.starts[numbers], self.stops[numbers])
-        firsts = np.array([start for start, _ in stretches] or [0])
-        lengths = np.array([stop - start for start, stop in stretches] or [0])
-        before = np.cumsum(lengths) - lengths
-        pixels = np.zeros([stop - start for start, stop in bounds], native_dtype(self.encoding))
-        for number, corner in parts:
-            start, stop = int(self.starts[number]), int(self.stops[number])
-            if start == stop:
-                continue
-            stretch = int(np.searchsorted(firsts, start, "right")) - 1
-            place = int(before[stretch]) + start - int(firsts[stretch])
-            self._put(pixels, bounds, corner, self._decoded(raw[place : place + stop - start], number, corner))
+        numbers = self._parts_of(bounds)
+        starts, stops = self.starts[numbers], self.stops[numbers]
+        stretches = np.array(_merged(starts, stops) or [(0, 0)])
+        sizes = stretches[:, 1] - stretches[:, 0]
+        pixels = self._zeros(tuple(stop - start for start, stop in bounds), int(sizes.sum()))
+        numbers, starts, stops = (side[stops > starts] for side in (numbers, starts, stops))
+        if not numbers.size:
+            return pixels
+        stretch = np.searchsorted(stretches[:, 0], starts, "right") - 1
+        places = (np.cumsum(sizes) - sizes - stretches[:, 0])[stretch] + starts
+        corners = np.transpose(np.unravel_index(numbers, self._counts)) * self._lengths
+        told = (side.tolist() for side in (numbers, places, places + stops - starts, corners))
+        for number, place, end, corner in zip(*told, strict=True):
+            self._put(pixels, bounds, corner, self._decoded(raw[place:end], number, corner))
         return pixels
 
-    def _parts_of(self, bounds: Sequence[Range]) -> "list[tuple[int, tuple[int, ...]]]":
-        """Numbers of the parts that a box crosses, and where their first pixels are."""
-        outer = len(self.shape) - len(self.part)
-        lengths, counts = (1,) * outer + self.part, (*self.shape[:outer], *self._grid)
-        spans = [range(a // n, -(-b // n)) for (a, b), n in zip(bounds, lengths, strict=True)]
-        found = []
-        for place in itertools.product(*spans):
-            number = 0
-            for index, count in zip(place, counts, strict=True):
-                number = number * count + index
-            found.append((number, tuple(index * length for index, length in zip(place, lengths, strict=True))))
-        return found
+    def _zeros(self, shape: tuple[int, ...], coded: int) -> Array:
+        """Memory for a box, if the bytes that are there for it can hold that much."""
+        size = encoded_size(self.encoding, shape)
+        if size > max(MOST_UNASKED, DEFLATE_MOST * coded):
+            msg = f"{self.name}: {coded} bytes of parts cannot hold the {size} of shape {shape}: damaged"
+            raise FormatError(msg)
+        try:
+            return np.zeros(shape, native_dtype(self.encoding))
+        except (MemoryError, ValueError) as err:
+            msg = f"{self.name}: there is no memory for an image of shape {shape}"
+            raise ReadError(msg) from err
 
-    def _decoded(self, code: NDArray[np.uint8], number: int, corner: tuple[int, ...]) -> Array:
+    def _parts_of(self, bounds: Sequence[Range]) -> Places:
+        """Numbers of the parts that a box crosses."""
+        if not all(start < stop for start, stop in bounds):
+            return np.empty(0, np.int64)
+        numbers = np.zeros(1, np.int64)
+        for (start, stop), length, count in zip(bounds, self._lengths, self._counts, strict=True):
+            along = np.arange(start // length, -(-stop // length))
+            numbers = (numbers[:, None] * count + along).reshape(-1)
+        return numbers
+
+    def _decoded(self, code: NDArray[np.uint8], number: int, corner: Sequence[int]) -> Array:
         """The pixels of a part: a full one, or as much of it as lies in the image."""
         inside = corner[len(self.shape) - len(self.part) :]
         cut = tuple(min(n, side - at) for n, side, at in zip(self.part, self._image, inside, strict=True))
@@ -229,7 +255,7 @@ class Coded(Layout):
         msg = f"{self.name}: part {number} holds {content.size} bytes: expected {most} for {self.part}"
         raise FormatError(msg)
 
-    def _put(self, pixels: Array, bounds: Sequence[Range], corner: tuple[int, ...], part: Array) -> None:
+    def _put(self, pixels: Array, bounds: Sequence[Range], corner: Sequence[int], part: Array) -> None:
         """Copy what of a part lies in a box."""
         part = part.reshape((1,) * (len(corner) - part.ndim) + part.shape)
         into, of = [], []
