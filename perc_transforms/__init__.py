@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from perc_transforms import functional
     from perc_transforms.core.base import Compose, ToTensor, Transform
     from perc_transforms.core.collation import collate
-    from perc_transforms.core.drawing import RandomTransform
     from perc_transforms.core.epochs import EpochCallback
+    from perc_transforms.core.random_draws import RandomTransform
     from perc_transforms.fourier.blur import GaussianBlur, RandomGaussianBlur
     from perc_transforms.fourier.ctf import CTF, PhaseFlip, WienerFilter
     from perc_transforms.fourier.dose import DoseWeight
@@ -83,7 +83,7 @@ _HOMES = {
     "spatial.cropping": ["CenterCrop", "Pad", "RandomCrop"],
     "fourier.ctf": ["CTF", "PhaseFlip", "WienerFilter"],
     "fourier.dose": ["DoseWeight"],
-    "core.drawing": ["RandomTransform"],
+    "core.random_draws": ["RandomTransform"],
     "core.epochs": ["EpochCallback"],
     "intensity.erasing": ["Cutout"],
     "fourier.filters": ["Bandpass", "Highpass", "Lowpass", "MissingWedge", "Whiten"],

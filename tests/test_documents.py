@@ -17,7 +17,7 @@ from builders.cli import main
 from builders.gallery.examples import EXAMPLES
 from builders.io import mrc
 from builders.io.net import remote
-from builders.stacks import shards
+from builders.stacks import runs
 from builders.structures.databases import services
 from builders.structures.rows import features
 from examples import demo, entry, folder, structures
@@ -199,7 +199,7 @@ def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
 def test_the_arithmetic_of_large_entries():
     text = (ROOT / "docs" / "cluster.md").read_text()
     size = 10e12
-    requests = math.ceil(size / shards._BLOCK)
+    requests = math.ceil(size / runs.BLOCK)
     limited = (requests - remote.LIMIT.at_once) / remote.LIMIT.a_second
     assert f"| files of 500 MB | {size / 500e6:,.0f} |" in text
     assert f"| requests of 16 MiB | {requests:,} |" in text

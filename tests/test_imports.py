@@ -23,7 +23,7 @@ FLOORS = [
 # what stands beside the floors: what it may import of ours
 BESIDE = {
     "builders": ["builders.features", "builders.hf", "builders.interrupt", "builders.publishing"],
-    "builders.archives": [],
+    "builders.archive_licences": [],
     "builders.features": ["builders.hf"],
     "builders.interrupt": [],
     "builders.options": ["builders.errors"],
@@ -33,7 +33,7 @@ BESIDE = {
 }
 # of what stands beside them, from which floor on it may be imported
 SHARED = {
-    "builders.archives": "builders.publishing",
+    "builders.archive_licences": "builders.publishing",
     "builders.interrupt": "builders.cli",
     "builders.options": "builders.stacks",
     "builders.quarantine": "builders.stacks",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import datasets
 
-from builders.archives import ARCHIVES, entry_of
+from builders.archive_licences import ARCHIVES, entry_of
 from builders.empiar.archive.archive import Archive, Found, segments_of
 from builders.empiar.archive.catalogue import EntryInfo, ImageSet, entry_number
 from builders.empiar.archive.patterns import matcher, taker

@@ -17,7 +17,7 @@ from builders.gallery.examples import EXAMPLES, Example
 from builders.gallery.panels import Column, Panel, Plane, draw_sheet, log_power, power
 from builders.gallery.subjects import Row
 from builders.io.files.whole_file import write_whole
-from perc_transforms.core.drawing import RandomTransform
+from perc_transforms.core.random_draws import RandomTransform
 
 INDEX = "index.md"
 _INTRODUCTION = """\

@@ -18,7 +18,7 @@ from builders.io import image_file
 from builders.io.casting import cast as cast_pixels
 from builders.io.files import location
 from builders.io.finite import FiniteWatch, count_non_finite
-from builders.io.formats.packing import is_packed
+from builders.io.formats.compression import is_packed
 from builders.io.formats.spelling import layout_of, told
 from builders.io.layout import Array, InterleavedSlice, Layout
 from builders.io.net import remote

@@ -13,10 +13,10 @@ import numpy as np
 from builders.errors import FormatError, HttpError, TruncatedError
 from builders.io.files import local, location
 from builders.io.files.head import Head
-from builders.io.formats import packing
+from builders.io.formats import compression
+from builders.io.formats.compression import Stream
 from builders.io.formats.contents import Contents, Header
 from builders.io.formats.known import format_of
-from builders.io.formats.packing import Stream
 from builders.io.formats.protocol import HEAD, Format, Read
 from builders.io.formats.reader import Reader
 from builders.io.layout import Array, Layout
@@ -61,7 +61,7 @@ class ImageFile:
         header = self.header
         if header is None:
             return False
-        is_called_so = packing.plain_name(name or self.path).endswith(".mrcs")
+        is_called_so = compression.plain_name(name or self.path).endswith(".mrcs")
         return is_called_so or (header.is_stack and not header.is_whole_volume)
 
     def as_images(self) -> "ImageFile":
@@ -164,9 +164,9 @@ def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str) -> ImageF
         size: its bytes; None leaves what its header says unchecked.
         etag: its version.
     """
-    with packing.damage_named(name):
-        stream, is_packed = packing.opened(raw)
-        bytes_at = packing.reader_of(stream)
+    with compression.damage_named(name):
+        stream, is_packed = compression.opened(raw)
+        bytes_at = compression.reader_of(stream)
         head = bytes_at(0, HEAD)
         if not is_packed:
             return _described(format_of(head).describe(Reader(bytes_at, head, size, name), size, name), name, etag)
@@ -184,13 +184,13 @@ def _described(contents: Contents, name: str, etag: str, compressed: bool = Fals
 
 
 def _survey_remote(name: str, head: Head) -> ImageFile:
-    if packing.packing_of(head.data) is not None:
-        if not packing.is_packed(name):
+    if compression.packing_of(head.data) is not None:
+        if not compression.is_packed(name):
             msg = f"{name}: compressed, which its name does not say: expected a name that ends in .gz or .bz2"
             raise FormatError(msg)
         with contextlib.suppress(TruncatedError):  # a header is squeezed to so little that it is there already
             file = survey_open(io.BytesIO(head.data), name, head.size, head.etag)
-            if head.is_whole or file.header is None or _is_sure(file, packing.begun(head.data)):
+            if head.is_whole or file.header is None or _is_sure(file, compression.begun(head.data)):
                 return file
         with location.open_version(name, head.size, head.etag) as raw:  # the end of the file tells
             return survey_open(raw, name, head.size, head.etag)
@@ -201,7 +201,7 @@ def _survey_remote(name: str, head: Head) -> ImageFile:
     def fetch(offset: int, count: int) -> bytes:
         return location.read(name, offset, offset + count, head.etag).tobytes()
 
-    with packing.damage_named(name):
+    with compression.damage_named(name):
         read: Read = Reader(fetch, head.data, head.size, name, head.more)
         return _described(format_of(head.data).describe(read, head.size, name), name, head.etag)
 
@@ -222,10 +222,10 @@ def _content_size(raw: BinaryIO, stream: Stream, format: Format, told: Contents,
     the bytes around the first pixel are suspicious, the content is counted.
     """
     layout = told.layout
-    doubtful = packing.may_differ(raw, size, layout.end, layout.nbytes) if packing.is_gzip(stream) else None
+    doubtful = compression.may_differ(raw, size, layout.end, layout.nbytes) if compression.is_gzip(stream) else None
     if doubtful is None:
-        doubtful = format.is_doubtful(told, packing.reader_of(stream))
-    return packing.count(stream, layout.end) if doubtful else None
+        doubtful = format.is_doubtful(told, compression.reader_of(stream))
+    return compression.count(stream, layout.end) if doubtful else None
 
 
 def read(path: str | os.PathLike[str], index: int | None = None) -> Array:

@@ -11,8 +11,8 @@ from builders.errors import FormatError, TruncatedError
 from builders.io.files import local, location
 from builders.io.files.local import Watch
 from builders.io.finite import is_finite
-from builders.io.formats import packing
-from builders.io.formats.packing import Stream
+from builders.io.formats import compression
+from builders.io.formats.compression import Stream
 from builders.io.formats.stream_end import StreamEnd
 from builders.io.layout import Array, Layout, Range
 from builders.io.net import remote
@@ -40,13 +40,13 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
     """
     if location.is_remote(path):
         return _read_remote(path, layout, etag)
-    with local.opened(path) as raw, packing.damage_named(path):
+    with local.opened(path) as raw, compression.damage_named(path):
         size = local.check_version(raw, path, etag)
-        stream, is_packed = packing.opened(raw)
+        stream, is_packed = compression.opened(raw)
         if not is_packed and layout.end > size:
             msg = f"{path}: {size} bytes, expected {layout.end}: the file is truncated"
             raise TruncatedError(msg)
-        if packing.is_gzip(stream) and layout.nbytes > packing.DEFLATE_MOST * size:
+        if compression.is_gzip(stream) and layout.nbytes > compression.DEFLATE_MOST * size:
             msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
         if not is_packed:
@@ -57,7 +57,7 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
 
 def _read_remote(url: str, layout: Layout, etag: str | None) -> Array:
     """The pixels at a layout of a remote file; a packed one is known by its name."""
-    if not packing.is_packed(url):
+    if not compression.is_packed(url):
         return layout.decode(location.read_ranges(url, layout.ranges, etag))
     found = known_of(remote.client().head(url), RemoteFile(url, None, etag or None))
     with location.open_version(url, found.size, found.etag) as raw:
@@ -137,12 +137,12 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str, version: str 
         TruncatedError: the stream ends before the last pixel.
         FormatError: the stream is damaged, or its end tells that slices lie elsewhere than its header says.
     """
-    with packing.damage_named(name):
-        stream, is_packed = packing.opened(raw)
+    with compression.damage_named(name):
+        stream, is_packed = compression.opened(raw)
         end = StreamEnd(stream, name, version) if is_packed else None
     held: tuple[Range, ...] | None = None
     for layout in layouts:
-        with packing.damage_named(name):
+        with compression.damage_named(name):
             if held != layout.ranges:  # images that do not lie apart have the same bytes
                 pixels, held = _read_packed(stream, end, layout, name), layout.ranges
         yield layout.decode(pixels)
@@ -155,7 +155,7 @@ def _read_packed(stream: Stream, end: StreamEnd | None, layout: Layout, name: st
     if end is not None:
         end.check(layout)
     stream.seek(layout.ranges[0][0])
-    pixels = packing.read(stream, layout.nbytes)
+    pixels = compression.read(stream, layout.nbytes)
     if end is not None and (pixels.size < layout.nbytes or end.is_reached_by(layout.end)):
         pixels, said = end.settle(layout, pixels)
         if said:
@@ -171,11 +171,11 @@ def _read_stretches(stream: Stream, end: StreamEnd | None, layout: Layout, name:
     found = []
     for start, stop in layout.ranges:
         stream.seek(start)
-        found.append(packing.read(stream, stop - start))
+        found.append(compression.read(stream, stop - start))
     pixels = np.concatenate([np.empty(0, np.uint8), *found])
     if pixels.size < layout.nbytes:
         msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
         raise TruncatedError(msg)
     if end is not None and end.is_reached_by(layout.end):
-        packing.read_to_checksum(stream, name)
+        compression.read_to_checksum(stream, name)
     return pixels

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from builders.errors import FormatError, PercError
 from builders.io import image_file
-from builders.io.formats.packing import plain_name
+from builders.io.formats.compression import plain_name
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array
 from builders.io.pixels import read_layout

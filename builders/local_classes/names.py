@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from builders.errors import OptionError
-from builders.io.formats import packing
+from builders.io.formats import compression
 from builders.io.formats.known import suffixes
 from builders.options import check_choice
 
@@ -131,7 +131,7 @@ def _parted(file_name: str) -> tuple[str, str] | str:
     """A name and its extension, or why that is none of an image."""
     dot = file_name.rfind(".")
     extension = file_name[dot:].lower() if dot >= 0 else ""
-    if extension in packing.SUFFIXES and (inner := file_name.rfind(".", 0, dot)) >= 0:
+    if extension in compression.SUFFIXES and (inner := file_name.rfind(".", 0, dot)) >= 0:
         extension = file_name[inner:].lower()
     if extension not in extensions():
         return f"unknown extension {file_name[dot:]!r}" if dot > 0 else "no extension"

@@ -6,8 +6,8 @@ volumes. `docs/stacks.md` has the same for users.
 
 from collections.abc import Mapping
 
+from builders.io.formats.compression import plain_name
 from builders.io.formats.contents import Header
-from builders.io.formats.packing import plain_name
 
 ITEMS = ("auto", "slice", "file")
 

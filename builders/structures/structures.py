@@ -15,7 +15,7 @@ import datasets
 import pyarrow as pa
 from tqdm.auto import tqdm
 
-from builders.archives import ARCHIVES, license_of
+from builders.archive_licences import ARCHIVES, license_of
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.hf.streaming import TableStream
 from builders.io.files import location

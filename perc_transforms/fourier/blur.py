@@ -9,7 +9,7 @@ import torch
 
 from perc_transforms.core.base import Transform
 from perc_transforms.core.batch import Rows
-from perc_transforms.core.drawing import RandomTransform
+from perc_transforms.core.random_draws import RandomTransform
 from perc_transforms.core.sizing import is_number, known_pixel_size
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.fourier.blur import gaussian_blur

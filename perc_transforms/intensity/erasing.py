@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from perc_transforms.core.batch import Rows
-from perc_transforms.core.drawing import RandomTransform
+from perc_transforms.core.random_draws import RandomTransform
 from perc_transforms.core.sizing import are_lengths, are_sides, is_number, is_whole, sides_of
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.intensity.erasing import cutout

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from perc_transforms.core.batch import Batch, Groups, Rows
-from perc_transforms.core.drawing import RandomTransform
 from perc_transforms.core.forms import LABEL
+from perc_transforms.core.random_draws import RandomTransform
 from perc_transforms.core.sizing import is_number, is_whole
 from perc_transforms.errors import TransformError
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from perc_transforms.core.batch import Rows
-from perc_transforms.core.drawing import RandomTransform, draw_seed, noise
+from perc_transforms.core.random_draws import RandomTransform, draw_seed, noise
 from perc_transforms.core.sizing import is_number
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.intensity.noise import add_noise, noise_std

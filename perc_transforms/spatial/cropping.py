@@ -8,7 +8,7 @@ import numpy as np
 
 from perc_transforms.core.base import Transform
 from perc_transforms.core.batch import Batch, Groups, Rows
-from perc_transforms.core.drawing import RandomTransform, draw_seed, noise
+from perc_transforms.core.random_draws import RandomTransform, draw_seed, noise
 from perc_transforms.core.sizing import are_lengths, are_sides, is_number, parted, sides_of
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.spatial.cropping import center_crop, crop, pad, pad_with_noise

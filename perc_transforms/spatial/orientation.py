@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from perc_transforms.core.batch import Rows
-from perc_transforms.core.drawing import RandomTransform
+from perc_transforms.core.random_draws import RandomTransform
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.spatial.orientation import Element, orient, quarter_turns, turned_sizes
 from perc_transforms.spatial.motion import COLUMNS, Motion, moved

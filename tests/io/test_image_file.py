@@ -12,7 +12,7 @@ import pytest
 from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, PercError, ReadError, TruncatedError
 from builders.io import image_file, mrc
 from builders.io.files import local
-from builders.io.formats import packing
+from builders.io.formats import compression
 from builders.io.layout import Layout
 from builders.io.pixels import read_layout, read_open, read_slices
 from tests.mrc_encoder import header
@@ -125,13 +125,13 @@ def test_a_compressed_file_that_is_one_image_is_checked_before_its_pixels_are_gi
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_what_follows_the_pixels_is_not_inflated_without_end(tmp_path, volume, caplog, monkeypatch, suffix, way):
-    monkeypatch.setattr(packing, "MOST_TRAILING", 4 * 2**20)
+    monkeypatch.setattr(compression, "MOST_TRAILING", 4 * 2**20)
     mrc.write(tmp_path / "x.mrc", volume)
     path = tmp_path / f"bomb.mrc{suffix}"
     path.write_bytes(COMPRESS[suffix]((tmp_path / "x.mrc").read_bytes() + bytes(16 * 2**20)))
     read = {"bytes": 0}
 
-    class Counted(type(packing.opened(io.BytesIO(path.read_bytes()))[0])):
+    class Counted(type(compression.opened(io.BytesIO(path.read_bytes()))[0])):
         def read(self, size=-1):
             piece = super().read(size)
             read["bytes"] += len(piece)

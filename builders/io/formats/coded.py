@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, ReadError
-from builders.io.formats.packing import DEFLATE_MOST
+from builders.io.formats.compression import DEFLATE_MOST
 from builders.io.layout import Array, Layout, Range, decode, encoded_size, native_dtype
 
 Codec = Callable[[NDArray[np.uint8], int], bytes]

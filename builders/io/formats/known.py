@@ -2,7 +2,7 @@
 
 import functools
 
-from builders.io.formats import packing
+from builders.io.formats import compression
 from builders.io.formats.mrc.format import Mrc
 from builders.io.formats.npy import Npy
 from builders.io.formats.protocol import Format
@@ -32,4 +32,4 @@ def format_of(head: bytes) -> Format:
 def suffixes() -> tuple[str, ...]:
     """Endings of the names of all files that can be read, packed ones too, in lower case."""
     plain = [(suffix, format.is_packed) for format in _formats for suffix in format.suffixes]
-    return tuple(s for s, _ in plain) + tuple(s + ending for s, may in plain if may for ending in packing.SUFFIXES)
+    return tuple(s for s, _ in plain) + tuple(s + ending for s, may in plain if may for ending in compression.SUFFIXES)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
-from builders.io.formats import packing
+from builders.io.formats import compression
+from builders.io.formats.compression import Stream
 from builders.io.formats.contents import Contents, surplus_of
 from builders.io.formats.known import format_of
-from builders.io.formats.packing import Stream
 from builders.io.formats.protocol import HEAD
 from builders.io.formats.reader import Reader
 from builders.io.layout import Layout
@@ -36,7 +36,7 @@ class StreamEnd:
 
     def __init__(self, stream: Stream, name: str, version: str = "") -> None:
         self._stream, self._name, self._version = stream, name, version
-        self._bytes_at = packing.reader_of(stream)
+        self._bytes_at = compression.reader_of(stream)
         self._head = self._bytes_at(0, HEAD)
         self._format = format_of(self._head)
         self._told = self._format.describe(Reader(self._bytes_at, self._head, None, name), None, name)
@@ -75,7 +75,7 @@ class StreamEnd:
         is_short = pixels.size < layout.nbytes
         size = stream.tell()
         if not is_short:
-            more = packing.read_to_checksum(stream, name)
+            more = compression.read_to_checksum(stream, name)
             if more is None:
                 return pixels, ""
             size += more
@@ -87,7 +87,7 @@ class StreamEnd:
             raise TruncatedError(weighed.cut)
         if layout.offset == told.offset != right.offset and layout.nbytes == told.nbytes == right.nbytes:
             stream.seek(right.offset)
-            return packing.read(stream, right.nbytes), weighed.said
+            return compression.read(stream, right.nbytes), weighed.said
         if is_short:
             msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
             raise TruncatedError(msg)
@@ -120,6 +120,6 @@ class StreamEnd:
         entry = max(1, layout.nbytes)
         if layout.end > right.end or layout.offset < right.offset or (layout.offset - right.offset) % entry:
             return False
-        if (right.offset - told.offset) % entry or packing.is_gzip(self._stream):
+        if (right.offset - told.offset) % entry or compression.is_gzip(self._stream):
             return True
         return self._format.is_doubtful(self._told, self._bytes_at)

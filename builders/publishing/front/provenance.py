@@ -13,7 +13,7 @@ from typing import Any
 
 import datasets
 
-from builders.archives import ARCHIVES, LICENSES, Entry, entry_of, license_of
+from builders.archive_licences import ARCHIVES, LICENSES, Entry, entry_of, license_of
 from builders.errors import OptionError
 from builders.release import NAME, VERSION
 from builders.terminal import printable

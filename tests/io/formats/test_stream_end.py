@@ -8,7 +8,7 @@ import pytest
 
 from builders.errors import FormatError, TruncatedError
 from builders.io import image_file
-from builders.io.formats import packing
+from builders.io.formats import compression
 from builders.io.formats.mrc import header as mrc
 from builders.io.pixels import read_open
 from tests.mrc_encoder import header
@@ -119,7 +119,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("case", ORDINARY)
 def test_ordinary_files_are_not_inflated_to_know_their_size(tmp_path, monkeypatch, caplog, case):
-    monkeypatch.setattr(packing, "count", lambda *args: pytest.fail("counted"))
+    monkeypatch.setattr(compression, "count", lambda *args: pytest.fail("counted"))
     for suffix in PACK:
         path = tmp_path / f"x.mrc{suffix}"
         path.write_bytes(PACK[suffix](ORDINARY[case]))

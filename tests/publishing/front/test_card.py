@@ -15,7 +15,7 @@ from huggingface_hub import DatasetCard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builders.archives import ARCHIVES, LICENSES
+from builders.archive_licences import ARCHIVES, LICENSES
 from builders.errors import OptionError
 from builders.publishing.front.card import UNFINISHED, _literal, complete_card, size_category, unfinished_card
 from builders.publishing.front.columns import other_readers

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from builders.errors import FormatError, TruncatedError
-from builders.io.formats.mrc.signs import BITS, Sign, sign_of
+from builders.io.formats.mrc.signedness import BITS, Sign, sign_of
 from builders.io.formats.mrc.writing import MAX_SIDE
 from builders.io.formats.mrc.writing import write as write
 from builders.io.layout import PACKED, Layout

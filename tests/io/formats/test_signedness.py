@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from builders.io import image_file
-from builders.io.formats.mrc.signs import sign_of
+from builders.io.formats.mrc.signedness import sign_of
 from tests.mrc_encoder import header
 
 UNKNOWN, ZEROS = (0, -1, -2), (0, 0, 0)
