@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 import perc_transforms as T
 from builders import EMImage
-from perc_transforms.core import drawing
+from perc_transforms.core import random_draws
 from perc_transforms.core.keys import name_of
 
 MAKERS = {
@@ -430,15 +430,15 @@ def test_no_state_of_others_is_read_or_touched():
 
 def test_noise_is_each_seeds_own_whatever_stands_beside_it():
     like = torch.zeros(3, 4, 33)
-    made = drawing.noise([5, 2**62 - 1, 5], like)
+    made = random_draws.noise([5, 2**62 - 1, 5], like)
     assert torch.equal(made[0], made[2])
     assert not torch.equal(made[0], made[1])
-    assert torch.equal(drawing.noise([2**62 - 1], like[:1])[0], made[1])
-    assert drawing.noise([1], like[:1].double()).dtype == torch.float64
+    assert torch.equal(random_draws.noise([2**62 - 1], like[:1])[0], made[1])
+    assert random_draws.noise([1], like[:1].double()).dtype == torch.float64
 
 
 def test_seeds_spread():
-    seeds = {drawing.draw_seed(np.random.default_rng(n)) for n in range(100)}
+    seeds = {random_draws.draw_seed(np.random.default_rng(n)) for n in range(100)}
     assert len(seeds) == 100
     assert all(0 <= seed < 2**63 for seed in seeds)
 
