@@ -12,7 +12,6 @@ An encoding is a string, so that a reference to an image can be kept in a table:
   decoded to uint8.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +25,9 @@ from perc_transforms.core.buffers import PixelBuffer
 Array = NDArray[np.generic]
 Range = tuple[int, int]
 """Bytes of a file, or entries along an axis: the first one, and the one after the last."""
+
+MOST_STRETCHES = 2**18
+"""Of a file, for one box: one in each image that it crosses, and whoever spells it can speak of any number."""
 
 PACKED = "4bit"
 _COMPLEX_INT16 = {"<ci2": np.dtype("<i2"), ">ci2": np.dtype(">i2")}
@@ -197,26 +199,25 @@ class Layout:
             msg = f"{name}: a box [{told}] of shape {self.shape}: expected some of each axis, and nothing beyond it"
             raise FormatError(msg)
         shape = tuple(stop - start for start, stop in bounds)
+        if math.prod(shape[:-2]) > MOST_STRETCHES:
+            msg = f"{name}: a box of shape {shape}: expected at most {MOST_STRETCHES} images that it crosses"
+            raise FormatError(msg)
         return Box(shape, self.encoding, self.offset, None, self, tuple(bounds))
 
     def ranges_of(self, bounds: Sequence[Range]) -> tuple[Range, ...]:
         """The stretches of the file that have to be read for a box of it: whole rows, of all slices that it crosses."""
         if self.axes is not None or len(self.shape) < 2:
             return self.ranges
-        *outer, (first, stop), _ = bounds
-        row = encoded_size(self.encoding, self.shape[-1:])
-        found: list[Range] = []
-        for place in itertools.product(*(range(*side) for side in outer)):
-            number = 0
-            for index, side in zip(place, self.shape, strict=False):
-                number = number * side + index
-            start = self.offset + (number * self.shape[-2] + first) * row
-            end = start + (stop - first) * row
-            if found and found[-1][1] == start:
-                found[-1] = found[-1][0], end
-            else:
-                found.append((start, end))
-        return tuple(found)
+        sides, last = self.shape[:-1], len(self.shape) - 2
+        while last and tuple(bounds[last]) == (0, sides[last]):
+            last -= 1  # all of an axis: one stretch an entry of the one before
+        numbers = [0]
+        for (start, stop), side in zip(bounds[:last], sides[:last], strict=True):
+            numbers = [number * side + index for number in numbers for index in range(start, stop)]
+        each = encoded_size(self.encoding, self.shape[last + 1 :])
+        first, stop = (self.offset + edge * each for edge in bounds[last])
+        step = sides[last] * each
+        return tuple((first + number * step, stop + number * step) for number in numbers)
 
     def decode_box(self, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> Array:
         """The array of a box of it, out of the bytes at `ranges_of` that box."""
