@@ -13,6 +13,7 @@ An encoding is a string, so that a reference to an image can be kept in a table:
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -32,6 +33,11 @@ MOST_STRETCHES = 2**18
 PACKED = "4bit"
 _COMPLEX_INT16 = {"<ci2": np.dtype("<i2"), ">ci2": np.dtype(">i2")}
 _SPECIAL = frozenset((PACKED, *_COMPLEX_INT16))
+_TYPE_STRING = re.compile(r"[<>=|]?[A-Zb-z?][A-Za-z0-9]{0,15}")
+"""Of one type, which no alias is that NumPy warns of; it would also read records, however many, and arrays of them."""
+_KINDS = tuple(map(np.dtype, "?bBhHiIqQefdFD"))
+USUAL = frozenset((*_SPECIAL, *(kind.str for kind in _KINDS), *(kind.newbyteorder().str for kind in _KINDS)))
+"""The encodings that nearly all files have."""
 
 
 def is_fresh(array: Array) -> bool:
@@ -50,12 +56,12 @@ def native_dtype(encoding: str) -> np.dtype[np.generic]:
     if encoding in _COMPLEX_INT16:
         return np.dtype(np.complex64)
     try:
-        dtype = np.dtype(encoding)
-    except (TypeError, ValueError, SyntaxError) as err:
+        dtype = np.dtype(encoding) if _TYPE_STRING.fullmatch(encoding) else np.dtype(object)
+    except (TypeError, ValueError) as err:
         msg = f"unknown pixel encoding {encoding!r}: expected a NumPy type string, '<ci2', '>ci2' or {PACKED!r}"
         raise FormatError(msg) from err
     if dtype.kind not in "biufc" or dtype.itemsize == 0:
-        msg = f"pixels of type {encoding!r}: expected numbers"
+        msg = f"pixels of type {encoding[:100]!r}: expected numbers"
         raise FormatError(msg)
     return dtype.newbyteorder("=")
 
@@ -362,10 +368,11 @@ def spelled(text: str, shape: tuple[int, ...], offset: int, name: str) -> Layout
         (5, 3)
     """
     encoding, _, order = text.partition(":")
-    native_dtype(encoding)
+    if encoding not in USUAL:
+        native_dtype(encoding)
     axes = tuple(map(int, order)) if order.isdecimal() and order.isascii() else ()
     if (order or text != encoding) and sorted(axes) != list(range(len(shape))):
-        msg = f"{name}: axes {order!r} of shape {shape}: expected each number from 0 to {len(shape) - 1} once"
+        msg = f"{name}: axes {order[:100]!r} of shape {shape}: expected each number from 0 to {len(shape) - 1} once"
         raise FormatError(msg)
     return Layout(shape, encoding, offset, _unusual(axes))
 

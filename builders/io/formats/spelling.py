@@ -2,11 +2,15 @@
 
 import base64
 import binascii
+import math
 from typing import Any
 
 from builders.errors import FormatError
 from builders.io.formats.coded import Coded, packed, unpacked
-from builders.io.layout import Box, InterleavedSlice, Layout, Range, spelled
+from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
+
+_MOST = 2**63 - 1
+_MOST_AXES = 32
 
 
 def told(layout: Layout) -> dict[str, Any]:
@@ -44,10 +48,15 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         >>> layout_of((100, 200), "<f4@10:12,50:60", 1024, None, "x.mrc").shape
         (2, 10)
     """
-    text, _, box = dtype.partition("@")
+    if dtype in USUAL and offset >= 0 and 0 < len(shape) < 5 and min(shape) > 0 and index is None:
+        return Layout(shape, dtype, offset)  # nearly all are, and each row that is decoded asks
+    text, at, box = dtype.partition("@")
     encoding, *coding = text.split("/")
-    if offset < 0 or not shape or any(n < 0 for n in shape):
-        msg = f"{name}: a reference to shape {shape} at byte {offset}: expected nothing negative"
+    if offset < 0 or not 0 < len(shape) <= _MOST_AXES or min(shape) < 0:
+        msg = f"{name}: a reference to shape {shape[:_MOST_AXES]} at byte {offset}: expected nothing negative"
+        raise FormatError(msg)
+    if max(offset, *shape) > _MOST or (0 in shape and math.prod(filter(None, shape)) > _MOST // 16):
+        msg = f"{name}: a reference to shape {shape} at byte {offset}: expected what a file could hold"
         raise FormatError(msg)
     if coding:
         layout: Layout = _coded(shape, encoding, offset, coding, name)
@@ -55,7 +64,7 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         layout = spelled(text, shape, offset, name)
         if index is not None and len(shape) > 2 and not layout.slices_lie_apart:
             layout = layout.slice(index, name)
-    return layout.box(_bounds(box, dtype, name), name).squeezed() if box else layout
+    return layout.box(_bounds(box, dtype, name), name).squeezed() if at else layout
 
 
 def _coded(shape: tuple[int, ...], encoding: str, offset: int, coding: list[str], name: str) -> Coded:
@@ -72,13 +81,13 @@ def _coded(shape: tuple[int, ...], encoding: str, offset: int, coding: list[str]
 def _bounds(text: str, dtype: str, name: str) -> list[Range]:
     found = [_numbers(side.split(":"), dtype, name) for side in text.split(",")]
     if any(len(side) != 2 for side in found):
-        msg = f"{name}: a reference to the box {dtype!r}: expected from:to of each axis"
+        msg = f"{name}: a reference to the box {dtype[:100]!r}: expected from:to of each axis"
         raise FormatError(msg)
     return [(side[0], side[1]) for side in found]
 
 
 def _numbers(texts: list[str], dtype: str, name: str) -> list[int]:
     if not all(text.isdecimal() and text.isascii() and len(text) < 20 for text in texts):
-        msg = f"{name}: a reference to pixels of {dtype!r}: expected whole numbers in it"
+        msg = f"{name}: a reference to pixels of {dtype[:100]!r}: expected whole numbers in it"
         raise FormatError(msg)
     return [int(text) for text in texts]
