@@ -17,7 +17,8 @@ from builders.io.files.ranged_file import RangedFile
 from builders.io.formats.protocol import HEAD
 from builders.io.layout import Range
 from builders.io.net import remote
-from builders.io.net.answers import RemoteFile
+from builders.io.net.answers import RemoteFile, known_of
+from builders.io.net.http import memory
 from perc_transforms.core import buffers
 
 _GAP = 64 * 1024
@@ -134,8 +135,10 @@ def _fetch_ranges(location: str, ranges: Sequence[Range], etag: str | None) -> N
             requests[-1] = requests[-1][0], stop
         else:
             requests.append((start, stop))
+    buffer = memory(sum(stop - start for start, stop in ranges), location)
+    if file.etag is None and len(requests) > 1:  # all of them have to be of one version
+        file = known_of(remote.client().head(location), file)
     came = remote.each(lambda request: remote.read(file, *request), requests, pool="ranges")
-    buffer = buffers.take(sum(stop - start for start, stop in ranges))
     done, wanted = 0, iter(ranges)
     for (first, end), raw in zip(requests, came, strict=True):
         while done < len(buffer):
