@@ -18,7 +18,7 @@ from builders.io.formats.compression import Stream
 from builders.io.formats.contents import Contents, Header
 from builders.io.formats.known import format_of
 from builders.io.formats.protocol import HEAD, Format, Read
-from builders.io.formats.reader import Reader
+from builders.io.formats.reader import MOST_REQUESTS, Reader
 from builders.io.layout import Array, Layout
 from builders.io.pixels import read_layout, read_open
 from builders.io.reports import MOST_TOLD, report_contradiction, report_deviation
@@ -202,7 +202,7 @@ def _survey_remote(name: str, head: Head) -> ImageFile:
         return location.read(name, offset, offset + count, head.etag).tobytes()
 
     with compression.damage_named(name):
-        read: Read = Reader(fetch, head.data, head.size, name, head.more)
+        read: Read = Reader(fetch, head.data, head.size, name, head.more, MOST_REQUESTS)
         return _described(format_of(head.data).describe(read, head.size, name), name, head.etag)
 
 

@@ -232,6 +232,16 @@ class Layout:
         lengths = tuple(stop - start for start, stop in bounds[:-1])
         return decode(raw, self.encoding, (*lengths, self.shape[-1]))[..., slice(*bounds[-1])]
 
+    def count_before(self, size: int) -> int:
+        """How many entries, as they are stored one after another, lie in the first bytes of a file."""
+        count = self.stored_shape[0] if self.shape else 1
+        entry = self.nbytes // max(1, count)
+        return min(count, max(0, size - self.offset) // max(1, entry))
+
+    def first(self, count: int) -> "Layout":
+        """The layout of the first entries along the first axis, of those that lie apart."""
+        return replace(self, shape=(count, *self.shape[1:]))
+
     def squeezed(self) -> "Layout":
         """The same image without a leading axis of length one: a file of one section is a 2-D image."""
         if len(self.shape) > 2 and self.shape[0] == 1:

@@ -74,6 +74,11 @@ class Images:
         return not self.image.compressed and (not self.by_slice or self.image.layout.slices_lie_apart)
 
     @property
+    def is_regular(self) -> bool:
+        """Whether rows are plain pixels, one after another in rising order of bytes."""
+        return type(self.image.layout) is Layout
+
+    @property
     def count(self) -> int:
         """Number of rows."""
         shape = self.image.layout.shape

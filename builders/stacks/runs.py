@@ -6,7 +6,7 @@ from typing import cast
 
 from builders.errors import PercError
 from builders.io.files import location
-from builders.io.layout import Layout, Range
+from builders.io.layout import Range
 from builders.stacks.cutting import LARGEST, Part
 from builders.stacks.headers import Found
 from builders.stacks.rows import Images
@@ -85,7 +85,7 @@ def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator
 def _together(images: Images, rows: range, block: int) -> tuple[range, tuple[Range, ...]]:
     """The first ones of some rows that one request brings, and what it asks for: a block of bytes, about."""
     layout = images.layout(rows.start)
-    if type(layout) is Layout:
+    if images.is_regular:
         count = min(len(rows), max(1, block // layout.nbytes))
         return rows[:count], ((layout.offset, layout.offset + count * layout.nbytes),)
     start, stop, needed, count = layout.offset, layout.end, layout.nbytes, 1

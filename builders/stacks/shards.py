@@ -144,7 +144,7 @@ class ShardReader:
         """The rows of a run; gives the number of those that were left out, each by itself."""
         images, count = cast(Images, run.images), len(run.rows)
         first = images.layout(run.rows.start)
-        size, is_regular = first.nbytes, type(first) is Layout
+        size, is_regular = first.nbytes, images.is_regular
         pixels: Iterator[tuple[Array | PercError, bool]]
         if not images.lies_apart:
             pixels = self._decompressed(images, run)

@@ -12,8 +12,6 @@ from builders.errors import FormatError, ReadError
 from builders.io.formats.compression import DEFLATE_MOST
 from builders.io.layout import Array, Layout, Range, decode, encoded_size, native_dtype
 
-Codec = Callable[[NDArray[np.uint8], int], bytes]
-"""Bytes of a part, and how many may come out of them at the most -> what they hold. Damage is a `ValueError`."""
 Places = NDArray[np.int64]
 
 MOST_BYTES = 2**36
@@ -21,6 +19,20 @@ MOST_BYTES = 2**36
 MOST_UNASKED = 2**30
 """Bytes that are decoded whatever they come from; more of them only from as many as a codec needs for them at least.
 Parts of no bytes, and parts that share theirs, would let a small table stand for any number of images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What decodes the parts of images.
+
+    Attributes:
+        decode: bytes of a part, and how many may come out of them at the most -> what they hold. Damage is any
+            exception, best a `ValueError` that says what.
+        ratio: how many bytes one byte can stand for at the most.
+    """
+
+    decode: Callable[[NDArray[np.uint8], int], bytes]
+    ratio: float
 
 
 def _inflate(code: NDArray[np.uint8], most: int) -> bytes:
@@ -39,11 +51,18 @@ def _inflate(code: NDArray[np.uint8], most: int) -> bytes:
     return content
 
 
-CODECS: dict[str, Codec] = {"zlib": _inflate}
+def _as_it_is(code: NDArray[np.uint8], most: int) -> bytes:
+    if code.size > most:
+        msg = f"{code.size} bytes, more than {most}"
+        raise ValueError(msg)
+    return code.tobytes()
+
+
+CODECS: dict[str, Codec] = {"raw": Codec(_as_it_is, 1), "zlib": Codec(_inflate, DEFLATE_MOST)}
 """Name, as references spell it -> what decodes a part. Whoever reads a reference must know its codec."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Coded(Layout):
     """An image, or several of one shape, in coded parts.
 
@@ -83,6 +102,9 @@ class Coded(Layout):
             shapes = f"images of shape {self._image} in parts of {self.part}"
             msg = f"{self.name}: {shapes}: expected at most {MOST_BYTES} bytes"
             raise FormatError(msg)
+        if not self.starts.dtype == self.stops.dtype == np.int64:
+            msg = f"{self.name}: places of parts as {self.starts.dtype} and {self.stops.dtype}: expected int64"
+            raise FormatError(msg)
         count = math.prod(self._counts)
         if not len(self.starts) == len(self.stops) == count:
             msg = f"{self.name}: {len(self.starts)} parts, where shape {self.shape} has {count} of {self.part}"
@@ -102,10 +124,25 @@ class Coded(Layout):
         stops: Places,
         name: str,
     ) -> "Coded":
-        """Images whose first byte is that of their first part."""
+        """Images whose first byte is that of their first part; places may come in any type of whole numbers."""
+        if max((int(side.max(initial=0)) for side in (starts, stops)), default=0) > np.iinfo(np.int64).max:
+            msg = f"{name}: a part at byte {max(int(side.max()) for side in (starts, stops))}: expected bytes of a file"
+            raise FormatError(msg)
+        starts, stops = starts.astype(np.int64), stops.astype(np.int64)
         there = starts[stops > starts] if len(starts) == len(stops) else starts[:0]
         offset = int(there.min()) if there.size else 0
         return cls(shape, encoding, offset, None, codec, part, starts, stops, name)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Coded and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        places = self.starts.tobytes(), self.stops.tobytes()
+        return self.shape, self.encoding, self.codec, self.part, places, self.name
 
     @property
     def _image(self) -> tuple[int, ...]:
@@ -176,6 +213,20 @@ class Coded(Layout):
         options = self.codec, self.part, self.starts[own], self.stops[own], self.name
         return Coded.of(self.shape[1:], self.encoding, *options)
 
+    def count_before(self, size: int) -> int:
+        """How many of the first entries lie whole in the first bytes of a file."""
+        beyond = np.flatnonzero(self.stops > size)
+        each = len(self.stops) // max(1, self._counts[0])
+        groups = int(beyond[0]) // each if beyond.size else self._counts[0]
+        return min(self.shape[0], groups * self._lengths[0])
+
+    def first(self, count: int) -> Layout:
+        """The layout of the first entries along the first axis."""
+        groups = -(-count // self._lengths[0])
+        own = slice(groups * (len(self.starts) // max(1, self._counts[0])))
+        options = self.codec, self.part, self.starts[own], self.stops[own], self.name
+        return Coded.of((count, *self.shape[1:]), self.encoding, *options)
+
     def squeezed(self) -> Layout:
         """The same image without a leading axis of length one."""
         if len(self.shape) > 2 and self.shape[0] == 1:
@@ -219,7 +270,7 @@ class Coded(Layout):
     def _zeros(self, shape: tuple[int, ...], coded: int) -> Array:
         """Memory for a box, if the bytes that are there for it can hold that much."""
         size = encoded_size(self.encoding, shape)
-        if size > max(MOST_UNASKED, DEFLATE_MOST * coded):
+        if size > max(MOST_UNASKED, CODECS[self.codec].ratio * coded):
             msg = f"{self.name}: {coded} bytes of parts cannot hold the {size} of shape {shape}: damaged"
             raise FormatError(msg)
         try:
@@ -244,8 +295,10 @@ class Coded(Layout):
         cut = tuple(min(n, side - at) for n, side, at in zip(self.part, self._image, inside, strict=True))
         most = encoded_size(self.encoding, self.part)
         try:
-            content = np.frombuffer(CODECS[self.codec](code, most), np.uint8)
-        except ValueError as err:
+            content = np.frombuffer(CODECS[self.codec].decode(code, most), np.uint8)
+        except Exception as err:  # a codec's library has errors of its own
+            if isinstance(err, MemoryError):
+                raise
             where = f"bytes {self.starts[number]} to {self.stops[number]}"
             msg = f"{self.name}: part {number} ({where}) is damaged: {self.codec}: {err}"
             raise FormatError(msg) from err

@@ -98,7 +98,7 @@ class Contents:
     @property
     def entries(self) -> Layout:
         """The layout of those that are surely there, of a file whose slices lie apart."""
-        return replace(self.layout, shape=(self.whole, *self.layout.shape[1:]))
+        return self.layout.first(self.whole)
 
     @property
     def entries_said(self) -> str:
@@ -112,24 +112,28 @@ class Contents:
         return replace(self, layout=header.layout, header=header, pixel_size=size, deviations=deviations)
 
 
-def weigh(layout: Layout, size: int | None, name: str, told: str) -> Contents:
-    """What stands of a layout whose offset is sure, by the size of its file.
+def weigh(layout: Layout, size: int | None, name: str, told: str, *, more_follows: bool = False) -> Contents:
+    """What stands of a layout whose places are sure, by the size of its file.
 
     Args:
         layout: the images.
         size: bytes of the (decompressed) file; None where that is not known.
         name: of the file, for messages.
         told: what its header says, in words.
+        more_follows: other things of the format, such as an index, may lie behind the pixels.
+
+    Example:
+        >>> weigh(Layout((10, 4, 4), "<f4", 100), 100 + 7 * 64 + 3, "x", "10 images").whole
+        7
     """
-    if size is None or size == layout.end:
+    if size is None or size == layout.end or (size > layout.end and more_follows):
         return Contents(layout, size=size)
     if size > layout.end:
         return Contents(layout, size=size, exact=False, said=surplus_of(size, layout))
-    count = layout.stored_shape[0] if layout.shape else 1
-    entry = layout.nbytes // max(1, count)
-    whole, rest = divmod(max(0, size - layout.offset), max(1, entry))
     cut = f"{name}: {size} bytes, but its header says {layout.end} ({told}): the file is truncated"
-    return Contents(layout, size=size, whole=whole, exact=not rest, cut=cut)
+    whole = layout.count_before(size)
+    exact = layout.count_before(size - 1) < whole
+    return Contents(layout, size=size, whole=whole, exact=exact, cut=cut)
 
 
 def surplus_of(size: int, layout: Layout) -> str:

@@ -1,11 +1,17 @@
 """Bytes of a file as a format asks for them: what is held already, else fetched, and not without end."""
 
-from builders.errors import FormatError
+import bisect
+
+from builders.errors import FormatError, TruncatedError
 from builders.io.formats.protocol import HEAD, Read
 
-MOST_READS = 4096
+MOST_READS = 2**20
 MOST_BYTES = 256 * 1024 * 1024
 """Of one file's header, far more than any has: a file can refer a reader from one place to the next for ever."""
+MOST_REQUESTS = 4096
+"""Of them, to a server."""
+BLOCK = 16 * 1024
+"""Bytes that are fetched at the least: what a header refers to often lies side by side."""
 
 
 class Reader:
@@ -17,14 +23,22 @@ class Reader:
         size: bytes of the file; None where that is not known.
         name: what errors call it.
         held: pieces that were fetched before, by offset; those that are fetched now are added.
+        most: how often bytes may be fetched.
     """
 
     def __init__(
-        self, fetch: Read, head: bytes, size: int | None, name: str, held: dict[int, bytes] | None = None
+        self,
+        fetch: Read,
+        head: bytes,
+        size: int | None,
+        name: str,
+        held: dict[int, bytes] | None = None,
+        most: int = MOST_READS,
     ) -> None:
-        self._fetch, self._head, self._size, self._name = fetch, head, size, name
+        self._fetch, self._head, self._size, self._name, self._most = fetch, head, size, name, most
         self._held = {} if held is None else held
-        self._reads = self._bytes = 0
+        self._places = sorted(self._held)
+        self._reads = self._fetches = self._bytes = 0
 
     def __call__(self, offset: int, count: int) -> bytes:
         """Bytes of the file, fewer where it ends.
@@ -35,16 +49,51 @@ class Reader:
         if offset < 0 or count < 0:
             msg = f"{self._name}: its header refers to {count} bytes at byte {offset}: expected nothing negative"
             raise FormatError(msg)
+        self._reads += 1
         stop = offset + count if self._size is None else min(offset + count, self._size)
         if stop <= len(self._head) or len(self._head) < HEAD or stop <= offset:
-            return self._head[offset:stop]
-        for place, piece in self._held.items():
-            if place <= offset and stop <= place + len(piece):
-                return piece[offset - place : stop - place]
-        self._reads, self._bytes = self._reads + 1, self._bytes + stop - offset
-        if self._reads > MOST_READS or self._bytes > MOST_BYTES:
-            msg = f"{self._name}: its header takes more than {MOST_READS} reads or {MOST_BYTES} bytes: damaged"
+            piece, place = self._head, 0
+        else:
+            piece, place = self._piece(offset, stop)
+        if self._reads > MOST_READS or self._fetches > self._most or self._bytes > MOST_BYTES:
+            msg = f"{self._name}: its header takes more than {self._most} reads or {MOST_BYTES} bytes: damaged"
             raise FormatError(msg)
-        piece = self._fetch(offset, stop - offset)
+        return piece[offset - place : max(offset, stop) - place]
+
+    def _piece(self, offset: int, stop: int) -> tuple[bytes, int]:
+        """A piece that holds some bytes, or as many of them as there are, and where it begins."""
+        number = bisect.bisect_right(self._places, offset) - 1
+        if number >= 0:
+            place = self._places[number]
+            if stop <= place + len(self._held[place]):
+                return self._held[place], place
+        end = max(stop, offset + BLOCK)
+        end = end if self._size is None else min(end, self._size)
+        self._fetches, self._bytes = self._fetches + 1, self._bytes + end - offset
+        if self._fetches > self._most or self._bytes > MOST_BYTES:
+            return b"", offset
+        piece = self._fetch(offset, end - offset)
+        if offset not in self._held:
+            bisect.insort(self._places, offset)
         self._held[offset] = piece
-        return piece
+        return piece, offset
+
+
+def exactly(read: Read, offset: int, count: int, name: str, what: str) -> bytes:
+    """Bytes of a file that must be there.
+
+    Args:
+        read: gives them.
+        offset: where they begin.
+        count: how many.
+        name: of the file, for the error.
+        what: they are, for the error, such as `"index"`.
+
+    Raises:
+        TruncatedError: the file ends before their last.
+    """
+    data = read(offset, count)
+    if len(data) < count:
+        msg = f"{name}: {len(data)} bytes of {what} at byte {offset}, expected {count}: the file is truncated"
+        raise TruncatedError(msg)
+    return data

@@ -32,6 +32,9 @@ def told(layout: Layout) -> dict[str, Any]:
         shape = [layout.count, *layout.shape]
         return {"offset": layout.offset, "shape": shape, "dtype": layout.spelling, "index": layout.index}
     dtype = layout.spelling
+    if type(layout) not in (Layout, Coded):
+        msg = f"a layout of class {type(layout).__name__}: no reference spells it"
+        raise TypeError(msg)
     if isinstance(layout, Coded):
         parts = packed(layout.starts, layout.stops, layout.offset)
         dtype += f"/{base64.urlsafe_b64encode(parts).decode('ascii')}"

@@ -309,10 +309,10 @@ def test_places_of_parts_beside_each_other_take_a_byte_or_two_each():
     assert len(packed(stops - sizes, stops, 1000)) == 2 + 100
 
 
-@pytest.mark.parametrize("codec", coded.CODECS)
+@pytest.mark.parametrize("codec", ["zlib"])
 def test_a_codec_calls_damage_a_value_error(codec):
     with pytest.raises(ValueError, match=r".+"):
-        coded.CODECS[codec](np.frombuffer(b"\xff" * 10, np.uint8), 10)
+        coded.CODECS[codec].decode(np.frombuffer(b"\xff" * 10, np.uint8), 10)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

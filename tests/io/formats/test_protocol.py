@@ -1,12 +1,15 @@
 """A new format is one module and one line of registration: everything above the protocol reads it then."""
 
 import gzip
+import itertools
 from dataclasses import replace
 
 import datasets
 import numpy as np
 import pytest
 from datasets import Dataset, Features
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 import perc_transforms as T
@@ -15,7 +18,10 @@ from builders.errors import FormatError, TruncatedError
 from builders.hf.features import reference
 from builders.io import image_file
 from builders.io.formats import known, reader
+from builders.io.formats.coded import Coded
+from builders.io.formats.contents import weigh
 from builders.io.formats.protocol import Format
+from builders.io.layout import Layout
 from builders.io.net import remote
 from tests.empiar import deposit
 from tests.io.formats.toy import Toy, encode
@@ -215,26 +221,102 @@ class Endless(Format):
     """A file that refers its reader from one place to the next."""
 
     name, suffixes = "endless", (".endless",)
+    places: tuple[int, ...]
 
     def recognises(self, head):
         return head.startswith(b"ENDLESS")
 
     def describe(self, read, size, name):
-        place = 0
-        while True:
-            place = (place + 1200) % (size - 8)
+        for place in itertools.cycle(self.places):
             read(place, 8)
 
 
-def test_a_chain_without_end_and_a_place_before_the_file_are_damage(tmp_path, monkeypatch):
-    known.register(Endless())
+@pytest.mark.parametrize("places", [range(1200, 2_000_000, 20_000), (9000, 2000), (0, 8)], ids=["far", "two", "head"])
+def test_a_chain_without_end_is_damage(tmp_path, monkeypatch, places):
+    format = Endless()
+    format.places = places
+    known.register(format)
     path = tmp_path / "x.endless"
     path.write_bytes(b"ENDLESS" + bytes(2_000_003))
-    monkeypatch.setattr(reader, "MOST_READS", 100)
-    with pytest.raises(FormatError, match="its header takes more than 100 reads"):
+    monkeypatch.setattr(reader, "MOST_READS", 1000)
+    with pytest.raises(FormatError, match=r"x\.endless: its header takes more than"):
         image_file.describe(path)
+
+
+def test_a_remote_chain_is_no_more_than_some_thousand_requests(archive, monkeypatch):
+    format = Endless()
+    format.places = range(1200, 10**9, 20_000)
+    known.register(format)
+    archive.files["/x.endless"] = b"ENDLESS" + bytes(2_000_003)
+    monkeypatch.setattr(image_file, "MOST_REQUESTS", 10)
+    with pytest.raises(FormatError, match="its header takes more than 10 reads"):
+        image_file.describe(archive.url("/x.endless"))
+    assert len(archive.requests) <= 12
+
+
+def test_a_place_before_the_file_is_damage():
     with pytest.raises(FormatError, match="nothing negative"):
         reader.Reader(lambda offset, count: b"", b"", 10, "x")(-1, 5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 90_000), st.integers(0, 40_000)), max_size=30), st.booleans())
+def test_bytes_are_those_of_the_file_whatever_is_held(asked, sized):
+    data = np.random.default_rng(0).bytes(70_000)
+    read = reader.Reader(
+        lambda start, count: data[start : start + count], data[:1024], len(data) if sized else None, "x"
+    )
+    for start, count in asked:
+        assert read(start, count) == data[start : start + count]
+
+
+def test_whole_pages_of_a_file_that_is_cut_off_are_kept(tmp_path, images):
+    class Early(Toy):
+        """Its index was read before the end was lost."""
+
+        def describe(self, read, size, name):
+            whole = encode(images)
+            return replace(
+                weigh(Toy().describe(lambda a, n: whole[a : a + n], None, name).layout, size, name, "40 images"),
+                pixel_size=1.5,
+            )
+
+    known.register(Early())
+    folder = tmp_path / "mirror" / deposit.ENTRY / "data" / "m"
+    folder.mkdir(parents=True)
+    data = encode(images)
+    (folder / "m_1.toy").write_bytes(data[: len(data) // 2])
+    deposit.write_xml(tmp_path / "mirror", [("M", "data/m", CATEGORY)])
+    with pytest.raises(TruncatedError, match=r"m_1\.toy"):
+        load(str(tmp_path / "mirror"), tmp_path)
+    ds = load(str(tmp_path / "mirror"), tmp_path, on_error="skip")
+    assert 10 < len(ds) < COUNT
+    assert_rows(ds, rows_of(images)[: len(ds)])
+    assert_rows(load(str(tmp_path / "mirror"), tmp_path, on_error="skip", streaming=True), rows_of(images)[: len(ds)])
+
+
+def test_images_of_their_own_layouts_are_read_by_these(place, tmp_path, images, monkeypatch):
+    class Mixed(Coded):
+        """Every second image is plain pixels in one stretch: as it is here, the bytes of its strips."""
+
+        def slice(self, index, name):
+            layout = super().slice(index, name)
+            if index % 2:
+                return layout
+            return Layout((1, layout.nbytes), "|u1", layout.offset)
+
+    class MixedToy(Toy):
+        def describe(self, read, size, name):
+            contents = super().describe(read, size, name)
+            a = contents.layout
+            layout = Mixed(a.shape, a.encoding, a.offset, None, a.codec, a.part, a.starts, a.stops, name)
+            return replace(contents, layout=layout)
+
+    known.register(MixedToy())
+    ds = load(place, tmp_path, pattern="m_1.toy", item="slice")
+    stream = list(load(place, tmp_path, pattern="m_1.toy", item="slice", streaming=True))
+    assert len(ds) == len(stream) == COUNT
+    for row, streamed in zip(ds, stream, strict=True):
+        np.testing.assert_array_equal(row["image"], streamed["image"])
 
 
 def test_the_last_one_that_is_made_known_is_asked_first(tmp_path, images):

@@ -2,13 +2,15 @@
 
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
-from builders.errors import FormatError, TruncatedError
+from builders.errors import FormatError
 from builders.io.formats.coded import Coded
-from builders.io.formats.contents import Contents
+from builders.io.formats.contents import weigh
 from builders.io.formats.protocol import Format
+from builders.io.formats.reader import exactly
 
 _HEAD = struct.Struct("<4s4IfQ")
 
@@ -24,28 +26,21 @@ class Toy(Format):
         return head.startswith(b"TOY1")
 
     def describe(self, read, size, name):
-        head = read(0, _HEAD.size)
-        if len(head) < _HEAD.size:
-            raise TruncatedError(f"{name}: {len(head)} bytes: expected {_HEAD.size} or more")
+        head = exactly(read, 0, _HEAD.size, name, "header")
         _, count, ny, nx, rows, pixel_size, place = _HEAD.unpack(head)
         if not rows:
             raise FormatError(f"{name}: strips of no rows")
-        number = count * -(-ny // rows)
-        index = read(place, 16 * number)
-        if len(index) < 16 * number:
-            raise TruncatedError(f"{name}: {len(index)} bytes of index, expected {16 * number}: truncated")
+        index = exactly(read, place, 16 * count * -(-ny // rows), name, "index")
         starts, stops = np.frombuffer(index, "<i8").reshape(-1, 2).T
-        return Contents(
-            Coded.of((count, ny, nx), "<u2", "zlib", (rows, nx), starts, stops, name), pixel_size=pixel_size
-        )
+        layout = Coded.of((count, ny, nx), "<u2", "zlib", (rows, nx), starts, stops, name)
+        return replace(weigh(layout, size, name, f"{count} images", more_follows=True), pixel_size=pixel_size)
 
 
 def encode(images, rows=3, pixel_size=1.5):
     """Images as the bytes of a file."""
     count, ny, nx = images.shape
-    strips = [
-        zlib.compress(image[y : y + rows].astype("<u2").tobytes()) for image in images for y in range(0, ny, rows)
-    ]
+    pieces = [image[y : y + rows] for image in images for y in range(0, ny, rows)]
+    strips = [zlib.compress(piece.astype("<u2").tobytes()) for piece in pieces]
     ends = np.cumsum([_HEAD.size, *map(len, strips)])
     index = np.stack([ends[:-1], ends[1:]], 1).astype("<i8").tobytes()
     return _HEAD.pack(b"TOY1", count, ny, nx, rows, pixel_size, ends[-1]) + b"".join(strips) + index
