@@ -27,7 +27,7 @@ def grid(shape, part):
     ]
 
 
-def file_of(array, encoding, part, full=False, order=None, gaps=(), zeros=False, shared=False):
+def file_of(array, encoding, part, full=False, order=None, gaps=(), zeros=False, shared=False, codec="zlib"):
     """A file's bytes, and the layout of an array that was encoded into it.
 
     Args:
@@ -39,6 +39,7 @@ def file_of(array, encoding, part, full=False, order=None, gaps=(), zeros=False,
         gaps: bytes before parts, over and over.
         zeros: parts of zeros alone have no bytes.
         shared: parts of the same pixels lie in the same bytes.
+        codec: of the parts.
     """
     places = grid(array.shape, part)
     starts, stops = np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
@@ -51,13 +52,14 @@ def file_of(array, encoding, part, full=False, order=None, gaps=(), zeros=False,
         if full:
             room = [(0, n - side) for n, side in zip(part, pixels.shape, strict=True)]
             pixels = np.pad(pixels, room, constant_values=7)
-        code = zlib.compress(encode(pixels, encoding))
+        code = encode(pixels, encoding)
+        code = zlib.compress(code) if codec == "zlib" else code
         if not (shared and code in known):
             content += b"-" * next(spaces)
             known[code] = len(content), len(content) + len(code)
             content += code
         starts[number], stops[number] = known[code]
-    layout = Coded.of(array.shape, encoding, "zlib", part, starts, stops, "x.tif")
+    layout = Coded.of(array.shape, encoding, codec, part, starts, stops, "x.tif")
     return content + b"tail", layout
 
 
@@ -89,7 +91,8 @@ def files(draw):
     order = draw(st.none() | st.permutations(range(len(grid(shape, part)))))
     gaps = draw(st.lists(st.integers(0, 3), max_size=3))
     full, zeros, shared = (draw(st.booleans()) for _ in range(3))
-    return array, *file_of(array, encoding, part, full, order, gaps, zeros, shared)
+    codec = draw(st.sampled_from(["zlib", "raw"]))
+    return array, *file_of(array, encoding, part, full, order, gaps, zeros, shared, codec)
 
 
 @given(files(), st.data())
@@ -128,6 +131,17 @@ def test_a_box_needs_the_parts_that_it_crosses_and_no_others(made, data):
     assert {byte for start, stop in box.ranges for byte in range(start, stop)} == needed
     damaged = bytes(byte if place in needed else 255 - byte for place, byte in enumerate(file))
     same(read(damaged, box), array[cut(bounds)])
+
+
+@given(files(), st.data())
+def test_of_a_file_that_ends_early_the_first_entries_are_kept(made, data):
+    array, file, layout = made
+    size = data.draw(st.integers(0, len(file)))
+    kept = layout.count_before(size)
+    places = zip(grid(array.shape, layout.part), layout.starts, layout.stops, strict=True)
+    lost = {place[0].start for place, start, stop in places if start < stop and stop > size}
+    assert kept == min(lost, default=len(array))
+    same(read(file[:size], layout.first(kept)), array[:kept])
 
 
 @pytest.mark.parametrize("index", [-1, 3, 10**30])
@@ -266,6 +280,22 @@ def test_a_layout_that_contradicts_itself_is_refused(what):
         Coded.of(**facts)
     with pytest.raises(FormatError):
         Coded(offset=0, **facts)
+
+
+@pytest.mark.parametrize("kind", ["<u4", ">u8", "<u8", ">i8"])
+def test_places_may_be_of_the_types_that_files_have(kind):
+    file, layout = file_of(FULL, "<u2", (4, 4), order=[3, 0, 2, 1], gaps=(3,))
+    facts = {"shape": (8, 8), "encoding": "<u2", "codec": "zlib", "part": (4, 4), "name": "x.tif"}
+    as_read = Coded.of(starts=layout.starts.astype(kind), stops=layout.stops.astype(kind), **facts)
+    same(read(file, as_read), FULL)
+    code = packed(as_read.starts, as_read.stops, as_read.offset)
+    np.testing.assert_array_equal(unpacked(code, as_read.offset, "x"), (layout.starts, layout.stops))
+    if kind.endswith("u8"):
+        far = np.full(4, 2**64 - 1, kind)
+        with pytest.raises(FormatError, match=r"x\.tif: "):
+            Coded.of(starts=layout.starts.astype(kind), stops=far, **facts)
+        with pytest.raises(FormatError, match=r"x\.tif: "):
+            Coded.of(starts=far - np.array(1, kind), stops=far, **facts)
 
 
 @pytest.mark.parametrize("count", [1, 200_000])
