@@ -59,7 +59,7 @@ ROOMS = {
     ],
     "perc_transforms.functional": [["axes", "grids"], ["intensity"], ["spatial", "fourier"]],
     "builders.io": [
-        ["layout", "casting", "finite", "reports"],
+        ["layout", "casting", "coded", "finite", "reports", "spelling"],
         ["net"],
         ["blocks"],
         ["formats"],

@@ -1,1 +1,4 @@
-"""Reading and writing image files. Knows nothing of `datasets`."""
+"""Bytes to pixels: image files, read and written, here or on a server. Knows nothing of `datasets`.
+
+From outside: `image_file` and `mrc`, for everybody; builders take `pixels`, `layout`, `files.location`, `net.remote`.
+"""

@@ -1,6 +1,6 @@
 """How an image lies in bytes: encoding, shape and offset, and the way from those bytes to an array.
 
-The simplest case is one stretch of plain pixels, `Layout`; `builders.io.formats.coded` has images of compressed parts.
+The simplest case is one stretch of plain pixels, `Layout`; `builders.io.coded` has images of compressed parts.
 Either says which bytes of the file it needs (`ranges`) and makes an array of them (`decode`), also of a box cut out of
 it.
 

@@ -13,12 +13,12 @@ from builders import EMImage
 from builders.errors import ChangedError, FormatError, ReadError, TruncatedError
 from builders.hf.features import Fetched, reference
 from builders.io import image_file, mrc
+from builders.io.coded import Coded
 from builders.io.files import location
-from builders.io.formats.coded import Coded
 from builders.io.layout import Layout
 from builders.io.net import remote
 from tests.io.boxes import cut, encode, numbers
-from tests.io.formats.test_coded import file_of
+from tests.io.test_coded import file_of
 from tests.server import Fault, serve
 
 FAR, NEAR = numbers((4, 150, 200), "<f4", 1), numbers((4, 50, 61), "4bit", 2)

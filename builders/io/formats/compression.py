@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, PercError, ReadError, TruncatedError
+from builders.io.coded import DEFLATE_MOST as DEFLATE_MOST
 
 logger = logging.getLogger(__name__)
 
 PIECE = 1024 * 1024
-DEFLATE_MOST = 1032
-"""How many bytes one byte of a gzip stream can stand for at the most."""
 MOST_TRAILING = 64 * 1024 * 1024
 """Bytes behind the pixels of a compressed file that are inflated at the most, to get to its checksum."""
 

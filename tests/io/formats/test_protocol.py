@@ -17,8 +17,8 @@ from builders import EMImage, as_em_images, load_dataset, publish
 from builders.errors import FormatError, TruncatedError
 from builders.hf.features import reference
 from builders.io import image_file
+from builders.io.coded import Coded
 from builders.io.formats import known, reader
-from builders.io.formats.coded import Coded
 from builders.io.formats.contents import weigh
 from builders.io.formats.protocol import Format
 from builders.io.layout import Layout

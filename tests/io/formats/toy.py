@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from builders.errors import FormatError
-from builders.io.formats.coded import Coded
+from builders.io.coded import Coded
 from builders.io.formats.contents import weigh
 from builders.io.formats.protocol import Format
 from builders.io.formats.reader import exactly

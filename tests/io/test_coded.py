@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from builders.errors import FormatError
-from builders.io.formats import coded
-from builders.io.formats.coded import Coded, packed, unpacked
+from builders.io import coded
+from builders.io.coded import Coded, packed, unpacked
 from tests.io.boxes import ENCODINGS, boxes_in, cut, encode, numbers
 
 

@@ -9,11 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders.errors import FormatError
-from builders.io.formats.coded import Coded
-from builders.io.formats.spelling import layout_of, told
+from builders.io.coded import Coded
 from builders.io.layout import Layout
+from builders.io.spelling import layout_of, told
+from tests.io import test_coded
 from tests.io.boxes import ENCODINGS, boxes_in, cut, encode, numbers
-from tests.io.formats import test_coded
 
 
 def read(file, layout):

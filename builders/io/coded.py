@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, ReadError
-from builders.io.formats.compression import DEFLATE_MOST
 from builders.io.layout import Array, Layout, Range, decode, encoded_size, native_dtype
 
 Places = NDArray[np.int64]
 
+DEFLATE_MOST = 1032
+"""How many bytes one byte of a deflated stream can stand for at the most."""
 MOST_BYTES = 2**36
 """Of one image, decoded: a file of few bytes can speak of any number of them."""
 MOST_UNASKED = 2**30
@@ -221,7 +222,7 @@ class Coded(Layout):
         return min(self.shape[0], groups * self._lengths[0])
 
     def first(self, count: int) -> Layout:
-        """The layout of the first entries along the first axis."""
+        """The layout of the first entries along the first axis, of as many as `count_before` gives."""
         groups = -(-count // self._lengths[0])
         own = slice(groups * (len(self.starts) // max(1, self._counts[0])))
         options = self.codec, self.part, self.starts[own], self.stops[own], self.name

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from builders.errors import FormatError
-from builders.io.formats.coded import Coded, packed, unpacked
+from builders.io.coded import Coded, packed, unpacked
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
 
 _MOST = 2**63 - 1
