@@ -9,6 +9,7 @@ Example:
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from perc_transforms import moved
 from perc_transforms.errors import PercError, TransformError
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ __all__ = [
     "collate",
     "functional",
 ]
+
+moved.keep(moved.ROOMS)
 
 _HOMES = {
     "intensity.background": ["NormalizeBackground"],

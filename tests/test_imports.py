@@ -22,10 +22,13 @@ FLOORS = [
 ]
 # what stands beside the floors: what it may import of ours
 BESIDE = {
-    "builders": ["builders.features", "builders.hf", "builders.interrupt", "builders.publishing"],
+    "builders": [
+        *("builders.hf", "builders.interrupt", "builders.moved", "builders.publishing", "perc_transforms.moved"),
+    ],
     "builders.archive_licences": [],
     "builders.features": ["builders.hf"],
     "builders.interrupt": [],
+    "builders.moved": [],
     "builders.options": ["builders.errors"],
     "builders.quarantine": ["builders.errors"],
     "builders.release": [],

@@ -76,7 +76,8 @@ class Images:
     @property
     def is_regular(self) -> bool:
         """Whether rows are plain pixels, one after another in rising order of bytes."""
-        return type(self.image.layout) is Layout
+        layout = self.image.layout
+        return type(layout) is Layout and (not self.by_slice or layout.slices_lie_apart)
 
     @property
     def count(self) -> int:
