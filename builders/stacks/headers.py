@@ -13,7 +13,7 @@ from builders.io.net import remote
 from builders.io.net.threads import Stop
 from builders.stacks.cutting import Part, Shard
 from builders.stacks.files import SourceFile
-from builders.stacks.rows import Images, Reading, asked_once, look
+from builders.stacks.rows import Images, Reading, look, look_remote
 
 WHOLE = 1024 * 1024
 """A remote file of no more bytes comes with its header."""
@@ -75,8 +75,8 @@ class Headers:
             if not location.is_remote(file.location):
                 return look(file, self._reading), None
             count = max(file.most if file.most <= WHOLE else 0, HEAD)
-            with asked_once(file, known, self._fresh, count) as head:
-                return look(file, self._reading, head), head.data if head.is_whole else None
+            images, head = look_remote(file, self._reading, known, self._fresh, count)
+            return images, head.data if head.is_whole else None
         except PercError as err:
             return err, None
 

@@ -1,13 +1,13 @@
 """Which rows a file gives: one for each slice of a stack, or one for the whole file."""
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from builders.errors import FormatError, PercError
+from builders.errors import ChangedError, FormatError, PercError
 from builders.hf.features import reference
 from builders.io import image_file
 from builders.io.files import location
@@ -148,25 +148,32 @@ def _entries_that_are_there(image: ImageFile, by_slice: bool, on_error: str) -> 
     return kept, f"only the first {contents.whole} of {layout.shape[0]} slices are kept: {contents.cut}"
 
 
-@contextlib.contextmanager
-def asked_once(
-    file: SourceFile, known: Head | None, fresh: dict[str, tuple[str, Head]], count: int = HEAD
-) -> Iterator[Head]:
-    """What is held of a remote file while it is looked at; what of it was not known before is put among what is fresh.
+def look_remote(
+    file: SourceFile, reading: Reading, known: Head | None, fresh: dict[str, tuple[str, Head]], count: int = HEAD
+) -> tuple[Images, Head]:
+    """`look` at a file of a server, and what was held of it; what of that was not known before is put among `fresh`.
 
     Args:
         file: the file.
-        known: what is held of it already.
+        reading: how it becomes rows.
+        known: what is remembered of it; asked for anew where the file is another one by now.
         fresh: stamps and heads by URL, to be remembered.
         count: first bytes that are wanted; those of more than `HEAD` are asked for again.
+
+    Raises:
+        PercError: as `look`.
     """
     head = location.head(file.location, count) if known is None or count > HEAD else known
     before = -1 if head is not known else len(head.more)
     try:
-        yield head
+        return look(file, reading, head), head
+    except ChangedError:
+        if head is not known:
+            raise
     finally:
         if len(head.more) > before:
             fresh[file.location] = file.stamp, replace(head, data=head.data[:HEAD])
+    return look_remote(file, reading, None, fresh, count)
 
 
 def look_at_all(
@@ -180,8 +187,7 @@ def look_at_all(
         try:
             if not location.is_remote(file.location):
                 return look(file, reading)
-            with asked_once(file, known.get(file.location), fresh) as head:
-                return look(file, reading, head)
+            return look_remote(file, reading, known.get(file.location), fresh)[0]
         except PercError as err:
             return err
 

@@ -13,7 +13,10 @@ _formats: list[Format] = [Npy(), _MRC]
 
 
 def register(format: Format) -> None:
-    """Make a format known, before all others; one of the same name is replaced."""
+    """Make a format known to this process, before all others; one of the same name is replaced.
+
+    Workers that are forked know it, too; those that are spawned have to import what registers it.
+    """
     suffixes.cache_clear()
     _formats[:] = [format, *(other for other in _formats if other.name != format.name)]
 

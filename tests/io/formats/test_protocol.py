@@ -18,11 +18,14 @@ from builders.errors import FormatError, TruncatedError
 from builders.hf.features import reference
 from builders.io import image_file
 from builders.io.coded import Coded
+from builders.io.files import location
 from builders.io.formats import known, reader
 from builders.io.formats.contents import weigh
 from builders.io.formats.protocol import Format
 from builders.io.layout import Layout
 from builders.io.net import remote
+from builders.stacks.files import SourceFile
+from builders.stacks.rows import Reading, look_remote
 from tests.empiar import deposit
 from tests.io.formats.toy import Toy, encode
 from tests.server import serve
@@ -215,6 +218,19 @@ def test_images_of_nothing_but_zeros_need_no_bytes(place, mirror, archive, tmp_p
     expected = [(name, pixels if number < COUNT // 2 else 0 * pixels) for number, (name, pixels) in enumerate(expected)]
     assert_rows(load(place, tmp_path, pattern="m_1.toy"), expected)
     assert_rows(load(place, tmp_path, pattern="m_1.toy", streaming=True), expected)
+
+
+def test_what_is_remembered_of_a_file_that_changed_is_asked_for_anew(archive, images):
+    path = f"/{deposit.ENTRY}/data/m/m_1.toy"
+    known = location.head(archive.url(path))
+    archive.files[path] = encode(images[::-1] // 2)
+    file = SourceFile("data/m/m_1.toy", archive.url(path), 10**7, "stamp")
+    reading = Reading("empiar", "EMPIAR-10943", (), "slice", "auto", True, "raise")
+    fresh = {}
+    found, head = look_remote(file, reading, known, fresh)
+    assert head is not known
+    assert found.image.etag == head.etag == fresh[file.location][1].etag != known.etag
+    np.testing.assert_array_equal(image_file.read_layout(file.location, found.layout(0), head.etag), images[-1] // 2)
 
 
 class Endless(Format):
