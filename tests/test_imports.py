@@ -62,7 +62,7 @@ ROOMS = {
     ],
     "perc_transforms.functional": [["axes", "grids"], ["intensity"], ["spatial", "fourier"]],
     "builders.io": [
-        ["layout", "casting", "coded", "finite", "reports", "spelling"],
+        ["layout", "casting", "coded", "finite", "reports", "image_reference"],
         ["net"],
         ["blocks"],
         ["formats"],

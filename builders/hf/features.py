@@ -19,10 +19,10 @@ from builders.io.casting import cast as cast_pixels
 from builders.io.files import location
 from builders.io.finite import FiniteWatch, count_non_finite
 from builders.io.formats.compression import is_packed
+from builders.io.image_reference import layout_of, told
 from builders.io.layout import Array, InterleavedSlice, Layout
 from builders.io.net import remote
 from builders.io.pixels import read_layout
-from builders.io.spelling import layout_of, told
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ STORAGE = pa.struct(
 )
 """How an image stands in an Arrow table. `shape`, `dtype` and `offset` say where the pixels lie in the file at `path`
 or in `bytes`, and with `index` those of all slices of a file, among which the slice's do not lie apart; without them
-the header of either one is read. What coded images and boxes need stands in `dtype` (`builders.io.spelling`):
+the header of either one is read. What coded images and boxes need stands in `dtype` (`builders.io.image_reference`):
 the type of the column is that of every version, so that datasets which somebody saved can be read, and no row that does
 not need it is larger."""
 

@@ -183,7 +183,7 @@ class Layout:
         first = replace(self, shape=self.shape[1:], axes=_without(self.axes, 0))
         return replace(first, offset=self.offset + index * first.nbytes)
 
-    def box(self, bounds: Sequence[Range], name: str) -> "Layout":
+    def box(self, bounds: Sequence[Range], name: str = "image") -> "Layout":
         """The layout of a part of it, such as a rectangle of an image.
 
         Args:
@@ -354,7 +354,7 @@ class Box(Layout):
             return replace(self, shape=self.shape[1:]).squeezed()
         return self
 
-    def box(self, bounds: Sequence[Range], name: str) -> Layout:
+    def box(self, bounds: Sequence[Range], name: str = "image") -> Layout:
         """A box of the box: one of the image."""
         inner = Layout.box(self, bounds, name)
         kept = ((0, 1),) * (len(self.bounds) - len(bounds))

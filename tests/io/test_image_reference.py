@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from builders.errors import FormatError
 from builders.io.coded import Coded
+from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
-from builders.io.spelling import layout_of, told
 from tests.io import test_coded
 from tests.io.boxes import ENCODINGS, boxes_in, cut, encode, numbers
 
