@@ -18,6 +18,7 @@ from builders.io import image_file
 from builders.io.casting import cast as cast_pixels
 from builders.io.files import location
 from builders.io.finite import FiniteWatch, count_non_finite
+from builders.io.formats import known
 from builders.io.formats.compression import is_packed
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Array, InterleavedSlice, Layout
@@ -182,12 +183,17 @@ class EMImage:
         return cast_pixels(pixels, self.dtype, name)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The options, and the hosts that this process may contact: a loader's workers may, too."""
-        return self.__dict__ | {"hosts": remote.named()}
+        """The options, the hosts that this process may contact, and the formats that were registered.
+
+        A loader's workers may contact them, too, and know these.
+        """
+        formats = known.registered()
+        return self.__dict__ | {"hosts": remote.named()} | ({"formats": formats} if formats else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for base in state.pop("hosts"):
             remote.permit(base)
+        known.learn(state.pop("formats", ()))
         self.__dict__.update(state)
 
     def start_reads(self, values: Sequence[Any]) -> list[Any]:
@@ -344,15 +350,12 @@ def check_dtype(dtype: Any) -> str | None:
 
 def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
     """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
-    fields: dict[str, Any]
-    if type(layout) is Layout:
-        fields = {
-            **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset, "shape": list(layout.shape)},
-            **{"dtype": layout.spelling, "etag": file.etag},
-        }
-    else:
-        fields = _stored(path=file.path, etag=file.etag, **told(layout))
-    return fields
+    if type(layout) is not Layout:
+        return _stored(path=file.path, etag=file.etag, **told(layout))
+    return {
+        **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
+        **{"shape": list(layout.shape), "dtype": layout.spelling, "etag": file.etag},
+    }
 
 
 def _stored(**fields: Any) -> dict[str, Any]:

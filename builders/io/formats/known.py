@@ -1,6 +1,8 @@
 """The formats that are known, and which of them a file is of."""
 
 import functools
+import sys
+from collections.abc import Iterable
 
 from builders.io.formats import compression
 from builders.io.formats.mrc.format import Mrc
@@ -8,14 +10,16 @@ from builders.io.formats.npy import Npy
 from builders.io.formats.protocol import Format
 
 _MRC = Mrc()
-_formats: list[Format] = [Npy(), _MRC]
-"""In the order in which they are asked; one line makes a format known."""
+_BUILT_IN = (Npy(), _MRC)
+"""One line makes a format known."""
+_formats: list[Format] = list(_BUILT_IN)
+"""In the order in which they are asked."""
 
 
 def register(format: Format) -> None:
-    """Make a format known to this process, before all others; one of the same name is replaced.
+    """Make a format known, before all others; one of the same name is replaced.
 
-    Workers that are forked know it, too; those that are spawned have to import what registers it.
+    A loader's workers learn it with the feature of their images, if its class stands in a module that they can import.
     """
     suffixes.cache_clear()
     _formats[:] = [format, *(other for other in _formats if other.name != format.name)]
@@ -24,6 +28,22 @@ def register(format: Format) -> None:
 def formats() -> tuple[Format, ...]:
     """Those that are known."""
     return tuple(_formats)
+
+
+def registered() -> tuple[Format, ...]:
+    """Those that are not built in and can be told to other processes: their classes can be imported by their names."""
+    return tuple(format for format in reversed(_formats) if format not in _BUILT_IN and _is_importable(type(format)))
+
+
+def learn(formats: Iterable[Format]) -> None:
+    """Register those of another process that are not known here."""
+    for format in formats:
+        if type(format) not in map(type, _formats):
+            register(format)
+
+
+def _is_importable(kind: type) -> bool:
+    return getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind
 
 
 def format_of(head: bytes) -> Format:

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import pickle
 from dataclasses import replace
 
 import datasets
@@ -113,12 +114,27 @@ def test_rows_come_map_style_and_streamed(place, tmp_path, images):
     assert_rows(stream, expected)
 
 
-def test_a_stream_divides_among_workers_and_resumes(place, tmp_path, images):
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_know_it_however_they_are_started(place, tmp_path, images, start):
+    stream, ds = load(place, tmp_path, streaming=True), load(place, tmp_path)
+    options = {"batch_size": None, "num_workers": 2, "multiprocessing_context": start}
+    found = sorted(DataLoader(stream, **options), key=lambda row: (row["path"], row["index"]))
+    assert_rows(found, rows_of(images))
+    assert_rows(list(DataLoader(ds, **options)), rows_of(images))
+
+
+def test_a_format_that_no_other_process_can_import_is_not_told_to_it():
+    class Here(Toy):
+        name = "here"
+
+    known.register(Here())
+    assert [type(format) for format in known.registered()] == [Toy]
+    assert type(pickle.loads(pickle.dumps(EMImage()))) is EMImage
+
+
+def test_a_stream_resumes(place, tmp_path, images):
     expected = rows_of(images)
     stream = load(place, tmp_path, streaming=True)
-    loader = DataLoader(stream, batch_size=None, num_workers=2)
-    found = sorted(loader, key=lambda row: (row["path"], row["index"]))
-    assert_rows(found, expected)
     rows = iter(stream)
     before = [next(rows) for _ in range(11)]
     state = stream.state_dict()
