@@ -199,12 +199,9 @@ class Coded(Layout):
         Raises:
             FormatError: there is no such slice.
         """
-        if len(self.shape) < 3 and index == 0:
+        count = self.count_for(index, name)
+        if len(self.shape) < 3:
             return self
-        count = self.shape[0] if len(self.shape) > 2 else 1
-        if not 0 <= index < count:
-            msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
-            raise FormatError(msg)
         if len(self.part) == len(self.shape):
             full = [(0, side) for side in self.shape[1:]]
             box = self.box([(index, index + 1), *full], name)

@@ -40,6 +40,11 @@ USUAL = frozenset((*_SPECIAL, *(kind.str for kind in _KINDS), *(kind.newbyteorde
 """The encodings that nearly all files have."""
 
 
+def joined(stretches: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Stretches of bytes one after another, as `Layout.decode` wants them; a single one as it is."""
+    return stretches[0] if len(stretches) == 1 else np.concatenate([np.empty(0, np.uint8), *stretches])
+
+
 def is_fresh(array: Array) -> bool:
     """Whether an array is the only user of memory that was read for it."""
     return isinstance(array.base, PixelBuffer)
@@ -169,12 +174,9 @@ class Layout:
         Raises:
             FormatError: there is no such slice.
         """
-        if len(self.shape) < 3 and index == 0:
+        count = self.count_for(index, name)
+        if len(self.shape) < 3:
             return self
-        count = self.shape[0] if len(self.shape) > 2 else 1
-        if not 0 <= index < count:
-            msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
-            raise FormatError(msg)
         if self.axes is None:
             size = encoded_size(self.encoding, self.shape[1:])
             return Layout(self.shape[1:], self.encoding, self.offset + index * size)
@@ -182,6 +184,18 @@ class Layout:
             return InterleavedSlice(self.shape[1:], self.encoding, self.offset, self.axes, count, index)
         first = replace(self, shape=self.shape[1:], axes=_without(self.axes, 0))
         return replace(first, offset=self.offset + index * first.nbytes)
+
+    def count_for(self, index: int, name: str) -> int:
+        """How many slices there are, of which one is wanted.
+
+        Raises:
+            FormatError: there is no such slice.
+        """
+        count = self.shape[0] if len(self.shape) > 2 else 1
+        if not 0 <= index < count:
+            msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
+            raise FormatError(msg)
+        return count
 
     def box(self, bounds: Sequence[Range], name: str = "image") -> "Layout":
         """The layout of a part of it, such as a rectangle of an image.
@@ -337,12 +351,9 @@ class Box(Layout):
 
     def slice(self, index: int, name: str) -> Layout:
         """The layout of one entry along the first axis."""
-        if len(self.shape) < 3 and index == 0:
+        self.count_for(index, name)
+        if len(self.shape) < 3:
             return self
-        count = self.shape[0] if len(self.shape) > 2 else 1
-        if not 0 <= index < count:
-            msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
-            raise FormatError(msg)
         axis = len(self.bounds) - len(self.shape)
         start = self.bounds[axis][0] + index
         bounds = (*self.bounds[:axis], (start, start + 1), *self.bounds[axis + 1 :])

@@ -14,7 +14,7 @@ from builders.io.finite import is_finite
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
 from builders.io.formats.stream_end import StreamEnd
-from builders.io.layout import Array, Layout, Range
+from builders.io.layout import Array, Layout, Range, joined
 from builders.io.net import remote
 from builders.io.net.answers import RemoteFile, known_of
 from builders.io.reports import report_contradiction
@@ -150,12 +150,13 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str, version: str 
 
 def _read_packed(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> NDArray[np.uint8]:
     """Bytes of a stream, read on to its end where no pixels come after them; `end` is None of a plain file."""
-    if len(layout.ranges) != 1:
-        return _read_stretches(stream, end, layout, name)
     if end is not None:
         end.check(layout)
-    stream.seek(layout.ranges[0][0])
-    pixels = compression.read(stream, layout.nbytes)
+    found = []
+    for start, stop in layout.ranges:
+        stream.seek(start)
+        found.append(compression.read(stream, stop - start))
+    pixels = joined(found)
     if end is not None and (pixels.size < layout.nbytes or end.is_reached_by(layout.end)):
         pixels, said = end.settle(layout, pixels)
         if said:
@@ -163,19 +164,4 @@ def _read_packed(stream: Stream, end: StreamEnd | None, layout: Layout, name: st
     if pixels.size < layout.nbytes:
         msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
         raise TruncatedError(msg)
-    return pixels
-
-
-def _read_stretches(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> NDArray[np.uint8]:
-    """What `_read_packed` does, for an image in several stretches."""
-    found = []
-    for start, stop in layout.ranges:
-        stream.seek(start)
-        found.append(compression.read(stream, stop - start))
-    pixels = np.concatenate([np.empty(0, np.uint8), *found])
-    if pixels.size < layout.nbytes:
-        msg = f"{name}: {pixels.size} bytes of pixels, expected {layout.nbytes}: the file is truncated"
-        raise TruncatedError(msg)
-    if end is not None and end.is_reached_by(layout.end):
-        compression.read_to_checksum(stream, name)
     return pixels

@@ -17,8 +17,6 @@ _FIRST_BLOCK = 1024 * 1024
 """The first request of a stream is small, so that its rows are there soon."""
 _GROWTH = 32
 """A later one is doubled once the stream has asked for so many of it, up to a block."""
-_GAP = 64 * 1024
-"""Bytes between rows that cost less than a request of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def _together(images: Images, rows: range, block: int) -> tuple[range, tuple[Ran
     while count < len(rows):
         following = images.layout(rows[count])
         low, high, more = min(start, following.offset), max(stop, following.end), needed + following.nbytes
-        if high - low > min(block, more + _GAP):
+        if high - low > min(block, more + location.GAP):
             break
         start, stop, needed, count = low, high, more, count + 1
     return rows[:count], ((start, stop),) if count > 1 else layout.ranges

@@ -21,7 +21,7 @@ from builders.io.blocks import read_ahead
 from builders.io.files import local, location
 from builders.io.files.header_store import HeaderStore
 from builders.io.finite import are_finite
-from builders.io.layout import Array, InterleavedSlice, Layout, Range
+from builders.io.layout import Array, InterleavedSlice, Layout, Range, joined
 from builders.io.net import remote
 from builders.io.net.threads import fork_safe_lock
 from builders.io.pixels import decoded, read_each, read_open, read_slices
@@ -125,7 +125,7 @@ class ShardReader:
         where = images.file.location
         if run.data is not None:
             whole = np.frombuffer(run.data, np.uint8)
-            raw = _joined([whole[start:stop] for start, stop in run.ranges])
+            raw = joined([whole[start:stop] for start, stop in run.ranges])
         elif not location.is_remote(where):
             for start, stop in run.ranges:
                 local.will_read(where, start, stop)
@@ -145,17 +145,19 @@ class ShardReader:
         images, count = cast(Images, run.images), len(run.rows)
         first = images.layout(run.rows.start)
         size, is_regular = first.nbytes, images.is_regular
+        is_interleaved = isinstance(first, InterleavedSlice)
+        layouts = [] if is_regular or is_interleaved else [images.layout(row) for row in run.rows]
         pixels: Iterator[tuple[Array | PercError, bool]]
         if not images.lies_apart:
             pixels = self._decompressed(images, run)
         elif fetched is None and is_regular:
             pixels = read_slices(images.file.location, first, count, images.image.etag)
         elif fetched is None:
-            pixels = read_each(images.file.location, map(images.layout, run.rows), images.image.etag)
+            pixels = read_each(images.file.location, layouts, images.image.etag)
         elif is_regular:
             pixels = _cut(*fetched, first, count, shared=count > 1 or run.data is not None)
         else:
-            pixels = _picked(*fetched, map(images.layout, run.rows), run.ranges)
+            pixels = _picked(*fetched, layouts, run.ranges)
         values = images.row(run.rows.start, self.reading, first)
         stored, path = values["image"], images.file.path
         lost = 0
@@ -171,10 +173,10 @@ class ShardReader:
                 row["index"] = run.rows[number]
                 if is_regular:
                     image["offset"], image["shape"] = first.offset + number * size, list(first.shape)
-                elif isinstance(first, InterleavedSlice):
+                elif is_interleaved:
                     image["index"] = run.rows[number]
                 else:
-                    image.update(reference(images.image, images.layout(run.rows[number])))
+                    image.update(reference(images.image, layouts[number]))
             yield run.place + number, f"{path}#{run.rows[number]}", row
         return lost
 
@@ -240,9 +242,5 @@ def _picked(
     first = ranges[0][0] if ranges else 0
     for layout in layouts:
         is_all = layout.ranges == tuple(ranges)
-        own = raw if is_all else _joined([raw[start - first : stop - first] for start, stop in layout.ranges])
+        own = raw if is_all else joined([raw[start - first : stop - first] for start, stop in layout.ranges])
         yield decoded(layout, own), finite
-
-
-def _joined(stretches: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return stretches[0] if len(stretches) == 1 else np.concatenate([np.empty(0, np.uint8), *stretches])

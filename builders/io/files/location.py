@@ -21,7 +21,7 @@ from builders.io.net.answers import RemoteFile, known_of
 from builders.io.net.http import memory
 from perc_transforms.core import buffers
 
-_GAP = 64 * 1024
+GAP = 64 * 1024
 """Bytes between two stretches of a file that cost less than a request of their own."""
 
 
@@ -131,7 +131,7 @@ def _fetch_ranges(location: str, ranges: Sequence[Range], etag: str | None) -> N
         return remote.read(file, *ranges[0])
     requests: list[Range] = []
     for start, stop in ranges:
-        if requests and start - requests[-1][1] <= _GAP and stop - requests[-1][0] <= remote.PIECE:
+        if requests and start - requests[-1][1] <= GAP and stop - requests[-1][0] <= remote.PIECE:
             requests[-1] = requests[-1][0], stop
         else:
             requests.append((start, stop))

@@ -1,5 +1,6 @@
 """The protocol of a format: what a module of this folder has to say, and all that anything above it asks."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from builders.io.formats.contents import Contents
@@ -12,7 +13,7 @@ HEAD = 1024
 """Bytes at the start of a file that are there before a format is asked."""
 
 
-class Format:
+class Format(ABC):
     """A format of image files; see `npy.py` for a short one.
 
     Attributes:
@@ -25,10 +26,11 @@ class Format:
     suffixes: tuple[str, ...] = ()
     is_packed: bool = False
 
+    @abstractmethod
     def recognises(self, head: bytes) -> bool:
         """Whether the first bytes of a file, `HEAD` of them or all, are those of one of its files."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, read: Read, size: int | None, name: str) -> Contents:
         """What a file holds, read by as many small reads as that takes.
 
@@ -41,7 +43,6 @@ class Format:
             FormatError: it is none of its files, or damaged.
             TruncatedError: it ends before what has to be read.
         """
-        raise NotImplementedError
 
     def is_doubtful(self, contents: Contents, read: Read) -> bool:
         """Whether bytes of a file whose size is not known say that pixels may lie elsewhere than it says."""
