@@ -9,6 +9,7 @@ from datasets.features import LargeList, List
 
 import builders.hf.features
 from builders.hf import nulls
+from builders.hf.image_storage import Row
 
 _stock_apply_features: Any = datasets_iterable._apply_feature_types_on_example
 _stock_decode_batch: Any = datasets_features.Features.decode_batch
@@ -18,7 +19,7 @@ _agreed: tuple[Any, Any, tuple[str, ...] | None] = (None, None, None)
 
 def apply_features(example: Any, features: Any, *args: Any, **kwargs: Any) -> Any:
     """Encode and decode a row as before; of one that our streams made for these features, only the images."""
-    images = _images_of(features, example.features) if type(example) is builders.hf.features.Row else None
+    images = _images_of(features, example.features) if type(example) is Row else None
     if images is None:
         return _stock_apply_features(example, features, *args, **kwargs)
     row = dict(example)

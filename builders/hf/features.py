@@ -1,8 +1,7 @@
 """EMImage: a row's pixels, inline or as a reference to where they lie, decoded to an array when they are read."""
 
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,72 +12,36 @@ import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
-from builders.errors import ChangedError, FormatError, OptionError, TruncatedError
-from builders.io import image_file
+from builders.errors import ChangedError, FormatError, OptionError
+from builders.hf.image_storage import (
+    FIELDS,
+    STORAGE,
+    Fetched,
+    checked_fields,
+    encode_array,
+    layout_in,
+    list_depth,
+    read,
+    storage_array,
+    storage_of_lists,
+    stored_value,
+)
 from builders.io.casting import cast as cast_pixels
 from builders.io.files import location
 from builders.io.finite import FiniteWatch, count_non_finite
 from builders.io.formats import known
 from builders.io.formats.compression import is_packed
-from builders.io.image_reference import layout_of, told
 from builders.io.layout import Array, InterleavedSlice, Layout
 from builders.io.net import remote
-from builders.io.pixels import read_layout
 
 logger = logging.getLogger(__name__)
 
-STORAGE = pa.struct(
-    {
-        "bytes": pa.large_binary(),
-        "path": pa.string(),
-        "index": pa.int64(),
-        "offset": pa.int64(),
-        "shape": pa.list_(pa.int64()),
-        "dtype": pa.string(),
-        "etag": pa.string(),
-    }
-)
-"""How an image stands in an Arrow table. `shape`, `dtype` and `offset` say where the pixels lie in the file at `path`
-or in `bytes`, and with `index` those of all slices of a file, among which the slice's do not lie apart; without them
-the header of either one is read. What coded images and boxes need stands in `dtype` (`builders.io.image_reference`):
-the type of the column is that of every version, so that datasets which somebody saved can be read, and no row that does
-not need it is larger."""
-
-FIELDS = tuple(f.name for f in STORAGE)
 DTYPES = (
     *("float16", "float32", "float64", "int8", "int16", "int32", "int64"),
     *("uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128"),
 )
 _NUMPY_TYPES = {name: np.dtype(name) for name in DTYPES}
 _warned_non_finite = False
-
-
-class Fetched(dict[str, Any]):
-    """A stored value whose pixels have been asked for already, or are here.
-
-    Attributes:
-        held: the array, or what gives it or raises what went wrong.
-        finite: its pixels are known to be finite.
-    """
-
-    __slots__ = ("finite", "held")
-    held: Array | Callable[[], Array]
-    finite: bool
-
-    def pixels(self) -> Array:
-        """The array."""
-        return self.held() if callable(self.held) else self.held
-
-
-class Row(dict[str, Any]):
-    """A row of a stream whose values are stored as its features want them, its images as `Fetched`.
-
-    Attributes:
-        features: these; the stream says so.
-    """
-
-    __slots__ = ("features",)
-    features: Features
 
 
 @dataclass
@@ -135,15 +98,15 @@ class EMImage:
         if isinstance(value, Fetched):
             return value
         if isinstance(value, str):
-            return _stored(path=str(value))
+            return stored_value(path=str(value))
         if isinstance(value, Path):
-            return _stored(path=str(value.absolute()))
+            return stored_value(path=str(value.absolute()))
         if isinstance(value, bytes | bytearray | memoryview):
-            return _stored(bytes=bytes(value))
+            return stored_value(bytes=bytes(value))
         if isinstance(value, dict):
-            return _checked_fields(value)
+            return checked_fields(value)
         if isinstance(value, list | tuple) or hasattr(value, "__array__"):
-            return _encode_array(value)
+            return encode_array(value)
         msg = f"an EMImage cannot be made of {type(value).__name__}: expected an array, bytes, a path or a dict"
         raise FormatError(msg)
 
@@ -171,7 +134,7 @@ class EMImage:
         name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() and not is_finite else None
         try:
-            pixels = _read(value, name, watch) if fetched is None else fetched.pixels()
+            pixels = read(value, name, watch) if fetched is None else fetched.pixels()
         except ChangedError as err:
             msg = f"{err}. A dataset that refers to it is made anew by load_dataset(download_mode='force_redownload')"
             raise ChangedError(msg) from err
@@ -258,15 +221,15 @@ class EMImage:
         if pa.types.is_null(kind):
             return pa.nulls(len(storage), STORAGE)
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            return _storage_array({"path": storage}, storage)
+            return storage_array({"path": storage}, storage)
         if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            return _storage_array({"bytes": storage}, storage)
+            return storage_array({"bytes": storage}, storage)
         if pa.types.is_struct(kind):
             names = [f.name for f in kind]
             if {"bytes", "path"} & set(names) and set(names) <= set(FIELDS):
-                return _storage_array({name: storage.field(name) for name in names}, storage)
-        elif _list_depth(kind) in (2, 3):
-            return _storage_of_lists(storage)
+                return storage_array({name: storage.field(name) for name in names}, storage)
+        elif list_depth(kind) in (2, 3):
+            return storage_of_lists(storage)
         msg = f"an EMImage column cannot be made of {kind}: expected paths, bytes, dicts with them, or 2-D or 3-D lists"
         raise TypeError(msg)
 
@@ -300,11 +263,6 @@ class EMImage:
         return self if self.decode else dict(Features.from_arrow_schema(pa.schema(list(STORAGE))))
 
 
-def inlined(value: Fetched) -> dict[str, Any]:
-    """A fetched value with its pixels inside, for where only plain dicts get through."""
-    return _encode_array(value.pixels()) | {"path": value["path"], "index": value["index"]}
-
-
 def _remote_layout(value: Any) -> Layout | None:
     """Where the pixels of a remote value lie, if it says so."""
     if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:
@@ -312,7 +270,7 @@ def _remote_layout(value: Any) -> Layout | None:
     path = value.get("path")
     if path is None or not location.is_remote(path) or is_packed(path):
         return None
-    layout = _layout(value, path)
+    layout = layout_in(value, path)
     if isinstance(layout, InterleavedSlice) or (layout is not None and not layout.ranges):
         return None  # one at a time: each is all of its file; or there is nothing to read
     return layout
@@ -348,126 +306,6 @@ def check_dtype(dtype: Any) -> str | None:
     return name
 
 
-def reference(file: image_file.ImageFile, layout: Layout) -> dict[str, Any]:
-    """What an EMImage column stores to read `layout` of `file`, a described file, in one read."""
-    if type(layout) is not Layout:
-        return _stored(path=file.path, etag=file.etag, **told(layout))
-    return {
-        **{"bytes": None, "path": file.path, "index": None, "offset": layout.offset},
-        **{"shape": list(layout.shape), "dtype": layout.spelling, "etag": file.etag},
-    }
-
-
-def _stored(**fields: Any) -> dict[str, Any]:
-    return dict.fromkeys(FIELDS) | fields
-
-
-def _checked_fields(value: dict[str, Any]) -> dict[str, Any]:
-    unknown = [name for name in value if name not in FIELDS]
-    if unknown:
-        msg = f"an EMImage has no field {unknown[0]!r}: expected {', '.join(FIELDS)}"
-        raise FormatError(msg)
-    if value.get("bytes") is None and value.get("path") is None:
-        msg = f"an EMImage needs 'path' or 'bytes', and both are None in {value}"
-        raise FormatError(msg)
-    stored = _stored(**value)
-    if stored["path"] is not None:
-        stored["path"] = os.fspath(stored["path"])
-    return stored
-
-
-def _encode_array(value: Any) -> dict[str, Any]:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    array = np.ascontiguousarray(value)
-    if array.dtype.kind not in "biufc" or array.ndim not in (2, 3):
-        msg = f"an EMImage cannot be made of an array of shape {array.shape} and type {array.dtype}: "
-        msg += "expected 2 or 3 axes of numbers"
-        raise FormatError(msg)
-    return _stored(bytes=array.tobytes(), shape=list(array.shape), dtype=array.dtype.str)
-
-
-def _layout(value: dict[str, Any], name: str) -> Layout | None:
-    """The layout that a stored value spells out, if it does. Anyone may have written it, so nothing is believed.
-
-    Raises:
-        FormatError: it cannot be a layout.
-    """
-    shape, dtype, offset = value.get("shape"), value.get("dtype"), value.get("offset")
-    if shape is None or dtype is None or (offset is None and value.get("bytes") is None):
-        return None
-    index = None if value.get("index") is None or value.get("bytes") is not None else int(value["index"])
-    return layout_of(tuple(int(n) for n in shape), dtype, int(offset or 0), index, name)
-
-
-def _read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> Array:
-    """The pixels of a stored value, in the file's own type."""
-    layout, data, index = _layout(value, name), value.get("bytes"), value.get("index")
-    index = None if index is None else int(index)
-    if data is not None:
-        if layout is None:
-            return _as_image(image_file.read_bytes(data, index, name))
-        if layout.end > len(data):
-            msg = f"{name}: {len(data)} bytes for shape {layout.shape} of {layout.encoding!r}: expected {layout.nbytes}"
-            raise TruncatedError(msg)
-        inside = [np.frombuffer(data, np.uint8, stop - start, start) for start, stop in layout.ranges]
-        return layout.decode(np.concatenate([np.empty(0, np.uint8), *inside]))
-    if "://" in name and not location.is_remote(name):
-        msg = f"{name}: an EMImage reads local files and http or https URLs"
-        raise FormatError(msg)
-    if layout is not None:
-        return read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
-    file = image_file.describe(name)
-    return read_layout(name, file.part(index).squeezed(), value.get("etag") or file.etag)
-
-
-def _as_image(pixels: Array) -> Array:
-    """A file of one section is a 2-D image."""
-    while pixels.ndim > 2 and pixels.shape[0] == 1:
-        pixels = pixels[0]
-    return pixels
-
-
 def _embedded(value: dict[str, Any]) -> dict[str, Any]:
-    pixels = np.ascontiguousarray(_read(value, value["path"]))
-    return _encode_array(pixels) | {"path": Path(value["path"]).name, "index": value["index"]}
-
-
-def _storage_array(columns: dict[str, pa.Array], like: pa.Array) -> pa.StructArray:
-    """A storage array of some columns, null elsewhere, and null where `like` is."""
-    arrays = [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(len(like), f.type) for f in STORAGE]
-    return pa.StructArray.from_arrays(arrays, fields=list(STORAGE), mask=like.is_null())
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
-def _list_depth(kind: pa.DataType) -> int:
-    """How many lists a type nests around numbers; 0 when it holds anything else."""
-    depth = 0
-    while _is_list(kind):
-        kind, depth = kind.value_type, depth + 1
-    return depth if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) else 0
-
-
-def _storage_of_lists(storage: pa.Array) -> pa.StructArray:
-    """Nested lists, as `map` makes them of arrays, without a Python object a pixel."""
-    rows = [_encode_array(_rectangular(row)) if row.is_valid else None for row in storage]
-    return pa.array(rows, STORAGE)
-
-
-def _rectangular(row: pa.Scalar) -> NDArray[np.generic]:
-    """The array that one row of nested lists spells, by its flat values."""
-    values, shape = row.values, [len(row.values)]
-    while _is_list(values.type):
-        lengths = values.value_lengths().unique()
-        if len(lengths) != 1 or not lengths[0].is_valid:
-            msg = "rows of different lengths do not make an image: expected a rectangular array"
-            raise TypeError(msg)
-        shape.append(lengths[0].as_py())
-        values = values.flatten()
-    if values.null_count:
-        msg = "nulls do not make an image: expected numbers"
-        raise TypeError(msg)
-    return cast(NDArray[np.generic], values.to_numpy(zero_copy_only=False)).reshape(shape)
+    pixels = np.ascontiguousarray(read(value, value["path"]))
+    return encode_array(pixels) | {"path": Path(value["path"]).name, "index": value["index"]}

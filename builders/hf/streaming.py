@@ -19,7 +19,7 @@ from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatt
 from datasets.iterable_dataset import StepExamplesIterable as _StockStep
 
 from builders.hf import nulls
-from builders.hf.features import Fetched, Row, inlined
+from builders.hf.image_storage import Fetched, Row, inlined
 from builders.hf.stream_layers import features_of, layers_of
 
 Step = tuple[int, str, Row] | None

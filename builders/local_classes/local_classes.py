@@ -11,7 +11,8 @@ from typing import Any
 import datasets
 
 from builders.errors import NotFoundError, OptionError
-from builders.hf.features import EMImage, check_dtype, reference
+from builders.hf.features import EMImage, check_dtype
+from builders.hf.image_storage import reference
 from builders.io import image_file
 from builders.io.files.natural_order import natural_path_key
 from builders.local_classes.classes import class_names

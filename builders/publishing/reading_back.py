@@ -8,7 +8,8 @@ import pyarrow as pa
 from datasets import Array2D, Array3D, Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
 
 from builders.errors import OptionError
-from builders.hf.features import STORAGE, EMImage
+from builders.hf.features import EMImage
+from builders.hf.image_storage import STORAGE
 
 _BATCH = 32 * 1024 * 1024
 _T = TypeVar("_T", Dataset, IterableDataset, DatasetDict, IterableDatasetDict)

@@ -8,7 +8,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from builders.errors import ChangedError, FormatError, PercError
-from builders.hf.features import reference
+from builders.hf.image_storage import reference
 from builders.io import image_file
 from builders.io.files import location
 from builders.io.files.head import Head

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import ChangedError, PercError
-from builders.hf.features import Fetched, Row, reference
+from builders.hf.image_storage import Fetched, Row, reference
 from builders.hf.streaming import Step
 from builders.io.blocks import read_ahead
 from builders.io.files import local, location

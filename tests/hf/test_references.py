@@ -11,7 +11,7 @@ from datasets import Dataset, Features
 
 from builders import EMImage
 from builders.errors import ChangedError, FormatError, ReadError, TruncatedError
-from builders.hf.features import Fetched, reference
+from builders.hf.image_storage import Fetched, reference
 from builders.io import image_file, mrc
 from builders.io.coded import Coded
 from builders.io.files import location

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 import perc_transforms as T
 from builders import EMImage, as_em_images, load_dataset, publish
 from builders.errors import FormatError, TruncatedError
-from builders.hf.features import reference
+from builders.hf.image_storage import reference
 from builders.io import image_file
 from builders.io.coded import Coded
 from builders.io.files import location
