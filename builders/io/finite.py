@@ -10,8 +10,13 @@ from builders.io.layout import Array, Layout
 
 _PIECE = 64 * 1024
 """Pixels that are looked at in one go."""
-_FLOATS = {np.dtype(kind).str: np.dtype(kind) for kind in (np.float32, np.float64)}
+_FLOATS: dict[str, np.dtype[Any]] = {np.dtype(kind).str: np.dtype(kind) for kind in (np.float32, np.float64)}
 """Encodings of plain floats in this machine's byte order."""
+
+
+def floats_of(layout: Layout) -> np.dtype[Any] | None:
+    """The type of plain floats, in this machine's byte order, that bytes of a layout are; None: they are none."""
+    return _FLOATS.get(layout.encoding) if layout.is_plain else None
 
 
 class FiniteWatch:
@@ -24,13 +29,14 @@ class FiniteWatch:
     def __init__(self) -> None:
         self._sum = 0.0
         self._seen = 0
-        self._dtype: np.dtype[np.generic] = np.dtype(np.float32)
+        self._dtype: np.dtype[Any] = np.dtype(np.float32)
 
     def expect(self, layout: Layout) -> "FiniteWatch | None":
         """Itself, ready for bytes of this layout; None where they are not plain floats and must be decoded first."""
-        if not layout.is_plain or layout.encoding not in _FLOATS:
+        floats = floats_of(layout)
+        if floats is None:
             return None
-        self._dtype = _FLOATS[layout.encoding]
+        self._dtype = floats
         return self
 
     def __call__(self, piece: NDArray[np.uint8]) -> None:
@@ -45,7 +51,7 @@ class FiniteWatch:
 
 def are_finite(raw: NDArray[np.uint8], layout: Layout) -> bool:
     """Whether all of some bytes, of images of this layout, are surely finite pixels; False says nothing."""
-    dtype = _FLOATS.get(layout.encoding) if layout.is_plain else None
+    dtype = floats_of(layout)
     if dtype is None:
         return layout.dtype.kind not in "fc"
     return is_finite(np.ndarray(raw.size // dtype.itemsize, dtype, raw))

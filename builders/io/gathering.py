@@ -1,0 +1,180 @@
+"""Many stretches of one file, of one size each, straight into the rows of one array: what a batch is made of."""
+
+import io
+import itertools
+import math
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import FormatError, TruncatedError
+from builders.io.files import local
+from builders.io.formats import compression
+
+_PIECE = 256 * 1024
+"""Bytes that are read in one go: so many are still in the processor's cache when they are looked at."""
+_MOST_PLACES = 512
+"""Of memory that one call to the system fills."""
+_HEAD = 3
+"""Bytes that tell a packed file."""
+
+Places = list["memoryview[int]"]
+
+
+class PackedError(FormatError):
+    """The file is compressed as a whole: what lies where in it, only its stream tells."""
+
+
+def gather(
+    path: str,
+    offsets: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    places: NDArray[np.int64] | None = None,
+    etag: str | None = None,
+    floats: np.dtype[Any] | None = None,
+) -> bool:
+    """Read stretches of a plain file of this machine, each into a row of `out`.
+
+    The file is opened and checked once. It is read in rising order, whatever the order of `offsets`; what lies side by
+    side comes together.
+
+    Args:
+        path: the file.
+        offsets: where the stretches begin, in any order, also several times the same.
+        out: `(rows, size)` in C order, where `size` are the bytes of each stretch.
+        places: the row for each; None: one after another, from the first.
+        etag: the file's version; None or empty: any.
+        floats: the type of pixels that are to be looked at while they are warm; None: none.
+
+    Returns:
+        Whether all pixels are known to be finite; False says nothing, as where `floats` is None.
+
+    Raises:
+        ChangedError: the file is of another version.
+        PackedError: it is compressed.
+        TruncatedError: it ends before the last stretch does.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "x")
+        ...     done = path.write_bytes(bytes(range(10)))
+        ...     out = np.empty((2, 3), np.uint8)
+        ...     finite = gather(str(path), np.array([6, 1]), out)
+        >>> out
+        array([[6, 7, 8],
+               [1, 2, 3]], dtype=uint8)
+    """
+    with local.opened(path) as raw, compression.damage_named(path):
+        file_size = local.check_version(raw, path, etag)
+        if compression.packing_of(_head(raw)) is not None:
+            msg = f"{path}: compressed as a whole: expected a plain file"
+            raise PackedError(msg)
+        size = out.shape[1]
+        end = int(offsets.max(initial=-size)) + size
+        if end > file_size:
+            msg = f"{path}: {file_size} bytes, expected {end}: the file is truncated"
+            raise TruncatedError(msg)
+        return _fill(raw, path, offsets, out, places, floats)
+
+
+def _head(raw: io.FileIO) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(raw.fileno(), _HEAD, 0)
+    raw.seek(0)
+    return raw.read(_HEAD) or b""
+
+
+def _fill(
+    raw: io.FileIO,
+    path: str,
+    offsets: NDArray[np.int64],
+    out: NDArray[np.uint8],
+    places: NDArray[np.int64] | None,
+    floats: np.dtype[Any] | None,
+) -> bool:
+    size, flat = out.shape[1], out.reshape(-1)
+    memory = flat.data
+    pixels: Any = None if floats is None else flat.view(floats)
+    width = 1 if floats is None else floats.itemsize
+    total = 0.0
+    for offset, spans in _reads(offsets, size, places):
+        _read(raw, path, offset, [memory[start:stop] for start, stop in spans])
+        if pixels is not None:
+            for start, stop in spans:
+                seen = pixels[start // width : stop // width]
+                total += np.vdot(seen, seen)  # finite only where every pixel is; does not warn where it overflows
+    return pixels is not None and math.isfinite(total)
+
+
+def _read(raw: io.FileIO, path: str, offset: int, places: Places) -> None:
+    """Fill memory with what lies one after another in a file.
+
+    Raises:
+        TruncatedError: the file ends before that.
+    """
+    wanted = sum(map(len, places))
+    done = os.preadv(raw.fileno(), places, offset) if hasattr(os, "preadv") else 0
+    if done < wanted:
+        raw.seek(offset + done)
+        filled = done
+        for place in places:
+            rest = place[min(filled, len(place)) :]
+            filled -= len(place) - len(rest)
+            done += local.fill(raw, rest)
+    if done < wanted:
+        msg = f"{path}: {offset + done} bytes, expected {offset + wanted}: the file is truncated"
+        raise TruncatedError(msg)
+
+
+def _reads(
+    offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None
+) -> Iterator[tuple[int, Sequence[tuple[int, int]]]]:
+    """What is read in one go each: where in the file, and from where to where it goes in memory, one after another."""
+    if places is None:
+        places = np.arange(len(offsets), dtype=np.int64)
+    steps = np.diff(offsets)
+    if (steps < 0).any():
+        order = np.argsort(offsets, kind="stable")
+        offsets, places = offsets[order], places[order]
+        steps = np.diff(offsets)
+    starts = (places * size).tolist()
+    froms = offsets.tolist()
+    apart = steps != size
+    if not len(offsets):
+        return
+    if size <= _PIECE and apart.all():  # as of nearly all batches that are drawn at random
+        for offset, start in zip(froms, starts, strict=True):
+            yield offset, ((start, start + size),)
+        return
+    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(froms)]
+    for first, last in itertools.pairwise(edges):
+        some, whole = starts[first:last], (last - first) * size
+        if size and some == list(range(some[0], some[0] + whole, size)):
+            yield from _pieces(froms[first], some[:1], whole)
+        else:
+            yield from _pieces(froms[first], some, size)
+
+
+def _pieces(offset: int, starts: list[int], size: int) -> Iterator[tuple[int, Sequence[tuple[int, int]]]]:
+    """Stretches that lie side by side in the file from `offset` on, in pieces."""
+    spans: list[tuple[int, int]] = []
+    held = 0
+    for start in starts:
+        done = 0
+        while done < size:
+            count = min(size - done, _PIECE - held)
+            place = start + done
+            if spans and spans[-1][1] == place:
+                spans[-1] = spans[-1][0], place + count
+            else:
+                spans.append((place, place + count))
+            done, held = done + count, held + count
+            if held == _PIECE or len(spans) == _MOST_PLACES:
+                yield offset, spans
+                offset, spans, held = offset + held, [], 0
+    if spans:
+        yield offset, spans
