@@ -3,16 +3,15 @@
 import atexit
 import contextlib
 import inspect
-import io
 import logging
 import os
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from builders.errors import ChangedError, PercError
 from builders.hf.image_storage import Fetched, Row, reference
@@ -21,17 +20,16 @@ from builders.io.blocks import read_ahead
 from builders.io.files import local, location
 from builders.io.files.header_store import HeaderStore
 from builders.io.finite import are_finite
-from builders.io.layout import Array, InterleavedSlice, Layout, Range, joined
+from builders.io.layout import InterleavedSlice, joined
 from builders.io.net import remote
 from builders.io.net.threads import fork_safe_lock
-from builders.io.pixels import decoded, read_each, read_open, read_slices
 from builders.options import with_advice
 from builders.quarantine import Quarantine
+from builders.stacks.blocks import Bytes, FileBlock, decompressed, pixels_of
 from builders.stacks.cutting import Shard
 from builders.stacks.headers import Headers
 from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import BLOCK, Run, runs_of
-from perc_transforms.core import buffers
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +37,8 @@ _AHEAD = 8
 _MOST_AHEAD = 4 * BLOCK
 """Bytes under way at once, or waiting to be used."""
 
-_Bytes = tuple[NDArray[np.uint8], bool]
-"""Bytes of rows, and whether all of their pixels are known to be finite."""
+_Read = tuple[Run, Bytes | None] | None
+_Steps = TypeVar("_Steps", bound=Generator[Any, None, None])
 
 
 @dataclass(frozen=True)
@@ -59,17 +57,56 @@ class ShardReader:
 
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
         """See `builders.hf.streaming.Reader`."""
-        steps = self._steps(shards, skip)
-        with _alone:
-            _live.add(steps)
-        return steps
+        return _held(self._steps(shards, skip))
+
+    def blocks(self, shards: Iterable[Any], skip: int) -> Generator[FileBlock | None, None, None]:
+        """See `builders.hf.stream_blocks.BlockReader`."""
+        return _held(self._blocks(shards, skip))
 
     def rows(self, shard: Shard) -> int:
         """How many rows its parts are thought to have."""
         return sum(part.stop - part.first for part in shard)
 
     def _steps(self, shards: Iterable[Shard], skip: int) -> Generator[Step, None, None]:
-        left_out = 0
+        left_out: list[str] = []
+        runs = self._runs(shards, skip, left_out)
+        try:
+            for found in runs:
+                if found is None:
+                    yield None
+                    continue
+                run, raw = found
+                try:
+                    yield from self._rows(run, raw, left_out)
+                except PercError as err:
+                    self._refuse(run, left_out, err)
+        finally:
+            runs.close()
+
+    def _blocks(self, shards: Iterable[Shard], skip: int) -> Generator[FileBlock | None, None, None]:
+        left_out: list[str] = []
+        runs = self._runs(shards, skip, left_out)
+        try:
+            for found in runs:
+                if found is None:
+                    yield None
+                    continue
+                run, raw = found
+                with contextlib.closing(
+                    FileBlock(run, raw, self.reading, partial(self._refuse, run, left_out))
+                ) as block:
+                    yield block
+        finally:
+            runs.close()
+
+    def _runs(self, shards: Iterable[Shard], skip: int, left_out: list[str]) -> Generator[_Read, None, None]:
+        """The runs that can be read, with their bytes where these were fetched, and None after each shard.
+
+        Args:
+            shards: whose.
+            skip: rows of the first one that are not wanted.
+            left_out: what is refused is put here, by path; it is counted at the end.
+        """
         told: set[str] = set()
         headers = Headers(self.reading, self.folder).read_ahead(shards)
         runs = read_ahead(
@@ -86,38 +123,35 @@ class ShardReader:
                 if lost and run.path not in told:  # by the first of its parts that is read here
                     told.add(run.path)
                     if isinstance(lost, PercError):
-                        left_out += self._refuse(run, lost)
+                        self._refuse(run, left_out, lost)
                     else:
                         self._report(run, lost)
                 if isinstance(run.images, PercError):
                     continue
                 if isinstance(raw, PercError):
-                    left_out += self._refuse(run, raw)
+                    self._refuse(run, left_out, raw)
                     continue
-                try:
-                    left_out += yield from self._rows(run, raw)
-                except PercError as err:
-                    left_out += self._refuse(run, err)
+                yield run, raw
         finally:
             runs.close()
             headers.close()
             if left_out:
-                counted = self.reading.builder, left_out, self.reading.source
+                counted = self.reading.builder, len(left_out), self.reading.source
                 logger.warning("%s: %d files or stretches of %s were left out", *counted)
 
-    def _refuse(self, run: Run, error: PercError) -> int:
+    def _refuse(self, run: Run, left_out: list[str], error: PercError) -> None:
         if isinstance(error, ChangedError) and isinstance(run.images, Images):
             HeaderStore(self.folder).forget([run.images.file.location])
         if self.reading.on_error == "raise":
             raise with_advice(error)
         self._report(run, error)
-        return 1
+        left_out.append(run.path)
 
     def _report(self, run: Run, reason: object) -> None:
         logger.warning("%s: leaving out of %s: %s", self.reading.builder, run.path, reason)
         Quarantine(self.quarantine).add(run.path, reason)
 
-    def _read(self, run: Run) -> "_Bytes | PercError | None":
+    def _read(self, run: Run) -> Bytes | PercError | None:
         """The bytes of a remote run's rows, in another thread; what fails is said where the run is used."""
         images = run.images
         if not isinstance(images, Images) or not images.lies_apart:
@@ -140,30 +174,21 @@ class ShardReader:
                 return err
         return raw, are_finite(raw, images.image.layout)
 
-    def _rows(self, run: Run, fetched: "_Bytes | None") -> Generator[Step, None, int]:
-        """The rows of a run; gives the number of those that were left out, each by itself."""
-        images, count = cast(Images, run.images), len(run.rows)
+    def _rows(self, run: Run, fetched: Bytes | None, left_out: list[str]) -> Generator[Step, None, None]:
+        """The rows of a run."""
+        images = cast(Images, run.images)
         first = images.layout(run.rows.start)
-        size, is_regular = first.nbytes, images.is_regular
-        is_interleaved = isinstance(first, InterleavedSlice)
+        size, is_regular, is_interleaved = first.nbytes, images.is_regular, isinstance(first, InterleavedSlice)
         layouts = [] if is_regular or is_interleaved else [images.layout(row) for row in run.rows]
-        pixels: Iterator[tuple[Array | PercError, bool]]
-        if not images.lies_apart:
-            pixels = self._decompressed(images, run)
-        elif fetched is None and is_regular:
-            pixels = read_slices(images.file.location, first, count, images.image.etag)
-        elif fetched is None:
-            pixels = read_each(images.file.location, layouts, images.image.etag)
-        elif is_regular:
-            pixels = _cut(*fetched, first, count, shared=count > 1 or run.data is not None)
+        if images.lies_apart:
+            pixels = pixels_of(run, fetched, 0, len(run.rows), layouts)
         else:
-            pixels = _picked(*fetched, layouts, run.ranges)
+            pixels = decompressed(run)
         values = images.row(run.rows.start, self.reading, first)
         stored, path = values["image"], images.file.path
-        lost = 0
         for number, (array, finite) in enumerate(pixels):
             if isinstance(array, PercError):
-                lost += self._refuse(run, array)
+                self._refuse(run, left_out, array)
                 continue
             image = Fetched(stored)
             image.held, image.finite = array, finite
@@ -178,34 +203,22 @@ class ShardReader:
                 else:
                     image.update(reference(images.image, layouts[number]))
             yield run.place + number, f"{path}#{run.rows[number]}", row
-        return lost
-
-    def _decompressed(self, images: Images, run: Run) -> Iterator[tuple[Array, bool]]:
-        """Rows of a file that is read from its start: a compressed one, or one whose slices do not lie apart."""
-        where = images.file.location
-        file: BinaryIO
-        if run.data is not None:
-            file = io.BytesIO(run.data)
-        elif location.is_remote(where):
-            size, etag = location.size_and_etag(where)
-            file = location.open_version(where, size, images.image.etag or etag)
-        else:
-            file = location.open_file(where)
-        with file:
-            if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
-                local.check_version(file.raw, where, images.image.etag)
-            for pixels in read_open(file, map(images.layout, run.rows), where, images.image.etag):
-                yield pixels, False
 
 
-_live: "weakref.WeakSet[Generator[Step, None, None]]" = weakref.WeakSet()
+_live: "weakref.WeakSet[Generator[Any, None, None]]" = weakref.WeakSet()
 """Readers that somebody holds: a shuffled stream has ten at once."""
 _alone = fork_safe_lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_live.clear)  # those of the parent are not read here
 
 
-def _readers() -> list[Generator[Step, None, None]]:
+def _held(steps: _Steps) -> _Steps:
+    with _alone:
+        _live.add(steps)
+    return steps
+
+
+def _readers() -> list[Generator[Any, None, None]]:
     with _alone:
         return list(_live)
 
@@ -221,26 +234,3 @@ def _close_readers() -> None:
     for steps in _readers():
         with contextlib.suppress(ValueError):  # one that is running, in another thread
             steps.close()
-
-
-def _cut(raw: NDArray[np.uint8], finite: bool, first: Layout, count: int, shared: bool) -> Iterator[tuple[Array, bool]]:
-    """Images out of the bytes of several, each in memory of its own: one that is kept does not keep its neighbours."""
-    size = first.nbytes
-    for start in range(0, count * size, size):
-        data = raw[start : start + size]
-        if shared:
-            own = buffers.take(size)
-            own[:] = data
-            data = own
-        yield first.decode(data), finite
-
-
-def _picked(
-    raw: NDArray[np.uint8], finite: bool, layouts: Iterable[Layout], ranges: Sequence[Range]
-) -> Iterator[tuple[Array | PercError, bool]]:
-    """Images out of the bytes of some stretches: of all of them in one, or of one image in several."""
-    first = ranges[0][0] if ranges else 0
-    for layout in layouts:
-        is_all = layout.ranges == tuple(ranges)
-        own = raw if is_all else joined([raw[start - first : stop - first] for start, stop in layout.ranges])
-        yield decoded(layout, own), finite

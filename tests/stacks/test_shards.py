@@ -78,10 +78,10 @@ def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(
     reading = Reading("empiar", "EMPIAR-10001", (), None, "slice", False, "raise")
     images = look(SourceFile(name, str(path), path.stat().st_size, "stamp"), reading)
     reader, run = ShardReader(reading), Run(images, name, range(images.count))
-    assert len(list(reader._rows(run, None))) == 4
+    assert len(list(reader._rows(run, None, []))) == 4
     path.write_bytes(path.read_bytes() + b"and more")
     with pytest.raises(ChangedError, match=name):
-        list(reader._rows(run, None))
+        list(reader._rows(run, None, []))
 
 
 @pytest.fixture

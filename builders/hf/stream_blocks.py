@@ -1,0 +1,74 @@
+"""Blocks: rows of a stream that lie together in a file, whose pixels are put into memory that somebody has for them.
+
+What readers of shards give where whole batches are wanted, or rows kept as they are in their files: no object a row.
+"""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.io.layout import Array
+
+Filled = tuple[Sequence[int], bool]
+"""Which rows of a block came, and whether all of their pixels are known to be finite."""
+
+
+class Block(Protocol):
+    """Rows of one file, one after another, with images of one shape and type.
+
+    It is there until the next one is asked for. Rows whose pixels cannot be read without those before them (of a
+    compressed file) are to be asked for in rising order, each once.
+
+    Attributes:
+        place: of its first row in the shard; the others come after it.
+        count: how many rows.
+        shape: of an image, `(ny, nx)` or `(nz, ny, nx)`.
+        dtype: the file's own type of pixels, in this machine's byte order.
+        image: the column of the images.
+        shared: the other columns that have one value in all rows, and that value.
+        varying: the others, and their values row by row.
+        names: all columns, in order.
+    """
+
+    place: int
+    count: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    image: str
+    shared: Mapping[str, Any]
+    varying: Mapping[str, NDArray[Any]]
+    names: Sequence[str]
+
+    def fill(self, out: Array, start: int, stop: int) -> Filled:
+        """Put the pixels of rows `start` to `stop` (not included) into the first places of an array.
+
+        What is damaged is refused as the reader refuses rows: raised, or reported, and the rows that come after it take
+        its place. Of a block in which nothing more can be read, no more rows come.
+
+        Args:
+            out: `(stop - start, *shape)` or longer, of `dtype`, C order.
+            start: the first row, counted in the block.
+            stop: the one after the last.
+
+        Returns:
+            Those that came: `out` holds them in this order.
+        """
+        ...
+
+    def stored(self, number: int) -> dict[str, Any]:
+        """The reference to a row's image, as it is stored."""
+        ...
+
+    def key(self, number: int) -> str:
+        """What a row is called."""
+        ...
+
+
+class BlockReader(Protocol):
+    """Reads shards block by block; pickled, it goes to a loader's workers."""
+
+    def blocks(self, shards: Iterable[Any], skip: int) -> Generator[Block | None, None, None]:
+        """The blocks of shards, without the first `skip` rows of the first shard, and None after each shard."""
+        ...

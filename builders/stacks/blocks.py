@@ -1,0 +1,170 @@
+"""Runs of rows as blocks: their pixels are read when, and to where, they are wanted."""
+
+import io
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import PercError
+from builders.hf.image_storage import reference
+from builders.hf.stream_blocks import Filled
+from builders.io.files import local, location
+from builders.io.layout import Array, Layout, Range, joined
+from builders.io.pixels import decoded, read_each, read_into, read_open, read_slices
+from builders.stacks.rows import Images, Reading
+from builders.stacks.runs import Run
+from perc_transforms.core import buffers
+
+Bytes = tuple[NDArray[np.uint8], bool]
+"""Bytes of rows, and whether all of their pixels are known to be finite."""
+Pixels = Iterator[tuple[Array | PercError, bool]]
+"""Images, or what is wrong with them, and whether they are known to be finite."""
+
+
+class FileBlock:
+    """The rows of a run; see `builders.hf.stream_blocks.Block`.
+
+    Args:
+        run: which rows, of a file whose header was read.
+        raw: their bytes, where they were fetched already.
+        reading: how files become rows.
+        refuse: what to do with damage.
+    """
+
+    def __init__(self, run: Run, raw: Bytes | None, reading: Reading, refuse: Callable[[PercError], None]) -> None:
+        images, first = cast(Images, run.images), run.rows.start
+        self._run, self._raw, self._refuse = run, raw, refuse
+        self._images, self._layout = images, images.layout(first)
+        self.place, self.count = run.place, len(run.rows)
+        self.shape, self.dtype = self._layout.shape, self._layout.dtype
+        values = images.row(first, reading, self._layout)
+        self.image, self.names = "image", tuple(values)
+        self.varying = {"index": np.arange(run.rows.start, run.rows.stop)} if images.by_slice else {}
+        self.shared = {name: value for name, value in values.items() if name not in (self.image, *self.varying)}
+        layout = self._layout
+        self._lies_as_it_is = images.lies_apart and images.is_regular and layout.is_plain and layout.axes is None
+        self._packed: Generator[tuple[Array | PercError, bool], None, None] | None = None
+        self._next = 0
+
+    def fill(self, out: Array, start: int, stop: int) -> Filled:
+        """See `builders.hf.stream_blocks.Block`."""
+        came: list[int] = []
+        finite, stop = True, min(stop, self.count)
+        try:
+            if self._lies_as_it_is and start < stop:
+                return range(start, stop), self._copied(out[: stop - start], start)
+            for number, (array, is_finite) in zip(range(start, stop), self._pixels(start, stop), strict=False):
+                if isinstance(array, PercError):
+                    self._refuse(array)
+                    continue
+                out[len(came)] = array
+                came.append(number)
+                finite = finite and is_finite
+        except PercError as err:
+            self.count = start + len(came)  # what comes after it cannot be read either
+            self._refuse(err)
+        return came, finite
+
+    def stored(self, number: int) -> dict[str, Any]:
+        """See `builders.hf.stream_blocks.Block`."""
+        layout = self._images.layout(self._run.rows[number]) if number else self._layout
+        return reference(self._images.image, layout)
+
+    def key(self, number: int) -> str:
+        """See `builders.hf.stream_blocks.Block`."""
+        return f"{self._run.path}#{self._run.rows[number]}"
+
+    def close(self) -> None:
+        """Close the file that is read from its start, if it is open."""
+        if self._packed is not None:
+            self._packed.close()
+
+    def _copied(self, out: Array, start: int) -> bool:
+        """Fill an array with plain pixels that lie one after another; whether all are known to be finite."""
+        layout, images = self._layout, self._images
+        offset = start * layout.nbytes
+        if self._raw is None:
+            where = images.file.location
+            return read_into(where, layout.offset + offset, layout.encoding, out, images.image.etag)
+        raw, finite = self._raw
+        stored = raw[offset : offset + out.nbytes].view(np.dtype(layout.encoding))
+        out[...] = stored.reshape(out.shape)
+        return finite
+
+    def _pixels(self, start: int, stop: int) -> Pixels:
+        """The images of some rows, one by one."""
+        if self._images.lies_apart:
+            return pixels_of(self._run, self._raw, start, stop)
+        if self._packed is None:
+            self._packed = decompressed(self._run)
+        for _ in range(start - self._next):
+            next(self._packed, None)
+        self._next = stop
+        return self._packed
+
+
+def pixels_of(run: Run, raw: Bytes | None, start: int, stop: int, layouts: Sequence[Layout] = ()) -> Pixels:
+    """The images of some rows of a run, of a file in which each lies apart, in memory of their own.
+
+    Args:
+        run: the run.
+        raw: its bytes, where they were fetched already.
+        start: the first row, counted in the run.
+        stop: the one after the last.
+        layouts: theirs, where they are not regular and known already.
+    """
+    images, rows = cast(Images, run.images), run.rows[start:stop]
+    where, etag = images.file.location, images.image.etag
+    if images.is_regular:
+        first = images.layout(rows.start)
+        if raw is None:
+            return read_slices(where, first, len(rows), etag)
+        size = first.nbytes
+        own = raw[0][start * size : stop * size]
+        return _cut(own, raw[1], first, shared=len(run.rows) > 1 or run.data is not None)
+    layouts = layouts or [images.layout(row) for row in rows]
+    return read_each(where, layouts, etag) if raw is None else _picked(*raw, layouts, run.ranges)
+
+
+def decompressed(run: Run) -> Generator[tuple[Array | PercError, bool], None, None]:
+    """The images of a run, of a file that is read from its start: it is compressed, or its slices do not lie apart."""
+    images = cast(Images, run.images)
+    where = images.file.location
+    file: BinaryIO
+    if run.data is not None:
+        file = io.BytesIO(run.data)
+    elif location.is_remote(where):
+        size, etag = location.size_and_etag(where)
+        file = location.open_version(where, size, images.image.etag or etag)
+    else:
+        file = location.open_file(where)
+    with file:
+        if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
+            local.check_version(file.raw, where, images.image.etag)
+        for pixels in read_open(file, map(images.layout, run.rows), where, images.image.etag):
+            yield pixels, False
+
+
+def _cut(raw: NDArray[np.uint8], finite: bool, first: Layout, shared: bool) -> Iterator[tuple[Array, bool]]:
+    """Images out of the bytes of several, each in memory of its own: one that is kept does not keep its neighbours."""
+    size = first.nbytes
+    for start in range(0, len(raw), size):
+        data = raw[start : start + size]
+        if shared:
+            own = buffers.take(size)
+            own[:] = data
+            data = own
+        yield first.decode(data), finite
+
+
+def _picked(
+    raw: NDArray[np.uint8], finite: bool, layouts: Iterable[Layout], ranges: Sequence[Range]
+) -> Iterator[tuple[Array | PercError, bool]]:
+    """Images out of the bytes of some stretches: of all of them in one, or of one image in several."""
+    first = ranges[0][0] if ranges else 0
+    for layout in layouts:
+        is_all = layout.ranges == tuple(ranges)
+        own = raw if is_all else joined([raw[start - first : stop - first] for start, stop in layout.ranges])
+        yield decoded(layout, own), finite
