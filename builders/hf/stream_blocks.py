@@ -13,13 +13,14 @@ from builders.io.layout import Array
 
 Filled = tuple[Sequence[int], bool]
 """Which rows of a block came, and whether all of their pixels are known to be finite."""
+Places = NDArray[np.int64]
 
 
 class Block(Protocol):
     """Rows of one file, one after another, with images of one shape and type.
 
-    It is there until the next one is asked for. Rows whose pixels cannot be read without those before them (of a
-    compressed file) are to be asked for in rising order, each once.
+    Its pixels are there until the next block is asked for. Rows whose pixels cannot be read without those before them
+    (of a compressed file) are to be asked for in rising order, each once.
 
     Attributes:
         place: of its first row in the shard; the others come after it.
@@ -41,19 +42,20 @@ class Block(Protocol):
     varying: Mapping[str, NDArray[Any]]
     names: Sequence[str]
 
-    def fill(self, out: Array, start: int, stop: int) -> Filled:
-        """Put the pixels of rows `start` to `stop` (not included) into the first places of an array.
+    def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:
+        """Put the pixels of rows `start` to `stop` (not included) into an array.
 
         What is damaged is refused as the reader refuses rows: raised, or reported, and the rows that come after it take
         its place. Of a block in which nothing more can be read, no more rows come.
 
         Args:
-            out: `(stop - start, *shape)` or longer, of `dtype`, C order.
+            out: `(rows, *shape)`, of `dtype`, C order.
             start: the first row, counted in the block.
             stop: the one after the last.
+            places: where they go in the array; None: to its first places.
 
         Returns:
-            Those that came: `out` holds them in this order.
+            Those that came: they went to these places in this order, the last ones of which others may be left over.
         """
         ...
 

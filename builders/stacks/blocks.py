@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from builders.errors import PercError
 from builders.hf.image_storage import reference
-from builders.hf.stream_blocks import Filled
+from builders.hf.stream_blocks import Filled, Places
 from builders.io.files import local, location
+from builders.io.finite import is_finite
+from builders.io.gathering import gather
 from builders.io.layout import Array, Layout, Range, joined
-from builders.io.pixels import decoded, read_each, read_into, read_open, read_slices
+from builders.io.pixels import decoded, read_each, read_open, read_slices
 from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import Run
 from perc_transforms.core import buffers
@@ -48,18 +50,18 @@ class FileBlock:
         self._packed: Generator[tuple[Array | PercError, bool], None, None] | None = None
         self._next = 0
 
-    def fill(self, out: Array, start: int, stop: int) -> Filled:
+    def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:
         """See `builders.hf.stream_blocks.Block`."""
         came: list[int] = []
         finite, stop = True, min(stop, self.count)
         try:
             if self._lies_as_it_is and start < stop:
-                return range(start, stop), self._copied(out[: stop - start], start)
+                return range(start, stop), self._copied(out, start, stop, places)
             for number, (array, is_finite) in zip(range(start, stop), self._pixels(start, stop), strict=False):
                 if isinstance(array, PercError):
                     self._refuse(array)
                     continue
-                out[len(came)] = array
+                out[len(came) if places is None else places[len(came)]] = array
                 came.append(number)
                 finite = finite and is_finite
         except PercError as err:
@@ -77,21 +79,31 @@ class FileBlock:
         return f"{self._run.path}#{self._run.rows[number]}"
 
     def close(self) -> None:
-        """Close the file that is read from its start, if it is open."""
+        """Let go of the rows' bytes, and of the file that is read from its start, if it is open."""
+        self._raw = None
         if self._packed is not None:
             self._packed.close()
 
-    def _copied(self, out: Array, start: int) -> bool:
-        """Fill an array with plain pixels that lie one after another; whether all are known to be finite."""
+    def _copied(self, out: Array, start: int, stop: int, places: Places | None) -> bool:
+        """Fill places of an array with plain pixels that lie one after another; whether all are known to be finite."""
         layout, images = self._layout, self._images
-        offset = start * layout.nbytes
-        if self._raw is None:
-            where = images.file.location
-            return read_into(where, layout.offset + offset, layout.encoding, out, images.image.etag)
-        raw, finite = self._raw
-        stored = raw[offset : offset + out.nbytes].view(np.dtype(layout.encoding))
-        out[...] = stored.reshape(out.shape)
-        return finite
+        size, stored = layout.nbytes, np.dtype(layout.encoding)
+        if self._raw is not None:
+            raw, finite = self._raw
+            rows = raw[start * size : stop * size].view(stored).reshape(stop - start, *self.shape)
+            out[: stop - start if places is None else places] = rows
+            return finite
+        offsets = np.arange(layout.offset + start * size, layout.offset + stop * size, size)
+        memory = out.reshape(len(out), -1).view(np.uint8)
+        floats = stored if stored.char in "fd" and stored.isnative else None
+        finite = gather(images.file.location, offsets, memory, places, images.image.etag, floats)
+        if stored.isnative:
+            return finite or stored.kind not in "fc"
+        if places is None:
+            out[: stop - start].byteswap(inplace=True)
+            return is_finite(out[: stop - start])
+        out[places] = rows = out[places].byteswap()
+        return is_finite(rows)
 
     def _pixels(self, start: int, stop: int) -> Pixels:
         """The images of some rows, one by one."""

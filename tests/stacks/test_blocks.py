@@ -16,8 +16,8 @@ def rows_of(source, shards, skip=0):
     return [step and (step[0], step[1], step[2], step[2]["image"].pixels()) for step in source.reader(shards, skip)]
 
 
-def blocks_of(source, shards, step, skip=0):
-    """The same by blocks, each filled `step` rows at a time."""
+def blocks_of(source, shards, step, skip=0, places=None):
+    """The same by blocks, each filled `step` rows at a time, at some places of an array."""
     found = []
     for block in source.reader.blocks(shards, skip):
         if block is None:
@@ -25,7 +25,9 @@ def blocks_of(source, shards, step, skip=0):
             continue
         for start in range(0, block.count, step):
             out = np.full((step, *block.shape), 77, block.dtype)
-            came, _ = block.fill(out, start, start + step)
+            count = min(step, block.count - start)
+            came, _ = block.fill(out, start, start + step, places if places is None else places[:count])
+            out = out if places is None else out[places]
             for place, number in enumerate(came):
                 row = dict(block.shared) | {name: column[number] for name, column in block.varying.items()}
                 row[block.image] = block.stored(number)
@@ -50,6 +52,7 @@ def test_blocks_hold_what_rows_hold(tmp_path, kind, step):
     rows = rows_of(source, source.shards)
     assert sum(row is not None for row in rows) == 21
     same(blocks_of(source, source.shards, step), rows)
+    same(blocks_of(source, source.shards, step, places=np.random.default_rng(1).permutation(step)), rows)
     same(blocks_of(source, source.shards[1:], step, 1), rows_of(source, source.shards[1:], 1))
 
 
