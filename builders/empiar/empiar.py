@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import datasets
+import pyarrow as pa
 
 from builders.archive_licences import ARCHIVES, entry_of
 from builders.empiar.archive.archive import Archive, Found, segments_of
@@ -25,7 +26,7 @@ from builders.hf.streaming import ShardStream
 from builders.io import image_file
 from builders.io.files import location
 from builders.io.files.header_store import HeaderStore
-from builders.options import ON_ERROR, OptionedBuilder, check_choice, check_flag, check_pixel_size, with_advice
+from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_pixel_size, with_advice
 from builders.quarantine import (
     Quarantine,
     check_quarantine,
@@ -34,6 +35,7 @@ from builders.quarantine import (
     say_again,
     say_contradicted_again,
 )
+from builders.stacks.columns import PIECE, all_rows
 from builders.stacks.cutting import Shards
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look_at_all
@@ -221,11 +223,12 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         return str(super().create_config_id(options, custom_features=custom_features))
 
 
-class Empiar(OptionedBuilder):
+class Empiar(OptionedTableBuilder):
     """Images of an EMPIAR entry as rows `image`, `pixel_size`, `path`, `index`, `entry`, `imageset`."""
 
     VERSION = datasets.Version("1.2.0")
     BUILDER_CONFIG_CLASS = EmpiarConfig
+    DEFAULT_WRITER_BATCH_SIZE = PIECE  # a table, as it is made, is a record batch of the index
     config: EmpiarConfig
 
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
@@ -239,7 +242,8 @@ class Empiar(OptionedBuilder):
         finally:
             _cache_folder.reset(token)
 
-    def _info(self) -> datasets.DatasetInfo:
+    @property
+    def _features(self) -> datasets.Features:
         features = {
             "image": EMImage(dtype=self.config.dtype, non_finite=self.config.non_finite),
             "pixel_size": datasets.Value("float32"),
@@ -248,7 +252,10 @@ class Empiar(OptionedBuilder):
             "entry": datasets.Value("string"),
             "imageset": datasets.Value("string"),
         }
-        return datasets.DatasetInfo(features=datasets.Features(features), **self.config.facts)
+        return datasets.Features(features)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=self._features, **self.config.facts)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         anew = bool(dl_manager.download_config.force_download)
@@ -329,11 +336,10 @@ class Empiar(OptionedBuilder):
         self._left_out = left_out
         return usable
 
-    def _generate_examples(self, images: list[Images]) -> Iterator[tuple[str, dict[str, Any]]]:
-        reading = self.config.reading
-        for item in images:
-            for number in range(item.count):
-                yield f"{item.file.path}#{number}", item.row(number, reading)
+    def _generate_tables(self, images: list[Images]) -> Iterator[tuple[int, pa.Table]]:
+        reading, schema = self.config.reading, self._features.arrow_schema
+        for number, rows in enumerate(all_rows(images)):
+            yield number, rows.table(reading, schema)
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
         reader = ShardReader(self.config.reading, self._files_folder, self.config.quarantine)

@@ -1,0 +1,106 @@
+"""Rows of many files as Arrow columns, made of what their headers say by arithmetic: no Python object a row."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from builders.hf.image_storage import STORAGE, reference
+from builders.stacks.rows import Images, Reading
+
+Numbers = NDArray[np.int64]
+
+PIECE = 2**16
+"""Rows of one table: what reads a batch goes from one to the next, and some 20 MB of memory hold it."""
+_IRREGULAR = 64
+"""As how many rows one counts whose layout is spelled out, which may be as long as a list of its parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows of some files, in any order.
+
+    Attributes:
+        files: the files.
+        which: of each row, which of the files it is of.
+        numbers: of each row, which of that file's rows it is, from 0.
+    """
+
+    files: Sequence[Images]
+    which: Numbers
+    numbers: Numbers
+
+    def per_file(self, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        """A column of what is the same in all rows of a file.
+
+        Args:
+            values: one for each file.
+            kind: the column's type.
+        """
+        return pa.array(values, kind).take(pa.array(self.which))
+
+    def references(self) -> pa.StructArray:
+        """The rows' images, as an `EMImage` column stores them: what `Images.row` has for each."""
+        values: list[dict[str, Any]] = []
+        first, step = (np.zeros(len(self.files), np.int64) for _ in range(2))
+        for place, images in enumerate(self.files):
+            first[place] = len(values)
+            if images.is_regular:
+                start = images.layout(0)
+                values.append(reference(images.image, start))
+                step[place] = images.layout(1).offset - start.offset if images.count > 1 else 0
+        source, bytes_before = first[self.which], self.numbers * step[self.which]
+        for place in np.flatnonzero(~self._regular[self.which]):
+            images, number = self.files[self.which[place]], int(self.numbers[place])
+            source[place] = len(values)
+            values.append(reference(images.image, images.layout(number)))
+        taken = pa.array(values, STORAGE).take(pa.array(source))
+        columns = {field.name: taken.field(field.name) for field in STORAGE}
+        columns["offset"] = pc.add(columns["offset"], pa.array(bytes_before))
+        return pa.StructArray.from_arrays(list(columns.values()), fields=list(STORAGE))
+
+    @property
+    def _regular(self) -> NDArray[np.bool_]:
+        return np.array([images.is_regular for images in self.files], bool)
+
+    def table(self, reading: Reading, schema: pa.Schema) -> pa.Table:
+        """The rows, with the columns that `Images.row` gives each.
+
+        Args:
+            reading: how files become rows.
+            schema: names and types of the columns.
+        """
+        by_slice = np.array([images.by_slice for images in self.files], bool)
+        sizes = [images.image.pixel_size for images in self.files]
+        sizes = [reading.pixel_size if size is None else size for size in sizes]
+        paths = [images.file.path for images in self.files]
+        columns = {
+            "image": self.references(),
+            "pixel_size": self.per_file(sizes, schema.field("pixel_size").type),
+            "path": self.per_file(paths, schema.field("path").type),
+            "index": pa.array(self.numbers, schema.field("index").type, mask=~by_slice[self.which]),
+        }
+        for name, value in reading.columns:
+            columns[name] = pa.repeat(pa.scalar(value, schema.field(name).type), len(self.which))
+        return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def all_rows(files: Sequence[Images], most: int = PIECE) -> Iterator[Selection]:
+    """All rows of files, in order, in pieces of at most so many, or of fewer where one takes more memory."""
+    counts = np.array([images.count for images in files], np.int64)
+    weights = np.array([1 if images.is_regular else _IRREGULAR for images in files], np.int64)
+    ends, loads = np.cumsum(counts), np.cumsum(counts * weights)
+    starts = ends - counts
+    limits = np.arange(most, loads[-1], most) if len(files) else np.arange(0)
+    within = np.searchsorted(loads, limits)
+    cuts = ends[within] - (loads[within] - limits) // weights[within]
+    bounds = np.unique([0, *cuts, *ends[-1:]])
+    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        rows = np.arange(start, stop)
+        which = np.searchsorted(ends, rows, side="right")
+        first, last = int(which[0]), int(which[-1])
+        yield Selection(files[first : last + 1], which - first, rows - starts[which])
