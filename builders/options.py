@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from datasets import ArrowBasedBuilder, DatasetBuilder, GeneratorBasedBuilder
+from datasets import ArrowBasedBuilder, DatasetBuilder
 from datasets.exceptions import DatasetGenerationError
 
 from builders.errors import FormatError, OptionError, PercError, UnknownOptionError
@@ -19,22 +19,17 @@ _LEAST, _MOST = 1e-37, 1e38
 """What a float32 holds without loss."""
 
 
-class _Optioned(DatasetBuilder):  # type: ignore[misc]
-    """A builder that knows its options: one it does not have is refused, with the closest ones named."""
+class OptionedTableBuilder(ArrowBasedBuilder):  # type: ignore[misc]
+    """A builder of Arrow tables that knows its options, and whose errors come out as they are.
+
+    An option that it does not have is refused, with the closest ones named.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         inherited = inspect.signature(DatasetBuilder.__init__).parameters
         options = [f.name for f in dataclasses.fields(self.BUILDER_CONFIG_CLASS)]
         reject_unknown(set(kwargs) - set(inherited), options, type(self).__name__)
         super().__init__(*args, **kwargs)
-
-
-class OptionedBuilder(_Optioned, GeneratorBasedBuilder):  # type: ignore[misc]
-    """A builder of rows that refuses options it does not have."""
-
-
-class OptionedTableBuilder(_Optioned, ArrowBasedBuilder):  # type: ignore[misc]
-    """A builder of Arrow tables that refuses options it does not have, and whose errors come out as they are."""
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Build the dataset, or take it from the cache.

@@ -1,6 +1,7 @@
 """`load_dataset("local_classes", data_dir=...)`: files named CLASS_suffix.ext as labelled images."""
 
 import functools
+import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 
 from builders.errors import NotFoundError, OptionError
 from builders.hf.features import EMImage, check_dtype
 from builders.hf.image_storage import reference
 from builders.io import image_file
 from builders.io.files.natural_order import natural_path_key
+from builders.io.layout import Layout
 from builders.local_classes.classes import class_names
 from builders.local_classes.content import ClassImage, group_identical, read_headers
 from builders.local_classes.folder import Listing, fingerprint, list_folder, list_named, require_files
@@ -22,7 +25,7 @@ from builders.local_classes.names import check_extension, check_naming
 from builders.local_classes.selection import split, take
 from builders.options import (
     ON_ERROR,
-    OptionedBuilder,
+    OptionedTableBuilder,
     check_choice,
     check_flag,
     check_fraction,
@@ -41,6 +44,7 @@ from builders.quarantine import (
     say_contradicted_again,
     stacks_kept,
 )
+from builders.stacks.columns import PIECE, bounds
 
 logger = logging.getLogger(__name__)
 
@@ -169,14 +173,16 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         return str(super().create_config_id(options, custom_features=custom_features))
 
 
-class LocalClasses(OptionedBuilder):
+class LocalClasses(OptionedTableBuilder):
     """Class-prefixed image files as rows `image`, `label`, `suffix`, `path`, `pixel_size`."""
 
     VERSION = datasets.Version("1.2.0")
     BUILDER_CONFIG_CLASS = LocalClassesConfig
+    DEFAULT_WRITER_BATCH_SIZE = PIECE  # a table, as it is made, is a record batch of the index
     config: LocalClassesConfig
 
-    def _info(self) -> datasets.DatasetInfo:
+    @property
+    def _features(self) -> datasets.Features:
         features = {
             "image": EMImage(dtype=self.config.dtype, non_finite=self.config.non_finite),
             "label": datasets.ClassLabel(names=self.config.class_names),
@@ -184,7 +190,10 @@ class LocalClasses(OptionedBuilder):
             "path": datasets.Value("string"),
             "pixel_size": datasets.Value("float32"),
         }
-        return datasets.DatasetInfo(self.config.summary, features=datasets.Features(features))
+        return datasets.Features(features)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(self.config.summary, features=self._features)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         return [
@@ -201,6 +210,17 @@ class LocalClasses(OptionedBuilder):
                 "pixel_size": self.config.pixel_size if item.image.pixel_size is None else item.image.pixel_size,
             }
             yield item.file.path, row
+
+    _get_examples_iterable_for_split = datasets.GeneratorBasedBuilder._get_examples_iterable_for_split
+
+    def _generate_tables(self, images: list[ClassImage]) -> Iterator[tuple[int, pa.Table]]:
+        features, plain = self._features, [type(item.image.layout) is Layout for item in images]
+        for start, stop in itertools.pairwise(bounds([1] * len(images), plain)):
+            rows = [row for _, row in self._generate_examples(images[start:stop])]
+            labels = features["label"].str2int([row["label"] for row in rows])
+            for row, label in zip(rows, labels, strict=True):
+                row["label"] = label
+            yield start, pa.Table.from_pylist(rows, schema=features.arrow_schema)
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Build the index, or take it from the cache; what is left out is said, and written, in either case.

@@ -1,5 +1,6 @@
 """Rows of many files as Arrow columns, made of what their headers say by arithmetic: no Python object a row."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,17 +91,35 @@ class Selection:
 
 
 def all_rows(files: Sequence[Images], most: int = PIECE) -> Iterator[Selection]:
-    """All rows of files, in order, in pieces of at most so many, or of fewer where one takes more memory."""
+    """All rows of files, in order, in pieces that `bounds` makes."""
     counts = np.array([images.count for images in files], np.int64)
-    weights = np.array([1 if images.is_regular else _IRREGULAR for images in files], np.int64)
-    ends, loads = np.cumsum(counts), np.cumsum(counts * weights)
+    ends = np.cumsum(counts)
     starts = ends - counts
-    limits = np.arange(most, loads[-1], most) if len(files) else np.arange(0)
-    within = np.searchsorted(loads, limits)
-    cuts = ends[within] - (loads[within] - limits) // weights[within]
-    bounds = np.unique([0, *cuts, *ends[-1:]])
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds(counts, [images.is_regular for images in files], most)):
         rows = np.arange(start, stop)
         which = np.searchsorted(ends, rows, side="right")
         first, last = int(which[0]), int(which[-1])
         yield Selection(files[first : last + 1], which - first, rows - starts[which])
+
+
+def bounds(counts: Sequence[int] | Numbers, regular: Sequence[bool], most: int = PIECE) -> list[int]:
+    """Where to part the rows of many files, so that each piece is written at once and fits into memory.
+
+    Args:
+        counts: rows of each file.
+        regular: whether a row is plain pixels; of others, whose reference may be long, a piece has fewer.
+        most: rows of a piece.
+
+    Returns:
+        Numbers of rows, from 0 to that of all.
+
+    Example:
+        >>> bounds([5, 3], [True, True], 4)
+        [0, 4, 8]
+    """
+    weights = np.where(regular, 1, _IRREGULAR)
+    ends, loads = np.cumsum(counts), np.cumsum(np.multiply(counts, weights))
+    limits = np.arange(most, loads[-1], most) if len(loads) else np.arange(0)
+    within = np.searchsorted(loads, limits)
+    cuts = ends[within] - (loads[within] - limits) // weights[within]
+    return list(map(int, np.unique([0, *cuts, *ends[-1:]])))

@@ -271,6 +271,10 @@ def read_header(data: bytes, size: int | None = None, name: str = "MRC file") ->
         msg = f"{name}: {len(data)} bytes{start}: not an MRC file, whose header alone takes {HEADER_BYTES}"
         raise FormatError(msg)
     stamped = _STAMPS.get(bytes(data[212:214]))
+    if stamped is not None:
+        header = _unpack(data, stamped)
+        if sorted(header.mapcrs) == [1, 2, 3] and _find_fault(header, size, name) is None:
+            return header  # as nearly all are: whatever the other order says, no evidence for it is stronger
     orders: tuple[ByteOrder, ByteOrder] = ("<", ">")
     readings = {order: _unpack(data, order) for order in orders}
     faults = {order: _find_fault(header, size, name) for order, header in readings.items()}
