@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from datasets import ArrowBasedBuilder, DatasetBuilder
 from datasets.exceptions import DatasetGenerationError
 
@@ -43,6 +44,10 @@ class OptionedTableBuilder(ArrowBasedBuilder):  # type: ignore[misc]
             if isinstance(err.__cause__, PercError):
                 raise err.__cause__ from None
             raise
+
+    def columns_asked_for(self, table: pa.Table) -> pa.Table:
+        """A table without the columns that are not among the features, which `load_dataset(features=...)` names."""
+        return table.select([name for name in table.column_names if name in self.info.features])
 
 
 def reject_unknown(given: Iterable[str], known: list[str], owner: str) -> None:

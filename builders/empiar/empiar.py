@@ -339,7 +339,7 @@ class Empiar(OptionedTableBuilder):
     def _generate_tables(self, images: list[Images]) -> Iterator[tuple[int, pa.Table]]:
         reading, schema = self.config.reading, self._features.arrow_schema
         for number, rows in enumerate(all_rows(images)):
-            yield number, rows.table(reading, schema)
+            yield number, self.columns_asked_for(rows.table(reading, schema))
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
         reader = ShardReader(self.config.reading, self._files_folder, self.config.quarantine)

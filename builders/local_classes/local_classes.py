@@ -220,7 +220,7 @@ class LocalClasses(OptionedTableBuilder):
             labels = features["label"].str2int([row["label"] for row in rows])
             for row, label in zip(rows, labels, strict=True):
                 row["label"] = label
-            yield start, pa.Table.from_pylist(rows, schema=features.arrow_schema)
+            yield start, self.columns_asked_for(pa.Table.from_pylist(rows, schema=features.arrow_schema))
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Build the index, or take it from the cache; what is left out is said, and written, in either case.

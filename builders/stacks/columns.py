@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from builders.errors import FormatError
 from builders.hf.image_storage import STORAGE, reference
 from builders.stacks.rows import Images, Reading
 
@@ -45,7 +46,12 @@ class Selection:
         return pa.array(values, kind).take(pa.array(self.which))
 
     def references(self) -> pa.StructArray:
-        """The rows' images, as an `EMImage` column stores them: what `Images.row` has for each."""
+        """The rows' images, as an `EMImage` column stores them: what `Images.row` has for each.
+
+        Raises:
+            FormatError: a file has no such row.
+        """
+        self._check()
         values: list[dict[str, Any]] = []
         first, step = (np.zeros(len(self.files), np.int64) for _ in range(2))
         for place, images in enumerate(self.files):
@@ -55,14 +61,21 @@ class Selection:
                 values.append(reference(images.image, start))
                 step[place] = images.layout(1).offset - start.offset if images.count > 1 else 0
         source, bytes_before = first[self.which], self.numbers * step[self.which]
-        for place in np.flatnonzero(~self._regular[self.which]):
-            images, number = self.files[self.which[place]], int(self.numbers[place])
-            source[place] = len(values)
-            values.append(reference(images.image, images.layout(number)))
+        for row in np.flatnonzero(~self._regular[self.which]):
+            images = self.files[self.which[row]]
+            source[row] = len(values)
+            values.append(reference(images.image, images.layout(int(self.numbers[row]))))
         taken = pa.array(values, STORAGE).take(pa.array(source))
         columns = {field.name: taken.field(field.name) for field in STORAGE}
         columns["offset"] = pc.add(columns["offset"], pa.array(bytes_before))
         return pa.StructArray.from_arrays(list(columns.values()), fields=list(STORAGE))
+
+    def _check(self) -> None:
+        counts = np.array([images.count for images in self.files], np.int64)
+        for row in np.flatnonzero((self.numbers < 0) | (self.numbers >= counts[self.which])):
+            place = self.which[row]
+            msg = f"{self.files[place].file.path}: no row {self.numbers[row]}: expected 0 to {counts[place] - 1}"
+            raise FormatError(msg)
 
     @property
     def _regular(self) -> NDArray[np.bool_]:

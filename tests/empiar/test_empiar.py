@@ -16,7 +16,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader
 
@@ -124,6 +124,39 @@ def test_an_index_is_made_of_listings_and_headers_alone(archive, tmp_path, held)
     np.testing.assert_array_equal(ds[77]["image"], held[PARTICLES][77])
     assert archive.bytes_sent == 64 * 64 * 4
     assert len(archive.requests) == 1
+
+
+def test_the_record_batches_of_an_index_are_large(tmp_path):
+    """A batch of rows is looked up in few of them, and an index of many is opened at once."""
+    folder = tmp_path / "mirror" / deposit.ENTRY / "data"
+    folder.mkdir(parents=True)
+    for name in ("a.mrcs", "b.mrcs"):
+        (folder / name).write_bytes(bytes(header(1, 1, 50_000, 2)) + np.arange(50_000, dtype=np.float32).tobytes())
+    deposit.write_xml(tmp_path / "mirror", [("S", "data", "")])
+    ds = load(str(tmp_path / "mirror"), tmp_path)
+    assert [len(batch) for batch in ds.data.to_batches()] == [2**16, 100_000 - 2**16]
+    assert ds[49_999:50_001]["path"] == ["data/a.mrcs", "data/b.mrcs"]
+    assert [int(row["image"].item()) for row in ds.select([49_999, 50_000, 2**16, 99_999])] == [
+        49_999,
+        0,
+        15_536,
+        49_999,
+    ]
+
+
+def test_several_processes_make_the_same_index(mirror, tmp_path):
+    whole = load(str(mirror), tmp_path, imageset="Micrographs")
+    parts = load(str(mirror), tmp_path / "other", imageset="Micrographs", num_proc=2, verification_mode="all_checks")
+    assert parts.data.table.equals(whole.data.table)
+    assert parts.info.splits["train"].num_examples == len(whole) == 3
+
+
+def test_features_that_the_caller_names_are_those_of_the_index(mirror, tmp_path):
+    """Of other types, and with a column less."""
+    wanted = {"image": EMImage(dtype="float16"), "path": Value("string"), "pixel_size": Value("float64")}
+    ds = load(str(mirror), tmp_path, imageset=0, features=Features(wanted))
+    assert ds.features == Features(wanted)
+    assert (ds[3]["image"].dtype, ds[3]["pixel_size"], ds[3]["path"]) == (np.float16, 1.5, PARTICLES)
 
 
 def test_nothing_is_asked_of_the_files_before_a_stream_is_read(archive, tmp_path):

@@ -23,16 +23,17 @@ MAX_BYTES = 2**54
 """Of all pixels: far from where offsets end."""
 MAX_EXTENDED_HEADER = 64 * 1024 * 1024
 
+ByteOrder = Literal["<", ">"]
+
 _FIELDS = "3i i 3i 3i 3f 3f 3i 3f i i 8x 4s i 40x i i 36x 3f 4s 4s f i 800s"
 _STRUCTS = {"<": struct.Struct("<" + _FIELDS), ">": struct.Struct(">" + _FIELDS)}
-_STAMPS = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
+_STAMPS: dict[bytes, ByteOrder] = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
 _ENCODINGS = {0: "i1", 1: "i2", 2: "f4", 3: "ci2", 4: "c8", 6: "u2", 12: "f2", 101: PACKED}
 _IMOD_STAMP = 1146047817
 _IMOD_SIGNED_BYTES = 1
 _CRYSTAL_SPACE_GROUPS = range(1, 231)
 _VOLUME_STACK_SPACE_GROUPS = range(401, 631)
 
-ByteOrder = Literal["<", ">"]
 Vector = tuple[float, float, float]
 
 
@@ -286,7 +287,7 @@ def read_header(data: bytes, size: int | None = None, name: str = "MRC file") ->
 
 
 def _choose_order(
-    stamped: str | None, readings: dict[ByteOrder, MrcHeader], faults: "dict[ByteOrder, _Fault | None]"
+    stamped: ByteOrder | None, readings: dict[ByteOrder, MrcHeader], faults: "dict[ByteOrder, _Fault | None]"
 ) -> ByteOrder:
     """The byte order to believe, by falling weight of evidence; the stamp is not the first, since it can lie."""
 
