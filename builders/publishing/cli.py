@@ -16,6 +16,8 @@ from datasets import load_dataset
 
 from builders.errors import OptionError
 from builders.hf.names import MODULES
+from builders.options import check_choice
+from builders.publishing.writing.pixels import LAYOUTS
 from builders.terminal import printable
 
 _MAIN = {"local_classes": "data_dir", "empiar": "entry", "structures": "ids"}
@@ -59,6 +61,7 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
     add("--transform", action="append", default=[], metavar="T", help="such as 'Rescale(64)'; in order, if several")
     add("--crop", type=int, nargs="+", metavar="N", help="cut every image to N pixels a side, or to NY NX")
     add("--pad", type=int, nargs="+", metavar="N", help="pad every image to N pixels a side, or to NY NX")
+    add("--layout", default=LAYOUTS[0], metavar="X", help="of images: lists, or bytes, read many times as fast (lists)")
     add("--preview", action="store_true", help="add a column of 8-bit pictures, for the viewer of the Hub")
     add("--title", help="of the dataset; default: that of the entry")
     add("--license", help="an identifier of the Hub, such as cc-by-4.0; default: that of the archive")
@@ -130,6 +133,7 @@ def _publish(arguments: argparse.Namespace) -> int:
     # what is wrong is said before anything is read, or fetched
     transforms = [_transform(text) for text in arguments.transform]
     Told(license=arguments.license, doi=arguments.doi)
+    check_choice("layout", arguments.layout, LAYOUTS)
     address_of(arguments.to)
     loaded = load_dataset(builder, streaming=builder in _STREAMED and not arguments.download, **options)
     done = publish(
@@ -137,8 +141,8 @@ def _publish(arguments: argparse.Namespace) -> int:
         arguments.to,
         crop=_size(arguments.crop),
         pad=_size(arguments.pad),
-        **{name: getattr(arguments, name) for name in ("preview", "title", "license", "doi", "citation", "dask")},
-        **{name: getattr(arguments, name) for name in ("max_shard_size", "num_proc", "work_dir", "private")},
+        **{name: getattr(arguments, name) for name in ("layout", "preview", "title", "license", "doi", "citation")},
+        **{name: getattr(arguments, name) for name in ("max_shard_size", "num_proc", "dask", "work_dir", "private")},
         overwrite=arguments.overwrite,
     )
     rows = ", ".join(f"{count} rows of {split}" for split, count in done.rows.items())

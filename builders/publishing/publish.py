@@ -1,5 +1,6 @@
 """`publish`: any dataset as a dataset repository, which anyone loads with plain `datasets`."""
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,16 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import xxhash
+from datasets import Features
 from datasets.utils.py_utils import convert_file_size_to_int
 
 from builders.errors import NotEmptyError, NotFoundError, OptionError
-from builders.options import check_flag, check_integer
+from builders.options import check_choice, check_flag, check_integer
 from builders.publishing.front.front_page import Front, Told
 from builders.publishing.parts import Finished, Marker, Target, Task
 from builders.publishing.targets import address_of, target_of
 from builders.publishing.writing import encoding
 from builders.publishing.writing.fitting import Fitting, Size
 from builders.publishing.writing.job import MARGIN, VERSION, Job
+from builders.publishing.writing.pixels import LAYOUTS, Pixels, is_bytes
 from builders.publishing.writing.rows import WiderError, table_of
 from builders.publishing.writing.schema import Row, Schema, schema_of
 from builders.publishing.writing.shard import part_name
@@ -56,6 +59,7 @@ def publish(
     citation: str | None = None,
     crop: Size | None = None,
     pad: Size | None = None,
+    layout: str = LAYOUTS[0],
     preview: bool = False,
     max_shard_size: int | str = "500MB",
     num_proc: int | None = None,
@@ -68,8 +72,9 @@ def publish(
     """Publish a dataset as Parquet files with a card, loadable with plain `datasets`, streaming or not.
 
     Rows are published as they are read: transforms of `with_transform` and `map` are applied. Images become
-    `Array2D` or `Array3D` where their shapes agree, else nested lists. A run that was interrupted goes on when it is
-    started again: shards that are whole are kept. Nothing can be loaded before everything is there.
+    `Array2D` or `Array3D` where their shapes agree, else nested lists; or bytes, which are read many times as fast.
+    A run that was interrupted goes on when it is started again: shards that are whole are kept. Nothing can be loaded
+    before everything is there.
 
     Args:
         dataset: map-style or a stream, or a dict of them by split. One alone keeps the name of its split.
@@ -80,6 +85,8 @@ def publish(
         citation: the paper to cite. Default: that of the entry.
         crop: cut every `image` about its centre, to so many pixels; a number or one for each axis.
         pad: the same, to pad images that are smaller, with their mean.
+        layout: of images: `"lists"`, or `"bytes"`: records of `bytes`, `shape` and `dtype`, each image of its own shape
+            and type, complex ones as well. Columns of standard features stay as they are.
         preview: add a column `preview` of 8-bit pictures, for the viewer of the Hub.
         max_shard_size: bytes of a file at the most, as a number or as `"500MB"`; a single row may take more.
         num_proc: processes that write shards. The result does not depend on it.
@@ -106,6 +113,7 @@ def publish(
         >>> publish(ds, "published", license="cc-by-4.0").rows
         {'train': 3}
     """
+    check_choice("layout", layout, LAYOUTS)
     check_flag("preview", preview)
     check_flag("overwrite", overwrite)
     check_flag("private", private)
@@ -122,13 +130,15 @@ def publish(
     with target_of(to, private=private, token=token, work_dir=work_dir, shared=dask is not None) as target:
         marker, there = target.open(overwrite)
         said = [(split, source.identity(0)) for split, source in sources.items()]
-        name = xxhash.xxh3_128_hexdigest(repr((VERSION, encoding.VERSION, said, fitting, preview, most)).encode())
+        options = fitting, preview, most, *([] if layout == LAYOUTS[0] else [layout])  # as before there were layouts
+        name = xxhash.xxh3_128_hexdigest(repr((VERSION, encoding.VERSION, said, *options)).encode())
         if marker is not None and marker["dataset"] != name and not overwrite:
             msg = f"{target.where} holds another dataset ({marker.get('title')!r}), or this one made with other options"
             msg += " or from files that have changed since: overwrite=True (--overwrite) replaces it"
             raise NotEmptyError(msg)
         samples = {split: _sample(source, split, fitting) for split, source in sources.items()}
-        schema = _schema(samples, sources, preview, marker if marker and marker["dataset"] == name else None)
+        before = marker if marker and marker["dataset"] == name else None
+        schema = _schema(samples, sources, functools.partial(schema_of, preview=preview, layout=layout), before)
         _warn_of_lists(schema)
         publication = _Publication(target, front, name, there)
         while True:
@@ -238,13 +248,16 @@ def _no_rows(split: str) -> OptionError:
 
 
 def _schema(
-    samples: Mapping[str, Sequence[Row]], sources: Mapping[str, Source], preview: bool, marker: Marker | None
+    samples: Mapping[str, Sequence[Row]],
+    sources: Mapping[str, Source],
+    schema_of: Callable[[Sequence[Row], Features | None], Schema],
+    marker: Marker | None,
 ) -> Schema:
     """What fits the rows that were looked at, and those that an interrupted run met."""
     (first, rows), *others = samples.items()
-    schema = schema_of(rows, sources[first].features, preview)
+    schema = schema_of(rows, sources[first].features)
     for split, rows in others:
-        schema = schema.merged(schema_of(rows, sources[split].features, preview), split)
+        schema = schema.merged(schema_of(rows, sources[split].features), split)
     if marker is not None:
         try:
             before = Schema.from_json(marker["schema"])
@@ -258,8 +271,8 @@ def _schema(
 def _wider(schema: Schema, found: str) -> Schema:
     """A schema that fits the rows that another one did not."""
     wider = Schema.from_json(found)
-    for column, pixels in wider.pixels.items():
-        if schema.pixels[column].dtype != pixels.dtype:
+    for column, pixels in _lists(wider).items():
+        if _lists(schema)[column].dtype != pixels.dtype:
             logger.warning("%r: pixels are of several types: they are published as %s", column, pixels.dtype)
     _warn_of_lists(wider, besides=schema)
     return wider
@@ -267,13 +280,20 @@ def _wider(schema: Schema, found: str) -> Schema:
 
 def _warn_of_lists(schema: Schema, besides: Schema | None = None) -> None:
     """Say which images are not published as arrays, but for those of which it was said."""
-    for column, pixels in schema.pixels.items():
-        if pixels.shape is None and (besides is None or besides.pixels[column].shape is not None):
+    said = {} if besides is None else _lists(besides)
+    for column, pixels in _lists(schema).items():
+        if pixels.shape is None and (column not in said or said[column].shape is not None):
             logger.warning(
                 "%r: images are of different shapes: they are published as nested lists, which are slower to read;"
-                " crop= and pad= (--crop, --pad) make them arrays of one shape",
+                " layout='bytes' (--layout bytes) takes them as they are; crop= and pad= (--crop, --pad) make them"
+                " arrays of one shape",
                 column,
             )
+
+
+def _lists(schema: Schema) -> dict[str, Pixels]:
+    """How the images are stored that are published as lists."""
+    return {column: pixels for column, pixels in schema.pixels.items() if isinstance(pixels, Pixels)}
 
 
 def _job(
@@ -287,5 +307,6 @@ def _job(
     """The dataset, divided into tasks by the size of the rows that were looked at."""
     sizes = {split: max(1.0, MARGIN * table_of(rows, schema).nbytes / len(rows)) for split, rows in samples.items()}
     divided = {split: source.divided(sizes[split], most) for split, source in sources.items()}
-    group = encoding.rows_per_group(int(np.max(list(sizes.values()))))
+    as_bytes = any(map(is_bytes, schema.features.values()))
+    group = encoding.rows_per_group(int(np.max(list(sizes.values()))), as_bytes)
     return Job(divided, schema, max(1, min(group, most // int(max(sizes.values())) or 1)), most, fitting, target.work)

@@ -10,6 +10,7 @@ from datasets import Array2D, Array3D, Dataset, DatasetDict, Features, IterableD
 from builders.errors import OptionError
 from builders.hf.features import EMImage
 from builders.hf.image_storage import STORAGE
+from builders.publishing.writing.pixels import is_bytes
 
 _BATCH = 32 * 1024 * 1024
 _T = TypeVar("_T", Dataset, IterableDataset, DatasetDict, IterableDatasetDict)
@@ -19,12 +20,13 @@ def as_em_images(dataset: _T, columns: Sequence[str] = ("image",), dtype: str | 
     """A published dataset, loaded with `datasets`, with its images as `EMImage`: they decode to NumPy arrays.
 
     `datasets` alone gives such images as nested lists, unless a NumPy or torch format is set; with `EMImage` they are
-    arrays in every format, and as fast as those of our own builders.
+    arrays in every format, and as fast as those of our own builders. Images that were published as bytes are only
+    looked at in another way; nested lists are converted.
 
     Args:
-        dataset: map-style, which is rewritten in the cache of `datasets`; or a stream, whose rows are converted as
-            they come; or a dict of them by split.
-        columns: those with images: `Array2D`, `Array3D`, or nested lists of numbers.
+        dataset: map-style, whose lists are rewritten in the cache of `datasets`; or a stream, whose rows are converted
+            as they come; or a dict of them by split.
+        columns: those with images: `Array2D`, `Array3D`, nested lists of numbers, or records of bytes.
         dtype: type of the decoded arrays; None keeps that which was published.
 
     Raises:
@@ -46,10 +48,15 @@ def as_em_images(dataset: _T, columns: Sequence[str] = ("image",), dtype: str | 
         msg = "as_em_images: the features of this stream are not known: call it before map"
         raise OptionError(msg)
     for column in columns:
-        if _axes(features.get(column)) not in (2, 3):
+        if not is_bytes(features.get(column)) and _axes(features.get(column)) not in (2, 3):
             kinds = ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features.items())
             msg = f"as_em_images: {column!r} is no column of images: there are {kinds}"
             raise OptionError(msg)
+    if all(is_bytes(features[column]) for column in columns):
+        seen = dataset.with_format(None)
+        for column in columns:
+            seen = seen.cast_column(column, EMImage(dtype=dtype))  # which makes nothing anew
+        return cast(_T, seen)
     wanted = Features(dict(features) | dict.fromkeys(columns, EMImage(dtype=dtype)))
     convert = _Convert(tuple(columns), wanted.arrow_schema)
     rows = dataset.with_format("arrow")

@@ -14,6 +14,7 @@ from builders.publishing.front.columns import classes_of, meaning, other_readers
 from builders.publishing.front.markdown import code, escaped, fenced, table
 from builders.publishing.front.provenance import Provenance
 from builders.publishing.parts import MARKER, SHEET
+from builders.publishing.writing.pixels import is_bytes
 from builders.terminal import printable
 
 UNFINISHED = "NOT-COMPLETE-YET/publishing-goes-on-when-the-same-command-is-run-again.parquet"
@@ -60,7 +61,7 @@ def complete_card(
         _splits(splits, shards, download_size),
         "\n".join(f"- {escaped(note)}" for note in notes if note.strip()),
         "## Loading it",
-        _loading(address, next(iter(splits)), images),
+        _loading(address, next(iter(splits)), images, [name for name, one in features.items() if is_bytes(one)]),
         other_readers(features),
         "## Columns",
         _columns(features),
@@ -172,18 +173,21 @@ def _splits(splits: Mapping[str, tuple[int, int]], shards: Mapping[str, int], do
     return f"{listed}\n\nThe files are {_size(download_size)} together."
 
 
-def _loading(address: str, split: str, images: Sequence[str]) -> str:
+def _loading(address: str, split: str, images: Sequence[str], as_bytes: Sequence[str]) -> str:
     """Code that loads it, which runs as it stands."""
     call = f"load_dataset({_literal(address)}, split={_literal(split)}"
     where = "" if "/" in address else "  # the path of this folder"
-    numpy = '.with_format("numpy")' if images else ""
+    arrays = [name for name in images if name not in as_bytes]
+    numpy = '.with_format("numpy")' if arrays else ""
     whole = ["from datasets import load_dataset", "", f"ds = {call}){where}"]
-    if images:
-        whole += [f'ds = ds{numpy}  # or "torch"', f"image = ds[0][{_literal(images[0])}]"]
+    if arrays:
+        whole += [f'ds = ds{numpy}  # or "torch"', f"image = ds[0][{_literal(arrays[0])}]"]
     else:
         whole += ["row = ds[0]"]
     stream = [f"stream = {call}, streaming=True){numpy}", "row = next(iter(stream))  # fetches the first rows, no more"]
     text = ["As a whole, and as a stream:", *(fenced("\n".join(lines), "python") for lines in (whole, stream))]
+    if as_bytes:
+        text += _of_bytes(as_bytes)
     if images:
         named = "" if list(images) == ["image"] else f", columns=[{', '.join(map(_literal, images))}]"
         ours = ["from builders import as_em_images", "", f"ds = as_em_images({call}){named})"]
@@ -191,6 +195,16 @@ def _loading(address: str, split: str, images: Sequence[str]) -> str:
         text += ["With the project that published it, images are arrays in every format, ready for its transforms:"]
         text += [fenced("\n".join(ours), "python")]
     return "\n\n".join(text)
+
+
+def _of_bytes(columns: Sequence[str]) -> list[str]:
+    """How arrays are made of images that are stored as bytes, with NumPy alone."""
+    lines = [f"stored = row[{_literal(columns[0])}]"]
+    lines += ['image = np.frombuffer(stored["bytes"], stored["dtype"]).reshape(stored["shape"])']
+    names = ", ".join(map(code, columns))
+    said = f"Pixels of {names} are bytes, in C order, with their shape and their type. An array is made of a row by two"
+    said += " lines; it cannot be written to, and `.copy()` of it can:"
+    return [said, fenced("\n".join(["import numpy as np", "", *lines]), "python")]
 
 
 def _literal(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from datasets import Array2D, Array3D, ClassLabel, Features, Image, LargeList, List, Value
 
 from builders.publishing.front.markdown import code
+from builders.publishing.writing.pixels import is_bytes
 
 _STRUCTURE = {
     "id": ("string", "what was asked for"),
@@ -82,6 +83,8 @@ def told(feature: Any) -> str:
         return f"lists of {told(feature.feature)}"
     if isinstance(feature, ClassLabel):
         return f"class, one of {feature.num_classes}"
+    if is_bytes(feature):
+        return "pixels as bytes, with shape and dtype"
     if isinstance(feature, dict):
         return f"{', '.join(map(str, feature))} by name"
     if isinstance(feature, Value):
@@ -117,6 +120,8 @@ def classes_of(features: Features) -> dict[str, list[str]]:
 
 
 def _kind(feature: Any) -> str:
+    if is_bytes(feature):
+        return "array"
     kinds = [(Array2D | Array3D, "array"), (List, "list"), (ClassLabel, "class"), (dict, "record"), (Image, "picture")]
     for kind, name in kinds:
         if isinstance(feature, kind):

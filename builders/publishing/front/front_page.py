@@ -11,6 +11,7 @@ import datasets
 from builders.publishing.front.provenance import Provenance, check_doi, check_license, provenance_of
 from builders.publishing.parts import CARD, MARKER, SHEET, Finished, Marker
 from builders.publishing.writing.fitting import Fitting
+from builders.publishing.writing.pixels import Pixels
 from builders.publishing.writing.schema import Schema
 from builders.publishing.writing.source import Source
 
@@ -118,7 +119,7 @@ def _notes(schema: Schema) -> list[str]:
     return [
         f"The images of the column {name} are of different shapes, so they are nested lists, not arrays."
         for name, pixels in schema.pixels.items()
-        if pixels.shape is None
+        if isinstance(pixels, Pixels) and pixels.shape is None
     ]
 
 

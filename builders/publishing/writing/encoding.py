@@ -9,19 +9,24 @@ VERSION = 3
 """Goes into the recipe of a shard: to be raised when the bytes that are written for the same rows change."""
 
 _ROW_GROUP = 32 * 2**20
+_BYTES_GROUP = _ROW_GROUP // 2
+"""Of images as bytes: those of 32 MiB take new memory from the system for each one, and half of the rate."""
 LARGEST_ROW_GROUP = 2 * _ROW_GROUP
 """Bytes in memory that no row group of several rows has more of, however large the images become."""
 _PAGE = 2**20
 """Zstandard finds a tenth less in float32 pages of a quarter of this."""
 _LARGEST_PAGE = 2**31 - 1
 """An image lies in one page, however large."""
+MOST_BYTES = _LARGEST_PAGE - 2**24
+"""What an image as bytes may have: what does not compress becomes a 256th larger."""
 
 
-def rows_per_group(row_bytes: int) -> int:
+def rows_per_group(row_bytes: int, as_bytes: bool = False) -> int:
     """How many rows a row group holds: it is what a stream reads, and holds in memory, at once.
 
     Args:
         row_bytes: size of a row in memory.
+        as_bytes: images are stored as bytes.
 
     Example:
         >>> rows_per_group(256 * 256 * 4)
@@ -29,7 +34,7 @@ def rows_per_group(row_bytes: int) -> int:
         >>> rows_per_group(8192 * 8192 * 4)
         1
     """
-    return max(1, _ROW_GROUP // max(1, row_bytes))
+    return max(1, (_BYTES_GROUP if as_bytes else _ROW_GROUP) // max(1, row_bytes))
 
 
 def most_pixels(kind: pa.DataType) -> int:
@@ -44,12 +49,13 @@ def most_pixels(kind: pa.DataType) -> int:
     return _LARGEST_PAGE // (width + 1)
 
 
-def writer_options(schema: pa.Schema, images: Collection[str]) -> dict[str, Any]:
+def writer_options(schema: pa.Schema, images: Collection[str], compressed: Collection[str] = ()) -> dict[str, Any]:
     """What to give to `pyarrow.parquet.ParquetWriter` beside the schema.
 
     Args:
         schema: of the rows.
-        images: the columns whose leaves are pixels.
+        images: the columns whose leaves are pixels, or records of images as bytes.
+        compressed: those of the latter whose bytes are compressed.
 
     Example:
         >>> schema = pa.schema({"image": pa.list_(pa.list_(pa.float32())), "label": pa.int64()})
@@ -60,8 +66,10 @@ def writer_options(schema: pa.Schema, images: Collection[str]) -> dict[str, Any]
     encodings: dict[str, str] = {}
     dictionaries: list[str] = []
     statistics: list[str] = []
+    codecs: dict[str, str] = {}
     for field in schema:
-        pixels = field.name in images
+        as_bytes = field.name in images and pa.types.is_struct(field.type)
+        pixels = field.name in images and not as_bytes
         for path, kind in _leaves(field.name, field.type):
             encoding = _encoding(kind) if pixels else "PLAIN" if _is_file(kind) else None
             if encoding is None:
@@ -70,9 +78,10 @@ def writer_options(schema: pa.Schema, images: Collection[str]) -> dict[str, Any]
                 encodings[path] = encoding
             if not pixels and not _is_file(kind):
                 statistics.append(path)
+            codecs[path] = "none" if as_bytes and _is_file(kind) and field.name not in compressed else "zstd"
     return {
-        "compression": "zstd",
-        "compression_level": 1,
+        "compression": codecs,
+        "compression_level": {path: 1 for path, codec in codecs.items() if codec == "zstd"},
         "column_encoding": encodings,
         "use_dictionary": dictionaries,
         "write_statistics": statistics,

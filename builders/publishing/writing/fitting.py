@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from builders.errors import OptionError
-from builders.publishing.writing.schema import Row, as_array
+from builders.publishing.writing.pixels import as_array
+from builders.publishing.writing.schema import Row
 
 Size = int | tuple[int, ...]
 Image = np.ndarray[Any, Any]

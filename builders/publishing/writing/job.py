@@ -17,8 +17,9 @@ from builders.io.net import threads
 from builders.publishing.parts import Finished, Task
 from builders.publishing.writing import encoding
 from builders.publishing.writing.fitting import Fitting
+from builders.publishing.writing.pixels import as_array
 from builders.publishing.writing.rows import table_of
-from builders.publishing.writing.schema import Row, Schema, as_array
+from builders.publishing.writing.schema import Row, Schema
 from builders.publishing.writing.shard import Behind, ShardFile, part_name, recognised
 from builders.publishing.writing.source import Batch, Source
 

@@ -9,11 +9,12 @@ from datasets.table import embed_table_storage
 
 from builders.errors import FormatError, MixedError
 from builders.publishing.writing import encoding
-from builders.publishing.writing.schema import PREVIEW, Pixels, Row, Schema, as_array
+from builders.publishing.writing.pixels import BYTES, Bytes, Pixels, as_array
+from builders.publishing.writing.schema import PREVIEW, Row, Schema
 from builders.publishing.writing.values import array_of
 
 _MOST = 2**31 - 1
-"""Values of one list in Arrow: of the pixels of a row group, which may be a single image."""
+"""Values of one list in Arrow, and bytes of its binary values: of a row group, which may be a single image."""
 
 
 class WiderError(MixedError):
@@ -59,7 +60,10 @@ def _images(values: Sequence[Any], column: str, schema: Schema, kind: pa.DataTyp
             wider = wider if fitting == pixels else wider.widened(column, fitting)
     if wider is not schema:
         raise WiderError(wider.as_json())
-    storage = _nested(images, schema.pixels[column], column)
+    pixels = schema.pixels[column]
+    if isinstance(pixels, Bytes):
+        return _as_bytes(images, column)
+    storage = _nested(images, pixels, column)
     return pa.ExtensionArray.from_storage(kind, storage) if isinstance(kind, pa.ExtensionType) else storage.cast(kind)
 
 
@@ -88,6 +92,33 @@ def _nested(images: Sequence[Any], pixels: Pixels, column: str) -> pa.Array:
     missing = np.array([image is None for image in images])
     offsets = pa.array(np.asarray(_offsets(rows)), mask=np.append(missing, False)) if missing.any() else _offsets(rows)
     return pa.ListArray.from_arrays(offsets, nested)
+
+
+def _as_bytes(images: Sequence[Any], column: str) -> pa.Array:
+    """Images as records of their bytes, shapes and types, null where there is none."""
+    sizes = [0 if image is None else image.nbytes for image in images]
+    if max(sizes) > encoding.MOST_BYTES:
+        msg = f"{column!r}: an image of {max(sizes)} bytes: a page of Parquet holds {encoding.MOST_BYTES}: "
+        msg += "crop or rescale it"
+        raise FormatError(msg)
+    if sum(sizes) > _MOST:
+        msg = f"{column!r}: {len(images)} images of {sum(sizes)} bytes, between much smaller ones: a column of Arrow"
+        msg += f" holds {_MOST}: publish them as datasets of their own, or as a stream"
+        raise FormatError(msg)
+    flat = np.empty(sum(sizes), np.uint8)
+    start = 0
+    for image, size in zip(images, sizes, strict=True):
+        if size:
+            np.copyto(flat[start : start + size].view(image.dtype).reshape(image.shape), image)
+        start += size
+    buffers = [None, _offsets(sizes).buffers()[1], pa.py_buffer(flat)]
+    missing = np.array([image is None for image in images])
+    columns = {
+        "bytes": pa.BinaryArray.from_buffers(pa.binary(), len(images), buffers),
+        "shape": pa.array([None if image is None else list(image.shape) for image in images], pa.list_(pa.int64())),
+        "dtype": pa.array([None if image is None else image.dtype.str for image in images], pa.string()),
+    }
+    return pa.StructArray.from_arrays([columns[name] for name in BYTES], list(BYTES), mask=pa.array(missing))
 
 
 def _offsets(lengths: Any) -> pa.Array:

@@ -5,56 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from datasets import Array2D, Array3D, Features, Image, List, Value
+from datasets import Array2D, Array3D, Features, Image
 
 from builders.errors import FormatError, MixedError, OptionError
 from builders.hf.features import EMImage
+from builders.publishing.writing.pixels import LAYOUTS, Bytes, Pixels, Stored, are_compressed, as_array, is_bytes
 from builders.publishing.writing.values import array_of, plain
 
 PREVIEW = "preview"
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Pixels:
-    """How the images of a column are stored.
-
-    Attributes:
-        axes: 2 or 3.
-        dtype: NumPy's name of their type.
-        shape: of all of them; None where they differ, or are not known to agree.
-    """
-
-    axes: int
-    dtype: str
-    shape: tuple[int, ...] | None
-
-    @property
-    def feature(self) -> Any:
-        """The standard feature: `Array2D` or `Array3D`, or nested lists where shapes differ."""
-        if self.shape is not None:
-            return (Array2D if self.axes == 2 else Array3D)(shape=self.shape, dtype=self.dtype)
-        feature: Any = Value(self.dtype)
-        for _ in range(self.axes):
-            feature = List(feature)
-        return feature
-
-    def with_image(self, array: np.ndarray[Any, Any], column: str) -> "Pixels":
-        """These, widened so that an image of another shape or type fits, too.
-
-        Raises:
-            MixedError: it has another number of axes.
-        """
-        if array.ndim != self.axes:
-            kinds = ["an image (2 axes)", "a volume (3 axes)"]
-            msg = f"{column!r} holds {kinds[self.axes - 2]} in one row and {array.shape} in another: "
-            msg += "images and volumes cannot share a column: publish them as two datasets"
-            raise MixedError(msg)
-        dtype = np.result_type(np.dtype(self.dtype), array.dtype).name
-        shape = self.shape if self.shape == array.shape else None
-        return Pixels(self.axes, dtype, shape)
 
 
 @dataclass(frozen=True)
@@ -65,11 +25,13 @@ class Schema:
         features: of all columns, standard ones.
         pixels: how the columns with images are stored, by name.
         preview: whether the column `preview` is made of the images; else, if there is one, it is the dataset's own.
+        compressed: the columns of images as bytes that are.
     """
 
     features: Features
-    pixels: Mapping[str, Pixels]
+    pixels: Mapping[str, Stored]
     preview: bool = False
+    compressed: tuple[str, ...] = ()
 
     @property
     def images(self) -> list[str]:
@@ -77,10 +39,12 @@ class Schema:
         return [
             name
             for name, feature in self.features.items()
-            if name in self.pixels or (isinstance(feature, Array2D | Array3D) and None not in feature.shape)
+            if name in self.pixels
+            or is_bytes(feature)
+            or (isinstance(feature, Array2D | Array3D) and None not in feature.shape)
         ]
 
-    def widened(self, column: str, pixels: Pixels) -> "Schema":
+    def widened(self, column: str, pixels: Stored) -> "Schema":
         """This with the images of a column stored in another way."""
         features = Features(dict(self.features) | {column: pixels.feature})
         return replace(self, features=features, pixels=dict(self.pixels) | {column: pixels})
@@ -103,8 +67,7 @@ class Schema:
         schema = self
         for column, pixels in other.pixels.items():
             if column in schema.pixels:
-                image = np.empty(pixels.shape or (0,) * pixels.axes, pixels.dtype)
-                schema = schema.widened(column, schema.pixels[column].with_image(image, column))
+                schema = schema.widened(column, schema.pixels[column].merged(pixels, column))
         mine, theirs = ({n: f for n, f in s.features.items() if n not in schema.pixels} for s in (schema, other))
         if mine != theirs or set(self.pixels) != set(other.pixels):
             different = sorted(
@@ -114,58 +77,78 @@ class Schema:
             )
             msg = f"the split {name!r} has not the columns of the others: {', '.join(map(repr, different))} differ"
             raise MixedError(msg)
-        return schema
+        return replace(schema, compressed=tuple(sorted({*self.compressed, *other.compressed})))
 
     def as_json(self) -> str:
         """As JSON, the same for equal schemas."""
         pixels = {name: asdict(pixels) for name, pixels in self.pixels.items()}
-        return json.dumps({"features": self.features.to_dict(), "pixels": pixels, "preview": self.preview})
+        told = {"features": self.features.to_dict(), "pixels": pixels, "preview": self.preview}
+        return json.dumps(told | ({"compressed": self.compressed} if self.compressed else {}))
 
     @classmethod
     def from_json(cls, text: str) -> "Schema":
         """Back from JSON."""
         facts = json.loads(text)
         pixels = {
-            name: Pixels(p["axes"], p["dtype"], None if p["shape"] is None else tuple(p["shape"]))
+            name: Pixels(p["axes"], p["dtype"], None if p["shape"] is None else tuple(p["shape"])) if p else Bytes()
             for name, p in facts["pixels"].items()
         }
         features = dict(Features.from_dict(facts["features"])) | {name: p.feature for name, p in pixels.items()}
-        return cls(Features(features), pixels, facts["preview"])
+        return cls(Features(features), pixels, facts["preview"], tuple(facts.get("compressed", ())))
 
 
-def schema_of(rows: Sequence[Row], declared: Features | None, preview: bool) -> Schema:
+def schema_of(rows: Sequence[Row], declared: Features | None, preview: bool, layout: str = LAYOUTS[0]) -> Schema:
     """The schema for rows of which these are the first.
 
     Args:
         rows: at least one, decoded.
         declared: the features that are known, maybe from before a transform; those that still fit are kept.
         preview: add a column of small pictures.
+        layout: of images, one of `LAYOUTS`.
 
     Raises:
         FormatError: a column holds what no standard feature can.
-        OptionError: there is no image to make a preview of, or a column of that name.
+        OptionError: there is no image to make a preview of or to store in another layout, or a column `preview`.
     """
     features: dict[str, Any] = {}
-    pixels: dict[str, Pixels] = {}
+    pixels: dict[str, Stored] = {}
+    compressed = []
     known = declared or Features()
     for column in rows[0]:
         values = [row[column] for row in rows if row.get(column) is not None]
         feature = known.get(column)
         fits = not isinstance(feature, EMImage) and _fits(values, feature)
         if isinstance(feature, EMImage) or (not fits and _are_images(values)):
-            if not values:
-                msg = f"{column!r}: the first {len(rows)} rows hold no image: their shape cannot be told"
-                raise FormatError(msg)
-            first = as_array(values[0], column)
-            pixels[column] = Pixels(first.ndim, first.dtype.name, first.shape)
+            pixels[column] = _stored(values, column, len(rows), layout)
             features[column] = pixels[column].feature
         else:
             features[column] = feature if fits else _inferred(values, column)
             _refuse_nested_images(features[column], column)
-    schema = Schema(Features(features), pixels)
+        if is_bytes(features[column]) and are_compressed(_dtypes(values, column)):
+            compressed.append(column)
+    if layout == "bytes" and not any(map(is_bytes, features.values())):
+        msg = f"layout='bytes': there is no column of images among {', '.join(features)}: as_em_images makes them"
+        msg += " of columns that were published as lists"
+        raise OptionError(msg)
+    schema = Schema(Features(features), pixels, compressed=tuple(compressed))
     for row in rows:
         schema = schema.with_row(row)
     return with_preview(schema) if preview else schema
+
+
+def _stored(values: Sequence[Any], column: str, rows: int, layout: str) -> Stored:
+    """How the images of a column are stored that begins with these."""
+    if layout == "bytes":
+        return Bytes()
+    if not values:
+        msg = f"{column!r}: the first {rows} rows hold no image: their shape cannot be told"
+        raise FormatError(msg)
+    return Pixels.of(as_array(values[0], column), column)
+
+
+def _dtypes(values: Sequence[Any], column: str) -> list[str]:
+    """The types of images that come decoded, or as they were published."""
+    return [v["dtype"] if isinstance(v, Mapping) else as_array(v, column).dtype.str for v in values]
 
 
 def _refuse_nested_images(feature: Any, column: str) -> None:
@@ -187,28 +170,6 @@ def with_preview(schema: Schema) -> Schema:
         msg = f"preview=True: the dataset has a column {PREVIEW!r} already: rename it"
         raise OptionError(msg)
     return replace(schema, features=Features(dict(schema.features) | {PREVIEW: Image()}), preview=True)
-
-
-def as_array(value: Any, column: str) -> np.ndarray[Any, Any]:
-    """The pixels of a value: an array, a tensor, or nested lists.
-
-    Raises:
-        FormatError: it is no image, or its pixels are of a kind that Parquet has not, such as complex ones.
-    """
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
-            value = value.float()
-    array = np.asarray(value)
-    if array.dtype.kind == "c":
-        msg = f"{column!r} holds complex pixels ({array.dtype}), which no standard feature stores: "
-        msg += "publish their real and imaginary parts, or amplitude and phase, as two columns"
-        raise FormatError(msg)
-    if array.ndim not in (2, 3) or array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        msg = f"{column!r} holds an array of shape {array.shape} and type {array.dtype}: "
-        msg += "expected images (2 axes) or volumes (3 axes) of numbers"
-        raise FormatError(msg)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _are_images(values: Iterable[Any]) -> bool:

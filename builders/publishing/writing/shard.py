@@ -49,7 +49,7 @@ class ShardFile:
             self._sink = _Digesting(self._temporary)
         except OSError as err:
             raise disk_error(err, path.parent, path.name) from err
-        options = encoding.writer_options(arrow, schema.images)
+        options = encoding.writer_options(arrow, schema.images, schema.compressed)
         try:
             self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), arrow, **options)
         except pa.ArrowException as err:
