@@ -27,8 +27,8 @@ OptionError < ValueError, ReadError < OSError, \
 StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError, \
 UnreachableError < ConnectionError, UnsafeAddressError < PermissionError, WorkerDiedError < RuntimeError
 publish(dataset, to, *, title = None, license = None, doi = None, citation = None, crop = None, pad = None, \
-preview = False, max_shard_size = '500MB', num_proc = None, dask = None, private = False, token = None, \
-overwrite = False, work_dir = None)
+layout = 'lists', preview = False, max_shard_size = '500MB', num_proc = None, dask = None, private = False, \
+token = None, overwrite = False, work_dir = None)
 as_em_images(dataset, columns = ('image',), dtype = None)
 local_classes: data_dir = None, extension = None, class_from = 'name', class_pattern = None, classes = None, \
 num_examples = None, validation_fraction = None, seed = 42, recursive = False, pixel_size = None, dtype = 'float32', \

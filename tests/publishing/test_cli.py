@@ -127,7 +127,7 @@ def asked(monkeypatch):
 
 VALUES = {
     **{"title": "A title", "license": "mit", "doi": "10.1000/x", "citation": "A paper", "crop": (6, 7), "pad": 9},
-    **{"preview": True, "max_shard_size": "1MB", "num_proc": 2, "dask": "tcp://127.0.0.1:1", "private": True},
+    **{"layout": "bytes", "preview": True, "max_shard_size": "1MB", "num_proc": 2, "dask": "tcp://127.0.0.1:1", "private": True},
     **{"overwrite": True, "work_dir": "there"},
 }
 
@@ -220,6 +220,7 @@ def test_a_transform_may_be_spelt_as_python_has_it(text):
     ("words", "said"),
     [
         (["--license", "foo"], "license is 'foo'"),
+        (["--layout", "foo"], "layout is 'foo': expected 'lists' or 'bytes'"),
         (["--doi", "foo"], "doi is 'foo'"),
         (["--to", "a[1]"], "to is 'a[1]'"),
         (["--to", "hf://datasets/me"], "to is 'hf://datasets/me'"),

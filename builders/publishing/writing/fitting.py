@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.errors import OptionError
+from builders.errors import FormatError, OptionError
 from builders.publishing.writing.pixels import as_array
 from builders.publishing.writing.schema import Row
 
@@ -45,6 +45,7 @@ class Fitting:
         Raises:
             TransformError: the image is smaller than `crop`, or larger than `pad`, and the other is not given.
             OptionError: there is no column `image`.
+            FormatError: the image is complex.
         """
         from perc_transforms import CenterCrop, Pad
 
@@ -54,6 +55,9 @@ class Fitting:
         if row["image"] is None:
             return row
         image = as_array(row["image"], "image")
+        if image.dtype.kind == "c":
+            msg = f"'image' holds complex pixels ({image.dtype}), which are neither cut nor padded: leave crop and pad out"
+            raise FormatError(msg)
         # a batch of one: alone, a volume beside a list as long as it is deep would be taken for a batch of images
         done: Any = {name: [value] for name, value in row.items()} | {"image": [_exact(image)]}
         if self.crop is not None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from builders.publishing.writing.encoding import _leaves, most_pixels, rows_per_group, writer_options
+from builders.publishing.writing.pixels import Pixels
 from builders.publishing.writing.rows import table_of
-from builders.publishing.writing.schema import Pixels, Schema
+from builders.publishing.writing.schema import Schema
 
 SPLIT = "BYTE_STREAM_SPLIT"
 DELTA = "DELTA_BINARY_PACKED"
