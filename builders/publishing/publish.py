@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import xxhash
-from datasets import Features
 from datasets.utils.py_utils import convert_file_size_to_int
 
 from builders.errors import NotEmptyError, NotFoundError, OptionError
 from builders.options import check_choice, check_flag, check_integer
+from builders.publishing.form import form_of, wider
 from builders.publishing.front.front_page import Front, Told
-from builders.publishing.parts import Finished, Marker, Target, Task
+from builders.publishing.parts import Finished, Target, Task
 from builders.publishing.targets import address_of, target_of
 from builders.publishing.writing import encoding
 from builders.publishing.writing.fitting import Fitting, Size
 from builders.publishing.writing.job import MARGIN, VERSION, Job
-from builders.publishing.writing.pixels import LAYOUTS, Pixels, is_bytes
+from builders.publishing.writing.pixels import LAYOUTS, is_bytes
 from builders.publishing.writing.rows import WiderError, table_of
 from builders.publishing.writing.schema import Row, Schema, schema_of
 from builders.publishing.writing.shard import part_name
@@ -138,15 +138,14 @@ def publish(
             raise NotEmptyError(msg)
         samples = {split: _sample(source, split, fitting) for split, source in sources.items()}
         before = marker if marker and marker["dataset"] == name else None
-        schema = _schema(samples, sources, functools.partial(schema_of, preview=preview, layout=layout), before)
-        _warn_of_lists(schema)
+        schema = form_of(samples, sources, functools.partial(schema_of, preview=preview, layout=layout), before)
         publication = _Publication(target, front, name, there)
         while True:
             job = _job(sources, samples, schema, most, fitting, target)
             try:
                 return publication.run(job, runner)
             except WiderError as err:
-                schema = _wider(schema, str(err))
+                schema = wider(schema, str(err))
 
 
 class _Publication:
@@ -245,55 +244,6 @@ def _sample(source: Source, split: str, fitting: Fitting) -> list[Row]:
 
 def _no_rows(split: str) -> OptionError:
     return OptionError(f"the split {split!r} has no rows: there is nothing to publish")
-
-
-def _schema(
-    samples: Mapping[str, Sequence[Row]],
-    sources: Mapping[str, Source],
-    schema_of: Callable[[Sequence[Row], Features | None], Schema],
-    marker: Marker | None,
-) -> Schema:
-    """What fits the rows that were looked at, and those that an interrupted run met."""
-    (first, rows), *others = samples.items()
-    schema = schema_of(rows, sources[first].features)
-    for split, rows in others:
-        schema = schema.merged(schema_of(rows, sources[split].features), split)
-    if marker is not None:
-        try:
-            before = Schema.from_json(marker["schema"])
-        except (KeyError, TypeError, ValueError):
-            return schema
-        if set(before.features) == set(schema.features):
-            return before.merged(schema, first)
-    return schema
-
-
-def _wider(schema: Schema, found: str) -> Schema:
-    """A schema that fits the rows that another one did not."""
-    wider = Schema.from_json(found)
-    for column, pixels in _lists(wider).items():
-        if _lists(schema)[column].dtype != pixels.dtype:
-            logger.warning("%r: pixels are of several types: they are published as %s", column, pixels.dtype)
-    _warn_of_lists(wider, besides=schema)
-    return wider
-
-
-def _warn_of_lists(schema: Schema, besides: Schema | None = None) -> None:
-    """Say which images are not published as arrays, but for those of which it was said."""
-    said = {} if besides is None else _lists(besides)
-    for column, pixels in _lists(schema).items():
-        if pixels.shape is None and (column not in said or said[column].shape is not None):
-            logger.warning(
-                "%r: images are of different shapes: they are published as nested lists, which are slower to read;"
-                " layout='bytes' (--layout bytes) takes them as they are; crop= and pad= (--crop, --pad) make them"
-                " arrays of one shape",
-                column,
-            )
-
-
-def _lists(schema: Schema) -> dict[str, Pixels]:
-    """How the images are stored that are published as lists."""
-    return {column: pixels for column, pixels in schema.pixels.items() if isinstance(pixels, Pixels)}
 
 
 def _job(

@@ -127,7 +127,14 @@ def asked(monkeypatch):
 
 VALUES = {
     **{"title": "A title", "license": "mit", "doi": "10.1000/x", "citation": "A paper", "crop": (6, 7), "pad": 9},
-    **{"layout": "bytes", "preview": True, "max_shard_size": "1MB", "num_proc": 2, "dask": "tcp://127.0.0.1:1", "private": True},
+    **{
+        "layout": "bytes",
+        "preview": True,
+        "max_shard_size": "1MB",
+        "num_proc": 2,
+        "dask": "tcp://127.0.0.1:1",
+        "private": True,
+    },
     **{"overwrite": True, "work_dir": "there"},
 }
 

@@ -231,7 +231,8 @@ def test_a_worker_that_dies_while_versions_are_compared_is_no_other_version(work
     assert len(asked) >= len(cluster.PACKAGES) > 3
 
 
-def test_a_dataset_that_a_cluster_publishes_is_the_same_bytes(tmp_path, workers):
+@pytest.mark.parametrize("layout", ["lists", "bytes"])
+def test_a_dataset_that_a_cluster_publishes_is_the_same_bytes(layout, tmp_path, workers):
     killed = tmp_path / "killed"
 
     def mapped(rows):
@@ -245,7 +246,7 @@ def test_a_dataset_that_a_cluster_publishes_is_the_same_bytes(tmp_path, workers)
         return {**rows, "image": [-image for image in rows["image"]]}
 
     rows = classes(write_classes(tmp_path / "classes", 12)).with_transform(mapped)
-    options = {"max_shard_size": 3000, "license": "cc0-1.0"}
+    options = {"max_shard_size": 3000, "license": "cc0-1.0", "layout": layout}
     alone = publish(rows, tmp_path / "alone" / "set", **options)
     spread = publish(rows, tmp_path / "spread" / "set", **options, dask=workers.scheduler_address)
     assert killed.exists()

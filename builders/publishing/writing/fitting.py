@@ -56,7 +56,7 @@ class Fitting:
             return row
         image = as_array(row["image"], "image")
         if image.dtype.kind == "c":
-            msg = f"'image' holds complex pixels ({image.dtype}), which are neither cut nor padded: leave crop and pad out"
+            msg = f"'image' holds complex pixels ({image.dtype}), which are not cut and padded: leave crop and pad out"
             raise FormatError(msg)
         # a batch of one: alone, a volume beside a list as long as it is deep would be taken for a batch of images
         done: Any = {name: [value] for name, value in row.items()} | {"image": [_exact(image)]}

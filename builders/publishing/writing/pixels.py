@@ -56,7 +56,7 @@ class Pixels:
             raise FormatError(msg)
         return cls(image.ndim, image.dtype.name, image.shape)
 
-    def with_image(self, image: Image, column: str) -> "Pixels":
+    def with_image(self, image: Image, column: str) -> "Stored":
         """These, widened so that an image of another shape or type fits, too.
 
         Raises:
@@ -65,12 +65,14 @@ class Pixels:
         """
         return self.merged(Pixels.of(image, column), column)
 
-    def merged(self, other: "Pixels", column: str) -> "Pixels":
+    def merged(self, other: "Stored", column: str) -> "Stored":
         """These, widened so that others fit, too.
 
         Raises:
             MixedError: they have another number of axes.
         """
+        if isinstance(other, Bytes):
+            return other
         if other.axes != self.axes:
             kinds = ["an image (2 axes)", "a volume (3 axes)"]
             msg = f"{column!r} holds {kinds[self.axes - 2]} in one row and {kinds[other.axes - 2]} in another: images"
