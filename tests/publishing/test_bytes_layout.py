@@ -200,10 +200,8 @@ def test_what_was_read_back_is_published_again_in_either_layout(layout, streamin
     assert is_bytes(found.features["image"]) == (layout == "bytes")
     assert_same_rows(as_em_images(found), expected)
     if layout == "bytes":
-        first, again = (
-            [pq.read_table(file) for file in sorted((tmp_path / name / "data").iterdir())]
-            for name in ("first", "again")
-        )
+        folders = (tmp_path / name / "data" for name in ("first", "again"))
+        first, again = ([pq.read_table(file) for file in sorted(folder.iterdir())] for folder in folders)
         assert first == again
 
 
