@@ -4,8 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONFORMANCE := .conformance
-CAKED_PYTHON ?=
-EMPIARREADER_PYTHON ?=
+ONLY ?=
 
 .PHONY: demo test lint bench conformance versions newest clean
 
@@ -21,9 +20,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 0 tests/test_imports.py
 
+# beside other packages with CAKED_PYTHON=/path/to/python, EMPIARREADER_PYTHON=, VITRIO_PYTHON=, LITDATA_PYTHON=,
+# LANCE_PYTHON=, MOSAIC_PYTHON= (mosaicml-streaming) and WEBDATASET_PYTHON=; a part of it with ONLY="batches casts"
 bench: $(READY)
-	$(BIN)/python -m benchmarks $(if $(CAKED_PYTHON),--caked-python $(CAKED_PYTHON)) \
-		$(if $(EMPIARREADER_PYTHON),--empiarreader-python $(EMPIARREADER_PYTHON))
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 # an environment of its own: the packages that we compare with want other versions of torch than constraints.txt has
 conformance: $(CONFORMANCE)/.ready

@@ -1,58 +1,34 @@
 """Print a table of what reading costs, as ratios measured in one run, one torch thread, medians."""
 
 import argparse
-import contextlib
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import datasets
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 import perc_transforms as T
+from benchmarks import malloc
+from benchmarks.batches.casts import cast_rows
+from benchmarks.batches.holding import buffer_rows, index_rows
+from benchmarks.batches.rates import rate_rows
+from benchmarks.maps import Maps, make_files
 from benchmarks.memory import particle_rows, stream_rows
-from benchmarks.peers import Caked
 from benchmarks.publishing import publishing_rows
 from benchmarks.remote import remote_rows, stack_rows
+from benchmarks.rivals.running import PACKAGES
 from benchmarks.row import Row, per_item
 from benchmarks.structures import structure_rows
 from benchmarks.timing import medians
 from benchmarks.transforms import transform_rows
+from benchmarks.volumes import volume_rows
 from builders import load_dataset
-from builders.io import mrc
-
-BATCH = 32
-
-
-class Maps(TorchDataset[tuple[np.ndarray, int]]):
-    """What anyone would write without this project: copies of memory maps."""
-
-    def __init__(self, paths: list[Path], shape: tuple[int, ...]) -> None:
-        self.paths, self.shape = paths, shape
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, place: int) -> tuple[np.ndarray, int]:
-        return np.array(np.memmap(self.paths[place], np.float32, "r", mrc.HEADER_BYTES, self.shape)), place
-
-
-def make_files(folder: Path, count: int, shape: tuple[int, ...]) -> list[Path]:
-    """Write seeded noise as class files, and read them once, so that all contenders find them in memory."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    paths = [folder / f"{'ab'[number % 2]}_{number}.mrc" for number in range(count)]
-    for path in paths:
-        mrc.write(path, rng.standard_normal(shape, np.float32), pixel_size=1.5)
-        path.read_bytes()
-    return paths
 
 
 def imports(rounds: int) -> Iterator[Row]:
@@ -100,69 +76,51 @@ def micrographs(folder: Path, cache: Path, rounds: int, count: int = 12) -> Iter
         yield Row(f"4096^2 {name}, rate / memmap copy loop", ours, bare, ratio, bound)
 
 
-def volumes(folder: Path, cache: Path, rounds: int, caked: str | None, count: int = 500) -> Iterator[Row]:
-    """64^3 float32 volumes through a DataLoader to torch batches, as they are and rescaled to 32^3."""
-    shape = (64, 64, 64)
-    paths = make_files(folder, count, shape)
-    ds = load_dataset("local_classes", data_dir=folder, split="train", cache_dir=cache)
-
-    def read_all(dataset: object, **options: object) -> None:
-        loader = DataLoader(dataset, BATCH, **options)
-        assert sum(len(batch["image"] if isinstance(batch, dict) else batch[0]) for batch in loader) == count
-
-    contenders = {
-        "bare": lambda: read_all(Maps(paths, shape)),
-        "with_format('torch')": lambda: read_all(ds.with_format("torch")),
-        "ToTensor": lambda: read_all(ds.with_transform(T.ToTensor())),
-        "ToTensor, T.collate": lambda: read_all(ds.with_transform(T.ToTensor()), collate_fn=T.collate),
-        "Rescale": lambda: read_all(ds.with_transform(T.Rescale(32))),
-        "Rescale, T.collate": lambda: read_all(ds.with_transform(T.Rescale(32)), collate_fn=T.collate),
+def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Callable[[], Iterator[Row]]]:
+    """What can be measured, by name, in the order of the table."""
+    cache = folder / "cache"
+    return {
+        "imports": lambda: imports(rounds),
+        "micrographs": lambda: micrographs(folder / "micrographs", cache, rounds),
+        "volumes": lambda: volume_rows(folder / "volumes", cache, rounds, pythons.get("caked")),
+        "batches": lambda: rate_rows(folder / "batches", min(5, rounds), pythons),
+        "casts": lambda: cast_rows(folder / "casts", min(5, rounds)),
+        "index": lambda: index_rows(folder / "index"),
+        "buffer": lambda: buffer_rows(folder / "buffer"),
+        "transforms": lambda: transform_rows(rounds),
+        "structures": lambda: structure_rows(rounds),
+        "stack": lambda: stack_rows(folder / "stack", cache, rounds),
+        "remote": lambda: remote_rows(folder / "remote", cache, min(3, rounds)),
+        "particle": lambda: particle_rows(folder / "particle", pythons.get("empiarreader")),
+        "streams": lambda: stream_rows(folder / "streams"),
+        "publishing": lambda: publishing_rows(folder / "published", rounds),
     }
-    with contextlib.ExitStack() as peers:
-        references = {"bare": 0.0}
-        if caked is not None:
-            contenders["CAKED"] = peers.enter_context(Caked(caked, folder, BATCH, count))
-            contenders["CAKED rescale=32"] = peers.enter_context(Caked(caked, folder, BATCH, count, "rescale=32"))
-            references["CAKED"] = 1.5
-        times = medians(contenders, rounds)
-    for reference, bound in references.items():
-        for ours in [name for name in contenders if name.startswith(("with", "To", "Re"))]:
-            rescaled = ours.startswith("Rescale") and reference == "CAKED"
-            other, least = ("CAKED rescale=32", 10.0) if rescaled else (reference, bound)
-            columns = per_item(times[ours], count), per_item(times[other], count)
-            yield Row(f"64^3 {ours}, rate / {other}", *columns, times[other] / times[ours], least)
 
 
 def main() -> None:
     """Make the data, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--caked-python", help="a Python that has CAKED, to compare with")
-    parser.add_argument("--empiarreader-python", help="a Python that has EMPIARreader, to compare with")
+    for package in (*PACKAGES, "empiarreader"):
+        variable = f"{package.upper()}_PYTHON"
+        what = f"a Python that has {package}, to compare with (or ${variable})"
+        parser.add_argument(f"--{package}-python", default=os.environ.get(variable), help=what)
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
+    names = list(subjects(Path(), 0, {}))
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="measure these, not everything")
     options = parser.parse_args()
+    pythons = {p: python for p in (*PACKAGES, "empiarreader") if (python := getattr(options, f"{p}_python"))}
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     start = time.perf_counter()
     print(f"{'what':<66} {'ours':>9} {'reference':>9} {'ratio':>6}  must be")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        cache = folder / "cache"
-        for rows in (
-            imports(options.rounds),
-            micrographs(folder / "micrographs", cache, options.rounds),
-            volumes(folder / "volumes", cache, options.rounds, options.caked_python),
-            transform_rows(options.rounds),
-            structure_rows(options.rounds),
-            stack_rows(folder / "stack", cache, options.rounds),
-            remote_rows(folder / "remote", cache, min(3, options.rounds)),
-            particle_rows(folder / "particle", options.empiarreader_python),
-            stream_rows(folder / "streams"),
-            publishing_rows(folder / "published", options.rounds),
-        ):
-            for row in rows:
-                print(row, flush=True)
+        for name, rows in subjects(Path(temporary), options.rounds, pythons).items():
+            if name in options.only:
+                for row in rows():
+                    print(row, flush=True)
     print(f"{options.rounds} rounds, {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
+    malloc.pin("benchmarks", sys.argv[1:])
     main()

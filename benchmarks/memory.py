@@ -4,18 +4,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
+from typing import NamedTuple
 
 from benchmarks import link
+from benchmarks.maps import make_sparse
 from benchmarks.row import Row
-from builders.io import mrc
 
 SIDE = 256
 SLICE = SIDE * SIDE * 4
 MIB = 2**20
 
-_MEASURED = """
+MEASURED = """
 import pathlib, re, sys, time
 def memory(what):
     return int(re.search(what + r":\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1]) / 1024
@@ -26,11 +25,11 @@ held = memory("VmRSS")
 start = time.perf_counter()
 {read}
 took = time.perf_counter() - start
-print(took, memory("VmHWM") - held)
+print(took, memory("VmHWM") - held, memory("VmHWM"))
 """
 """Linux tells the peak of a process since it was asked to forget the one before."""
 
-_OUR_PARTICLE = _MEASURED.format(
+_OUR_PARTICLE = MEASURED.format(
     prepare="""
 from builders.empiar import Entry
 import builders.io.image_file
@@ -39,7 +38,7 @@ layout = image.layout.slice(1000, stack)
 """,
     read="assert builders.io.image_file.read_layout(image.path, layout, image.etag).shape == (256, 256)",
 )
-_OUR_STREAM = _MEASURED.format(
+_OUR_STREAM = MEASURED.format(
     prepare="""
 import torch
 from builders import load_dataset
@@ -51,7 +50,7 @@ stream = load_dataset("empiar", pattern=stack, **options).with_format("numpy")
 """,
     read="assert sum(row['image'].shape == (256, 256) for row in stream) > 0",
 )
-_EMPIARREADER_PARTICLE = _MEASURED.format(
+_EMPIARREADER_PARTICLE = MEASURED.format(
     prepare="""
 from empiarreader import EmpiarSource
 EmpiarSource._empiar_url_ftp_over_https_base = base
@@ -62,30 +61,25 @@ source = EmpiarSource(10943, "data", filename=f".*{stack}", regexp=True, imagese
 )
 
 
-def _make_stack(folder: Path, name: str, count: int) -> Path:
-    """A stack whose pixels, after its first image, are a hole in the file: its size is all that counts."""
-    path = folder / "10943" / "data" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mrc.write(path, np.zeros((1, SIDE, SIDE), np.float32), 1.5, stack=True)
-    with path.open("r+b") as file:
-        file.seek(8)  # the number of sections, then that of intervals along z
-        file.write(np.array(count, "<i4").tobytes())
-        file.truncate(mrc.HEADER_BYTES + count * SLICE)
-    return path
+class Measured(NamedTuple):
+    """Seconds that reading took, and MiB of memory: what this added to the peak, and the peak in all."""
+
+    seconds: float
+    added: float
+    peak: float
 
 
-def _run(python: str, program: str, base: str, stack: str) -> tuple[float, float]:
-    """Seconds that a program took to read, in a process of its own, and MiB of memory that this added to its peak."""
-    run = subprocess.run([python, "-c", program, base, stack], capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise RuntimeError(run.stderr)
-    seconds, mib = run.stdout.split()[-2:]
-    return float(seconds), float(mib)
+def run(python: str, program: str, *arguments: str) -> Measured:
+    """Run a program that was made of `MEASURED`, in a process of its own."""
+    process = subprocess.run([python, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise RuntimeError(process.stderr)
+    return Measured(*map(float, process.stdout.split()[-3:]))
 
 
 def particle_rows(folder: Path, empiarreader: str | None, count: int = 2048) -> Iterator[Row]:
     """One particle of a stack of half a GiB at the end of the link, beside EMPIARreader."""
-    path = _make_stack(folder, "stack.mrcs", count)
+    (path,) = make_sparse(folder, (count, SIDE, SIDE), "stack.mrcs")
     with link.serve(folder) as server:
         pythons = {"ours": (sys.executable, _OUR_PARTICLE)}
         if empiarreader is not None:
@@ -93,7 +87,7 @@ def particle_rows(folder: Path, empiarreader: str | None, count: int = 2048) -> 
         seconds, memory, moved = {}, {}, {}
         for name, (python, program) in pythons.items():
             before = server.bytes_sent()
-            seconds[name], memory[name] = _run(python, program, server.base, path.name)
+            seconds[name], memory[name], _ = run(python, program, server.base, path.name)
             moved[name] = (server.bytes_sent() - before) / MIB
     theirs = {
         what: f"{values['theirs']:.1f}" if "theirs" in values else ""
@@ -110,13 +104,13 @@ def particle_rows(folder: Path, empiarreader: str | None, count: int = 2048) -> 
 
 def stream_rows(folder: Path) -> Iterator[Row]:
     """How much more memory a stream takes of a stack three times as large; the requests of both have grown full."""
-    _make_stack(folder, "small.mrcs", 64)
+    make_sparse(folder, (64, SIDE, SIDE), "small.mrcs")
     for place, counts in (("remote", (4096, 12288)), ("local", (4096, 12288))):
         for count in counts:
-            _make_stack(folder, f"{place}_{count}.mrcs", count)
+            make_sparse(folder, (count, SIDE, SIDE), f"{place}_{count}.mrcs")
         with link.serve(folder) as server:
             base = server.base if place == "remote" else str(folder)
-            short, long = (_run(sys.executable, _OUR_STREAM, base, f"{place}_{n}.mrcs")[1] for n in counts)
+            short, long = (run(sys.executable, _OUR_STREAM, base, f"{place}_{n}.mrcs").added for n in counts)
         sizes = " and ".join(f"{n * SLICE / 2**30:g}" for n in counts)
         what = f"{place} streams of {sizes} GiB: memory, MiB more of the longer"
         yield Row(what, f"{long:.0f} MiB", f"{short:.0f} MiB", long - short, 64, False)

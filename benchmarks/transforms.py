@@ -31,14 +31,16 @@ def rescaling(rounds: int, count: int = 32) -> Iterator[Row]:
         for volume in x.numpy():
             zoom(volume, 0.5)
 
-    def round_trip() -> None:
-        spectrum = torch.fft.rfftn(x, dim=(-3, -2, -1))[:, :32, :32, :17]
-        torch.fft.irfftn(spectrum.contiguous(), s=(32, 32, 32), dim=(-3, -2, -1))
-
-    times = medians({"ours": rescale, "fft": round_trip, "zoom": zoom_all}, rounds)
+    times = medians({"ours": rescale, "fft": lambda: round_trip(x), "zoom": zoom_all}, rounds)
     ours, fft, zoomed = (per_item(times[name], count) for name in ("ours", "fft", "zoom"))
     yield Row("64^3 -> 32^3, rate / scipy zoom (order 3)", ours, zoomed, times["zoom"] / times["ours"], 15)
     yield Row("64^3 -> 32^3, rate / bare batched FFT round trip", ours, fft, times["fft"] / times["ours"], 0.5)
+
+
+def round_trip(x: torch.Tensor) -> torch.Tensor:
+    """The FFTs of 64^3 -> 32^3, without which it cannot be done, and nothing else."""
+    spectrum = torch.fft.rfftn(x, dim=(-3, -2, -1))[:, :32, :32, :17]
+    return torch.fft.irfftn(spectrum.contiguous(), s=(32, 32, 32), dim=(-3, -2, -1))
 
 
 def filtering(rounds: int, count: int = 128, side: int = 256) -> Iterator[Row]:
