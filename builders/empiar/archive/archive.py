@@ -126,6 +126,12 @@ class Archive:
         quoted = "/".join(quote(segment.encode("utf-8", "surrogateescape")) for segment in segments)
         return f"{base}/{quoted}{'/' * is_folder}"
 
+    def _inside(self, folder: str, name: str) -> str:
+        """The URL or path of something in a folder, of which `locate` gave the same."""
+        if not location.is_remote(folder):
+            return os.path.join(folder, name)  # noqa: PTH118 - a folder may hold very many
+        return f"{folder}/{quote(name.encode('utf-8', 'surrogateescape'))}"
+
     def info(self, entry: str | int) -> EntryInfo:
         """An entry's metadata: the API's answer, or where that fails, the entry's XML file.
 
@@ -270,6 +276,7 @@ class Archive:
         digest = hashlib.sha256()
         for path in sorted(listings, key=natural_path_key):
             children, version = listings[path]
+            where = self.locate(entry, path)  # names in a listing are single segments already
             taken = [child for child in children if takes(child.name)]
             digest.update(repr((path, version, taken)).encode("utf-8", "surrogateescape"))
             for child in children:
@@ -282,13 +289,14 @@ class Archive:
                 else:
                     seen.append(below)
                     if reading := fits(below):
-                        file = SourceFile(inside, self.locate(entry, inside), child.most or 0, child.stamp)
+                        file = SourceFile(inside, self._inside(where, child.name), child.most or 0, child.stamp)
                         fitting.setdefault(reading, []).append(file)
         if hidden:
             msg = "EMPIAR-%s: passing over %d hidden names, such as %s (directory or pattern may name them)"
             logger.warning(msg, entry_number(entry), len(hidden), hidden[0])
         files = fitting[min(fitting)] if fitting else []
-        files.sort(key=lambda file: natural_path_key(file.path))
+        if len(listings) > 1:  # a folder's own are in order
+            files.sort(key=lambda file: natural_path_key(file.path))
         sized = _sized(files)
         digest.update(repr([(file.most, file.stamp) for file in sized]).encode("utf-8", "surrogateescape"))
         return Found(sized, len(seen), tuple(seen[:5]), digest.hexdigest(), len(folders), tuple(folders[:5]))
