@@ -47,7 +47,7 @@ SHARED = {
 OF_TRANSFORMS = {
     "builders.errors": ["perc_transforms.errors"],
     "builders.io": ["perc_transforms.core.buffers"],
-    "builders.hf": ["perc_transforms.core.stacking"],
+    "builders.hf": ["perc_transforms.core.buffers", "perc_transforms.core.stacking"],
     "builders.stacks": ["perc_transforms.core.buffers"],
     "builders.publishing": ["perc_transforms"],
     "builders.gallery": ["perc_transforms"],

@@ -35,7 +35,7 @@ num_examples = None, validation_fraction = None, seed = 42, recursive = False, p
 on_error = 'raise', non_finite = 'pass', quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
 item = 'auto', pixel_size = None, dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
-non_finite = 'pass', archive = None, api = None
+non_finite = 'pass', shuffle_memory = 512, archive = None, api = None
 structures: ids = None, db = 'pdb', fallback = True, format = 'cif', remove = (), models = 'first', \
 altlocs = 'first', assembly = None, include_file = False, on_error = 'raise', quarantine = None, endpoints = {}
 Entry(entry, *, archive = None, api = None)

@@ -26,7 +26,15 @@ from builders.hf.streaming import ShardStream
 from builders.io import image_file
 from builders.io.files import location
 from builders.io.files.header_store import HeaderStore
-from builders.options import ON_ERROR, OptionedTableBuilder, check_choice, check_flag, check_pixel_size, with_advice
+from builders.options import (
+    ON_ERROR,
+    OptionedTableBuilder,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_pixel_size,
+    with_advice,
+)
 from builders.quarantine import (
     Quarantine,
     check_quarantine,
@@ -47,6 +55,8 @@ logger = logging.getLogger(__name__)
 
 
 _T = TypeVar("_T", EntryInfo, Found)
+_OF_NO_ROWS = ("archive", "api", "quarantine", "shuffle_memory")
+"""Options that do not tell datasets apart, or whose meaning is told otherwise."""
 _cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
 """Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
 
@@ -72,6 +82,8 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         quarantine: write a table of what was left out (path, tab, reason) here; goes with `on_error="skip"`. A stream
             adds to it while it is read.
         non_finite: what NaN and infinite pixels do when an image is read: `"pass"` (one warning) or `"raise"`.
+        shuffle_memory: MiB of pixels, as they are in their files, that a shuffled stream holds at most, all workers of
+            a loader together: its buffer holds no more rows than that, however many `buffer_size` allows.
         archive: base URL of another server, or folder of a mirror, that holds `<entry>/data/...`.
         api: base URL of another API for metadata.
     """
@@ -89,6 +101,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
     on_error: str = "raise"
     quarantine: str | None = None
     non_finite: str = "pass"
+    shuffle_memory: int = 512
     archive: str | None = None
     api: str | None = None
 
@@ -109,6 +122,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         check_choice("on_error", self.on_error, ON_ERROR)
         self.quarantine = check_quarantine(self.quarantine, self.on_error)
         check_choice("non_finite", self.non_finite, ("pass", "raise"))
+        check_integer("shuffle_memory", self.shuffle_memory, least=1)
         for flag in ("regex", "recursive", "download"):
             check_flag(flag, getattr(self, flag))
         if self.directory is not None:
@@ -217,7 +231,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for what listings and metadata say, so that it is never stale."""
-        options = {k: v for k, v in config_kwargs.items() if k not in ("archive", "api", "quarantine")}
+        options = {k: v for k, v in config_kwargs.items() if k not in _OF_NO_ROWS}
         options |= {"entry": self.entry, "archive": str(self._archive.base), "listings": self.found.version}
         options["reading"] = repr(self.reading)
         return str(super().create_config_id(options, custom_features=custom_features))
@@ -342,5 +356,6 @@ class Empiar(OptionedTableBuilder):
             yield number, self.columns_asked_for(rows.table(reading, schema))
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
-        reader = ShardReader(self.config.reading, self._files_folder, self.config.quarantine)
+        config = self.config
+        reader = ShardReader(config.reading, self._files_folder, config.quarantine, config.shuffle_memory * 2**20)
         return ShardStream(reader, split_generator.gen_kwargs["shards"], self.info.features)

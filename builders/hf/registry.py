@@ -26,6 +26,7 @@ from builders.hf import decoding, exporting, marking, streaming
 from builders.hf.data_files import named_files
 from builders.hf.formatting import FORMATTERS
 from builders.hf.names import MODULES, meant, named
+from builders.hf.shuffling.shuffle import shuffling
 
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
 _StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
@@ -84,6 +85,7 @@ def register() -> None:
             kind.features = marking.marking_copies(kind.features)
         for name in ("__getitem__", "__iter__", "iter"):
             setattr(datasets.Dataset, name, marking.marking_reads(getattr(datasets.Dataset, name)))
+        datasets.IterableDataset.shuffle = shuffling(datasets.IterableDataset.shuffle)
         datasets.Dataset._fast_select_column = marking.fast_select_column
 
 

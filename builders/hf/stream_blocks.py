@@ -4,6 +4,7 @@ What readers of shards give where whole batches are wanted, or rows kept as they
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,23 @@ from builders.io.layout import Array
 Filled = tuple[Sequence[int], bool]
 """Which rows of a block came, and whether all of their pixels are known to be finite."""
 Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lies:
+    """Where plain pixels of rows lie in a file of this machine, one row after another.
+
+    Attributes:
+        path: the file.
+        etag: its version.
+        offset: bytes before the first row.
+        stored: the type of pixels, in the file's byte order.
+    """
+
+    path: str
+    etag: str
+    offset: int
+    stored: np.dtype[Any]
 
 
 class Block(Protocol):
@@ -31,6 +49,7 @@ class Block(Protocol):
         shared: the other columns that have one value in all rows, and that value.
         varying: the others, and their values row by row.
         names: all columns, in order.
+        lies: where the pixels are, if they can be read from there at any time, in any order; else None.
     """
 
     place: int
@@ -41,6 +60,7 @@ class Block(Protocol):
     shared: Mapping[str, Any]
     varying: Mapping[str, NDArray[Any]]
     names: Sequence[str]
+    lies: Lies | None
 
     def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:
         """Put the pixels of rows `start` to `stop` (not included) into an array.
@@ -71,6 +91,15 @@ class Block(Protocol):
 class BlockReader(Protocol):
     """Reads shards block by block; pickled, it goes to a loader's workers."""
 
-    def blocks(self, shards: Iterable[Any], skip: int) -> Generator[Block | None, None, None]:
-        """The blocks of shards, without the first `skip` rows of the first shard, and None after each shard."""
+    def blocks(
+        self, shards: Iterable[Any], skip: int, only: Sequence[Places] | None = None
+    ) -> Generator[Block | None, None, None]:
+        """The blocks of shards, and None after each shard.
+
+        Args:
+            shards: which.
+            skip: rows of the first shard that are left out.
+            only: for each shard, which of its rows are wanted, by their places in rising order: blocks without any are
+                left out.
+        """
         ...

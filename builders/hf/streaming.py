@@ -65,7 +65,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
         return len(self.shards)
 
     def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
-        state, declared = self._state_dict, self.declared
+        state = self._state_dict
         first, skip = (state["shard_idx"], state["shard_example_idx"]) if state else (0, 0)
         steps = self.reader(islice(self.shards, first, None), skip)
         try:
@@ -78,10 +78,14 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
                 place, key, row = step
                 if state:
                     state["shard_example_idx"] = place + 1
-                row.features = declared
-                yield key, _inlined(row) if _THROUGH_ARROW else row
+                yield key, self.finished(row)
         finally:
             steps.close()
+
+    def finished(self, row: Row) -> dict[str, Any]:
+        """A row as it goes on: it knows the features that it is stored as."""
+        row.features = self.declared
+        return _inlined(row) if _THROUGH_ARROW else row
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> "ShardStream":
         """The same shards in another order, in which shares are as even as they are in this one."""
@@ -137,11 +141,14 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
         reader: makes them.
         shards: of what, in order.
         declared: their features.
+        one_each: whether each has one row.
     """
 
-    def __init__(self, reader: TableReader, shards: list[Any], declared: datasets.Features) -> None:
+    def __init__(
+        self, reader: TableReader, shards: list[Any], declared: datasets.Features, one_each: bool = False
+    ) -> None:
         super().__init__(reader, {"shards": shards})
-        self.reader, self.shards, self.declared = reader, shards, declared
+        self.reader, self.shards, self.declared, self.one_each = reader, shards, declared, one_each
 
     @property
     def num_shards(self) -> int:
@@ -173,16 +180,16 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
     def shuffle_data_sources(self, generator: np.random.Generator) -> "TableStream":
         """The same shards in another order."""
         order = deepcopy(generator).permutation(len(self.shards))
-        return TableStream(self.reader, [self.shards[place] for place in order], self.declared)
+        return TableStream(self.reader, [self.shards[place] for place in order], self.declared, self.one_each)
 
     def shard_data_sources(self, num_shards: int, index: int, contiguous: bool = True) -> "TableStream":
         """The shards that are a worker's or node's own."""
         places = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
-        return TableStream(self.reader, [self.shards[place] for place in places], self.declared)
+        return TableStream(self.reader, [self.shards[place] for place in places], self.declared, self.one_each)
 
     def reshard_data_sources(self) -> "TableStream":
         """Itself: a shard is one structure already."""
-        return TableStream(self.reader, self.shards, self.declared)
+        return TableStream(self.reader, self.shards, self.declared, self.one_each)
 
 
 class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
@@ -247,7 +254,7 @@ class StepExamplesIterable(_StockStep):  # type: ignore[misc]
         if isinstance(source, ShardStream):
             others = [source.split_shard_indices_by_worker(num_shards, other, contiguous) for other in range(index)]
             before = sum(source.reader.rows(source.shards[place]) for places in others for place in places)
-        elif isinstance(source, TableStream) or _is_of_local_files(source):  # a row for each shard
+        elif isinstance(source, TableStream) or is_of_local_files(source):  # a row for each shard
             before = sum(len(source.split_shard_indices_by_worker(num_shards, n, contiguous)) for n in range(index))
         return StepExamplesIterable(own, self.step, (self.offset - before) % self.step)
 
@@ -256,10 +263,10 @@ def _is_ours(source: Any) -> bool:
     """Whether a stream's rows are those of a builder of ours, also of several streams one after another."""
     if hasattr(source, "ex_iterables"):
         return all(_is_ours(layers_of(inner)[-1]) for inner in source.ex_iterables)
-    return isinstance(source, ShardStream | TableStream) or _is_of_local_files(source)
+    return isinstance(source, ShardStream | TableStream) or is_of_local_files(source)
 
 
-def _is_of_local_files(source: Any) -> bool:
+def is_of_local_files(source: Any) -> bool:
     """Whether it is a stream of `datasets`' own making, over a builder of ours."""
     owner = getattr(getattr(source, "generate_examples_fn", None), "__self__", None)
     return type(owner).__module__.partition(".")[0] == __name__.partition(".")[0]

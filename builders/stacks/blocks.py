@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from builders.errors import PercError
 from builders.hf.image_storage import reference
-from builders.hf.stream_blocks import Filled, Places
+from builders.hf.stream_blocks import Filled, Lies, Places
 from builders.io.files import local, location
 from builders.io.finite import is_finite
 from builders.io.gathering import gather
@@ -47,6 +47,9 @@ class FileBlock:
         self.shared = {name: value for name, value in values.items() if name not in (self.image, *self.varying)}
         layout = self._layout
         self._lies_as_it_is = images.lies_apart and images.is_regular and layout.is_plain and layout.axes is None
+        self.lies: Lies | None = None
+        if self._lies_as_it_is and raw is None:
+            self.lies = Lies(images.file.location, images.image.etag, layout.offset, np.dtype(layout.encoding))
         self._packed: Generator[tuple[Array | PercError, bool], None, None] | None = None
         self._next = 0
 
@@ -91,7 +94,7 @@ class FileBlock:
         if self._raw is not None:
             raw, finite = self._raw
             rows = raw[start * size : stop * size].view(stored).reshape(stop - start, *self.shape)
-            out[: stop - start if places is None else places] = rows
+            out[slice(stop - start) if places is None else places] = rows
             return finite
         offsets = np.arange(layout.offset + start * size, layout.offset + stop * size, size)
         memory = out.reshape(len(out), -1).view(np.uint8)

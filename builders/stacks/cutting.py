@@ -42,12 +42,14 @@ class Part:
         first: the first one.
         stop: the one after the last.
         of: how many rows the file is thought to have; should it have others, the part is as large in proportion.
+        apart: whether some of its rows can be read without the others, as far as is known.
     """
 
     file: SourceFile
     first: int
     stop: int
     of: int
+    apart: bool = True
 
     def rows(self, count: int) -> range:
         """Its rows, of a file that turns out to have `count` of them."""
@@ -132,7 +134,7 @@ def cut(files: Sequence[SourceFile], counts: Sequence[Count]) -> list[Shard]:
             step = of
             if count.pieces > 1:
                 step = min(of - first, max(1, -(-rows // left) - held), max(1, uncut - left + 1))
-            shard.append(Part(file, first, first + step, of))
+            shard.append(Part(file, first, first + step, of, count.lie_apart))
             first += step
             held += min(step, count.rows)
             uncut -= step if count.pieces > 1 else count.pieces

@@ -73,14 +73,14 @@ def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator
             is_remote, first = location.is_remote(images.file.location), 0
             while first < len(wanted):
                 block = _block_after(asked) if is_remote else LARGEST
-                run = _together(images, wanted[first:], block)
+                run = together(images, wanted[first:], block)
                 yield Run(images, part.file.path, run[0], place + first, data, run[1])
                 first += len(run[0])
                 asked += sum(stop - start for start, stop in run[1])
         place += len(wanted)
 
 
-def _together(images: Images, rows: range, block: int) -> tuple[range, tuple[Range, ...]]:
+def together(images: Images, rows: range, block: int) -> tuple[range, tuple[Range, ...]]:
     """The first ones of some rows that one request brings, and what it asks for: a block of bytes, about."""
     layout = images.layout(rows.start)
     if images.is_regular:

@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import weakref
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -15,6 +15,7 @@ import numpy as np
 
 from builders.errors import ChangedError, PercError
 from builders.hf.image_storage import Fetched, Row, reference
+from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
 from builders.io.blocks import read_ahead
 from builders.io.files import local, location
@@ -28,6 +29,7 @@ from builders.quarantine import Quarantine
 from builders.stacks.blocks import Bytes, FileBlock, decompressed, pixels_of
 from builders.stacks.cutting import Shard
 from builders.stacks.headers import Headers
+from builders.stacks.pieces import in_turn, those_with
 from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import BLOCK, Run, runs_of
 
@@ -49,19 +51,27 @@ class ShardReader:
         reading: how files become rows.
         folder: of the cache, for headers.
         quarantine: file of a table of what is left out.
+        memory: bytes of pixels that a shuffled stream may hold.
     """
 
     reading: Reading
     folder: str | None = None
     quarantine: str | None = None
+    memory: int = 512 * 1024 * 1024
 
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
         """See `builders.hf.streaming.Reader`."""
         return _held(self._steps(shards, skip))
 
-    def blocks(self, shards: Iterable[Any], skip: int) -> Generator[FileBlock | None, None, None]:
+    def blocks(
+        self, shards: Iterable[Any], skip: int, only: Sequence[Places] | None = None
+    ) -> Generator[FileBlock | None, None, None]:
         """See `builders.hf.stream_blocks.BlockReader`."""
-        return _held(self._blocks(shards, skip))
+        return _held(self._blocks(shards, skip, only))
+
+    def pieces(self, shards: Sequence[Shard], at_once: int, rows: int, seeds: Sequence[int]) -> list[Shard]:
+        """See `builders.hf.shuffling.drawing.PieceReader`."""
+        return in_turn(shards, at_once, rows, seeds)
 
     def rows(self, shard: Shard) -> int:
         """How many rows its parts are thought to have."""
@@ -83,9 +93,11 @@ class ShardReader:
         finally:
             runs.close()
 
-    def _blocks(self, shards: Iterable[Shard], skip: int) -> Generator[FileBlock | None, None, None]:
+    def _blocks(
+        self, shards: Iterable[Shard], skip: int, only: Sequence[Places] | None
+    ) -> Generator[FileBlock | None, None, None]:
         left_out: list[str] = []
-        runs = self._runs(shards, skip, left_out)
+        runs = self._runs(shards, skip, left_out, only)
         try:
             for found in runs:
                 if found is None:
@@ -99,18 +111,21 @@ class ShardReader:
         finally:
             runs.close()
 
-    def _runs(self, shards: Iterable[Shard], skip: int, left_out: list[str]) -> Generator[_Read, None, None]:
+    def _runs(
+        self, shards: Iterable[Shard], skip: int, left_out: list[str], only: Sequence[Places] | None = None
+    ) -> Generator[_Read, None, None]:
         """The runs that can be read, with their bytes where these were fetched, and None after each shard.
 
         Args:
             shards: whose.
             skip: rows of the first one that are not wanted.
             left_out: what is refused is put here, by path; it is counted at the end.
+            only: for each shard, the places of the rows that are wanted; None: all.
         """
         told: set[str] = set()
         headers = Headers(self.reading, self.folder).read_ahead(shards)
         runs = read_ahead(
-            runs_of(headers, skip),
+            runs_of(headers, skip) if only is None else those_with(runs_of(headers, skip), only),
             *(self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD, _sharers),
             is_slow=lambda run: run.is_fetched,
         )

@@ -230,7 +230,8 @@ class Structures(OptionedTableBuilder):
             yield from rows
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> TableStream:
-        return TableStream(self._maker(), split_generator.gen_kwargs["ids"], self.info.features)
+        ids, one_each = split_generator.gen_kwargs["ids"], self.config.models == "first"
+        return TableStream(self._maker(), ids, self.info.features, one_each)
 
 
 def _state(base: str) -> str:

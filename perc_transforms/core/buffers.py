@@ -57,6 +57,21 @@ def take(count: int) -> PixelBuffer:
     return buffer
 
 
+def give_up(buffer: PixelBuffer, start: int, stop: int) -> None:
+    """Let the system have the memory of some bytes of a buffer, whole pages of it; what they held is lost.
+
+    Example:
+        >>> buffer = take(1024 * 1024)
+        >>> give_up(buffer, 0, 512 * 1024)
+        >>> buffer.shape
+        (1048576,)
+    """
+    memory = getattr(buffer, "_memory", None)
+    first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, stop // mmap.PAGESIZE * mmap.PAGESIZE
+    if memory is not None and first < last and hasattr(mmap, "MADV_DONTNEED"):
+        memory.madvise(mmap.MADV_DONTNEED, first, last - first)
+
+
 def _give_back(memory: mmap.mmap) -> None:
     """Put memory into stock, and drop from it what has waited longest or was not wanted."""
     _stock.append(memory)

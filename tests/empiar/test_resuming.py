@@ -8,6 +8,7 @@ import datasets
 import pytest
 
 import perc_transforms as T
+from tests.server import serve
 from tests.stacks.test_cutting import load, write_set
 
 stateful = pytest.importorskip("torchdata.stateful_dataloader", reason="torchdata, of the extra `test`, is not there")
@@ -39,13 +40,16 @@ def transformed(stream):
 
 
 def shuffled(stream):
-    """As the README says: `datasets` cannot load, in a loader's workers, the state of a mix of several shards."""
-    return stream.shuffle(seed=1, buffer_size=1, max_buffer_input_shards=1)
+    return stream.shuffle(seed=1, buffer_size=12)
 
 
 @pytest.mark.parametrize(
     ("made", "workers", "stop"),
-    [(lambda stream: stream, 2, 1), (transformed, 0, 9), (transformed, 2, 9), (shuffled, 2, 9)],
+    [
+        *((lambda stream: stream, 2, 1), (transformed, 0, 9), (transformed, 2, 9)),
+        *((shuffled, workers, stop) for workers in (0, 1, 2, 3) for stop in (1, 9, 15)),
+        *((lambda stream: transformed(shuffled(stream)), workers, 7) for workers in (0, 2)),
+    ],
 )
 def test_a_loader_goes_on_where_its_workers_stood(mirror, tmp_path, made, workers, stop):
     stream = made(load(mirror, tmp_path))
@@ -58,6 +62,27 @@ def test_a_loader_goes_on_where_its_workers_stood(mirror, tmp_path, made, worker
     again.load_state_dict(state)
     assert rows_of(again) == rest
     assert len({*before, *rest}) == len(before) + len(rest) == 63
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_shuffled_stream_of_a_server_goes_on_in_its_epoch(mirror, tmp_path, workers):
+    with serve() as server:
+        server.publish(mirror)
+
+        def made():
+            stream = shuffled(load(server.base, tmp_path))
+            stream.set_epoch(2)
+            return loader_of(stream, workers)
+
+        first = made()
+        batches = iter(first)
+        before = rows_of(islice(batches, 6))
+        state = first.state_dict()
+        rest = rows_of(batches)
+        again = made()
+        again.load_state_dict(state)
+        assert rows_of(again) == rest
+        assert len({*before, *rest}) == len(before) + len(rest) == 63
 
 
 def test_the_documented_way(mirror, tmp_path):

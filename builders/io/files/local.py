@@ -16,6 +16,8 @@ from perc_transforms.core import buffers
 _AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
 _NO_FILE = (errno.ENXIO, errno.EOPNOTSUPP)
 """What opening a socket, or a device that is not there, gives."""
+_TOLD = 128 * 1024
+"""Bytes that any system reads of what it is told will be needed."""
 _PIECE = 1024 * 1024
 
 Watch = Callable[[NDArray[np.uint8]], None]
@@ -117,6 +119,19 @@ def will_read(path: str, start: int, stop: int) -> None:
     with contextlib.suppress(PercError, OSError), opened(path) as raw:
         if not _is_in_memory(raw.fileno(), stop - 1):
             os.posix_fadvise(raw.fileno(), start, stop - start, os.POSIX_FADV_WILLNEED)
+
+
+def bring(path: str, start: int, stop: int) -> None:
+    """Have the system read all of these bytes, in order, into memory that it spares, unless it has done so already.
+
+    Of what it is told at once, it reads a first part.
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    with contextlib.suppress(PercError, OSError), opened(path) as raw:
+        if not _is_in_memory(raw.fileno(), stop - 1):
+            for place in range(start, stop, _TOLD):
+                os.posix_fadvise(raw.fileno(), place, min(_TOLD, stop - place), os.POSIX_FADV_WILLNEED)
 
 
 def _is_in_memory(file: int, place: int) -> bool:

@@ -1,0 +1,263 @@
+"""Rows that are held: their pixels as the file has them, or where these lie, without a Python object for each."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import PercError
+from builders.hf.shuffling.draws import Numbers
+from builders.hf.stream_blocks import Block, Lies
+from builders.io.files import local
+from builders.io.gathering import gather
+from builders.io.layout import Array
+from perc_transforms.core import buffers
+
+LARGE = 1024 * 1024
+"""Bytes of a row from which it has memory of its own, which is given away with it."""
+GONE = np.iinfo(np.int64).min
+"""In place of a row that was held when a state was saved and cannot be read any more."""
+LEFT = GONE + 1
+"""Of a row whose pixels stay in their file, on this machine, until it is given: the system has them in its memory."""
+
+Mask = NDArray[np.bool_]
+Kind = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows that are held; each attribute has an entry for each.
+
+    Attributes:
+        keys: which rows they are, see `draws.keys_of`.
+        slots: where `Memory` has their pixels.
+        numbers: which ones of their blocks.
+        finite: whether all pixels are known to be finite.
+        blocks: of which they are; these tell their other columns.
+    """
+
+    keys: Numbers
+    slots: Numbers
+    numbers: Numbers
+    finite: Mask
+    blocks: NDArray[np.object_]
+
+    @classmethod
+    def of(
+        cls, numbers: Sequence[int], slots: Sequence[int], block: Block | None = None, finite: bool = False
+    ) -> "Rows":
+        """Rows of one block, without keys."""
+        count = len(numbers)
+        held = np.array(slots, np.int64), np.array(numbers, np.int64), np.full(count, finite)
+        return cls(np.zeros(count, np.int64), *held, np.full(count, block, object))
+
+    @classmethod
+    def none(cls) -> "Rows":
+        """No rows."""
+        return cls.of([], [])
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, places: Any) -> "Rows":
+        return Rows(*(getattr(self, field.name)[places] for field in fields(self)))
+
+    def without(self, places: Numbers) -> "Rows":
+        """All but some."""
+        kept = np.ones(len(self), bool)
+        kept[places] = False
+        return self[kept]
+
+    def put(self, places: Numbers, rows: "Rows") -> None:
+        """Put rows in the place of others, but for their keys."""
+        for field in fields(self)[1:]:
+            getattr(self, field.name)[places] = getattr(rows, field.name)
+
+    @staticmethod
+    def joined(several: Sequence["Rows"]) -> "Rows":
+        """Rows one after another."""
+        return Rows(*(np.concatenate([getattr(rows, field.name) for rows in several]) for field in fields(Rows)))
+
+
+class Memory:
+    """Pixels of rows: small ones in one slab, as far as they are of the shape and type of those that came first.
+
+    Args:
+        rows: how many of them at most.
+        most: bytes of pixels at most, in memory or in files; one row may have more.
+
+    Attributes:
+        size: bytes of the pixels of all rows that came in and were not given back.
+    """
+
+    def __init__(self, rows: int, most: int) -> None:
+        self._rows, self._most = rows, most
+        self.size = 0
+        self._kind: Kind | None = None
+        self._raw = buffers.take(0)
+        self._slab: Array = np.empty(0)
+        self._free: list[int] = []
+        self._apart: dict[int, Array] = {}
+        self._last = 0
+
+    def room(self, block: Block, held: int) -> int:
+        """How many more rows of a block may come in besides `held` ones."""
+        return max(min(self._rows - held, (self._most - self.size) // max(1, size_of(block))), int(held == 0))
+
+    def fill(self, block: Block, start: int, stop: int) -> Rows:
+        """Take rows `start` to `stop` of a block, for which there is room; gives those that came, without keys."""
+        size, stop = size_of(block), min(stop, block.count)
+        if block.lies is not None:
+            offset = block.lies.offset
+            local.bring(block.lies.path, offset + start * size, offset + stop * size)
+            rows = Rows.of(range(start, stop), [LEFT] * (stop - start), block)
+        elif size < LARGE and self._is_of_slab(block, size):
+            slots = [self._free.pop() for _ in range(stop - start)]
+            came, finite = block.fill(self._slab, start, stop, np.array(slots))
+            self._free += reversed(slots[len(came) :])
+            rows = Rows.of(came, slots[: len(came)], block, finite)
+        else:
+            rows = self._filled_apart(block, start, stop)
+        self.size += size * len(rows)
+        return rows
+
+    def _filled_apart(self, block: Block, start: int, stop: int) -> Rows:
+        filled = [Rows.none()]
+        for number in range(start, stop):
+            pixels = fresh(1, block)[0]
+            came, finite = block.fill(pixels[None], number, number + 1)
+            if len(came):
+                self._last -= 1
+                self._apart[self._last] = pixels
+                filled.append(Rows.of(came, [self._last], block, finite))
+        return Rows.joined(filled)
+
+    def _is_of_slab(self, block: Block, size: int) -> bool:
+        """Whether rows go into the slab, which is made for the first ones, and anew once it is empty."""
+        kind = kind_of(block)
+        if self._kind != kind and len(self._free) == len(self._slab):
+            count = max(1, min(self._rows, self._most // max(1, size)))
+            self._raw = buffers.take(count * size)
+            self._slab = np.ndarray((count, *block.shape), block.dtype, buffer=self._raw)
+            self._free, self._kind = list(range(count - 1, -1, -1)), kind
+        return self._kind == kind
+
+    def stack(self, rows: Rows, out: Array) -> tuple[Mask, Mask]:
+        """Put the pixels of rows of one kind into an array, one after another.
+
+        What can no longer be read is refused as the reader refuses rows.
+
+        Returns:
+            Which ones came, and which are known to be finite.
+        """
+        slots, finite = rows.slots, rows.finite.copy()
+        came = slots != GONE
+        in_slab = slots >= 0
+        if in_slab.all():
+            np.take(self._slab, slots, axis=0, out=out[: len(slots)], mode="clip")  # "raise" would copy once more
+            return came, finite
+        if in_slab.any():
+            out[np.flatnonzero(in_slab)] = self._slab[slots[in_slab]]
+        groups: dict[tuple[str, str, np.dtype[Any]], list[int]] = {}
+        for place, (slot, block) in enumerate(zip(slots.tolist(), rows.blocks.tolist(), strict=True)):
+            if slot == LEFT:
+                lies = block.lies
+                groups.setdefault((lies.path, lies.etag, lies.stored), []).append(place)
+            elif GONE < slot < 0:
+                out[place] = self._apart[slot]
+        for places in groups.values():
+            came[places], finite[places] = _gathered(rows[places], out, np.array(places))
+        return came, finite
+
+    def give(self, slot: int) -> Array | None:
+        """The pixels of a row that has memory of its own, which is the caller's from now on; None of others."""
+        return self._apart.get(slot) if GONE < slot < 0 else None
+
+    def free(self, rows: Rows) -> None:
+        """Let others have the memory of rows; what was given away is the taker's."""
+        for slot, block in zip(rows.slots.tolist(), rows.blocks.tolist(), strict=True):
+            if slot == GONE:
+                continue
+            size = size_of(block)
+            self.size -= size
+            if slot >= 0:
+                self._free.append(slot)
+                if self._apart:  # rows of other kinds need the memory, too
+                    buffers.give_up(self._raw, slot * size, (slot + 1) * size)
+            elif slot != LEFT:
+                del self._apart[slot]
+
+
+def _gathered(rows: Rows, out: Array, places: Numbers) -> tuple[Any, Any]:
+    """Which rows of one file of this machine came to their places, and which are known to be finite."""
+    lies: Lies = rows.blocks[0].lies
+    size = out[0].nbytes
+    offsets = np.array([block.lies.offset for block in rows.blocks]) + rows.numbers * size
+    floats = lies.stored if lies.stored.char in "fd" and lies.stored.isnative else None
+    try:
+        finite = gather(lies.path, offsets, out.reshape(len(out), -1).view(np.uint8), places, lies.etag, floats)
+    except PercError:  # each by itself: its reader knows what to do
+        filled = [
+            block.fill(out, number, number + 1, places[place : place + 1])
+            for place, (block, number) in enumerate(zip(rows.blocks, rows.numbers.tolist(), strict=True))
+        ]
+        return [len(came) > 0 for came, _ in filled], [finite for _, finite in filled]
+    if not lies.stored.isnative:
+        out[places] = out[places].byteswap()
+    return True, finite or lies.stored.kind not in "fc"
+
+
+def stretches(rows: Rows, most: int) -> Iterator[tuple[int, int]]:
+    """Where stretches of rows of one kind begin and end, of `most` bytes, or one row, at the most."""
+    blocks, start, longest = rows.blocks.tolist(), 0, 0
+    for place, block in enumerate(blocks):
+        if place > start and (place - start == longest or not _are_alike(blocks[start], block)):
+            yield start, place
+            start = place
+        if place == start:
+            longest = 1 if block is None else max(1, most // max(1, size_of(block)))
+    if blocks:
+        yield start, len(blocks)
+
+
+def _are_alike(one: Block | None, other: Block | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one is other or kind_of(one) == kind_of(other)
+
+
+def each(rows: Rows, memory: Memory) -> Iterator[tuple[int, Array | None, bool]]:
+    """Rows one by one: the place, the pixels, in memory that is the caller's, or None, and whether all are finite."""
+    for start, stop in stretches(rows, LARGE):
+        some = rows[start:stop]
+        block, count = some.blocks[0], stop - start
+        own = memory.give(int(some.slots[0])) if count == 1 else None
+        if block is None or own is not None:
+            yield from ((place, own, bool(rows.finite[place])) for place in range(start, stop))
+            continue
+        stack = fresh(count, block)
+        came, finite = memory.stack(some, stack)
+        for place in range(count):
+            pixels = stack[0]
+            if count > 1:
+                pixels = fresh(1, block)[0]
+                pixels[...] = stack[place]
+            yield start + place, pixels if came[place] else None, bool(finite[place])
+
+
+def fresh(count: int, block: Block) -> Array:
+    """An array for so many images, with anything in it."""
+    return np.ndarray((count, *block.shape), block.dtype, buffer=buffers.take(count * size_of(block)))
+
+
+def kind_of(block: Block) -> Kind:
+    """What is the same of images that one array can hold."""
+    return tuple(block.shape), block.dtype
+
+
+def size_of(block: Block) -> int:
+    """Bytes of an image."""
+    return math.prod(block.shape) * block.dtype.itemsize
