@@ -27,6 +27,7 @@ from builders.hf.data_files import named_files
 from builders.hf.formatting import FORMATTERS
 from builders.hf.names import MODULES, meant, named
 from builders.hf.shuffling.shuffle import shuffling
+from builders.hf.streams import formatted, mapping
 
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
 _StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
@@ -73,7 +74,11 @@ def register() -> None:
         datasets_features.encode_nested_example = decoding.listwise(datasets_features.encode_nested_example)
         datasets_features.decode_nested_example = decoding.listwise(datasets_features.decode_nested_example)
         datasets_iterable._apply_feature_types_on_example = decoding.apply_features
-        datasets_iterable.FormattedExamplesIterable = streaming.FormattedExamplesIterable
+        datasets_iterable.FormattedExamplesIterable = formatted.FormattedExamplesIterable
+        datasets_iterable.MappedExamplesIterable = mapping.MappedExamplesIterable
+        datasets_iterable.SelectColumnsIterable = mapping.SelectColumnsIterable
+        datasets_iterable.TakeExamplesIterable = mapping.TakeExamplesIterable
+        datasets.IterableDataset.iter = mapping.passing_batches(datasets.IterableDataset.iter)
         datasets_iterable.StepExamplesIterable = streaming.StepExamplesIterable
         datasets_features.Features.decode_batch = decoding.decode_batch
         datasets_features.Features.decode_column = decoding.decode_column

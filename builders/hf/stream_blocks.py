@@ -39,28 +39,52 @@ class Block(Protocol):
 
     Its pixels are there until the next block is asked for. Rows whose pixels cannot be read without those before them
     (of a compressed file) are to be asked for in rising order, each once.
-
-    Attributes:
-        place: of its first row in the shard; the others come after it.
-        count: how many rows.
-        shape: of an image, `(ny, nx)` or `(nz, ny, nx)`.
-        dtype: the file's own type of pixels, in this machine's byte order.
-        image: the column of the images.
-        shared: the other columns that have one value in all rows, and that value.
-        varying: the others, and their values row by row.
-        names: all columns, in order.
-        lies: where the pixels are, if they can be read from there at any time, in any order; else None.
     """
 
-    place: int
-    count: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    image: str
-    shared: Mapping[str, Any]
-    varying: Mapping[str, NDArray[Any]]
-    names: Sequence[str]
-    lies: Lies | None
+    @property
+    def place(self) -> int:
+        """Where its first row stands in the shard; the others come after it."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many rows: fewer once it is known that the last ones cannot be read."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an image, `(ny, nx)` or `(nz, ny, nx)`."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The file's own type of pixels, in this machine's byte order."""
+        ...
+
+    @property
+    def image(self) -> str:
+        """The column of the images."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All columns, in order."""
+        ...
+
+    @property
+    def shared(self) -> Mapping[str, Any]:
+        """Columns besides the images that have one value in all rows, and that value."""
+        ...
+
+    @property
+    def varying(self) -> Mapping[str, NDArray[Any]]:
+        """The others, and their values row by row."""
+        ...
+
+    @property
+    def lies(self) -> Lies | None:
+        """Where the pixels are, if they can be read from there at any time, in any order."""
+        ...
 
     def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:
         """Put the pixels of rows `start` to `stop` (not included) into an array.

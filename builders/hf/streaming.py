@@ -5,22 +5,25 @@ shard's rows once more. These hand all their shards to one reader, which reads a
 to begin.
 """
 
+import hashlib
 from collections.abc import Generator, Iterable, Sequence
-from copy import copy, deepcopy
+from contextlib import closing
+from copy import deepcopy
 from itertools import islice
 from typing import Any, Protocol
 
 import datasets
 import numpy as np
 import pyarrow as pa
-from datasets.formatting import PythonFormatter, get_formatter
+from datasets.formatting import PythonFormatter
 from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable
-from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatted
 from datasets.iterable_dataset import StepExamplesIterable as _StockStep
 
-from builders.hf import nulls
+from builders.errors import OptionError
 from builders.hf.image_storage import Fetched, Row, inlined
-from builders.hf.stream_layers import features_of, layers_of
+from builders.hf.stream_blocks import BlockReader
+from builders.hf.stream_layers import layers_of
+from builders.hf.streams.batches import Batch, Filling
 
 Step = tuple[int, str, Row] | None
 """A row with its place in its shard and its key; None: the shard has ended."""
@@ -34,7 +37,7 @@ def _inlined(row: Row) -> dict[str, Any]:
     return {name: inlined(value) if isinstance(value, Fetched) else value for name, value in row.items()}
 
 
-class Reader(Protocol):
+class Reader(BlockReader, Protocol):
     """Reads shards, one after another; pickled, it goes to a loader's workers."""
 
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
@@ -43,6 +46,10 @@ class Reader(Protocol):
 
     def rows(self, shard: Any) -> int:
         """How many rows a shard has, as far as is known before it is read."""
+        ...
+
+    def name(self, shard: Any) -> str:
+        """What tells a shard from all others, in every process and on every machine."""
         ...
 
 
@@ -64,9 +71,14 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
         """How many there are to divide."""
         return len(self.shards)
 
+    def _init_state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = super()._init_state_dict()
+        state[_SHARE] = None
+        return state
+
     def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
         state = self._state_dict
-        first, skip = (state["shard_idx"], state["shard_example_idx"]) if state else (0, 0)
+        first, skip = self._begin()
         steps = self.reader(islice(self.shards, first, None), skip)
         try:
             for step in steps:
@@ -87,6 +99,48 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
         row.features = self.declared
         return _inlined(row) if _THROUGH_ARROW else row
 
+    gives_batches = not _THROUGH_ARROW
+
+    def iter_batches(self, size: int, drop_last: bool = False) -> Generator[tuple[str, Batch], None, None]:
+        """Batches of so many rows each, which begin and end anywhere in shards and files."""
+        state = self._state_dict
+        first, skip = self._begin()
+        left = sum(map(self.reader.rows, islice(self.shards, first, None))) - skip
+        filling = Filling(size, left, self.declared)
+        with closing(self.reader.blocks(islice(self.shards, first, None), skip)) as blocks:
+            for block in blocks:
+                if block is None:
+                    if state:
+                        state["shard_idx"] += 1
+                        state["shard_example_idx"] = 0
+                    continue
+                place = 0
+                while place < block.count:
+                    place = filling.take(block, place)
+                    if state:
+                        state["shard_example_idx"] = block.place + place
+                    if filling.is_full:
+                        left -= size
+                        yield filling.key, filling.batch()
+                        filling = Filling(size, left, self.declared)
+        if filling.count and not drop_last:
+            yield filling.key, filling.batch()
+
+    def _begin(self) -> tuple[int, int]:
+        """The shard, and the row of it, with which to begin.
+
+        Raises:
+            OptionError: the state that was loaded is one of other shards than these.
+        """
+        state = self._state_dict
+        if not state:
+            return 0, 0
+        own = share_of(map(self.reader.name, self.shards))
+        if state[_SHARE] not in (None, own):
+            raise OptionError(_other_share(state[_SHARE], own))
+        state[_SHARE] = own
+        return state["shard_idx"], state["shard_example_idx"]
+
     def shuffle_data_sources(self, generator: np.random.Generator) -> "ShardStream":
         """The same shards in another order, in which shares are as even as they are in this one."""
         order = _fair_order([self.reader.rows(shard) for shard in self.shards], deepcopy(generator))
@@ -100,6 +154,23 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     def reshard_data_sources(self) -> "ShardStream":
         """Itself: the shards are small already."""
         return ShardStream(self.reader, self.shards, self.declared)
+
+
+_SHARE = "share"
+"""Where a state says which shards it is of."""
+
+
+def share_of(names: Iterable[str]) -> str:
+    """How many shards some are, and a digest of their names, in order."""
+    told = list(names)
+    return f"{len(told)} shards, {hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:16]}"
+
+
+def _other_share(saved: str, own: str) -> str:
+    msg = f"the state to go on from was saved by a reader of {saved}, and this one has {own}: the number of workers or "
+    return (
+        msg + "nodes is another one, or the stream, its epoch or its seed: expected all as they were when it was saved"
+    )
 
 
 _BLOCKS = (240, 48, 8)
@@ -192,54 +263,6 @@ class TableStream(ArrowExamplesIterable):  # type: ignore[misc]
         return TableStream(self.reader, self.shards, self.declared, self.one_each)
 
 
-class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
-    """Rows in a format, as before; in the torch format null is filled also after `map` and `filter`.
-
-    The stock one gives its formatter no features then: `map` forgets them, and `filter` has had rows encoded.
-
-    What was filled is null again before rows are encoded, as they are where columns were taken away or renamed since.
-    """
-
-    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
-        layers, nullable = layers_of(self.ex_iterable), {}
-        knows_features = self._features is not None and not self.ex_iterable.is_typed
-        is_filled = any(_is_torch(getattr(layer, "formatting", None)) for layer in layers)
-        if is_filled or _is_torch(self.formatting):
-            nullable = nulls.nullable(features_of(layers) or {}, _is_ours(layers[-1]))
-        if nullable and is_filled and knows_features:
-            inner = copy(self)
-            inner.ex_iterable = _Emptied(self.ex_iterable, self._features)
-            rows = _StockFormatted.__iter__(inner)
-        else:
-            rows = super().__iter__()
-        if not nullable or knows_features or not _is_torch(self.formatting):
-            yield from rows
-            return
-        formatter = get_formatter("torch")
-        for key, row in rows:
-            some = {name: row[name] for name in nullable if name in row and isinstance(row[name], dict | None)}
-            if some:
-                row = row | formatter.recursive_tensorize(nulls.filled(some, {name: nullable[name] for name in some}))
-            yield key, row
-
-
-def _is_torch(formatting: Any) -> bool:
-    return formatting is not None and formatting.format_type == "torch"
-
-
-class _Emptied:
-    """Rows of which some were filled, to be encoded for features."""
-
-    iter_arrow, is_typed = None, False
-
-    def __init__(self, rows: Iterable[tuple[Any, Any]], features: datasets.Features) -> None:
-        self._rows, self._features = rows, features
-
-    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
-        for key, row in self._rows:
-            yield key, nulls.emptied(row, self._features)
-
-
 class StepExamplesIterable(_StockStep):  # type: ignore[misc]
     """Every n-th row, for as many nodes as do not divide the shards: counted on from one worker of a node to the next.
 
@@ -259,10 +282,10 @@ class StepExamplesIterable(_StockStep):  # type: ignore[misc]
         return StepExamplesIterable(own, self.step, (self.offset - before) % self.step)
 
 
-def _is_ours(source: Any) -> bool:
+def is_ours(source: Any) -> bool:
     """Whether a stream's rows are those of a builder of ours, also of several streams one after another."""
     if hasattr(source, "ex_iterables"):
-        return all(_is_ours(layers_of(inner)[-1]) for inner in source.ex_iterables)
+        return all(is_ours(layers_of(inner)[-1]) for inner in source.ex_iterables)
     return isinstance(source, ShardStream | TableStream) or is_of_local_files(source)
 
 

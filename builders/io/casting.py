@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from builders.errors import FormatError
 from builders.io.layout import Array
+from perc_transforms.core import buffers
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,19 @@ def cast(array: Array, dtype: DTypeLike | None, name: str, advice: str = "ask fo
         raise FormatError(msg)
     rounded = array.dtype.kind in "biu" and wanted.kind in "fc" and wanted.itemsize > _HALF
     if rounded or (array.dtype.kind in "biu" and np.can_cast(array.dtype, wanted, "safe")):
-        return array.astype(wanted)
+        return _converted(array, wanted)
     if not array.size or np.can_cast(array.dtype, wanted, "safe"):
         with np.errstate(invalid="ignore"):  # a NaN that signals is passed on as others are
-            return array.astype(wanted)
+            return _converted(array, wanted)
     convert = _as_whole if wanted.kind in "biu" else _as_float
     return convert(array, wanted, name, advice)
+
+
+def _converted(array: Array, wanted: np.dtype[Any]) -> Array:
+    """Numbers in a type that holds them, in memory that is used again."""
+    out = np.ndarray(array.shape, wanted, buffer=buffers.take(array.size * wanted.itemsize))
+    np.copyto(out, array, casting="unsafe")
+    return out
 
 
 def _as_float(array: Array, wanted: np.dtype[Any], name: str, advice: str) -> Array:

@@ -77,6 +77,10 @@ class ShardReader:
         """How many rows its parts are thought to have."""
         return sum(part.stop - part.first for part in shard)
 
+    def name(self, shard: Shard) -> str:
+        """See `builders.hf.streaming.Reader`."""
+        return "|".join(f"{part.file.path}:{part.first}:{part.stop}" for part in shard)
+
     def _steps(self, shards: Iterable[Shard], skip: int) -> Generator[Step, None, None]:
         left_out: list[str] = []
         runs = self._runs(shards, skip, left_out)

@@ -164,10 +164,16 @@ def plain(value: Any) -> Any:
 
 def plain_column(column: Any) -> list[Any]:
     """The values of a batch's column; a dict of columns, as torch's default collate makes it, becomes dicts."""
+    if isinstance(column, Tensor | np.ndarray) and column.ndim == 1 and not _is_of_objects(column):
+        return [None if value != value else value for value in column.tolist()]
     if not isinstance(column, Mapping):
         return [plain(value) for value in column]
     columns = {name: plain_column(values) for name, values in column.items()}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _is_of_objects(column: Any) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype == object
 
 
 def like_column(column: Any, values: list[Any]) -> Any:

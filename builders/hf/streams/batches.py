@@ -1,0 +1,274 @@
+"""A batch of a stream on its way: columns, in which images stay as they lie in their files until they are decoded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from builders.errors import PercError
+from builders.hf.features import EMImage
+from builders.hf.image_storage import Fetched
+from builders.hf.stream_blocks import Block
+from builders.io.casting import cast
+from builders.io.finite import is_finite
+from builders.io.layout import Array
+from perc_transforms.core import buffers
+
+Stored = Callable[[int], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Piece:
+    """Images of one shape and type.
+
+    Attributes:
+        pixels: `(rows, ..., ny, nx)`, of the file's own type.
+        finite: whether all are known to be finite.
+        stored: the reference to each, by its place.
+    """
+
+    pixels: Array
+    finite: bool
+    stored: Stored
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def part(self, start: int, stop: int) -> "Piece":
+        """Some of them."""
+        stored = self.stored
+        return Piece(self.pixels[start:stop], self.finite, lambda place: stored(start + place))
+
+    def values(self) -> list[Fetched]:
+        """Each as a row has it."""
+        values = []
+        for place, pixels in enumerate(self.pixels):
+            value = Fetched(self.stored(place))
+            value.held, value.finite = pixels, self.finite
+            values.append(value)
+        return values
+
+
+class ImageStack:
+    """The images of a batch as their files have them: in one piece, unless some are unlike.
+
+    Args:
+        pieces: these, in order.
+    """
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = list(pieces)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces))
+
+    def __getitem__(self, chosen: slice) -> "ImageStack":
+        start, stop, _ = chosen.indices(len(self))
+        parts, done = [], 0
+        for piece in self.pieces:
+            first, last = max(start - done, 0), min(stop - done, len(piece))
+            if first < last:
+                parts.append(piece.part(first, last))
+            done += len(piece)
+        return ImageStack(parts)
+
+    def values(self) -> list[Fetched]:
+        """Each image as a row has it."""
+        return [value for piece in self.pieces for value in piece.values()]
+
+    def decoded(self, feature: EMImage) -> Any:
+        """What a feature makes of them: one array, or a list where they are unlike."""
+        if not feature.decode:
+            return self.values()
+        return joined([_decoded(piece, feature) for piece in self.pieces])
+
+
+def _decoded(piece: Piece, feature: EMImage) -> Array:
+    """Images of one kind, decoded at once; one by one where that tells which one is wrong."""
+    pixels = piece.pixels
+    is_fine = piece.finite or not feature._needs_watch() or is_finite(pixels)
+    if (is_fine or bool(np.isfinite(pixels).all())) and not _cuts(pixels, feature):
+        try:
+            return cast(pixels, feature.dtype, "a batch of images")
+        except PercError:  # of a row that has a name, which it is told with below
+            pass
+    return np.stack([feature.decode_example(value) for value in piece.values()])
+
+
+def _cuts(pixels: Array, feature: EMImage) -> bool:
+    """Whether fractions are cut off, which is told with the name of the first file that has some."""
+    return feature.dtype is not None and pixels.dtype.kind == "f" and np.dtype(feature.dtype).kind in "biu"
+
+
+class Batch(dict[str, Any]):
+    """Columns of rows, each a list, an array, a tensor or an `ImageStack`.
+
+    Attributes:
+        length: number of rows.
+        stored: the features that columns are stored as, of those that a reader gave and nobody has decoded.
+        decoded: those that columns were decoded as.
+        format: the format that they were brought to then.
+    """
+
+    __slots__ = ("decoded", "format", "length", "stored")
+
+    def __init__(
+        self,
+        columns: Mapping[str, Any],
+        length: int | None = None,
+        stored: Mapping[str, Any] | None = None,
+        decoded: Mapping[str, Any] | None = None,
+        format: str | None = None,
+    ) -> None:
+        super().__init__(columns)
+        self.length = length_of(columns) if length is None else length
+        self.stored, self.decoded, self.format = stored or {}, decoded or {}, format
+
+    def with_columns(self, columns: Mapping[str, Any], names: Mapping[str, str] | None = None) -> "Batch":
+        """The same rows with other columns, of which some have other names than they had."""
+        if not names:
+            return Batch(columns, self.length, self.stored, self.decoded, self.format)
+        old = {name: name for name in columns} | {new: name for name, new in names.items()}
+        stored, decoded = (
+            {name: kinds[old[name]] for name in columns if old[name] in kinds} for kinds in (self.stored, self.decoded)
+        )
+        return Batch(columns, self.length, stored, decoded, self.format)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Some of the rows."""
+        if start == 0 and stop >= self.length:
+            return self
+        columns = {name: column[start:stop] for name, column in self.items()}
+        return Batch(columns, min(stop, self.length) - start, self.stored, self.decoded, self.format)
+
+    def plain(self) -> dict[str, Any]:
+        """The columns for somebody who knows no `ImageStack`."""
+        return {name: value.values() if isinstance(value, ImageStack) else value for name, value in self.items()}
+
+
+def length_of(columns: Mapping[str, Any]) -> int:
+    """Number of rows of a batch, as `datasets` tells it: that of the first column."""
+    return len(next(iter(columns.values()))) if columns else 0
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Columns one after another: as one array or tensor where all of them are of one kind, else as a list."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, ImageStack):
+        return ImageStack([piece for part in parts for piece in part.pieces])
+    if isinstance(first, list) and all(isinstance(part, list) for part in parts):
+        return [value for part in parts for value in part]
+    if all(_kind(part) == _kind(first) is not None for part in parts):
+        return _stacked(parts)
+    return [value for part in parts for value in part]
+
+
+def _kind(column: Any) -> Any:
+    """What has to be the same of arrays or tensors for them to become one; None: it is neither."""
+    if isinstance(column, np.ndarray) or type(column).__module__.partition(".")[0] == "torch":
+        return type(column), column.shape[1:], column.dtype, str(getattr(column, "device", ""))
+    return None
+
+
+def _stacked(parts: Sequence[Any]) -> Any:
+    """Arrays or tensors of one kind as one, in memory from stock where that spares fresh one."""
+    if isinstance(parts[0], np.ndarray):
+        out = memory_for(sum(map(len, parts)), parts[0].shape[1:], parts[0].dtype)
+        return np.concatenate(parts, out=out) if parts[0].dtype != object else np.concatenate(parts)
+    import torch
+
+    first = parts[0]
+    if first.device.type != "cpu" or any(part.requires_grad for part in parts) or first.dtype == torch.bfloat16:
+        return torch.cat(list(parts))
+    shape = first.shape[1:]
+    memory = memory_for(sum(map(len, parts)), tuple(shape), first[:0].numpy().dtype)
+    return torch.cat(list(parts), out=torch.from_numpy(memory))
+
+
+def memory_for(rows: int, shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array of rows with anything in it, in memory that nobody else uses."""
+    kind = np.dtype(dtype)
+    whole = (rows, *shape)
+    raw = buffers.take(int(np.prod(whole, dtype=np.int64)) * kind.itemsize)
+    return np.ndarray(whole, kind, buffer=raw)
+
+
+@dataclass(slots=True)
+class _Filled:
+    """Memory for images of one kind, the first rows of which are there."""
+
+    memory: Array
+    count: int = 0
+    finite: bool = True
+    sources: list[tuple[int, Block, Sequence[int]]] = field(default_factory=list)
+
+    def fits(self, block: Block) -> bool:
+        is_alike = self.memory.shape[1:] == tuple(block.shape) and self.memory.dtype == block.dtype
+        return is_alike and self.count < len(self.memory)
+
+    def pixels(self) -> Array:
+        """Those that are there, as an array that is the only one of its memory."""
+        memory = self.memory
+        return np.ndarray((self.count, *memory.shape[1:]), memory.dtype, buffer=memory.base)
+
+    def stored(self, place: int) -> dict[str, Any]:
+        first, block, numbers = next(source for source in reversed(self.sources) if source[0] <= place)
+        return block.stored(numbers[place - first])
+
+
+class Filling:
+    """A batch that blocks fill one after another, each straight into its place.
+
+    Args:
+        size: rows of the batch.
+        expected: how many there will be, as far as is known.
+        declared: the features that the rows are stored as.
+    """
+
+    def __init__(self, size: int, expected: int, declared: Mapping[str, Any]) -> None:
+        self._size, self._expected, self._declared = size, expected, declared
+        self._pieces: list[_Filled] = []
+        self._columns: dict[str, list[Any]] = {}
+        self._image = ""
+        self.count, self.key = 0, ""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more rows go in."""
+        return self.count >= self._size
+
+    def take(self, block: Block, start: int) -> int:
+        """Take as many rows of a block as go in, from `start` on; gives the place after the last of them."""
+        if not self._pieces or not self._pieces[-1].fits(block):
+            there = block.count - start
+            rows = min(self._size - self.count, max(self._expected - self.count, there))
+            self._pieces.append(_Filled(memory_for(rows, tuple(block.shape), block.dtype)))
+        piece = self._pieces[-1]
+        stop = min(block.count, start + min(len(piece.memory) - piece.count, self._size - self.count))
+        numbers, finite = block.fill(piece.memory[piece.count :], start, stop)
+        if not self._columns:
+            self._columns, self._image = {name: [] for name in block.names}, block.image
+            self.key = block.key(start)
+        if numbers:
+            piece.sources.append((piece.count, block, numbers))
+            piece.count += len(numbers)
+            piece.finite = piece.finite and finite
+            self.count += len(numbers)
+            self._take_values(block, numbers)
+        return stop
+
+    def _take_values(self, block: Block, numbers: Sequence[int]) -> None:
+        for name, value in block.shared.items():
+            self._columns[name] += [value] * len(numbers)
+        chosen = slice(numbers.start, numbers.stop) if isinstance(numbers, range) else numbers
+        for name, values in block.varying.items():
+            self._columns[name] += values[chosen].tolist()
+
+    def batch(self) -> Batch:
+        """The batch, of as many rows as came."""
+        pieces = [Piece(piece.pixels(), piece.finite, piece.stored) for piece in self._pieces if piece.count]
+        columns = {name: ImageStack(pieces) if name == self._image else c for name, c in self._columns.items()}
+        return Batch(columns, self.count, stored=self._declared)

@@ -1,0 +1,196 @@
+"""Rows and batches of our streams as features and formats want them: a batch column by column, its images at once."""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from copy import copy
+from typing import Any
+
+import datasets
+import numpy as np
+from datasets.features.features import Features
+from datasets.formatting import NumpyFormatter, TensorFormatter, TorchFormatter, get_formatter
+from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatted
+
+from builders.hf import decoding, nulls
+from builders.hf.features import EMImage
+from builders.hf.stream_layers import features_of, layers_of
+from builders.hf.streaming import is_ours
+from builders.hf.streams.batches import Batch, ImageStack
+from builders.hf.streams.mapping import gives_batches, is_grouping
+
+_FLAT = {int, float, bool, str, bytes}
+
+
+class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
+    """Rows in a format, as before; in the torch format null is filled also after `map` and `filter`.
+
+    The stock one gives its formatter no features then: `map` forgets them, and `filter` has had rows encoded.
+
+    What was filled is null again before rows are encoded, as they are where columns were taken away or renamed since.
+    """
+
+    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
+        layers, nullable = layers_of(self.ex_iterable), {}
+        knows_features = self._knows_features
+        is_filled = any(_is_torch(getattr(layer, "formatting", None)) for layer in layers)
+        if is_filled or _is_torch(self.formatting):
+            nullable = nulls.nullable(features_of(layers) or {}, is_ours(layers[-1]))
+        if is_grouping(self.ex_iterable) and self._is_of_tensors and not knows_features:
+            yield from self._grouped()
+            return
+        if nullable and is_filled and knows_features:
+            inner = copy(self)
+            inner.ex_iterable = _Emptied(self.ex_iterable, self._features)
+            rows = _StockFormatted.__iter__(inner)
+        else:
+            rows = super().__iter__()
+        if not nullable or knows_features or not _is_torch(self.formatting):
+            yield from rows
+            return
+        formatter = get_formatter("torch")
+        for key, row in rows:
+            some = {name: row[name] for name in nullable if name in row and isinstance(row[name], dict | None)}
+            if some:
+                row = row | formatter.recursive_tensorize(nulls.filled(some, {name: nullable[name] for name in some}))
+            yield key, row
+
+    def _grouped(self) -> Generator[tuple[Any, Any], None, None]:
+        """Rows that are batches each."""
+        formatter = get_formatter(self.formatting.format_type)
+        for key, columns in self.ex_iterable:
+            yield key, tensorized(formatter, columns)
+
+    @property
+    def gives_batches(self) -> bool:
+        """Whether it can pass on whole batches."""
+        is_table = bool(self.formatting and self.formatting.is_table)
+        return not is_table and gives_batches(self.ex_iterable) and not self.ex_iterable.iter_arrow
+
+    def iter_batches(self, size: int, drop_last: bool = False) -> Generator[tuple[Any, Batch], None, None]:
+        """Batches of so many rows each, decoded and in the format."""
+        features = self._features if self._knows_features else None
+        format_type = self.formatting.format_type if self.formatting else None
+        formatter = get_formatter(format_type) if self._is_of_tensors else None
+        layers = layers_of(self.ex_iterable)
+        was_filled = any(_is_torch(getattr(layer, "formatting", None)) for layer in layers)
+        nullable = {}
+        if _is_torch(self.formatting):
+            nullable = nulls.nullable(features or features_of(layers) or {}, is_ours(layers[-1]))
+        batches = self.ex_iterable.iter_batches(size, drop_last)
+        try:
+            for key, batch in batches:
+                if features is not None:
+                    batch = with_features(batch, features, format_type, was_filled, self.token_per_repo_id)
+                if formatter is not None:
+                    batch = batch.with_columns(tensorized(formatter, batch, nullable))
+                yield key, batch
+        finally:
+            batches.close()
+
+    @property
+    def _knows_features(self) -> bool:
+        """Whether it is here that rows are decoded."""
+        return self._features is not None and not self.ex_iterable.is_typed
+
+    @property
+    def _is_of_tensors(self) -> bool:
+        return bool(self.formatting and self.formatting.is_tensor)
+
+
+def _is_torch(formatting: Any) -> bool:
+    return formatting is not None and formatting.format_type == "torch"
+
+
+class _Emptied:
+    """Rows of which some were filled, to be encoded for features."""
+
+    iter_arrow, is_typed = None, False
+
+    def __init__(self, rows: Iterable[tuple[Any, Any]], features: datasets.Features) -> None:
+        self._rows, self._features = rows, features
+
+    def __iter__(self) -> Generator[tuple[Any, Any], None, None]:
+        for key, row in self._rows:
+            yield key, nulls.emptied(row, self._features)
+
+
+def with_features(batch: Batch, features: Features, format_type: str | None, was_filled: bool, tokens: Any) -> Batch:
+    """A batch decoded as features want it; columns that are so already stay as they are, others are left out.
+
+    Args:
+        batch: the batch.
+        features: these.
+        format_type: the format that it is brought to next.
+        was_filled: whether null may have been filled for the torch format.
+        tokens: as `datasets` hands them on.
+    """
+    columns: dict[str, Any] = {}
+    for name, feature in features.items():
+        column = batch[name] if name in batch else [None] * batch.length
+        is_decoded = batch.decoded.get(name) == feature and batch.format in (None, format_type)
+        if isinstance(column, ImageStack) and isinstance(feature, EMImage):
+            column = column.decoded(feature)
+        elif isinstance(column, ImageStack) or not (is_decoded or batch.stored.get(name) == feature):
+            column = _applied(column, name, feature, was_filled, tokens)
+        columns[name] = column
+    return Batch(columns, batch.length, decoded=features, format=format_type)
+
+
+def _applied(column: Any, name: str, feature: Any, was_filled: bool, tokens: Any) -> Any:
+    """A column encoded and decoded value by value."""
+    one = Features({name: feature})
+    values = column.values() if isinstance(column, ImageStack) else column
+    rows = ({name: value} for value in values)
+    rows = (nulls.emptied(row, one) for row in rows) if was_filled else rows
+    found = [decoding.apply_features(row, one, token_per_repo_id=tokens)[name] for row in rows]
+    is_images = isinstance(feature, EMImage) and feature.decode and all(isinstance(v, np.ndarray) for v in found)
+    return np.stack(found) if is_images and len({(v.shape, v.dtype) for v in found}) == 1 else found
+
+
+def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Columns as a tensor formatter makes them, lists of plain values at once.
+
+    Args:
+        formatter: one of `datasets`.
+        columns: by name.
+        nullable: features of those in which null is filled.
+    """
+    convert = next((own for kind, own in _CONVERTERS.items() if isinstance(formatter, kind)), None)
+    done: dict[str, Any] = {}
+    for name, column in columns.items():
+        kinds = set(map(type, column)) if type(column) is list else set()
+        converted = None
+        if convert is not None and len(kinds) == 1 and kinds <= _FLAT:
+            converted = convert(column, *kinds)
+        elif nullable and name in nullable:
+            column = nulls.filled({name: column}, {name: nullable[name]})[name]
+        if converted is None:
+            is_nested = isinstance(column, dict)
+            converted = formatter.recursive_tensorize(column) if is_nested else formatter._recursive_tensorize(column)
+        done[name] = converted
+    return done
+
+
+def _as_tensor(column: list[Any], kind: type) -> Any:
+    import torch
+
+    if kind in (str, bytes):
+        return column
+    if kind is float and torch.get_default_dtype() is not torch.float32:
+        return None
+    array = np.array(column, np.float32 if kind is float else None)  # much faster than a tensor of a list
+    return torch.from_numpy(array) if array.dtype.kind in "bif" else None
+
+
+def _as_array(column: list[Any], kind: type) -> Any:
+    if kind in (str, bytes):
+        texts = np.empty(len(column), object)
+        texts[:] = column
+        return texts
+    array = np.array(column)
+    return array if array.dtype.kind in "bif" else None
+
+
+_CONVERTERS: dict[type[TensorFormatter], Callable[[list[Any], type], Any]] = {
+    TorchFormatter: _as_tensor,
+    NumpyFormatter: _as_array,
+}
