@@ -216,6 +216,8 @@ class EMImage:
             TypeError: the array holds nothing of these.
         """
         kind = storage.type
+        if kind == STORAGE:
+            return storage  # of a shuffled dataset, each row is an array of its own
         if isinstance(storage, pa.ExtensionArray):
             return self.cast_storage(storage.storage)
         if pa.types.is_null(kind):
