@@ -7,6 +7,7 @@ from itertools import islice
 import datasets
 import numpy as np
 import pytest
+import torch
 from datasets import iterable_dataset
 from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader
@@ -17,6 +18,7 @@ from builders.errors import OptionError, TruncatedError
 from builders.hf.shuffling import memory
 from builders.hf.shuffling.stream import PermutedStream, ShuffledStream
 from builders.hf.stream_layers import divides, identity, layers_of
+from builders.hf.streams.mapping import gives_batches
 from builders.io import mrc
 from builders.stacks import pieces as cutting_pieces
 from tests.empiar import deposit
@@ -24,6 +26,7 @@ from tests.server import serve
 from tests.stacks.deposits import KINDS, load, write
 
 BEFORE_5 = int(datasets.__version__.partition(".")[0]) < 5
+whole_only = pytest.mark.skipif(BEFORE_5, reason="datasets 4 sends the rows of every stream through Arrow tables")
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +155,70 @@ def test_what_is_done_to_rows_goes_on_with_them(mirror, tmp_path, after):
         rest = list(resumed(made(), state))
         assert names(found + rest) == names(whole)
         assert all((row["image"] == other["image"]).all() for row, other in zip(rest, whole[after:], strict=True))
+
+
+def rows_in(batches):
+    """The rows of batches, one after another."""
+    return [dict(zip(batch, row, strict=True)) for batch in batches for row in zip(*batch.values(), strict=True)]
+
+
+@whole_only
+@pytest.mark.parametrize("kind", ["float32", "int8", "big-endian", "gz", "across", "unlike"])
+def test_batches_hold_the_rows_and_go_on(tmp_path, kind):
+    def made():
+        return shuffled(root, tmp_path, 10, dtype="float32").with_format("torch")
+
+    root = write(tmp_path / "mirror", kind, (17, 5, 9))
+    rows = list(made())
+    for size in (1, 4, 31, 100):
+        whole = list(made().iter(size))
+        assert [len(batch["index"]) for batch in whole] == [size] * (31 // size) + [31 % size] * (31 % size > 0)
+        assert [len(batch["index"]) for batch in made().iter(size, drop_last_batch=True)] == [size] * (31 // size)
+        assert kind == "unlike" or all(type(batch["image"]) is torch.Tensor for batch in whole)
+        for row, other in zip(rows_in(whole), rows, strict=True):
+            assert list(row) == list(other)
+            assert all((row[name] == other[name]).all() for name in ("image", "index"))
+            assert row["path"] == other["path"]
+        for after in range(1, len(whole)):
+            found, state = stopped_batches(made(), size, after)
+            rest = rows_in(resumed(made(), state).iter(size))
+            assert names(rows_in(found) + rest) == names(rows)
+
+
+def stopped_batches(stream, size, after):
+    batches = stream.iter(size)
+    return list(islice(batches, after)), stream.state_dict()
+
+
+@whole_only
+def test_stacks_go_whole_from_the_buffer_to_the_function(mirror, tmp_path):
+    seen = []
+
+    def look(batch):
+        seen.append((type(batch["image"]), tuple(batch["image"].shape)))
+        return batch
+
+    stream = shuffled(mirror, tmp_path, 10).with_format("torch")
+    assert gives_batches(stream._prepare_ex_iterable_for_iteration())
+    batches = list(stream.map(look, batched=True, batch_size=8).batch(4))
+    assert seen == [(torch.Tensor, (8, 6, 8))] * 3 + [(torch.Tensor, (7, 6, 8))]
+    assert [tuple(batch["image"].shape) for batch in batches] == [(4, 6, 8)] * 7 + [(3, 6, 8)]
+    assert names(rows_in(batches)) == [(path, index) for path, index in names(stream)]
+
+
+@whole_only
+def test_a_batch_is_filled_up_where_files_are_damaged(mirror, tmp_path):
+    stream = shuffled(mirror, tmp_path, 1000, on_error="skip", dtype="float32")
+    batches = stream.iter(4)
+    found = [next(batches)]
+    damage(mirror)
+    found += batches
+    assert [len(batch["index"]) for batch in found[:-1]] == [4] * (len(found) - 1)
+    rows = rows_in(found)
+    assert 26 <= len(rows) <= 30
+    whole = {name: row["image"] for row in load(mirror, tmp_path, on_error="skip") for name in names([row])}
+    for row in rows[4:]:
+        np.testing.assert_array_equal(row["image"], whole[names([row])[0]])
 
 
 def test_below_layers_that_keep_rows_and_above_no_others(mirror, tmp_path):

@@ -18,6 +18,8 @@ from perc_transforms.core import buffers
 
 LARGE = 1024 * 1024
 """Bytes of a row from which it has memory of its own, which is given away with it."""
+_UNDER_WAY = 4
+"""Rows that are in memory besides those that are held, where each of them is a request of its own."""
 GONE = np.iinfo(np.int64).min
 """In place of a row that was held when a state was saved and cannot be read any more."""
 LEFT = GONE + 1
@@ -104,8 +106,13 @@ class Memory:
         self._last = 0
 
     def room(self, block: Block, held: int) -> int:
-        """How many more rows of a block may come in besides `held` ones."""
-        return max(min(self._rows - held, (self._most - self.size) // max(1, size_of(block))), int(held == 0))
+        """How many more rows of a block may come in besides `held` ones.
+
+        Rows that are fetched leave room for those that are under way, about to come in or just given.
+        """
+        size = max(1, size_of(block))
+        free = self._most - self.size - (min(self._most // 2, _UNDER_WAY * size) if block.lies is None else 0)
+        return max(min(self._rows - held, free // size), int(held == 0))
 
     def fill(self, block: Block, start: int, stop: int) -> Rows:
         """Take rows `start` to `stop` of a block, for which there is room; gives those that came, without keys."""

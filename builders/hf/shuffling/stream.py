@@ -13,9 +13,12 @@ from datasets.iterable_dataset import _BaseExamplesIterable
 
 from builders.errors import OptionError
 from builders.hf.image_storage import Fetched, Row
+from builders.hf.shuffling.batches import Collected
 from builders.hf.shuffling.drawing import NOT_BEGUN, Drawing
 from builders.hf.shuffling.draws import seed_of
 from builders.hf.shuffling.memory import Memory, Rows, each
+from builders.hf.streaming import ShardStream
+from builders.hf.streams.batches import Batch
 
 Example = tuple[str, dict[str, Any]]
 
@@ -160,6 +163,25 @@ class ShuffledStream(_Shuffled):
                     if pixels is not None:
                         key, row = _row(rows, number, pixels, finite)
                         yield key, source.finished(row)
+
+    gives_batches = ShardStream.gives_batches
+
+    def iter_batches(self, size: int, drop_last: bool = False) -> Generator[tuple[str, Batch], None, None]:
+        """Batches of so many rows each."""
+        source, (memory, state, draws) = self.ex_iterable, self._begun()
+        expected = sum(map(source.reader.rows, source.shards))
+        batch = Collected(size, expected, source.declared)
+        with closing(draws):
+            for rows in draws:
+                place = 0
+                while place < len(rows):
+                    done = batch.take(rows[place:], memory)
+                    place, expected, state["given"] = place + done, expected - done, state["given"] + done
+                    if batch.is_full:
+                        yield batch.key, batch.batch()
+                        batch = Collected(size, expected, source.declared)
+        if batch.count and not drop_last:
+            yield batch.key, batch.batch()
 
     def _begun(self) -> tuple[Memory, dict[str, Any], Generator[Rows, None, None]]:
         """Memory, the state, and the draws from where it stands."""

@@ -1,0 +1,109 @@
+"""Batches of rows that are drawn: their pixels go straight from where they are into one array."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from builders.hf.shuffling.memory import Memory, Rows, kind_of, stretches
+from builders.hf.stream_blocks import Block
+from builders.hf.streams.batches import Batch, ImageStack, Piece, memory_for
+from builders.io.layout import Array
+
+
+@dataclass(slots=True)
+class _Part:
+    """Memory for images of one kind, the first ones of which are there, and which rows they are of."""
+
+    memory: Array
+    rows: list[Rows] = field(default_factory=list)
+    count: int = 0
+    finite: bool = True
+
+    def fits(self, block: Block) -> bool:
+        """Whether images of a block go in."""
+        memory = self.memory
+        return (memory.shape[1:], memory.dtype) == kind_of(block) and self.count < len(memory)
+
+    def take(self, rows: Rows, source: Memory) -> Rows:
+        """Take rows for which there is room; gives those that came."""
+        place, stop = self.count, self.count + len(rows)
+        came, finite = source.stack(rows, self.memory[place:stop])
+        if not came.all():
+            self.memory[place : place + came.sum()] = self.memory[place:stop][came]
+            rows, finite = rows[came], finite[came]
+        self.rows.append(rows)
+        self.count += len(rows)
+        self.finite = self.finite and bool(finite.all())
+        return rows
+
+    def piece(self) -> Piece:
+        """As a batch has it."""
+        memory, rows = self.memory, Rows.joined(self.rows)
+        pixels = np.ndarray((self.count, *memory.shape[1:]), memory.dtype, buffer=memory.base)
+        return Piece(pixels, self.finite, lambda place: rows.blocks[place].stored(int(rows.numbers[place])))
+
+
+class Collected:
+    """A batch that drawn rows go into.
+
+    Args:
+        size: rows of the batch.
+        expected: how many there will be at most, as far as is known.
+        declared: the features that they are stored as.
+    """
+
+    def __init__(self, size: int, expected: int, declared: Mapping[str, Any]) -> None:
+        self._size, self._declared = size, declared
+        self._expected = min(size, max(1, expected))
+        self._parts: list[_Part] = []
+        self._columns: dict[str, list[Any]] = {}
+        self._image = ""
+        self.count, self.key = 0, ""
+
+    def take(self, rows: Rows, source: Memory) -> int:
+        """Take the first ones of some rows, those that are alike and go in; gives how many are done with."""
+        _, stop = next(stretches(rows[: self._size - self.count], _ANY))
+        block = rows.blocks[0]
+        if block is None:  # these could not be read again
+            return stop
+        part = self._parts[-1] if self._parts else None
+        if part is None or not part.fits(block):
+            part = _Part(memory_for(max(self._expected - self.count, stop), *kind_of(block)))
+            self._parts.append(part)
+        stop = min(stop, len(part.memory) - part.count)
+        self._take_values(part.take(rows[:stop], source))
+        return stop
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more rows go in."""
+        return self.count >= self._size
+
+    def _take_values(self, rows: Rows) -> None:
+        blocks, numbers = rows.blocks.tolist(), rows.numbers.tolist()
+        if blocks and not self._columns:
+            self._columns, self._image = {name: [] for name in blocks[0].names}, blocks[0].image
+            self.key = blocks[0].key(numbers[0])
+        for name, column in self._columns.items():
+            if name != self._image:
+                column += _values(name, blocks, numbers)
+        self.count += len(rows)
+
+    def batch(self) -> Batch:
+        """The batch, of as many rows as came."""
+        stack = ImageStack([part.piece() for part in self._parts if part.count])
+        columns = {name: stack if name == self._image else column for name, column in self._columns.items()}
+        return Batch(columns, self.count, stored=self._declared)
+
+
+_ANY = 1 << 62
+
+
+def _values(name: str, blocks: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
+    """A column of rows, given which ones of which blocks they are."""
+    return [
+        block.shared[name] if name in block.shared else block.varying[name][number].item()
+        for block, number in zip(blocks, numbers, strict=True)
+    ]
