@@ -64,6 +64,24 @@ def test_a_loader_goes_on_where_its_workers_stood(mirror, tmp_path, made, worker
     assert len({*before, *rest}) == len(before) + len(rest) == 63
 
 
+@pytest.mark.parametrize("workers", [0, 2, 3])
+@pytest.mark.parametrize("made", [shuffled, lambda stream: transformed(shuffled(stream))])
+def test_whole_batches_of_a_shuffled_stream_go_on(mirror, tmp_path, made, workers):
+    def loader():
+        stream = made(load(mirror, tmp_path).with_format("torch")).batch(4)
+        return stateful.StatefulDataLoader(stream, batch_size=None, num_workers=workers)
+
+    first = loader()
+    batches = iter(first)
+    before = rows_of(islice(batches, 7))
+    state = first.state_dict()
+    rest = rows_of(batches)
+    again = loader()
+    again.load_state_dict(state)
+    assert rows_of(again) == rest
+    assert len({*before, *rest}) == len(before) + len(rest) == 63
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_shuffled_stream_of_a_server_goes_on_in_its_epoch(mirror, tmp_path, workers):
     with serve() as server:

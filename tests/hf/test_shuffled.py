@@ -257,7 +257,7 @@ def test_workers_and_nodes_divide_it(mirror, tmp_path, workers):
     stream = shuffled(mirror, tmp_path)
     rows = list(DataLoader(stream, batch_size=None, num_workers=workers, multiprocessing_context="fork"))
     assert sorted(names(rows)) == sorted(names(stream))
-    assert names(rows) != names(stream)
+    assert workers == 1 or names(rows) != names(stream)
     for count in (2, 3):
         of_nodes = [names(split_dataset_by_node(stream, rank, count)) for rank in range(count)]
         assert sorted(row for found in of_nodes for row in found) == sorted(names(stream))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.int64]
 
-_DRAWS = 16
+_DRAWS = 8
 """A full buffer is given out in so many draws: a row stays for that many on the average."""
 _LARGE = 255
 
