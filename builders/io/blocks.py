@@ -51,12 +51,13 @@ def read_ahead(
     most: int = 64 * 1024 * 1024,
     sharers: Callable[[], int] = lambda: 1,
     is_slow: Callable[[_Item], bool] = lambda item: True,
+    waiting: int = 0,
 ) -> Generator[tuple[_Item, _T], None, None]:
     """Read blocks by `ahead` threads while earlier ones are used, and give them in their order.
 
-    No more than `ahead` of them, nor more than `most` bytes but for a single one, are under way or waiting besides the
-    one that was given out, so memory is bounded. What fails is raised where its block would have come. When the
-    generator is closed, what has not begun is cancelled and what has is waited for.
+    No more than `ahead` of them, or `waiting` if that is more, nor more than `most` bytes but for a single one, are
+    under way or waiting besides the one that was given out, so memory is bounded. What fails is raised where its block
+    would have come. When the generator is closed, what has not begun is cancelled and what has is waited for.
 
     Args:
         items: which, in order; taken as they are needed.
@@ -66,12 +67,14 @@ def read_ahead(
         most: bytes that are under way or waiting at most.
         sharers: among how many readers `ahead` and `most` are divided; each has two blocks on their way at least.
         is_slow: whether one is worth a thread; others are read in the caller's, ahead of their use all the same.
+        waiting: how many blocks one reader alone has under way or waiting: with more than threads, a thread that is
+            done goes on at once, though an earlier block is not there yet.
 
     Example:
         >>> [data for _, data in read_ahead(cut("x", 0, 6, most=2), lambda block: block.start)]
         [0, 2, 4]
     """
-    reader = _read_ahead(items, read, ahead, size, most, sharers, is_slow)
+    reader = _read_ahead(items, read, ahead, size, most, sharers, is_slow, max(waiting, ahead))
     _readers.add(reader)
     return reader
 
@@ -95,6 +98,7 @@ def _read_ahead(
     most: int,
     sharers: Callable[[], int],
     is_slow: Callable[[_Item], bool],
+    most_waiting: int,
 ) -> Generator[tuple[_Item, _T], None, None]:
     waiting: deque[tuple[_Item, Future[_T]]] = deque()
     next_one: deque[_Item] = deque()
@@ -102,7 +106,7 @@ def _read_ahead(
 
     def fill() -> None:
         share = max(1, sharers())
-        while len(waiting) < max(min(ahead, 2), ahead // share):
+        while len(waiting) < (most_waiting if share == 1 else max(min(ahead, 2), ahead // share)):
             next_one.extend(islice(remaining, 1 - len(next_one)))
             held = sum(size(item) for item, _ in waiting)
             if not next_one or (waiting and held + size(next_one[0]) > most // share):

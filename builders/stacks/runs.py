@@ -14,9 +14,11 @@ from builders.stacks.rows import Images
 BLOCK = 16 * 1024 * 1024
 """Bytes of a request of a long stream: the archive limits how many it takes in an hour."""
 _FIRST_BLOCK = 1024 * 1024
-"""The first request of a stream is small, so that its rows are there soon."""
-_GROWTH = 32
-"""A later one is doubled once the stream has asked for so many of it, up to a block."""
+"""The first requests of a stream are at most so long, so that its rows are there soon."""
+_GROWTH = 16
+"""A later one is doubled once the stream has asked for so many of it, up to half a block."""
+_LONG = 1024 * 1024 * 1024
+"""Bytes after which a stream is a long one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Run:
 
 def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator[Run]:
     """The runs of rows to read, without the first `skip` rows of the first shard, and the ends of shards."""
-    place = asked = 0
+    place = asked = requests = 0
     for part, (images, data) in headers:
         if part is None:
             yield Run()
@@ -72,11 +74,12 @@ def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator
         elif wanted:
             is_remote, first = location.is_remote(images.file.location), 0
             while first < len(wanted):
-                block = _block_after(asked) if is_remote else LARGEST
+                block = _block_after(asked, requests) if is_remote else LARGEST
                 run = together(images, wanted[first:], block)
                 yield Run(images, part.file.path, run[0], place + first, data, run[1])
                 first += len(run[0])
                 asked += sum(stop - start for start, stop in run[1])
+                requests += 1
         place += len(wanted)
 
 
@@ -96,9 +99,15 @@ def together(images: Images, rows: range, block: int) -> tuple[range, tuple[Rang
     return rows[:count], ((start, stop),) if count > 1 else layout.ranges
 
 
-def _block_after(asked: int) -> int:
-    """Bytes of the next request of a stream; few different ones, so that their memory can be used again."""
+def _block_after(asked: int, requests: int) -> int:
+    """Bytes of the next request of a stream; few different ones, so that their memory can be used again.
+
+    Before the stream is a long one, every other request is half as long: those of one length, under way together, would
+    all end at once, and the link would lie idle while the next ones wait for their first byte.
+    """
+    if asked >= _LONG:
+        return BLOCK
     block = _FIRST_BLOCK
-    while block < BLOCK and block * _GROWTH <= asked:
+    while block < BLOCK // 2 and block * _GROWTH <= asked:
         block *= 2
-    return block
+    return block if requests % 2 else block // 2

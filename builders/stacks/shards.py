@@ -132,6 +132,7 @@ class ShardReader:
             runs_of(headers, skip) if only is None else those_with(runs_of(headers, skip), only),
             *(self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD, _sharers),
             is_slow=lambda run: run.is_fetched,
+            waiting=2 * _AHEAD,
         )
         try:
             for run, raw in runs:

@@ -57,6 +57,29 @@ def test_no_more_than_so_many_are_read_ahead(ahead):
         assert len(read_so_far) <= used + ahead
 
 
+@pytest.mark.parametrize("sharers", [1, 2])
+def test_a_thread_that_is_done_goes_on_though_an_earlier_block_is_not_there_yet(sharers):
+    read_so_far, go, all_read = [], threading.Event(), threading.Event()
+
+    def read(block):
+        if block is BLOCKS[0]:
+            assert go.wait(10)
+        read_so_far.append(block)
+        if len(read_so_far) == (5 if sharers == 1 else 1):
+            all_read.set()
+
+    def consume():
+        list(read_ahead(BLOCKS, read, ahead=2, sharers=lambda: sharers, waiting=6))
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    assert all_read.wait(10)
+    time.sleep(0.02)
+    assert read_so_far == BLOCKS[1 : 6 if sharers == 1 else 2]  # who shares with others keeps to two of them
+    go.set()
+    consumer.join()
+
+
 @pytest.mark.parametrize(("most", "sharers", "allowed"), [(25, 1, 2), (5, 1, 1), (80, 1, 4), (80, 2, 2), (80, 4, 2)])
 def test_no_more_bytes_are_read_ahead_than_allowed(most, sharers, allowed):
     read_so_far, lock = [], threading.Lock()

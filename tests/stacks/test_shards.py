@@ -70,6 +70,11 @@ def test_a_stream_begins_small_and_goes_on_with_few_requests():
     assert an_hour_of < remote.LIMIT.a_second * 3600
 
 
+def test_requests_that_are_under_way_together_do_not_all_end_at_once():
+    sizes = [run.size for run in requests_of([stack(0, 3000)])]
+    assert all(len(set(sizes[place : place + 4])) > 1 for place in range(len(sizes) - 4))
+
+
 @pytest.mark.parametrize("name", ["x.mrc", "x.mrc.gz"])
 def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(tmp_path, name):
     path = tmp_path / name
