@@ -10,6 +10,7 @@ from datasets.features import LargeList, List
 import builders.hf.features
 from builders.hf import nulls
 from builders.hf.image_storage import Row
+from builders.io.net import remote
 
 _stock_apply_features: Any = datasets_iterable._apply_feature_types_on_example
 _stock_decode_batch: Any = datasets_features.Features.decode_batch
@@ -45,17 +46,21 @@ def _images_of(features: Any, declared: Any) -> tuple[str, ...] | None:
 
 def decode_batch(features: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
     """Decode a batch as before, but with all its remote images on their way before the first is waited for."""
-    started = {name: _started(features.get(name), column) for name, column in batch.items()}
-    return _stock_decode_batch(features, started, *args, **kwargs)
+    with remote.Reads() as reads:
+        started = {name: _started(features.get(name), column, reads) for name, column in batch.items()}
+        return _stock_decode_batch(features, started, *args, **kwargs)
 
 
 def decode_column(features: Any, column: Any, column_name: str, *args: Any, **kwargs: Any) -> Any:
     """Decode a column as before, but with all its remote images on their way."""
-    return _stock_decode_column(features, _started(features.get(column_name), column), column_name, *args, **kwargs)
+    with remote.Reads() as reads:
+        started = _started(features.get(column_name), column, reads)
+        return _stock_decode_column(features, started, column_name, *args, **kwargs)
 
 
-def _started(feature: Any, column: Any) -> Any:
-    return feature.start_reads(column) if isinstance(feature, builders.hf.features.EMImage) else column
+def _started(feature: Any, column: Any, reads: remote.Reads) -> Any:
+    is_image = isinstance(feature, builders.hf.features.EMImage)
+    return feature.start_reads(column, reads) if is_image else column
 
 
 def listwise(stock: Callable[..., Any]) -> Callable[..., Any]:

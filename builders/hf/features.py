@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -10,16 +9,15 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import pyarrow as pa
 from datasets import Features
-from numpy.typing import NDArray
 
 from builders.errors import ChangedError, FormatError, OptionError
+from builders.hf.batches import remote_reads
 from builders.hf.image_storage import (
     FIELDS,
     STORAGE,
     Fetched,
     checked_fields,
     encode_array,
-    layout_in,
     list_depth,
     read,
     storage_array,
@@ -30,8 +28,7 @@ from builders.io.casting import cast as cast_pixels
 from builders.io.files import location
 from builders.io.finite import FiniteWatch, count_non_finite
 from builders.io.formats import known
-from builders.io.formats.compression import is_packed
-from builders.io.layout import Array, InterleavedSlice, Layout
+from builders.io.layout import Array
 from builders.io.net import remote
 
 logger = logging.getLogger(__name__)
@@ -159,41 +156,17 @@ class EMImage:
         known.learn(state.pop("formats", ()))
         self.__dict__.update(state)
 
-    def start_reads(self, values: Sequence[Any]) -> list[Any]:
+    def start_reads(self, values: Sequence[Any], reads: remote.Reads | None = None) -> list[Any]:
         """Begin to read the remote ones of a batch's stored values, many at once.
 
-        Slices that lie side by side come by one request; nothing else is read than was asked for.
+        Args:
+            values: as they are stored.
+            reads: break off what is left of them when they are closed; None: nobody does.
 
         Returns:
             The values, in their order, those that were begun as `Fetched`.
         """
-        started = list(values)
-        wanted = sorted(
-            (value["path"], value.get("etag") or "", layout.ranges[0][0], place, layout)
-            for place, value in enumerate(values)
-            if self.decode and (layout := _remote_layout(value)) is not None
-        )
-        if len(wanted) < 2:
-            return started
-        runs: list[list[tuple[int, Layout]]] = []
-        end: tuple[str, str, int] | None = None
-        for path, etag, start, place, layout in wanted:
-            stop = layout.ranges[-1][1]
-            is_one = len(layout.ranges) == 1
-            fits = is_one and end == (path, etag, start) and stop - runs[-1][0][1].ranges[0][0] <= remote.PIECE
-            if not fits:
-                runs.append([])
-            runs[-1].append((place, layout))
-            end = (path, etag, stop) if is_one else None
-        for run in runs:
-            value, ranges = values[run[0][0]], run[0][1].ranges
-            if len(run) > 1:
-                ranges = ((ranges[0][0], run[-1][1].ranges[0][1]),)
-            future = remote.submit(location.read_ranges, value["path"], ranges, value.get("etag"))
-            for place, layout in run:
-                first = layout.ranges[0][0] - ranges[0][0]
-                started[place] = _fetched(values[place], layout, future, first, len(run) > 1)
-        return started
+        return remote_reads.begin(values, reads or remote.Reads()) if self.decode else list(values)
 
     def _needs_watch(self) -> bool:
         return self.non_finite == "raise" or not _warned_non_finite
@@ -263,31 +236,6 @@ class EMImage:
     def flatten(self) -> "EMImage | dict[str, Any]":
         """Itself while it decodes; the stored fields otherwise."""
         return self if self.decode else dict(Features.from_arrow_schema(pa.schema(list(STORAGE))))
-
-
-def _remote_layout(value: Any) -> Layout | None:
-    """Where the pixels of a remote value lie, if it says so."""
-    if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:
-        return None
-    path = value.get("path")
-    if path is None or not location.is_remote(path) or is_packed(path):
-        return None
-    layout = layout_in(value, path)
-    if isinstance(layout, InterleavedSlice) or (layout is not None and not layout.ranges):
-        return None  # one at a time: each is all of its file; or there is nothing to read
-    return layout
-
-
-def _fetched(
-    value: dict[str, Any], layout: Layout, future: "Future[NDArray[np.uint8]]", start: int, shared: bool
-) -> Fetched:
-    def pixels() -> Array:
-        raw = future.result()[start : start + layout.nbytes]
-        return layout.decode(raw.copy() if shared else raw)
-
-    fetched = Fetched(value)
-    fetched.held, fetched.finite = pixels, False
-    return fetched
 
 
 def check_dtype(dtype: Any) -> str | None:

@@ -219,7 +219,7 @@ def asked(archive, rows):
     [
         (["far 0", "far 1", "far 2"], 1),
         (["far 0", "far 2"], 2),
-        (["box, rows", "box, rows"], 2),
+        (["box, rows", "box, rows"], 1),
         (["box, across, far apart"], 4),
         (["box, across, nearby"], 1),
         (["box, tile"], 1),

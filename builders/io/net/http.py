@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import urljoin
@@ -50,6 +50,7 @@ _MOST_REDIRECTS = 5
 _SILENT = 5.0
 """Seconds without an answer after which people are told what is waited for."""
 _CODINGS = {False: {"Accept-Encoding": "identity"}, True: {"Accept-Encoding": "gzip"}}
+_OF_THIS_PROCESS = ("_usual", "_all", "_idle", "_pace")
 _alone = fork_safe_lock()
 
 
@@ -79,6 +80,7 @@ class Client:
     Args:
         allowed: base URLs whose scheme, host and port may be contacted.
         connections: requests under way at once, in this process.
+        burst: the same while some of them are small and hurried; None: no more than otherwise.
         patience: time-outs and tries.
         limited: base URLs of hosts that limit how many requests they take.
         limit: what these allow, in all, to this process; None: anything.
@@ -96,6 +98,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
     patience: Patience = field(default_factory=Patience)
     limited: Iterable[str] = ()
     limit: Limit | None = None
+    burst: int | None = None
 
     def __post_init__(self) -> None:
         self.allowed, self.limited = tuple(self.allowed), tuple(self.limited)
@@ -113,7 +116,8 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         return self.patience.read + self.patience.rate_window
 
     def _set_up(self) -> None:
-        self._free = threading.BoundedSemaphore(self.connections)
+        self._usual = threading.BoundedSemaphore(self.connections)
+        self._all = threading.BoundedSemaphore(max(self.connections, self.burst or 0))
         self._idle: list[Session] = []
         self._pace = None if self.limit is None else Pace(self.limit)
         self._limited_hosts = frozenset(address_of(base)[1] for base in self.limited)
@@ -121,7 +125,7 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         self._owner = os.getpid()
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_free", "_idle", "_pace")}
+        return {name: value for name, value in self.__dict__.items() if name not in _OF_THIS_PROCESS}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
@@ -184,9 +188,25 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
             return b"", replace(found, size=0)  # an empty file has no first byte to ask for
         return head.tobytes(), found
 
-    def read_into(self, url: str, buffer: NDArray[np.uint8], start: int, known: RemoteFile | None = None) -> RemoteFile:
-        """Fill a buffer with the bytes of a file from `start` on, and say of which version; errors as for `read`."""
-        return self._read(url, start, start + len(buffer), known, buffer)[1]
+    def read_into(
+        self,
+        url: str,
+        buffer: NDArray[np.uint8],
+        start: int,
+        known: RemoteFile | None = None,
+        is_hurried: bool = False,
+    ) -> RemoteFile:
+        """Fill a buffer with the bytes of a file from `start` on, and say of which version; errors as for `read`.
+
+        Args:
+            url: the file.
+            buffer: as many bytes as are wanted.
+            start: first byte.
+            known: as for `read`.
+            is_hurried: whether it is one of many small reads, which wait for round trips more than for bytes: then it
+                counts among the `burst` alone.
+        """
+        return self._read(url, start, start + len(buffer), known, buffer, is_hurried=is_hurried)[1]
 
     def _read(
         self,
@@ -196,13 +216,15 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         known: RemoteFile | None,
         into: NDArray[np.uint8] | None = None,
         to_its_end: bool = False,
+        is_hurried: bool = False,
     ) -> tuple[NDArray[np.uint8], RemoteFile]:
         buffer, done, version = memory(stop - start, url) if into is None else into, 0, known
         retry = self._retry(url, f"GET bytes {start}-{stop - 1}")
         while done < stop - start:
             before = done
             try:
-                with self._answer("GET", url, range_headers(start + done, stop, version)) as response:
+                headers = range_headers(start + done, stop, version)
+                with self._answer("GET", url, headers, is_hurried=is_hurried) as response:
                     version = check_range(response, start + done, stop, version, to_its_end)
                     if to_its_end and version.size is not None:
                         stop = min(stop, version.size)
@@ -308,9 +330,10 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         good: Collection[int] = (200, 206),
+        is_hurried: bool = False,
     ) -> Iterator[requests.Response]:
         """The answer to one request, redirects followed, its status a good one; closed afterwards."""
-        with self._lent_session() as session:
+        with self._lent_session(is_hurried) as session:
             response = self._ask(session, method, url, headers or {}, body, good)
             try:
                 raise_for_status(response, self.patience.longest_wait, good)
@@ -320,12 +343,12 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
                 response.close()
 
     @contextmanager
-    def _lent_session(self) -> Iterator[Session]:
+    def _lent_session(self, is_hurried: bool) -> Iterator[Session]:
         """One of this process's sessions, for one thread at a time: one in use across a fork mixes up answers."""
         with _alone:
             if self._owner != os.getpid():
                 self._set_up()
-        with self._free:
+        with nullcontext() if is_hurried else self._usual, self._all:
             check()
             session = self._idle.pop() if self._idle else Session(self._longest)
             owner = self._owner

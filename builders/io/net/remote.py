@@ -9,9 +9,10 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,17 @@ _R = TypeVar("_R")
 BUILT_IN = ("https://ftp.ebi.ac.uk", "https://www.ebi.ac.uk")
 CONNECTIONS = 8
 """Requests under way at once, in all processes of a loader."""
+BURST = 16
+"""The same of a process that reads alone, while many small reads of it wait for round trips more than for bytes."""
 LIMIT = Limit(at_once=4000, a_second=5.5)
 """EMPIAR allows an address 5,000 requests a minute and 24,000 an hour; this keeps below both."""
 PIECE = 8 * 1024 * 1024
 """Bytes of one request of a read for which somebody waits, several of which are under way at once."""
+
+BURSTS = "bursts"
+"""The pool of hurried reads, which has a thread for each that may be under way."""
+_MOST_WAIT = 1.0
+"""Seconds for the end of what was broken off: only a connection that is still being made takes that long."""
 
 _named: list[str] = []
 _clients: dict[int, Client] = {}
@@ -89,6 +97,12 @@ def sharers() -> int:
     return _processes * workers * max(1, int(ranks) if ranks.isdigit() else 1)
 
 
+def _reads_alone() -> bool:
+    """Whether no other process is known that may read at the same time."""
+    modules = (sys.modules.get(name) for name in ("multiprocessing", "multiprocess"))
+    return sharers() == 1 and all(module is None or module.parent_process() is None for module in modules)
+
+
 def client() -> Client:
     """The client of this process; a forked child makes its own."""
     global _had_client
@@ -102,7 +116,10 @@ def client() -> Client:
                 limit = replace(limit, at_once=1)
             _had_client = process
             _clients[process] = Client(
-                (*BUILT_IN, *_named), max(1, CONNECTIONS // others), limited=BUILT_IN, limit=limit
+                *((*BUILT_IN, *_named), max(1, CONNECTIONS // others)),
+                limited=BUILT_IN,
+                limit=limit,
+                burst=BURST if _reads_alone() else None,
             )
         return _clients[process]
 
@@ -114,7 +131,7 @@ def submit(task: Callable[..., _R], *arguments: object, pool: str = "rows", stop
         if key not in _pools:
             for old in [k for k in _pools if k[0] != key[0]]:
                 del _pools[old]
-            _pools[key] = Pool(CONNECTIONS, f"perc-{pool}")
+            _pools[key] = Pool(BURST if pool == BURSTS else CONNECTIONS, f"perc-{pool}")
         threads = _pools[key]
     return threads.submit(task, *arguments, stop=stop)
 
@@ -133,20 +150,71 @@ def each(task: Callable[[_T], _R], items: Iterable[_T], pool: str = "rows") -> G
         stop.set()
 
 
-def read(file: RemoteFile, start: int, stop: int, piece: int = PIECE) -> NDArray[np.uint8]:
+class Reads:
+    """Reads that are begun together, of which none is left once they are closed: what has not begun never will.
+
+    Example:
+        >>> with Reads() as reads:
+        ...     [future.result() for future in map(reads.submit, (str, int))]
+        ['', 0]
+    """
+
+    def __init__(self) -> None:
+        self._stop, self._outer = Stop(), ExitStack()
+        self._futures: list[Future[Any]] = []
+
+    def __enter__(self) -> Self:
+        self._outer.enter_context(hung_up_by_stop(self._stop.set))
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def submit(self, task: Callable[..., _R], *arguments: object, pool: str = "rows") -> "Future[_R]":
+        """Begin a task as soon as a thread is free."""
+        future = submit(task, *arguments, pool=pool, stop=self._stop)
+        self._futures.append(future)
+        return future
+
+    def close(self) -> None:
+        """Break off what runs, and begin nothing more."""
+        self._outer.close()
+        self._stop.set()
+        wait([future for future in self._futures if not future.cancel()], _MOST_WAIT)
+
+
+def read(file: RemoteFile, start: int, stop: int, piece: int = PIECE, is_hurried: bool = False) -> NDArray[np.uint8]:
     """Bytes `start` to `stop` of one version of a file: more than `piece` of them in pieces, several at once.
 
     Raises:
         ChangedError: the file is of another version, or changed between two pieces.
         PercError: as `Client.read`.
     """
+    buffer = memory(stop - start, file.url)
+    read_into(file, buffer.view(np.ndarray), start, piece, is_hurried)
+    return buffer
+
+
+def read_into(
+    file: RemoteFile, buffer: NDArray[np.uint8], start: int, piece: int = PIECE, is_hurried: bool = False
+) -> None:
+    """What `read` does, into memory that there is, from `start` on.
+
+    Args:
+        file: one version of it.
+        buffer: as many bytes as are wanted.
+        start: first byte.
+        piece: the most of one request.
+        is_hurried: see `Client.read_into`; of reads that are no longer than a piece.
+    """
     reader = client()
-    if stop - start <= piece:
-        return reader.read(file.url, start, stop, file)
+    if len(buffer) <= piece:
+        reader.read_into(file.url, buffer, start, file, is_hurried)
+        return
     try:
-        return _read_pieces(reader, file, start, stop, piece)
+        _read_pieces(reader, file, buffer, start, piece)
     except TwoTagsError as err:  # two servers answered: now all pieces have to come from one of them
-        return _read_pieces(reader, _settled(reader, file, err), start, stop, piece)
+        _read_pieces(reader, _settled(reader, file, err), buffer, start, piece)
 
 
 def _settled(reader: Client, file: RemoteFile, err: TwoTagsError) -> RemoteFile:
@@ -161,14 +229,10 @@ def _settled(reader: Client, file: RemoteFile, err: TwoTagsError) -> RemoteFile:
         raise ChangedError(str(err)) from err
 
 
-def _read_pieces(reader: Client, file: RemoteFile, start: int, stop: int, piece: int) -> NDArray[np.uint8]:
-    buffer = memory(stop - start, file.url)
-    plain = buffer.view(np.ndarray)
-
+def _read_pieces(reader: Client, file: RemoteFile, buffer: NDArray[np.uint8], start: int, piece: int) -> None:
     def fill(place: int) -> RemoteFile:
-        return reader.read_into(file.url, plain[place : place + piece], start + place, file)
+        return reader.read_into(file.url, buffer[place : place + piece], start + place, file)
 
     version = file
-    for found in each(fill, range(0, stop - start, piece), pool="pieces"):
+    for found in each(fill, range(0, len(buffer), piece), pool="pieces"):
         version = known_of(found, version)
-    return buffer

@@ -118,6 +118,26 @@ def test_no_more_requests_at_once_than_allowed(archive):
     assert archive.most_under_way == 3
 
 
+def test_hurried_requests_and_others_together_are_no_more_than_a_burst(archive):
+    archive.latency = 0.05
+    client, buffer = Client([archive.base], connections=2, patience=QUICK, burst=5), np.empty(10, np.uint8)
+    tasks = [lambda: client.read_into(archive.url("/x.mrcs"), buffer, 0, is_hurried=True)] * 20
+    tasks += [lambda: read(client, archive, 0, 10)] * 10
+    running = [threading.Thread(target=task) for task in tasks]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert archive.most_under_way == 5
+    archive.most_under_way = 0
+    running = [threading.Thread(target=task) for task in tasks[20:]]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    assert archive.most_under_way == 2
+
+
 def in_a_child(client, url, results):
     results.put([bytes(client.read(url, i, i + 50)) for i in range(20)])
 
@@ -622,7 +642,7 @@ def test_the_limits_are_those_of_the_contract():
     assert (Patience().connect, Patience().read, Patience().tries, Patience().longest_wait) == (10, 30, 5, 120)
     assert (Patience().least_bytes, Patience().rate_window) == (64 * 1024, 30)
     assert http.SMALL_ANSWER == 64 * 2**20
-    assert remote.CONNECTIONS == 8
+    assert (remote.CONNECTIONS, remote.BURST) == (8, 16)
     assert all(base.startswith("https://") for base in remote.BUILT_IN)
 
 

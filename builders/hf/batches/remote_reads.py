@@ -1,0 +1,67 @@
+"""The remote images of a batch: all are on their way before the first is waited for."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.hf.image_storage import Fetched, layout_in
+from builders.io.files import location
+from builders.io.formats.compression import is_packed
+from builders.io.layout import Array, InterleavedSlice, Layout
+from builders.io.net import remote, stretches
+
+
+def begin(values: Sequence[Any], reads: remote.Reads) -> list[Any]:
+    """Begin to read the remote ones of a batch's stored values, where there are several.
+
+    Args:
+        values: as an EMImage stores them.
+        reads: what the reads belong to.
+
+    Returns:
+        The values, in their order, those that were begun as `Fetched`.
+    """
+    begun = list(values)
+    layouts = {place: layout for place, value in enumerate(values) if (layout := _layout(value)) is not None}
+    if len(layouts) < 2:
+        return begun
+    wanted: list[stretches.Wanted] = []
+    for place, layout in layouts.items():
+        value = values[place]
+        if len(layout.ranges) == 1:
+            wanted.append((value["path"], value.get("etag") or "", *layout.ranges[0], place))
+        else:
+            future = reads.submit(location.read_ranges, value["path"], layout.ranges, value.get("etag"))
+            begun[place] = _fetched(value, layout, future)
+    for run, future in stretches.fetch(wanted, reads):
+        for _, _, start, _, place in run:
+            begun[place] = _fetched(values[place], layouts[place], future, start - run[0][2], len(run) > 1)
+    return begun
+
+
+def _layout(value: Any) -> Layout | None:
+    """Where the pixels of a remote value lie, if it says so."""
+    if not isinstance(value, dict) or isinstance(value, Fetched) or value.get("bytes") is not None:
+        return None
+    path = value.get("path")
+    if path is None or not location.is_remote(path) or is_packed(path):
+        return None
+    layout = layout_in(value, path)
+    if isinstance(layout, InterleavedSlice) or (layout is not None and not layout.ranges):
+        return None  # one at a time: each is all of its file; or there is nothing to read
+    return layout
+
+
+def _fetched(
+    value: dict[str, Any], layout: Layout, future: "Future[NDArray[np.uint8]]", start: int = 0, shared: bool = False
+) -> Fetched:
+    def pixels() -> Array:
+        raw = future.result()[start : start + layout.nbytes]
+        return layout.decode(raw.copy() if shared else raw)
+
+    fetched = Fetched(value)
+    fetched.held, fetched.finite = pixels, False
+    return fetched
