@@ -46,8 +46,8 @@ SHARED = {
 # of perc_transforms, what a floor may have, but for those that draw and publish
 OF_TRANSFORMS = {
     "builders.errors": ["perc_transforms.errors"],
-    "builders.io": ["perc_transforms.core.buffers"],
-    "builders.hf": ["perc_transforms.core.buffers", "perc_transforms.core.stacking"],
+    "builders.io": ["perc_transforms.core.buffers", "perc_transforms.core.halves"],
+    "builders.hf": [*map("perc_transforms.core.".__add__, ("batch_rows", "buffers", "stacking"))],
     "builders.stacks": ["perc_transforms.core.buffers"],
     "builders.publishing": ["perc_transforms"],
     "builders.gallery": ["perc_transforms"],

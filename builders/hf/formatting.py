@@ -1,13 +1,23 @@
-"""The torch and NumPy formats of rows: as `datasets` makes them, but what can be handed on is not copied once more."""
+"""The formats of rows and batches: as `datasets` makes them, but what can be handed on is not copied once more.
+
+Of a batch with images, these are read together, and numbers and texts come from their columns
+(`builders.hf.batches.picking`); what is left of its columns is made as `datasets` makes it.
+"""
 
 import functools
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from datasets.formatting.formatting import CustomFormatter
 from datasets.formatting.np_formatter import NumpyFormatter
 from datasets.formatting.torch_formatter import TorchFormatter
 
 from builders.hf import marking, nulls
+from builders.hf.batches.columns import TakenNumbers, TakenStructs, TakenTexts
+from builders.hf.batches.images import TakenImages
+from builders.hf.batches.picking import PickedRows, all_rows
+from builders.hf.features import EMImage
 from builders.io.layout import is_fresh
 
 _LARGE = 2**63
@@ -15,7 +25,44 @@ _FLOAT32 = np.dtype(np.float32)
 _FLAT = frozenset((str, int, float, bool, bytes, type(None), np.ndarray))
 
 
-class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
+class _WholeBatches:
+    """What the formats have in common that make a batch of its columns.
+
+    Attributes:
+        features: of the columns.
+        is_shared: tensors of images are to lie in memory that processes share, where they can be read into it.
+    """
+
+    features: Any
+    is_shared = False
+
+    def format_batch(self, pa_table: pa.Table) -> Any:
+        """A batch; without images in it, or of nothing, as `datasets` makes it."""
+        if not pa_table.num_rows or not holds_images(self.features, pa_table.column_names):
+            return super().format_batch(pa_table)  # type: ignore[misc]
+        return self.format_picked(all_rows(pa_table, self.features), pa_table.column_names)
+
+    def format_picked(self, rows: PickedRows, names: list[str]) -> Any:
+        """A batch of some columns of rows that were picked out of a table."""
+        ready = {name: value for name in names if (value := self.made(name, rows)) is not None}
+        others = [name for name in names if name not in ready]
+        if others:
+            ready |= super().format_batch(rows.arrow(others))  # type: ignore[misc]
+        return {name: ready[name] for name in names}
+
+    def made(self, name: str, rows: PickedRows) -> Any:
+        """A column; None where `datasets` makes it."""
+        raise NotImplementedError
+
+
+def holds_images(features: Any, names: Any) -> bool:
+    """Whether images are among some columns, to be decoded."""
+    return features is not None and any(
+        isinstance(feature, EMImage) and feature.decode for name in names if (feature := features.get(name)) is not None
+    )
+
+
+class _TorchFormatter(_WholeBatches, TorchFormatter):  # type: ignore[misc]
     """`with_format("torch")` as before, but what can be handed on is not copied once more.
 
     That is a float image that was just read, whose copy costs three times as much as reading it, and a tensor that a
@@ -27,6 +74,34 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
     def _nullable(self) -> dict[str, Any]:
         """The features of the columns in which null has something to stand for it."""
         return nulls.nullable(self.features or {}, marking.is_ours(self.features))
+
+    def made(self, name: str, rows: PickedRows) -> Any:
+        """A column as tensors, or a list of texts; None where `datasets` makes it."""
+        import torch
+
+        column = rows.column(name)
+        if isinstance(column, TakenImages):
+            return self._stack(column, self.features[name])
+        if self.torch_tensor_kwargs or torch.get_default_dtype() is not torch.float32:
+            return None
+        finished = finish(column)
+        return [*split(finished)] if isinstance(finished, dict) else finished
+
+    def _stack(self, images: TakenImages, feature: EMImage) -> Any:
+        """The images of a batch as one tensor; None where `datasets` is to stack them."""
+        import torch
+
+        if not self.is_shared or self.torch_tensor_kwargs or feature.dtype != "float32":
+            stack = images.stack(feature)
+            return None if stack is None else self._recursive_tensorize(stack)
+        storages = []
+
+        def shared(count: int) -> Any:
+            storages.append(torch.UntypedStorage._new_shared(count))  # type: ignore[no-untyped-call]
+            return torch.empty(0, dtype=torch.uint8).set_(storages[-1]).numpy()
+
+        stack = images.stack(feature, shared)
+        return None if stack is None else torch.empty(0).set_(storages[-1]).view(stack.shape)
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
         if isinstance(data_struct, dict) and self._nullable:
@@ -61,8 +136,54 @@ class _TorchFormatter(TorchFormatter):  # type: ignore[misc]
         return stack(column) if tensors and alike(column) else super()._consolidate(column)
 
 
-class _NumpyFormatter(NumpyFormatter):  # type: ignore[misc]
-    """`with_format("numpy")` as before, faster for rows of streams."""
+def finish(column: TakenNumbers | TakenTexts | TakenStructs | None) -> Any:
+    """A column as a loader's batch has it: a tensor, a list of texts, or a dict of them; null is filled.
+
+    Returns:
+        None: `datasets` is to make it, for it has values of two types.
+    """
+    import torch
+
+    if isinstance(column, TakenTexts):
+        return ["" if text is None else text for text in column.texts]
+    if isinstance(column, TakenNumbers):
+        if column.valid is not None and column.values.dtype.kind == "b":
+            return None
+        values = column.as_floats()
+        kind = np.float32 if values.dtype.kind == "f" else np.bool_ if values.dtype.kind == "b" else np.int64
+        return torch.from_numpy(values.astype(kind, copy=False))
+    if not isinstance(column, TakenStructs):
+        return None
+    fields = {}
+    for name, inner in column.columns.items():
+        lacks_some = isinstance(inner, TakenNumbers) and inner.valid is not None and inner.valid.any()
+        if lacks_some and inner.values.dtype.kind != "f":
+            return None
+        fields[name] = finish(inner)
+    return None if any(field is None for field in fields.values()) else fields
+
+
+def split(column: Any) -> Any:
+    """The value of each row of such a column."""
+    if not isinstance(column, dict):
+        return column.unbind() if hasattr(column, "unbind") else column
+    return [dict(zip(column, values, strict=True)) for values in zip(*map(split, column.values()), strict=True)]
+
+
+class _NumpyFormatter(_WholeBatches, NumpyFormatter):  # type: ignore[misc]
+    """`with_format("numpy")` as before, faster for rows of streams, and for batches with images."""
+
+    def made(self, name: str, rows: PickedRows) -> Any:
+        """A column as an array; None where `datasets` makes it."""
+        column = rows.column(name)
+        if isinstance(column, TakenImages):
+            stack = column.stack(self.features[name])
+            return None if stack is None else self._recursive_tensorize(stack)
+        if isinstance(column, TakenTexts) and None not in column.texts:
+            return np.asarray(column.texts)
+        if isinstance(column, TakenNumbers) and (column.valid is None or column.values.dtype.kind != "b"):
+            return self._tensorize(column.as_floats())
+        return None
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
         return _flat(self, data_struct) if _is_flat(data_struct) else super().recursive_tensorize(data_struct)
@@ -89,4 +210,32 @@ def _flat(formatter: Any, row: dict[str, Any]) -> Any:
     return {name: v if v is None or type(v) is str else convert(v) for name, v in row.items()}
 
 
-FORMATTERS = {TorchFormatter: _TorchFormatter, NumpyFormatter: _NumpyFormatter}
+class _CustomFormatter(_WholeBatches, CustomFormatter):  # type: ignore[misc]
+    """`with_transform(...)` as before, but that the transform is given the images of a batch as one stack."""
+
+    def format_batch(self, pa_table: pa.Table) -> Any:
+        """What the transform makes of a batch; of a row alone, it is given a list of one image."""
+        if pa_table.num_rows == 1:
+            return CustomFormatter.format_batch(self, pa_table)
+        return super().format_batch(pa_table)
+
+    def format_picked(self, rows: PickedRows, names: list[str]) -> Any:
+        """What the transform makes of the columns."""
+        from perc_transforms.core.batch_rows import Columns
+
+        ready = {name: value for name in names if (value := self.made(name, rows)) is not None}
+        others = [name for name in names if name not in ready]
+        if others:
+            left = self.python_arrow_extractor().extract_batch(rows.arrow(others))
+            ready |= self.python_features_decoder.decode_batch(left)
+        return self.transform(Columns((name, ready[name]) for name in names))
+
+    def made(self, name: str, rows: PickedRows) -> Any:
+        """A column as a list, or images as one array; None where `datasets` makes it."""
+        column = rows.column(name)
+        if isinstance(column, TakenImages):
+            return column.stack(self.features[name])
+        return None if column is None else column.as_list()
+
+
+FORMATTERS = {TorchFormatter: _TorchFormatter, NumpyFormatter: _NumpyFormatter, CustomFormatter: _CustomFormatter}

@@ -23,6 +23,7 @@ from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 import builders.hf.features
 from builders.errors import NotFoundError
 from builders.hf import decoding, exporting, marking, streaming
+from builders.hf.batches import reading
 from builders.hf.data_files import named_files
 from builders.hf.formatting import FORMATTERS
 from builders.hf.names import MODULES, meant, named
@@ -91,6 +92,8 @@ def register() -> None:
         for name in ("__getitem__", "__iter__", "iter"):
             setattr(datasets.Dataset, name, marking.marking_reads(getattr(datasets.Dataset, name)))
         datasets.IterableDataset.shuffle = shuffling(datasets.IterableDataset.shuffle)
+        datasets.Dataset._getitem = reading.getitem
+        datasets.Dataset.__getitems__ = reading.getitems
         datasets.Dataset._fast_select_column = marking.fast_select_column
 
 

@@ -46,21 +46,30 @@ def cast(array: Array, dtype: DTypeLike | None, name: str, advice: str = "ask fo
     if array.dtype.kind == "c" and wanted.kind != "c":
         msg = f"{name}: complex pixels ({array.dtype}) do not fit dtype={wanted.name!r}: read them with dtype=None"
         raise FormatError(msg)
-    rounded = array.dtype.kind in "biu" and wanted.kind in "fc" and wanted.itemsize > _HALF
-    if rounded or (array.dtype.kind in "biu" and np.can_cast(array.dtype, wanted, "safe")):
-        return _converted(array, wanted)
-    if not array.size or np.can_cast(array.dtype, wanted, "safe"):
-        with np.errstate(invalid="ignore"):  # a NaN that signals is passed on as others are
-            return _converted(array, wanted)
+    if not array.size or is_sure(array.dtype, wanted):
+        result: Array = np.ndarray(array.shape, wanted, buffers.take(array.size * wanted.itemsize))
+        copy(array, result)
+        return result
     convert = _as_whole if wanted.kind in "biu" else _as_float
     return convert(array, wanted, name, advice)
 
 
-def _converted(array: Array, wanted: np.dtype[Any]) -> Array:
-    """Numbers in a type that holds them, in memory that is used again."""
-    out = np.ndarray(array.shape, wanted, buffer=buffers.take(array.size * wanted.itemsize))
-    np.copyto(out, array, casting="unsafe")
-    return out
+def is_sure(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    """Whether every number of a type fits another one, rounded at the most."""
+    is_rounded = given.kind in "biu" and wanted.kind in "fc" and wanted.itemsize > _HALF
+    return is_rounded or bool(np.can_cast(given, wanted, "safe"))
+
+
+def copy(array: Array, out: Array) -> None:
+    """Convert pixels of a type that `is_sure` into others, of as many axes, in C order."""
+    is_half = array.dtype == np.float16 and array.dtype.isnative and array.flags.writeable
+    if is_half and out.dtype == np.float32:
+        from perc_transforms.core.halves import widen
+
+        widen(array, out)
+        return
+    with np.errstate(invalid="ignore"):  # a NaN that signals is passed on as others are
+        np.copyto(out, array, casting="unsafe")
 
 
 def _as_float(array: Array, wanted: np.dtype[Any], name: str, advice: str) -> Array:

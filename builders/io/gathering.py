@@ -22,6 +22,8 @@ _HEAD = 3
 """Bytes that tell a packed file."""
 
 Places = list["memoryview[int]"]
+Read = tuple[int, int, Sequence[tuple[int, int]]]
+"""Where a read begins in the file, how many bytes it is, and from where to where they go in memory."""
 
 
 class PackedError(FormatError):
@@ -100,9 +102,12 @@ def _fill(
     memory = flat.data
     pixels: Any = None if floats is None else flat.view(floats)
     width = 1 if floats is None else floats.itemsize
-    total = 0.0
-    for offset, spans in _reads(offsets, size, places):
-        _read(raw, path, offset, [memory[start:stop] for start, stop in spans])
+    preadv, number, total = getattr(os, "preadv", _no_preadv), raw.fileno(), 0.0
+    for offset, count, spans in _reads(offsets, size, places):
+        parts = [memory[start:stop] for start, stop in spans]
+        done = preadv(number, parts, offset)
+        if done < count:
+            _read_on(raw, path, offset, count, parts, done)
         if pixels is not None:
             for start, stop in spans:
                 seen = pixels[start // width : stop // width]
@@ -110,30 +115,30 @@ def _fill(
     return pixels is not None and math.isfinite(total)
 
 
-def _read(raw: io.FileIO, path: str, offset: int, places: Places) -> None:
-    """Fill memory with what lies one after another in a file.
+def _no_preadv(number: int, places: Places, offset: int) -> int:
+    """Stands for the system's call where there is none: nothing came yet."""
+    return 0
+
+
+def _read_on(raw: io.FileIO, path: str, offset: int, count: int, places: Places, done: int) -> None:
+    """Fill what is left of memory with `count` bytes that lie one after another in a file, of which `done` are there.
 
     Raises:
         TruncatedError: the file ends before that.
     """
-    wanted = sum(map(len, places))
-    done = os.preadv(raw.fileno(), places, offset) if hasattr(os, "preadv") else 0
-    if done < wanted:
-        raw.seek(offset + done)
-        filled = done
-        for place in places:
-            rest = place[min(filled, len(place)) :]
-            filled -= len(place) - len(rest)
-            done += local.fill(raw, rest)
-    if done < wanted:
-        msg = f"{path}: {offset + done} bytes, expected {offset + wanted}: the file is truncated"
+    raw.seek(offset + done)
+    filled = done
+    for place in places:
+        rest = place[min(filled, len(place)) :]
+        filled -= len(place) - len(rest)
+        done += local.fill(raw, rest)
+    if done < count:
+        msg = f"{path}: {offset + done} bytes, expected {offset + count}: the file is truncated"
         raise TruncatedError(msg)
 
 
-def _reads(
-    offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None
-) -> Iterator[tuple[int, Sequence[tuple[int, int]]]]:
-    """What is read in one go each: where in the file, and from where to where it goes in memory, one after another."""
+def _reads(offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None) -> Iterator[Read]:
+    """What is read in one go each."""
     if places is None:
         places = np.arange(len(offsets), dtype=np.int64)
     steps = np.diff(offsets)
@@ -148,7 +153,7 @@ def _reads(
         return
     if size <= _PIECE and apart.all():  # as of nearly all batches that are drawn at random
         for offset, start in zip(froms, starts, strict=True):
-            yield offset, ((start, start + size),)
+            yield offset, size, ((start, start + size),)
         return
     edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(froms)]
     for first, last in itertools.pairwise(edges):
@@ -159,7 +164,7 @@ def _reads(
             yield from _pieces(froms[first], some, size)
 
 
-def _pieces(offset: int, starts: list[int], size: int) -> Iterator[tuple[int, Sequence[tuple[int, int]]]]:
+def _pieces(offset: int, starts: list[int], size: int) -> Iterator[Read]:
     """Stretches that lie side by side in the file from `offset` on, in pieces."""
     spans: list[tuple[int, int]] = []
     held = 0
@@ -174,7 +179,7 @@ def _pieces(offset: int, starts: list[int], size: int) -> Iterator[tuple[int, Se
                 spans.append((place, place + count))
             done, held = done + count, held + count
             if held == _PIECE or len(spans) == _MOST_PLACES:
-                yield offset, spans
+                yield offset, held, spans
                 offset, spans, held = offset + held, [], 0
     if spans:
-        yield offset, spans
+        yield offset, held, spans

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from perc_transforms.core.batch_rows import Columns
 from perc_transforms.core.forms import (
     IMAGE,
     NULLABLE_NUMBERS,
@@ -85,8 +86,9 @@ class Batch:
         if len(items) == 0:
             msg = f"{owner}: an empty batch: expected at least one image"
             raise TransformError(msg)
-        self._listed = not isinstance(items, Tensor)
-        if isinstance(items, Tensor | np.ndarray) and items.dtype != object:
+        is_stack = isinstance(items, Tensor | np.ndarray) and items.dtype != object
+        self._listed = not (isinstance(items, Tensor) or (is_stack and isinstance(data, Columns)))
+        if is_stack:
             self._images = as_image(items, owner)
         else:
             self._images = [self._as_image(item, place) for place, item in enumerate(items)]

@@ -1,18 +1,24 @@
 """Rows -> batch for a DataLoader, where torch's own collate gives up."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
 from perc_transforms.core.batch import RECORDS
+from perc_transforms.core.batch_rows import BatchRows
 from perc_transforms.core.forms import IMAGE, as_image
 from perc_transforms.core.stacking import stack
 from perc_transforms.errors import TransformError
 
 _SHOWN = 2
+_TEXT = frozenset((str,))
+_FEWEST = 2
+"""Axes of an image."""
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -31,6 +37,10 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         >>> batch["image"].shape, batch["pixel_size"].isnan(), batch["path"]
         (torch.Size([1, 4, 4]), tensor([True]), ['a.mrc'])
     """
+    batch = rows.columns if isinstance(rows, BatchRows) else None
+    if batch is not None:
+        names = list(next((batch[name] for name in ("path", "id") if name in batch), []))
+        return {name: _finished(name, column, names) for name, column in batch.items()}
     if not rows or any(row.keys() != rows[0].keys() for row in rows):
         found = " and ".join(sorted({str(sorted(row)) for row in rows})) or "no rows"
         msg = f"collate: {found}: expected rows, and all with the same columns"
@@ -38,6 +48,19 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     names = columns.get("path") or columns.get("id") or []
     return {name: _column(name, values, names) for name, values in columns.items()}
+
+
+def _finished(name: str, column: Any, names: list[Any]) -> Any:
+    """A column of a batch that was read as a whole, as it comes out where its rows are stacked."""
+    if isinstance(column, Tensor) and name == IMAGE and column.ndim > _FEWEST:
+        with contextlib.suppress(TransformError):  # which is to name the image
+            return as_image(column, "collate")
+    if isinstance(column, Tensor) and name not in (IMAGE, RECORDS):
+        return column
+    values = list(column)
+    if _TEXT.issuperset(map(type, values)) and name not in (IMAGE, RECORDS):
+        return values
+    return _column(name, values, names)
 
 
 def _column(name: str, values: list[Any], names: list[Any]) -> Any:

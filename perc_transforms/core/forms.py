@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perc_transforms.core.batch_rows import Columns
 from perc_transforms.errors import TransformError
 
 IMAGE = "image"
@@ -98,6 +99,8 @@ def form_of(data: Any, owner: str) -> Form:
         return "tensor"
     if isinstance(data, list | tuple | np.ndarray):
         return "list"
+    if isinstance(data, Columns) and IMAGE in data:
+        return "batch"
     if isinstance(data, Mapping):
         if IMAGE not in data:
             msg = f"{owner}: a row without a column {IMAGE!r}: it has {', '.join(map(repr, data))}: {KEEP_IT}"
