@@ -211,6 +211,7 @@ class LocalClasses(OptionedTableBuilder):
             }
             yield item.file.path, row
 
+    # a stream's rows are not made of tables: each is there as soon as it is asked for
     _get_examples_iterable_for_split = datasets.GeneratorBasedBuilder._get_examples_iterable_for_split
 
     def _generate_tables(self, images: list[ClassImage]) -> Iterator[tuple[int, pa.Table]]:
