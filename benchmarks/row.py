@@ -25,3 +25,8 @@ class Row:
 def per_item(seconds: float, count: int) -> str:
     """Milliseconds an item."""
     return f"{seconds / count * 1e3:.2f} ms"
+
+
+def per_second(seconds: float, count: int) -> str:
+    """Thousands of items a second."""
+    return f"{count / seconds / 1e3:.1f} k/s"

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.batches.contenders import bare, loaded, mapped, passing, streamed
 from benchmarks.maps import Slices, make_stack
-from benchmarks.row import Row, per_item
+from benchmarks.row import Row, per_second
 from benchmarks.timing import medians
 
 LEAST = 0.7
@@ -33,7 +33,7 @@ def cast_rows(folder: Path, rounds: int, count: int = 20_000, side: int = 128) -
         times = medians({name: passing(batches, count) for name, batches in readers.items()}, rounds)
         for ours, reference in (("stream", "memmap, whole blocks"), ("map-style", "memmap, mm[indices]")):
             what = f"{side}^2 {kind.__name__} {ours}, rate / {reference} + cast"
-            columns = per_item(times[ours], count), per_item(times[reference], count)
+            columns = per_second(times[ours], count), per_second(times[reference], count)
             yield Row(what, *columns, times[reference] / times[ours], LEAST)
         shutil.rmtree(archive)
 

@@ -15,7 +15,7 @@ from benchmarks.batches.contenders import BATCH, bare, ours, passing
 from benchmarks.malloc import unpinned
 from benchmarks.maps import Slices, make_stack
 from benchmarks.rivals.running import Rival
-from benchmarks.row import Row, per_item
+from benchmarks.row import Row, per_second
 from benchmarks.timing import medians
 
 SHUFFLERS = ("lance", "vitrio", "litdata", "mosaic", "webdataset")
@@ -95,7 +95,7 @@ def _of_rivals(
 
 def _rows(size: str, times: Mapping[str, float], count: int) -> Iterator[Row]:
     """Everybody's rate, as a share of that of a copy of whole blocks, then what must be."""
-    rates = {name: f"{count / seconds / 1e3:.1f} k/s" for name, seconds in times.items()}
+    rates = {name: per_second(seconds, count) for name, seconds in times.items()}
     for name, seconds in times.items():
         yield Row(f"{size} {name}, rate / whole blocks", rates[name], "", times["memmap, whole blocks"] / seconds, 0)
     for name, reference, least in LEAST:
@@ -106,4 +106,4 @@ def _rows(size: str, times: Mapping[str, float], count: int) -> Iterator[Row]:
         if f"{name}, Normalize" in times:
             took, least = times[f"{name}, Normalize"], times[name] + times["Normalize, ready batches"]
             what = f"{size} {name}, Normalize, time / reading + transform"
-            yield Row(what, per_item(took, count), per_item(least, count), took / least, 1.25, False)
+            yield Row(what, per_second(took, count), per_second(least, count), took / least, 1.25, False)
