@@ -29,9 +29,9 @@ def mapped(dataset: datasets.Dataset) -> DataLoader[Any]:
     return DataLoader(dataset, BATCH, shuffle=True, collate_fn=T.collate)
 
 
-def streamed(stream: datasets.IterableDataset) -> DataLoader[Any]:
-    """A stream's batches as it makes them."""
-    return DataLoader(stream.with_format("torch").batch(BATCH), batch_size=None)
+def streamed(stream: datasets.IterableDataset) -> datasets.IterableDataset:
+    """A stream's batches."""
+    return stream.with_format("torch").batch(BATCH)
 
 
 def ours(archive: Path) -> dict[str, Iterable[Any]]:
@@ -43,6 +43,7 @@ def ours(archive: Path) -> dict[str, Iterable[Any]]:
         "map-style, image and numbers": mapped(ds.select_columns(NUMBERS).with_format("torch")),
         "map-style, Normalize": mapped(ds.with_transform(normalize)),
         "stream": streamed(stream),
+        "stream, DataLoader": DataLoader(streamed(stream), batch_size=None),
         "stream, shuffled": streamed(stream.shuffle(seed=0, buffer_size=BUFFER)),
         "stream, Normalize": streamed(stream.map(normalize, batched=True, batch_size=BATCH)),
     }

@@ -23,6 +23,7 @@ SHUFFLERS = ("lance", "vitrio", "litdata", "mosaic", "webdataset")
 
 LEAST = [
     ("stream", "memmap, whole blocks", 0.5),
+    ("stream, DataLoader", "memmap, whole blocks", 0.5),
     ("map-style", "memmap, DataLoader", 1.2),
     ("map-style, image and numbers", "memmap, DataLoader", 1.5),
     ("map-style", "memmap, mm[indices]", 0.5),
