@@ -103,6 +103,10 @@ _ANY = 1 << 62
 
 def _values(name: str, blocks: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
     """A column of rows, given which ones of which blocks they are."""
+    different = list({id(block): block for block in blocks}.values())
+    first = different[0].shared.get(name) if different else None
+    if all(name in block.shared and block.shared[name] == first for block in different):
+        return [first] * len(blocks)
     return [
         block.shared[name] if name in block.shared else block.varying[name][number].item()
         for block, number in zip(blocks, numbers, strict=True)

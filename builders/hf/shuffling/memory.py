@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ class Rows:
         keys: which rows they are, see `draws.keys_of`.
         slots: where `Memory` has their pixels.
         numbers: which ones of their blocks.
+        sizes: bytes of their pixels.
         finite: whether all pixels are known to be finite.
         blocks: of which they are; these tell their other columns.
     """
@@ -44,6 +46,7 @@ class Rows:
     keys: Numbers
     slots: Numbers
     numbers: Numbers
+    sizes: Numbers
     finite: Mask
     blocks: NDArray[np.object_]
 
@@ -52,9 +55,9 @@ class Rows:
         cls, numbers: Sequence[int], slots: Sequence[int], block: Block | None = None, finite: bool = False
     ) -> "Rows":
         """Rows of one block, without keys."""
-        count = len(numbers)
-        held = np.array(slots, np.int64), np.array(numbers, np.int64), np.full(count, finite)
-        return cls(np.zeros(count, np.int64), *held, np.full(count, block, object))
+        count, size = len(numbers), 0 if block is None else size_of(block)
+        placed = np.array(slots, np.int64), np.array(numbers, np.int64), np.full(count, size)
+        return cls(np.zeros(count, np.int64), *placed, np.full(count, finite), np.full(count, block, object))
 
     @classmethod
     def none(cls) -> "Rows":
@@ -169,10 +172,15 @@ class Memory:
         if in_slab.any():
             out[np.flatnonzero(in_slab)] = self._slab[slots[in_slab]]
         groups: dict[tuple[str, str, np.dtype[Any]], list[int]] = {}
+        of_block: dict[int, list[int]] = {}
         for place, (slot, block) in enumerate(zip(slots.tolist(), rows.blocks.tolist(), strict=True)):
             if slot == LEFT:
-                lies = block.lies
-                groups.setdefault((lies.path, lies.etag, lies.stored), []).append(place)
+                places = of_block.get(id(block))
+                if places is None:
+                    lies = block.lies
+                    places = groups.setdefault((lies.path, lies.etag, lies.stored), [])
+                    of_block[id(block)] = places
+                places.append(place)
             elif GONE < slot < 0:
                 out[place] = self._apart[slot]
         for places in groups.values():
@@ -185,17 +193,15 @@ class Memory:
 
     def free(self, rows: Rows) -> None:
         """Let others have the memory of rows; what was given away is the taker's."""
-        for slot, block in zip(rows.slots.tolist(), rows.blocks.tolist(), strict=True):
-            if slot == GONE:
-                continue
-            size = size_of(block)
-            self.size -= size
-            if slot >= 0:
-                self._free.append(slot)
-                if self._apart:  # rows of other kinds need the memory, too
-                    buffers.give_up(self._raw, slot * size, (slot + 1) * size)
-            elif slot != LEFT:
+        self.size -= int(rows.sizes[rows.slots != GONE].sum())
+        here = rows.slots > LEFT
+        for slot, size in zip(rows.slots[here].tolist(), rows.sizes[here].tolist(), strict=True):
+            if slot < 0:
                 del self._apart[slot]
+                continue
+            self._free.append(slot)
+            if self._apart:  # rows of other kinds need the memory, too
+                buffers.give_up(self._raw, slot * size, (slot + 1) * size)
 
 
 def _gathered(rows: Rows, out: Array, places: Numbers) -> tuple[Any, Any]:
@@ -219,21 +225,16 @@ def _gathered(rows: Rows, out: Array, places: Numbers) -> tuple[Any, Any]:
 
 def stretches(rows: Rows, most: int) -> Iterator[tuple[int, int]]:
     """Where stretches of rows of one kind begin and end, of `most` bytes, or one row, at the most."""
-    blocks, start, longest = rows.blocks.tolist(), 0, 0
-    for place, block in enumerate(blocks):
-        if place > start and (place - start == longest or not _are_alike(blocks[start], block)):
-            yield start, place
-            start = place
-        if place == start:
-            longest = 1 if block is None else max(1, most // max(1, size_of(block)))
-    if blocks:
-        yield start, len(blocks)
-
-
-def _are_alike(one: Block | None, other: Block | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one is other or kind_of(one) == kind_of(other)
+    different = {id(block): block for block in rows.blocks.tolist()}
+    kinds = {number: block and kind_of(block) for number, block in different.items()}
+    if len(set(kinds.values())) == 1:
+        edges = [0, len(rows)]
+    else:
+        each = [kinds[id(block)] for block in rows.blocks.tolist()]
+        edges = [0, *(n for n in range(1, len(each)) if each[n] != each[n - 1]), len(each)]
+    for start, stop in pairwise(edges):
+        step = max(1, most // max(1, int(rows.sizes[start])))
+        yield from ((place, min(place + step, stop)) for place in range(start, stop, step))
 
 
 def each(rows: Rows, memory: Memory) -> Iterator[tuple[int, Array | None, bool]]:
