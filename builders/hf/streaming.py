@@ -121,8 +121,9 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
                         state["shard_example_idx"] = block.place + place
                     if filling.is_full:
                         left -= size
-                        yield filling.key, filling.batch()
-                        filling = Filling(size, left, self.declared)
+                        full, filling = filling, Filling(size, left, self.declared)
+                        yield full.key, full.batch()
+                        del full
         if filling.count and not drop_last:
             yield filling.key, filling.batch()
 

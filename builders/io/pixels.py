@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from builders.errors import FormatError, TruncatedError
 from builders.io.files import local, location
 from builders.io.files.local import Watch
-from builders.io.finite import is_finite
+from builders.io.finite import FiniteWatch, is_finite
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
 from builders.io.formats.stream_end import StreamEnd
@@ -93,6 +93,37 @@ def read_slices(path: str, first: Layout, count: int, etag: str | None = None) -
                 raise TruncatedError(msg)
             pixels = first.decode(data)
             yield pixels, is_finite(pixels)
+
+
+def read_into(path: str, offset: int, encoding: str, out: Array, etag: str | None = None) -> bool:
+    """Fill an array with plain pixels that lie one after another in a plain file, without another copy of them.
+
+    Args:
+        path: the file.
+        offset: bytes before the first of them.
+        encoding: NumPy's type string of how they are stored; the array has that type in this machine's byte order.
+        out: the array, in C order.
+        etag: what `describe` said; None skips the check that the file is still the same.
+
+    Returns:
+        Whether all of them are known to be finite.
+
+    Raises:
+        ChangedError: the file is not the one that was described.
+        TruncatedError: it ends before the last pixel.
+    """
+    watch = FiniteWatch()
+    with local.opened(path) as raw:
+        local.check_version(raw, path, etag)
+        raw.seek(offset)
+        done = local.fill(raw, out.reshape(-1).view(np.uint8).data, watch.expect(Layout(out.shape, encoding, offset)))
+    if done < out.nbytes:
+        msg = f"{path}: {offset + done} bytes, expected {offset + out.nbytes}: the file is truncated"
+        raise TruncatedError(msg)
+    if not np.dtype(encoding).isnative:
+        out.byteswap(inplace=True)
+        return is_finite(out)
+    return watch.vouches_for(out)
 
 
 def read_each(

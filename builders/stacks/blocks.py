@@ -11,10 +11,10 @@ from builders.errors import PercError
 from builders.hf.image_storage import reference
 from builders.hf.stream_blocks import Filled, Lies, Places
 from builders.io.files import local, location
-from builders.io.finite import is_finite
+from builders.io.finite import floats_of, is_finite
 from builders.io.gathering import gather
 from builders.io.layout import Array, Layout, Range, joined
-from builders.io.pixels import decoded, read_each, read_open, read_slices
+from builders.io.pixels import decoded, read_each, read_into, read_open, read_slices
 from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import Run
 from perc_transforms.core import buffers
@@ -96,15 +96,13 @@ class FileBlock:
             rows = raw[start * size : stop * size].view(stored).reshape(stop - start, *self.shape)
             out[slice(stop - start) if places is None else places] = rows
             return finite
-        offsets = np.arange(layout.offset + start * size, layout.offset + stop * size, size)
-        memory = out.reshape(len(out), -1).view(np.uint8)
-        floats = stored if stored.char in "fd" and stored.isnative else None
-        finite = gather(images.file.location, offsets, memory, places, images.image.etag, floats)
+        where, etag = images.file.location, images.image.etag
+        if places is None:
+            return read_into(where, layout.offset + start * size, layout.encoding, out[: stop - start], etag)
+        offsets = np.arange(start, stop) * size + layout.offset
+        finite = gather(where, offsets, out.reshape(len(out), -1).view(np.uint8), places, etag, floats_of(layout))
         if stored.isnative:
             return finite or stored.kind not in "fc"
-        if places is None:
-            out[: stop - start].byteswap(inplace=True)
-            return is_finite(out[: stop - start])
         out[places] = rows = out[places].byteswap()
         return is_finite(rows)
 

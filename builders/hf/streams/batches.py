@@ -1,5 +1,6 @@
 """A batch of a stream on its way: columns, in which images stay as they lie in their files until they are decoded."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,19 +87,23 @@ class ImageStack:
 
 def _decoded(piece: Piece, feature: EMImage) -> Array:
     """Images of one kind, decoded at once; one by one where that tells which one is wrong."""
-    pixels = piece.pixels
-    is_fine = piece.finite or not feature._needs_watch() or is_finite(pixels)
-    if (is_fine or bool(np.isfinite(pixels).all())) and not _cuts(pixels, feature):
+    if not _cuts(piece.pixels, feature):
         try:
-            return cast(pixels, feature.dtype, "a batch of images")
+            pixels = cast(piece.pixels, feature.dtype, "a batch of images")
         except PercError:  # of a row that has a name, which it is told with below
             pass
+        else:  # what was finite is so still: of half precision, it is found sooner in the single one
+            if piece.finite or not feature._needs_watch() or is_finite(pixels) or np.isfinite(pixels).all():
+                return pixels
     return np.stack([feature.decode_example(value) for value in piece.values()])
 
 
 def _cuts(pixels: Array, feature: EMImage) -> bool:
     """Whether fractions are cut off, which is told with the name of the first file that has some."""
     return feature.dtype is not None and pixels.dtype.kind == "f" and np.dtype(feature.dtype).kind in "biu"
+
+
+_NONE: Mapping[str, Any] = {}
 
 
 class Batch(dict[str, Any]):
@@ -123,7 +128,7 @@ class Batch(dict[str, Any]):
     ) -> None:
         super().__init__(columns)
         self.length = length_of(columns) if length is None else length
-        self.stored, self.decoded, self.format = stored or {}, decoded or {}, format
+        self.stored, self.decoded, self.format = stored or _NONE, decoded or _NONE, format
 
     def with_columns(self, columns: Mapping[str, Any], names: Mapping[str, str] | None = None) -> "Batch":
         """The same rows with other columns, of which some have other names than they had."""
@@ -192,7 +197,7 @@ def memory_for(rows: int, shape: tuple[int, ...], dtype: Any) -> Array:
     """An array of rows with anything in it, in memory that nobody else uses."""
     kind = np.dtype(dtype)
     whole = (rows, *shape)
-    raw = buffers.take(int(np.prod(whole, dtype=np.int64)) * kind.itemsize)
+    raw = buffers.take(math.prod(whole) * kind.itemsize)
     return np.ndarray(whole, kind, buffer=raw)
 
 

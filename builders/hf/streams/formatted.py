@@ -72,17 +72,19 @@ class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
         formatter = get_formatter(format_type) if self._is_of_tensors else None
         layers = layers_of(self.ex_iterable)
         was_filled = any(_is_torch(getattr(layer, "formatting", None)) for layer in layers)
+        decode = None if features is None else _Decoding(features, format_type, was_filled, self.token_per_repo_id)
         nullable = {}
         if _is_torch(self.formatting):
             nullable = nulls.nullable(features or features_of(layers) or {}, is_ours(layers[-1]))
         batches = self.ex_iterable.iter_batches(size, drop_last)
         try:
             for key, batch in batches:
-                if features is not None:
-                    batch = with_features(batch, features, format_type, was_filled, self.token_per_repo_id)
+                if decode is not None:
+                    batch = decode(batch)
                 if formatter is not None:
                     batch = batch.with_columns(tensorized(formatter, batch, nullable))
                 yield key, batch
+                del batch  # its memory is there for the next one, as soon as nobody else has it
         finally:
             batches.close()
 
@@ -113,26 +115,43 @@ class _Emptied:
             yield key, nulls.emptied(row, self._features)
 
 
-def with_features(batch: Batch, features: Features, format_type: str | None, was_filled: bool, tokens: Any) -> Batch:
-    """A batch decoded as features want it; columns that are so already stay as they are, others are left out.
+class _Decoding:
+    """Decodes batches as features want it; columns that are so already stay as they are, others are left out.
 
     Args:
-        batch: the batch.
         features: these.
-        format_type: the format that it is brought to next.
+        format_type: the format that batches are brought to next.
         was_filled: whether null may have been filled for the torch format.
         tokens: as `datasets` hands them on.
     """
-    columns: dict[str, Any] = {}
-    for name, feature in features.items():
-        column = batch[name] if name in batch else [None] * batch.length
-        is_decoded = batch.decoded.get(name) == feature and batch.format in (None, format_type)
-        if isinstance(column, ImageStack) and isinstance(feature, EMImage):
-            column = column.decoded(feature)
-        elif isinstance(column, ImageStack) or not (is_decoded or batch.stored.get(name) == feature):
-            column = _applied(column, name, feature, was_filled, tokens)
-        columns[name] = column
-    return Batch(columns, batch.length, decoded=features, format=format_type)
+
+    def __init__(self, features: Features, format_type: str | None, was_filled: bool, tokens: Any) -> None:
+        self._features, self._format, self._was_filled, self._tokens = features, format_type, was_filled, tokens
+        self._known: tuple[Any, Any, Any] = (None, None, None)
+        self._settled: set[str] = set()
+
+    def __call__(self, batch: Batch) -> Batch:
+        """A batch decoded."""
+        stored, decoded, format_type = self._known
+        if batch.stored is not stored or batch.decoded is not decoded or batch.format != format_type:
+            self._known = batch.stored, batch.decoded, batch.format
+            self._settled = self._settled_of(batch)
+        columns: dict[str, Any] = {}
+        for name, feature in self._features.items():
+            column = batch[name] if name in batch else [None] * batch.length
+            if isinstance(column, ImageStack) and isinstance(feature, EMImage):
+                column = column.decoded(feature)
+            elif isinstance(column, ImageStack) or name not in self._settled:
+                column = _applied(column, name, feature, self._was_filled, self._tokens)
+            columns[name] = column
+        return Batch(columns, batch.length, decoded=self._features, format=self._format)
+
+    def _settled_of(self, batch: Batch) -> set[str]:
+        """The columns of batches like this one that are as the features want them."""
+        settled = {name for name, feature in self._features.items() if batch.stored.get(name) == feature}
+        if batch.format in (None, self._format):
+            settled |= {name for name, feature in self._features.items() if batch.decoded.get(name) == feature}
+        return settled
 
 
 def _applied(column: Any, name: str, feature: Any, was_filled: bool, tokens: Any) -> Any:
@@ -157,12 +176,13 @@ def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str
     convert = next((own for kind, own in _CONVERTERS.items() if isinstance(formatter, kind)), None)
     done: dict[str, Any] = {}
     for name, column in columns.items():
-        kinds = set(map(type, column)) if type(column) is list else set()
         converted = None
-        if convert is not None and len(kinds) == 1 and kinds <= _FLAT:
-            converted = convert(column, *kinds)
-        elif nullable and name in nullable:
-            column = nulls.filled({name: column}, {name: nullable[name]})[name]
+        if type(column) is list:
+            kinds = set(map(type, column))
+            if convert is not None and len(kinds) == 1 and kinds <= _FLAT:
+                converted = convert(column, *kinds)
+            elif nullable and name in nullable:
+                column = nulls.filled({name: column}, {name: nullable[name]})[name]
         if converted is None:
             is_nested = isinstance(column, dict)
             converted = formatter.recursive_tensorize(column) if is_nested else formatter._recursive_tensorize(column)

@@ -87,8 +87,10 @@ class MappedExamplesIterable(stock.MappedExamplesIterable):  # type: ignore[misc
                     skip, count = skip + held[-1].length, count + held[-1].length
                     self._note(skip)
                     if count == size:
-                        yield first, _joined(held)
-                        held, count = [], 0
+                        whole, held, count = _joined(held), [], 0
+                        yield first, whole
+                        del whole
+                del columns, batch
         if held and not drop_last:
             yield first, _joined(held)
 
@@ -102,11 +104,12 @@ class MappedExamplesIterable(stock.MappedExamplesIterable):  # type: ignore[misc
         self._begin(place)
         with closing(self._inputs()) as inputs:
             for key, batch in inputs:
-                indices = list(range(place, place + batch.length))
-                columns = self._applied(batch.plain(), indices)
-                place += batch.length
+                first, place = place, place + batch.length
+                columns = self._applied(batch.plain(), list(range(first, place)))
                 count = length_of(columns)
+                del batch  # its memory is there for the next one
                 yield key, columns, min(skip, count)
+                del columns
                 skip = max(0, skip - count)
                 self._begin(place)
 
