@@ -3,11 +3,13 @@
 `datasets` has no public names for any of this.
 """
 
+from pathlib import Path
 from typing import Any
 
 import datasets
 from datasets.fingerprint import Hasher
 from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable, _BaseExamplesIterable
+from datasets.packaged_modules.parquet.parquet import Parquet
 
 _TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}
 _TRANSPARENT |= {"FormattedExamplesIterable", "RebatchedArrowExamplesIterable"}
@@ -101,6 +103,31 @@ def without_format(stream: datasets.IterableDataset) -> datasets.IterableDataset
     plain.set_epoch(stream.epoch)
     plain._starting_state_dict = stream._starting_state_dict
     return plain
+
+
+def parquet_files(stream: datasets.IterableDataset) -> list[str] | None:
+    """The Parquet files of this machine whose rows, all of them and in order, a stream gives; None of any other."""
+    source = stream._ex_iterable
+    builder = getattr(getattr(source, "generate_tables_fn", None), "__self__", None)
+    if type(source) is not ArrowExamplesIterable or not isinstance(builder, Parquet):
+        return None
+    if begins_elsewhere(stream) or getattr(stream, "_shuffling", None) is not None:
+        return None
+    files = source.kwargs.get("files")
+    given = [getattr(builder.config, name, None) for name in ("columns", "filters", "batch_size")]
+    given += [group for group in source.kwargs.get("row_groups_list") or () if group is not None]
+    is_lenient = getattr(builder.config, "on_bad_files", "error") != "error"
+    is_known = isinstance(files, list) and all(isinstance(file, str) and Path(file).is_file() for file in files)
+    return files if is_known and not is_lenient and all(value is None for value in given) else None
+
+
+def with_source(
+    stream: datasets.IterableDataset, source: ExamplesIterable, features: datasets.Features
+) -> datasets.IterableDataset:
+    """A stream of the same name, division and information, whose rows come from elsewhere."""
+    made = stream.with_format(None).cast(features)
+    made._ex_iterable = source
+    return made
 
 
 def begins_elsewhere(stream: datasets.IterableDataset) -> bool:

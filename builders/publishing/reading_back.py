@@ -8,8 +8,11 @@ import pyarrow as pa
 from datasets import Array2D, Array3D, Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
 
 from builders.errors import OptionError
+from builders.hf import stream_layers
 from builders.hf.features import EMImage
 from builders.hf.image_storage import STORAGE
+from builders.hf.streaming import ShardStream
+from builders.publishing.row_groups import RowGroupReader, row_groups
 from builders.publishing.writing.pixels import is_bytes
 
 _BATCH = 32 * 1024 * 1024
@@ -52,17 +55,29 @@ def as_em_images(dataset: _T, columns: Sequence[str] = ("image",), dtype: str | 
             kinds = ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features.items())
             msg = f"as_em_images: {column!r} is no column of images: there are {kinds}"
             raise OptionError(msg)
-    if all(is_bytes(features[column]) for column in columns):
-        seen = dataset.with_format(None)
-        for column in columns:
-            seen = seen.cast_column(column, EMImage(dtype=dtype))  # which makes nothing anew
-        return cast(_T, seen)
     wanted = Features(dict(features) | dict.fromkeys(columns, EMImage(dtype=dtype)))
+    if all(is_bytes(features[column]) for column in columns):
+        return cast(_T, _seen(dataset, columns, wanted))
     convert = _Convert(tuple(columns), wanted.arrow_schema)
     rows = dataset.with_format("arrow")
     if isinstance(dataset, IterableDataset):  # `datasets` 4 decodes what was cast, but not what map gives
         return cast(_T, rows.map(convert, batched=True, batch_size=_rows(features)).with_format(None).cast(wanted))
     return cast(_T, rows.map(convert, batched=True, batch_size=_rows(features), features=wanted).with_format(None))
+
+
+def _seen(dataset: Dataset | IterableDataset, columns: Sequence[str], wanted: Features) -> Dataset | IterableDataset:
+    """A dataset whose images are bytes, looked at as it is wanted; nothing is made anew."""
+    if isinstance(dataset, IterableDataset):
+        files = stream_layers.parquet_files(dataset)
+        shards = row_groups(files, columns) if files else None
+        if shards is None:
+            return dataset.with_format(None).cast(wanted)
+        reader = RowGroupReader(dataset.features, wanted, columns[0])
+        return stream_layers.with_source(dataset, ShardStream(reader, shards, wanted), wanted)
+    seen = dataset.with_format(None)
+    for column in columns:
+        seen = seen.cast_column(column, wanted[column])
+    return seen
 
 
 class _Convert:
