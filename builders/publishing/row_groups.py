@@ -6,12 +6,14 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
 from datasets.table import table_cast
+from numpy.typing import NDArray
 
 from builders.errors import FormatError
 from builders.hf.features import EMImage
@@ -19,7 +21,9 @@ from builders.hf.image_storage import Row
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
 from builders.io.files import local
-from builders.publishing.image_blocks import BytesBlock, blocks_of, stored_row
+from builders.io.layout import Layout
+from builders.publishing.image_blocks import BytesBlock, InFile, Pixels, in_memory, layouts_of, values_of
+from builders.publishing.pages import places_of
 
 _HELD = 512 * 1024 * 1024
 
@@ -103,32 +107,27 @@ class RowGroupReader:
 
     def __call__(self, shards: Iterable[RowGroup], skip: int) -> Generator[Step, None, None]:
         """See `builders.hf.streaming.Reader`."""
-        images = [name for name, feature in self.features.items() if isinstance(feature, EMImage)]
-        with contextlib.closing(self._tables(shards)) as tables:
-            for shard, table in tables:
-                if table is None:
+        with contextlib.closing(self.blocks(shards, skip)) as blocks:
+            for block in blocks:
+                if block is None:
                     yield None
                     continue
-                for place in range(skip, len(table)):
-                    yield place, _key(shard, place), Row(stored_row(table, place, images))
-                skip = 0
+                for number, row in enumerate(block.rows()):
+                    yield block.place + number, block.key(number), Row(row)
 
     def blocks(
         self, shards: Iterable[RowGroup], skip: int, only: Sequence[Places] | None = None
     ) -> Generator[BytesBlock | None, None, None]:
         """See `builders.hf.stream_blocks.BlockReader`."""
-        number = 0
-        with contextlib.closing(self._tables(shards)) as tables:
-            for shard, table in tables:
-                if table is None:
-                    yield None
-                    number, skip = number + 1, 0
-                    continue
+        with contextlib.closing(self._opened(shards)) as opened:
+            for number, (shard, raw, file) in enumerate(opened):
                 wanted = None if only is None else only[number]
-                for block in blocks_of(table, self.image, _key(shard, 0).rpartition(":")[0], skip):
-                    if wanted is None or np.any((wanted >= block.place) & (wanted < block.place + block.count)):
-                        with contextlib.closing(block):
-                            yield block
+                with contextlib.closing(self._blocks(shard, raw, file, skip if number == 0 else 0)) as blocks:
+                    for block in blocks:
+                        if wanted is None or np.any((wanted >= block.place) & (wanted < block.place + block.count)):
+                            with contextlib.closing(block):
+                                yield block
+                yield None
 
     def rows(self, shard: RowGroup) -> int:
         """How many rows a shard has."""
@@ -142,24 +141,59 @@ class RowGroupReader:
         """The shards, which are small, in any order; see `builders.hf.shuffling`."""
         return [shards[place] for place in np.random.default_rng(list(seeds)).permutation(len(shards))]
 
-    def _tables(self, shards: Iterable[RowGroup]) -> Generator[tuple[RowGroup, pa.Table | None], None, None]:
-        """The rows of each shard, and None after them."""
-        schema = self.published.arrow_schema
+    def _opened(self, shards: Iterable[RowGroup]) -> Generator[tuple[RowGroup, io.FileIO, pq.ParquetFile], None, None]:
+        """Each shard with its file."""
         with contextlib.ExitStack() as files:
             path, file = "", None
             for shard in shards:
-                with _named(shard.path):
-                    if file is None or path != shard.path:
-                        files.close()
-                        raw = files.enter_context(local.opened(shard.path))
-                        local.check_version(raw, shard.path, shard.etag)
+                if file is None or path != shard.path:
+                    files.close()
+                    raw = files.enter_context(local.opened(shard.path))
+                    local.check_version(raw, shard.path, shard.etag)
+                    with _named(shard.path):
                         path, file = shard.path, files.enter_context(pq.ParquetFile(shard.path, memory_map=True))
-                    _bring(raw, file.metadata, shard.number)
-                    table = file.read_row_group(shard.number, use_threads=False)
-                if table.schema.remove_metadata() != schema.remove_metadata():
-                    table = table_cast(table, schema)
-                yield shard, table
-                yield shard, None
+                _bring(raw, file.metadata, shard.number)
+                yield shard, raw, file
+
+    def _blocks(
+        self, shard: RowGroup, raw: io.FileIO, file: pq.ParquetFile, skip: int
+    ) -> Generator[BytesBlock, None, None]:
+        """The rows of a shard, without the first `skip`, in as few blocks as can be."""
+        name, leaf = _name(shard), f"{self.image}.bytes"
+        group = file.metadata.row_group(shard.number)
+        leaves = {group.column(number).path_in_schema: number for number in range(group.num_columns)}
+        with _named(shard.path):
+            table = file.read_row_group(shard.number, columns=[one for one in leaves if one != leaf], use_threads=False)
+        told = table[self.image].combine_chunks()
+        stretches = list(layouts_of(told.field("shape"), told.field("dtype"), name))
+        sizes = np.concatenate([np.full(stop - first, layout.nbytes) for first, stop, layout in stretches])
+        levels = file.schema.column(leaves[leaf]).max_definition_level
+        are_plain = all(type(one) is Layout and one.is_plain and one.dtype.isnative for _, _, one in stretches)
+        places = places_of(raw.fileno(), group.column(leaves[leaf]), levels, sizes) if are_plain else None
+        if places is None:
+            with _named(shard.path):
+                data = file.read_row_group(shard.number, columns=[leaf], use_threads=False)
+            data = data[self.image].combine_chunks().field("bytes")
+        values = self._values(table)
+        for first, stop, layout in stretches:
+            start = max(first, skip)
+            if start >= stop:
+                continue
+            pixels: Pixels
+            if places is None:
+                pixels = in_memory(data.slice(start, stop - start), layout, f"{name}:{start}")
+            else:
+                pixels = InFile(shard.path, shard.etag, layout, places[start:stop])
+            some = {column: of[start:stop] for column, of in values.items()}
+            yield BytesBlock(start, some, pixels, self.image, tuple(self.features), name, stop - start)
+
+    def _values(self, table: pa.Table) -> dict[str, NDArray[Any]]:
+        """The columns of a table but the first one of images, as they are stored."""
+        published = Features({name: feature for name, feature in self.published.items() if name != self.image})
+        others, schema = table.drop_columns([self.image]), published.arrow_schema
+        if others.schema.remove_metadata() != schema.remove_metadata():
+            others = table_cast(others, schema)
+        return {name: values_of(others[name], isinstance(self.features[name], EMImage)) for name in published}
 
 
 def _bring(raw: io.FileIO, metadata: pq.FileMetaData, number: int) -> None:
@@ -174,5 +208,5 @@ def _bring(raw: io.FileIO, metadata: pq.FileMetaData, number: int) -> None:
         os.posix_fadvise(raw.fileno(), start, size, os.POSIX_FADV_WILLNEED)
 
 
-def _key(shard: RowGroup, place: int) -> str:
-    return f"{Path(shard.path).name}#{shard.number}:{place}"
+def _name(shard: RowGroup) -> str:
+    return f"{Path(shard.path).name}#{shard.number}"
