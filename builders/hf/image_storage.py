@@ -54,6 +54,14 @@ class Fetched(dict[str, Any]):
         return self.held() if callable(self.held) else self.held
 
 
+def fetched(stored: dict[str, Any], pixels: Array, finite: bool) -> Fetched:
+    """A stored value whose pixels are here; where it refers to nothing else, they stand in it, too."""
+    refers = stored["path"] is not None or stored["bytes"] is not None
+    value = Fetched(stored if refers else encode_array(pixels))
+    value.held, value.finite = pixels, finite
+    return value
+
+
 class Row(dict[str, Any]):
     """A row of a stream whose values are stored as its features want them, its images as `Fetched`.
 

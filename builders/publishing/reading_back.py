@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 from datasets import Array2D, Array3D, Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
+from datasets.features.features import require_decoding
 
 from builders.errors import OptionError
 from builders.hf import stream_layers
@@ -73,11 +74,18 @@ def _seen(dataset: Dataset | IterableDataset, columns: Sequence[str], wanted: Fe
         if shards is None:
             return dataset.with_format(None).cast(wanted)
         reader = RowGroupReader(dataset.features, wanted, columns[0])
-        return stream_layers.with_source(dataset, ShardStream(reader, shards, wanted), wanted)
+        return stream_layers.with_source(dataset, ShardStream(reader, shards, _stored_as(wanted)), wanted)
     seen = dataset.with_format(None)
     for column in columns:
         seen = seen.cast_column(column, wanted[column])
     return seen
+
+
+def _stored_as(features: Features) -> Features:
+    """The features of rows before they are decoded: pictures, say, are records still."""
+    plain = Features.from_arrow_schema(features.arrow_schema.remove_metadata())
+    is_ready = {name: isinstance(one, EMImage) or not require_decoding(one) for name, one in features.items()}
+    return Features({name: feature if is_ready[name] else plain[name] for name, feature in features.items()})
 
 
 class _Convert:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from datasets.iterable_dataset import _BaseExamplesIterable
 
 from builders.errors import OptionError
-from builders.hf.image_storage import Fetched, Row
+from builders.hf.image_storage import Row, fetched
 from builders.hf.shuffling.batches import Collected
 from builders.hf.shuffling.drawing import NOT_BEGUN, Drawing
 from builders.hf.shuffling.draws import seed_of
@@ -196,12 +196,10 @@ class ShuffledStream(_Shuffled):
 
 def _row(rows: Rows, number: int, pixels: Any, finite: bool) -> tuple[str, Row]:
     block, place = rows.blocks[number], int(rows.numbers[number])
-    image = Fetched(block.stored(place))
-    image.held, image.finite = pixels, finite
     row = Row(block.shared)
-    row[block.image] = image
+    row[block.image] = fetched(block.stored(place), pixels, finite)
     for name, column in block.varying.items():
-        row[name] = column[place].item()
+        (row[name],) = column[place : place + 1].tolist()
     return block.key(place), Row((name, row[name]) for name in block.names)
 
 

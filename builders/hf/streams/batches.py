@@ -9,7 +9,7 @@ import numpy as np
 
 from builders.errors import PercError
 from builders.hf.features import EMImage
-from builders.hf.image_storage import Fetched
+from builders.hf.image_storage import Fetched, fetched
 from builders.hf.stream_blocks import Block
 from builders.io.casting import cast
 from builders.io.finite import is_finite
@@ -43,12 +43,7 @@ class Piece:
 
     def values(self) -> list[Fetched]:
         """Each as a row has it."""
-        values = []
-        for place, pixels in enumerate(self.pixels):
-            value = Fetched(self.stored(place))
-            value.held, value.finite = pixels, self.finite
-            values.append(value)
-        return values
+        return [fetched(self.stored(place), pixels, self.finite) for place, pixels in enumerate(self.pixels)]
 
 
 class ImageStack:
