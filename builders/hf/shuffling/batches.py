@@ -108,6 +108,11 @@ def _values(name: str, blocks: Sequence[Any], numbers: Sequence[int]) -> list[An
     if all(name in block.shared and block.shared[name] == first for block in different):
         return [first] * len(blocks)
     return [
-        block.shared[name] if name in block.shared else block.varying[name][number].item()
+        block.shared[name] if name in block.shared else plain(block.varying[name][number])
         for block, number in zip(blocks, numbers, strict=True)
     ]
+
+
+def plain(value: Any) -> Any:
+    """A value out of an array as Python has it."""
+    return value.item() if isinstance(value, np.generic) else value
