@@ -19,6 +19,7 @@ from builders.hf.image_storage import (
     checked_fields,
     encode_array,
     list_depth,
+    outdated,
     read,
     storage_array,
     storage_of_lists,
@@ -133,8 +134,7 @@ class EMImage:
         try:
             pixels = read(value, name, watch) if fetched is None else fetched.pixels()
         except ChangedError as err:
-            msg = f"{err}. A dataset that refers to it is made anew by load_dataset(download_mode='force_redownload')"
-            raise ChangedError(msg) from err
+            raise outdated(err) from err
         if pixels.ndim not in (2, 3):
             msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
             raise FormatError(msg)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
-from builders.errors import FormatError, TruncatedError
+from builders.errors import ChangedError, FormatError, TruncatedError
 from builders.io import image_file
 from builders.io.files import location
 from builders.io.finite import FiniteWatch
@@ -155,6 +155,12 @@ def read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> 
         return read_layout(name, layout, value.get("etag"), watch and watch.expect(layout))
     file = image_file.describe(name)
     return read_layout(name, file.part(index).squeezed(), value.get("etag") or file.etag)
+
+
+def outdated(error: ChangedError) -> ChangedError:
+    """The same error with the way out, for somebody whose dataset refers to a file as it was."""
+    way_out = "A dataset that refers to it is made anew by load_dataset(download_mode='force_redownload')"
+    return ChangedError(f"{error}. {way_out}")
 
 
 def _as_image(pixels: Array) -> Array:

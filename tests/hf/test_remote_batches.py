@@ -10,7 +10,7 @@ from datasets import Dataset, Features
 from torch.utils.data import DataLoader
 
 from builders import EMImage
-from builders.errors import NotFoundError
+from builders.errors import ChangedError, FormatError, NotFoundError
 from builders.io.net import remote
 from tests.server import Fault, serve
 
@@ -41,14 +41,16 @@ def begun(monkeypatch):
     return futures
 
 
-def dataset(archive, numbers, gone=()):
-    """A row for each of some images; of some, the file is not there."""
+def dataset(archive, numbers, gone=(), here=None, etag=None, dtype="<f4"):
+    """A row for each of some images; of some, the file is not there, or on this machine."""
+    here = here or {}
     values = [
         {
-            "path": archive.url("/gone.dat" if place in gone else "/x.dat"),
-            "offset": number * PIXELS[0].nbytes,
+            "path": here.get(place, archive.url("/gone.dat" if place in gone else "/x.dat")),
+            "etag": etag,
+            "offset": number * 600 * np.dtype(dtype).itemsize,
             "shape": list(SHAPE),
-            "dtype": "<f4",
+            "dtype": dtype,
         }
         for place, number in enumerate(numbers)
     ]
@@ -134,3 +136,38 @@ def test_a_loaders_workers_have_no_more_connections_than_usual(archive, workers)
     images = np.concatenate([batch["image"].numpy() for batch in loader])
     np.testing.assert_array_equal(images, PIXELS[::2])
     assert 1 < archive.most_under_way <= remote.CONNECTIONS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_that_changed_is_told_of_with_the_way_out(archive, way):
+    ds = dataset(archive, range(0, 100, 2), etag="before")
+    with pytest.raises(ChangedError, match=r"x\.dat.*force_redownload"):
+        WAYS[way](ds)
+
+
+@pytest.mark.parametrize("way", ["numpy", "torch"])
+def test_a_batch_of_files_here_and_elsewhere_is_one_stack(archive, tmp_path, way):
+    (tmp_path / "x.dat").write_bytes(PIXELS.tobytes())
+    numbers = np.random.default_rng(1).integers(0, 100, 30)
+    ds = dataset(archive, numbers, here=dict.fromkeys(range(0, 30, 3), tmp_path / "x.dat"))
+    np.testing.assert_array_equal(np.asarray(WAYS[way](ds)["image"]), PIXELS[numbers])
+    wanted = {number for place, number in enumerate(numbers.tolist()) if place % 3}
+    assert archive.bytes_sent == len(wanted) * PIXELS[0].nbytes
+
+
+@pytest.mark.parametrize("way", ["rows", "numpy", "torch"])
+def test_pixels_that_are_not_finite_are_told_by_their_file(archive, way):
+    pixels = PIXELS.copy()
+    pixels[40, 3, 4] = np.nan
+    archive.files["/x.dat"] = pixels.tobytes()
+    ds = dataset(archive, range(0, 100, 2)).cast_column("image", EMImage(non_finite="raise"))
+    with pytest.raises(FormatError, match=r"x\.dat: 1 of 600 pixels"):
+        WAYS[way](ds)
+
+
+@pytest.mark.parametrize("way", ["rows", "numpy", "torch"])
+def test_pixels_that_no_cast_holds_are_told_by_their_file(archive, way):
+    archive.files["/x.dat"] = np.full((100, *SHAPE), 1e300).tobytes()
+    ds = dataset(archive, range(0, 50, 2), dtype="<f8")
+    with pytest.raises(FormatError, match=r"x\.dat"):
+        WAYS[way](ds)

@@ -11,12 +11,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from builders.errors import PercError
+from builders.hf.batches import remote_reads
 from builders.hf.batches.columns import Places
 from builders.hf.features import EMImage
 from builders.io import gathering
 from builders.io.casting import cast, copy, is_sure
 from builders.io.files import location
 from builders.io.finite import count_non_finite, floats_of, is_finite
+from builders.io.formats.compression import is_packed
 from builders.io.layout import USUAL, Array, Layout
 from perc_transforms.core import buffers
 
@@ -26,7 +28,7 @@ Memory = Callable[[int], NDArray[np.uint8]]
 """Gives memory for some bytes."""
 
 _ROW_BY_ROW = 0
-"""The source of images that have none: of files elsewhere, packed, coded, boxes, null, or with something wrong."""
+"""The source of images that have none: of packed files, coded, boxes, null, or with something wrong."""
 _MOST_BYTES = 2**40
 """Of an image: beyond that, something is wrong with its shape."""
 _PIECE = 32 * 1024 - 256
@@ -40,7 +42,7 @@ class Source:
 
     Attributes:
         first: their layout at the start of it.
-        path: a plain file of this machine.
+        path: a plain file, of this machine or of a server.
         etag: its version.
         data: the memory, if it is no file.
     """
@@ -54,6 +56,11 @@ class Source:
     def is_known(self) -> bool:
         """Whether what was seen there once is seen there for ever."""
         return self.data is not None or bool(self.etag)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the file is a server's."""
+        return location.is_remote(self.path)
 
 
 class Images:
@@ -146,7 +153,8 @@ def _layout(dtype: str, shape: tuple[Any, ...]) -> Layout | None:
 
 
 def _of_file(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...]) -> tuple[Any, Source | None]:
-    first = None if location.is_remote(path) or "://" in path else _layout(dtype, shape)
+    is_other = is_packed(path) if location.is_remote(path) else "://" in path
+    first = None if is_other else _layout(dtype, shape)
     return (path, etag, dtype, shape), None if first is None else Source(first, path, etag or "")
 
 
@@ -193,6 +201,9 @@ class TakenImages:
         Returns:
             None where they have to be read one by one: they cannot be read together, or are not alike, or something is
             wrong with one of them, which is to be named.
+
+        Raises:
+            PercError: something is wrong with one that lies on a server, which is not asked a second time.
         """
         groups = self._by_source()
         if groups is None:
@@ -203,10 +214,7 @@ class TakenImages:
         if (stored.kind == "f" and wanted.kind in "biu") or (stored.kind == "c" != wanted.kind):
             return None
         is_watched = stored.kind in "fc" and feature._needs_watch() and not self.finite[self.places].all()
-        try:
-            pixels = _read(groups, len(self.ids), wanted, is_watched, memory)
-        except (PercError, OSError):
-            return None
+        pixels = _read(groups, len(self.ids), wanted, is_watched, memory)
         if is_watched and pixels is not None and all(source.is_known for source, _, _ in groups):
             self.finite[self.places] = True
         return pixels
@@ -231,28 +239,42 @@ class TakenImages:
 
 
 def _read(groups: list[Group], count: int, wanted: np.dtype[Any], is_watched: bool, memory: Memory) -> Array | None:
-    """Images of one layout as one array; None where not all of them are finite, and that is to be told.
+    """Images of one layout as one array; None where that cannot be, or not all are finite, and that is to be told.
 
     Raises:
-        PercError: something is wrong with one of them.
+        PercError: something is wrong with one that lies on a server.
     """
     first = groups[0][0].first
     stored = np.dtype(first.encoding)
     floats = floats_of(first) if is_watched else None
-    raw = (memory if stored == wanted else buffers.take)(count * first.nbytes)
+    try:
+        raw = (memory if stored == wanted else buffers.take)(count * first.nbytes)
+    except OSError:  # there is not so much
+        return None
     rows = np.ndarray((count, first.nbytes), np.uint8, raw)
+    far = [(source.path, source.etag, offsets, places) for source, offsets, places in groups if source.is_remote]
+    are_finite = not far or remote_reads.gather(far, rows, floats)
+    try:
+        are_finite &= _fill([group for group in groups if not group[0].is_remote], rows, floats)
+        pixels: Array = np.ndarray((count, *first.shape), stored, raw)
+        is_watched = is_watched and not (floats is not None and are_finite)
+        if stored != wanted:
+            pixels, are_finite = _converted(pixels, wanted, memory, is_watched)
+            is_watched = is_watched and not are_finite
+    except (PercError, OSError):
+        return None
+    return None if is_watched and count_non_finite(pixels) else pixels
+
+
+def _fill(groups: list[Group], rows: NDArray[np.uint8], floats: np.dtype[Any] | None) -> bool:
+    """Read images that are at hand, each into its row: what `gather` does, also for those in memory."""
     are_finite = True
     for source, offsets, places in groups:
         if source.data is None:
             are_finite &= gathering.gather(source.path, offsets, rows, places, source.etag, floats)
         else:
             are_finite &= _copied(source.data, offsets, rows, places, floats)
-    pixels: Array = np.ndarray((count, *first.shape), stored, raw)
-    is_watched = is_watched and not (floats is not None and are_finite)
-    if stored != wanted:
-        pixels, are_finite = _converted(pixels, wanted, memory, is_watched)
-        is_watched = is_watched and not are_finite
-    return None if is_watched and count_non_finite(pixels) else pixels
+    return are_finite
 
 
 def _copied(

@@ -1,13 +1,14 @@
 """The remote images of a batch: all are on their way before the first is waited for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.hf.image_storage import Fetched, layout_in
+from builders.errors import ChangedError
+from builders.hf.image_storage import Fetched, layout_in, outdated
 from builders.io.files import location
 from builders.io.formats.compression import is_packed
 from builders.io.layout import Array, InterleavedSlice, Layout
@@ -40,6 +41,19 @@ def begin(values: Sequence[Any], reads: remote.Reads) -> list[Any]:
         for _, _, start, _, place in run:
             begun[place] = _fetched(values[place], layouts[place], future, start - run[0][2], len(run) > 1)
     return begun
+
+
+def gather(groups: Iterable[stretches.Group], out: NDArray[np.uint8], floats: np.dtype[Any] | None = None) -> bool:
+    """Read remote images of one layout, each into a row of `out`; see `stretches.gather`.
+
+    Raises:
+        ChangedError: a file is not the one that the dataset was made of.
+        PercError: as `stretches.gather`.
+    """
+    try:
+        return stretches.gather(groups, out, floats)
+    except ChangedError as err:
+        raise outdated(err) from err
 
 
 def _layout(value: Any) -> Layout | None:
