@@ -5,8 +5,7 @@ shard's rows once more. These hand all their shards to one reader, which reads a
 to begin.
 """
 
-import hashlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from copy import deepcopy
 from itertools import islice
@@ -19,11 +18,11 @@ from datasets.formatting import PythonFormatter
 from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable
 from datasets.iterable_dataset import StepExamplesIterable as _StockStep
 
-from builders.errors import OptionError
 from builders.hf.image_storage import Fetched, Row, inlined
 from builders.hf.stream_blocks import BlockReader
 from builders.hf.stream_layers import layers_of
 from builders.hf.streams.batches import Batch, Filling
+from builders.hf.streams.states import State, share_of
 
 Step = tuple[int, str, Row] | None
 """A row with its place in its shard and its key; None: the shard has ended."""
@@ -72,9 +71,8 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
         return len(self.shards)
 
     def _init_state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = super()._init_state_dict()
-        state[_SHARE] = None
-        return state
+        self._state_dict: State | None = State(super()._init_state_dict())
+        return self._state_dict
 
     def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
         state = self._state_dict
@@ -136,10 +134,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
         state = self._state_dict
         if not state:
             return 0, 0
-        own = share_of(map(self.reader.name, self.shards))
-        if state[_SHARE] not in (None, own):
-            raise OptionError(_other_share(state[_SHARE], own))
-        state[_SHARE] = own
+        state.settle(share_of(map(self.reader.name, self.shards)))
         return state["shard_idx"], state["shard_example_idx"]
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> "ShardStream":
@@ -155,23 +150,6 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     def reshard_data_sources(self) -> "ShardStream":
         """Itself: the shards are small already."""
         return ShardStream(self.reader, self.shards, self.declared)
-
-
-_SHARE = "share"
-"""Where a state says which shards it is of."""
-
-
-def share_of(names: Iterable[str]) -> str:
-    """How many shards some are, and a digest of their names, in order."""
-    told = list(names)
-    return f"{len(told)} shards, {hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:16]}"
-
-
-def _other_share(saved: str, own: str) -> str:
-    msg = f"the state to go on from was saved by a reader of {saved}, and this one has {own}: the number of workers or "
-    return (
-        msg + "nodes is another one, or the stream, its epoch or its seed: expected all as they were when it was saved"
-    )
 
 
 _BLOCKS = (240, 48, 8)
@@ -281,6 +259,17 @@ class StepExamplesIterable(_StockStep):  # type: ignore[misc]
         elif isinstance(source, TableStream) or is_of_local_files(source):  # a row for each shard
             before = sum(len(source.split_shard_indices_by_worker(num_shards, n, contiguous)) for n in range(index))
         return StepExamplesIterable(own, self.step, (self.offset - before) % self.step)
+
+    def _init_state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = super()._init_state_dict()
+        if is_ours(layers_of(self.ex_iterable)[-1]):
+            self._state_dict = state = State(state)
+        return state
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        if isinstance(self._state_dict, State):
+            self._state_dict.settle(f"row {self.offset} of every {self.step}")
+        yield from super().__iter__()
 
 
 def is_ours(source: Any) -> bool:

@@ -21,6 +21,7 @@ def widen(halves: NDArray[Any], out: NDArray[Any]) -> None:
         array([1. , 0.5], dtype=float32)
     """
     source, target = np.ascontiguousarray(halves).reshape(-1), out.reshape(-1)
-    for start in range(0, source.size, _PIECE):
-        piece = torch.from_numpy(source[start : start + _PIECE])
-        torch.from_numpy(target[start : start + _PIECE]).copy_(piece)
+    step = _PIECE if torch.get_num_threads() > 1 else max(1, source.size)
+    for start in range(0, source.size, step):
+        piece = torch.from_numpy(source[start : start + step])
+        torch.from_numpy(target[start : start + step]).copy_(piece)

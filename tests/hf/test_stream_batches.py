@@ -349,6 +349,18 @@ def test_a_state_is_of_the_shards_that_it_was_saved_for(mirror, tmp_path):
 
 
 @whole_only
+@pytest.mark.parametrize("nodes", [(3, 5), (3, 2), (2, 3)])
+def test_a_state_is_of_as_many_nodes(mirror, tmp_path, nodes):
+    """Of which some numbers do not divide the shards."""
+    first, other = (split_dataset_by_node(load(mirror, tmp_path), 0, count) for count in nodes)
+    rows = iter(first)
+    next(rows), next(rows)
+    other.load_state_dict(first.state_dict())
+    with pytest.raises(OptionError, match="the number of workers or nodes is another one"):
+        list(other)
+
+
+@whole_only
 def test_a_state_of_an_older_version_is_gone_on_from(mirror, tmp_path):
     stream = load(mirror, tmp_path)
     rows = iter(stream)

@@ -11,10 +11,13 @@ from builders.errors import PercError
 from builders.hf.features import EMImage
 from builders.hf.image_storage import Fetched, fetched
 from builders.hf.stream_blocks import Block
-from builders.io.casting import cast
+from builders.io.casting import cast, copy, is_sure
 from builders.io.finite import is_finite
 from builders.io.layout import Array
 from perc_transforms.core import buffers
+
+_WARM = 512 * 1024
+"""Bytes that are looked at right after they were converted, while they are in the processor's cache."""
 
 Stored = Callable[[int], dict[str, Any]]
 
@@ -82,13 +85,24 @@ class ImageStack:
 
 def _decoded(piece: Piece, feature: EMImage) -> Array:
     """Images of one kind, decoded at once; one by one where that tells which one is wrong."""
-    if not _cuts(piece.pixels, feature):
+    given, wanted = piece.pixels, np.dtype(feature.dtype or piece.pixels.dtype)
+    is_fine = piece.finite or not feature._needs_watch()
+    if given.dtype != wanted and is_sure(given.dtype, wanted):
+        pixels = memory_for(len(given), given.shape[1:], wanted)
+        step, are_finite = max(1, _WARM * len(given) // max(1, pixels.nbytes)), True
+        for start in range(0, len(given), step):
+            stop = start + step
+            copy(given[start:stop], pixels[start:stop])
+            are_finite = are_finite and (is_fine or is_finite(pixels[start:stop]))
+        if are_finite or np.isfinite(pixels).all():
+            return pixels
+    elif not _cuts(given, feature):
         try:
-            pixels = cast(piece.pixels, feature.dtype, "a batch of images")
+            pixels = cast(given, feature.dtype, "a batch of images")
         except PercError:  # of a row that has a name, which it is told with below
             pass
-        else:  # what was finite is so still: of half precision, it is found sooner in the single one
-            if piece.finite or not feature._needs_watch() or is_finite(pixels) or np.isfinite(pixels).all():
+        else:
+            if is_fine or is_finite(pixels) or np.isfinite(pixels).all():
                 return pixels
     return np.stack([feature.decode_example(value) for value in piece.values()])
 
