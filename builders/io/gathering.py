@@ -139,6 +139,9 @@ def _read_on(raw: io.FileIO, path: str, offset: int, count: int, places: Places,
 
 def _reads(offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None) -> Iterator[Read]:
     """What is read in one go each."""
+    if len(offsets) == 1:  # as of files of one image each
+        yield from _pieces(int(offsets[0]), [0 if places is None else int(places[0]) * size], size)
+        return
     if places is None:
         places = np.arange(len(offsets), dtype=np.int64)
     steps = np.diff(offsets)

@@ -227,13 +227,15 @@ class TakenImages:
         if (ids == ids[0]).all():
             source = self.sources[ids[0]]
             return None if source is None else [(source, self.offsets, None)]
-        order = np.argsort(ids, kind="stable")
-        sorted_ids = ids[order]
+        found: dict[int, list[int]] = {}
+        for place, number in enumerate(ids.tolist()):
+            found.setdefault(number, []).append(place)
         groups: list[Group] = []
-        for places in np.split(order, np.flatnonzero(np.diff(sorted_ids)) + 1):
-            source = self.sources[ids[places[0]]]
+        for number, some in found.items():
+            source = self.sources[number]
             if source is None or (groups and source.first is not groups[0][0].first):
                 return None
+            places = np.array(some)
             groups.append((source, self.offsets[places], places))
         return groups
 
