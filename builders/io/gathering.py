@@ -4,7 +4,7 @@ import io
 import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ _MOST_PLACES = 512
 _HEAD = 3
 """Bytes that tell a packed file."""
 
-Places = list["memoryview[int]"]
+Places = Sequence["memoryview[int]"]
 Read = tuple[int, int, Sequence[tuple[int, int]]]
 """Where a read begins in the file, how many bytes it is, and from where to where they go in memory."""
 
@@ -137,11 +137,11 @@ def _read_on(raw: io.FileIO, path: str, offset: int, count: int, places: Places,
         raise TruncatedError(msg)
 
 
-def _reads(offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None) -> Iterator[Read]:
+def _reads(offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None) -> Iterable[Read]:
     """What is read in one go each."""
-    if len(offsets) == 1:  # as of files of one image each
-        yield from _pieces(int(offsets[0]), [0 if places is None else int(places[0]) * size], size)
-        return
+    if len(offsets) < 2:  # as of files of one image each
+        one = [(int(offset), 0 if places is None else int(places[0]) * size) for offset in offsets]
+        return itertools.chain.from_iterable(_pieces(offset, [start], size) for offset, start in one)
     if places is None:
         places = np.arange(len(offsets), dtype=np.int64)
     steps = np.diff(offsets)
@@ -152,12 +152,13 @@ def _reads(offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | No
     starts = (places * size).tolist()
     froms = offsets.tolist()
     apart = steps != size
-    if not len(offsets):
-        return
     if size <= _PIECE and apart.all():  # as of nearly all batches that are drawn at random
-        for offset, start in zip(froms, starts, strict=True):
-            yield offset, size, ((start, start + size),)
-        return
+        return [(offset, size, ((start, start + size),)) for offset, start in zip(froms, starts, strict=True)]
+    return _merged(froms, starts, apart, size)
+
+
+def _merged(froms: list[int], starts: list[int], apart: NDArray[np.bool_], size: int) -> Iterator[Read]:
+    """The reads of stretches of which some lie side by side."""
     edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(froms)]
     for first, last in itertools.pairwise(edges):
         some, whole = starts[first:last], (last - first) * size
