@@ -15,12 +15,13 @@ import torch
 
 from benchmarks import link
 from benchmarks.encodings import SIDE, particles
-from benchmarks.row import Row
+from benchmarks.row import Row, per_second
 from benchmarks.timing import medians
-from builders import load_dataset, publish
+from builders import as_em_images, load_dataset, publish
 from builders.io import mrc
 
 ENTRY = 10943
+BATCH = 64
 _DISTINCT = 128
 """Particles that are made; they come again too far apart for a compressor to see."""
 
@@ -49,6 +50,41 @@ def publishing_rows(folder: Path, rounds: int, count: int = 1024) -> Iterator[Ro
         yield Row(
             f"result, local, by plain datasets, rate / source from {place}", *columns, seconds / times["plain"], 0
         )
+    publish(mirror, folder / "bytes", license="cc0-1.0", layout="bytes")
+    yield from _layout_rows({"lists": folder / "local", "bytes": folder / "bytes"}, folder / "plain", rounds, count)
+
+
+def _layout_rows(folders: dict[str, Path], cache: Path, rounds: int, count: int) -> Iterator[Row]:
+    """Both layouts, read as torch batches: bytes by this project and by NumPy alone, lists by whoever is faster."""
+    plain = {
+        layout: datasets.load_dataset(str(folder), split="train", streaming=True, cache_dir=str(cache))
+        for layout, folder in folders.items()
+    }
+    ours = {layout: as_em_images(stream).with_format("torch") for layout, stream in plain.items()}
+    contenders = {
+        "plain lists": lambda: plain["lists"].with_format("torch").iter(BATCH),
+        "our lists": lambda: ours["lists"].iter(BATCH),
+        "plain bytes": lambda: map(_by_two_lines, plain["bytes"].iter(BATCH)),
+        "our bytes": lambda: ours["bytes"].iter(BATCH),
+    }
+    times = medians({name: functools.partial(_drain, make, count) for name, make in contenders.items()}, rounds)
+    lists = min(times["plain lists"], times["our lists"])
+    for name, who, bound in (("our bytes", "", 6), ("plain bytes", ", by NumPy alone", 0)):
+        columns = per_second(times[name], count), per_second(lists, count)
+        what = f"layout='bytes' as torch batches{who}, rate / Array2D's"
+        yield Row(what, *columns, lists / times[name], bound)
+
+
+def _by_two_lines(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What the card shows, of each row of a batch."""
+    images = [np.frombuffer(one["bytes"], one["dtype"]).reshape(one["shape"]) for one in batch["image"]]
+    return {"image": torch.from_numpy(np.stack(images))}
+
+
+def _drain(make: Callable[[], Iterator[Any]], count: int) -> None:
+    shapes = [tuple(batch["image"].shape) for batch in make()]
+    assert sum(rows for rows, *_ in shapes) == count
+    assert all(sides == [SIDE, SIDE] for _, *sides in shapes)
 
 
 def _make_stack(archive: Path, count: int) -> Path:
