@@ -106,7 +106,12 @@ def without_format(stream: datasets.IterableDataset) -> datasets.IterableDataset
 
 
 def parquet_files(stream: datasets.IterableDataset) -> list[str] | None:
-    """The Parquet files of this machine whose rows, all of them and in order, a stream gives; None of any other."""
+    """The Parquet files of this machine whose rows, all of them and in order, a stream gives; None of any other.
+
+    None before `datasets` 5, too: there, rows that are not tables become some one by one, each by its own values.
+    """
+    if int(datasets.__version__.partition(".")[0]) < 5:
+        return None
     source = stream._ex_iterable
     builder = getattr(getattr(source, "generate_tables_fn", None), "__self__", None)
     if type(source) is not ArrowExamplesIterable or not isinstance(builder, Parquet):
