@@ -16,9 +16,10 @@ BLOCK = 16 * 1024 * 1024
 _FIRST_BLOCK = 1024 * 1024
 """The first requests of a stream are at most so long, so that its rows are there soon."""
 _GROWTH = 16
-"""A later one is doubled once the stream has asked for so many of it, up to half a block."""
-_LONG = 1024 * 1024 * 1024
-"""Bytes after which a stream is a long one."""
+"""A later one is doubled once the stream has asked for so many of it, up to a quarter of a block: somebody who uses
+rows as fast as they come waits for all of a longer one, which shares the link with seven others."""
+_LONG = 512 * 1024 * 1024
+"""Bytes after which a stream is a long one, whose requests are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,6 @@ def _block_after(asked: int, requests: int) -> int:
     if asked >= _LONG:
         return BLOCK
     block = _FIRST_BLOCK
-    while block < BLOCK // 2 and block * _GROWTH <= asked:
+    while block < BLOCK // 4 and block * _GROWTH <= asked:
         block *= 2
     return block if requests % 2 else block // 2
