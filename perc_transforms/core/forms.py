@@ -165,10 +165,16 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+_PYTHONS = frozenset((str, bool, int, float, type(None)))
+"""Python's own values, of which only NaN differs from itself."""
+
+
 def plain_column(column: Any) -> list[Any]:
     """The values of a batch's column; a dict of columns, as torch's default collate makes it, becomes dicts."""
     if isinstance(column, Tensor | np.ndarray) and column.ndim == 1 and not _is_of_objects(column):
-        return [None if value != value else value for value in column.tolist()]
+        column = column.tolist()
+    if isinstance(column, list) and _PYTHONS.issuperset(map(type, column)):
+        return [None if value != value else value for value in column]
     if not isinstance(column, Mapping):
         return [plain(value) for value in column]
     columns = {name: plain_column(values) for name, values in column.items()}

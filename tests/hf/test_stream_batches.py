@@ -14,6 +14,7 @@ from builders.errors import FormatError, OptionError, PercError
 from builders.hf.features import EMImage
 from builders.hf.stream_layers import layers_of
 from builders.hf.streams.mapping import gives_batches
+from perc_transforms.core.batch_rows import Columns
 from tests.empiar import deposit
 from tests.server import serve
 from tests.stacks.deposits import KINDS, load, write
@@ -113,7 +114,7 @@ def test_images_pass_through_as_one_array(mirror, tmp_path, format_type):
         for batch in batches:
             assert isinstance(batch["image"], kind)
             assert batch["image"].shape[1:] == (6, 8)
-    assert all(isinstance(batch["image"], kind) and type(batch) is dict for batch in given)
+    assert all(isinstance(batch["image"], kind) and type(batch) is Columns for batch in given)
     if format_type is None:
         assert given[0]["index"] == [0, 1, 2, 3, 4]
         assert given[0]["imageset"] == ["S"] * 5
@@ -380,3 +381,16 @@ def test_streams_of_others_are_read_as_before():
     assert not any(map(gives_batches, layers_of(mapped._ex_iterable)))
     assert [row["b"] for row in mapped] == list(range(0, 20, 2))
     assert [len(batch["a"]) for batch in mapped.iter(4)] == [4, 4, 2]
+
+
+@whole_only
+def test_a_transform_gives_its_stack_on_as_it_is(mirror, tmp_path):
+    given = []
+
+    def remembering(batch):
+        given.append(transform(batch)["image"])
+        return {**batch, "image": given[-1]}
+
+    transform = T.Compose([T.Normalize()])
+    stream = load(mirror, tmp_path).map(remembering, batched=True, batch_size=5).with_format("torch").batch(5)
+    assert [batch["image"].data_ptr() for batch in stream] == [stack.data_ptr() for stack in given]

@@ -158,7 +158,10 @@ class Batch(dict[str, Any]):
 
     def plain(self) -> dict[str, Any]:
         """The columns for somebody who knows no `ImageStack`."""
-        return {name: value.values() if isinstance(value, ImageStack) else value for name, value in self.items()}
+        from perc_transforms.core.batch_rows import Columns  # torch is slow to import
+
+        columns = ((name, value.values() if isinstance(value, ImageStack) else value) for name, value in self.items())
+        return Columns(columns)
 
 
 def length_of(columns: Mapping[str, Any]) -> int:

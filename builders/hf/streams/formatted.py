@@ -179,10 +179,11 @@ def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str
         converted = None
         if type(column) is list:
             kinds = set(map(type, column))
+            if nullable and name in nullable and not kinds <= _FLAT:
+                column = nulls.filled({name: column}, {name: nullable[name]})[name]
+                kinds = set(map(type, column))
             if convert is not None and len(kinds) == 1 and kinds <= _FLAT:
                 converted = convert(column, *kinds)
-            elif nullable and name in nullable:
-                column = nulls.filled({name: column}, {name: nullable[name]})[name]
         if converted is None:
             is_nested = isinstance(column, dict)
             converted = formatter.recursive_tensorize(column) if is_nested else formatter._recursive_tensorize(column)
