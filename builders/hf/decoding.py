@@ -15,6 +15,7 @@ from builders.io.net import remote
 _stock_apply_features: Any = datasets_iterable._apply_feature_types_on_example
 _stock_decode_batch: Any = datasets_features.Features.decode_batch
 _stock_decode_column: Any = datasets_features.Features.decode_column
+_SEVERAL = 2
 _agreed: tuple[Any, Any, tuple[str, ...] | None] = (None, None, None)
 
 
@@ -46,6 +47,8 @@ def _images_of(features: Any, declared: Any) -> tuple[str, ...] | None:
 
 def decode_batch(features: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
     """Decode a batch as before, but with all its remote images on their way before the first is waited for."""
+    if len(next(iter(batch.values()), ())) < _SEVERAL:  # as where a transform is given a row
+        return _stock_decode_batch(features, batch, *args, **kwargs)
     with remote.Reads() as reads:
         started = {name: _started(features.get(name), column, reads) for name, column in batch.items()}
         return _stock_decode_batch(features, started, *args, **kwargs)
