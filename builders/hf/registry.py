@@ -76,10 +76,11 @@ def register() -> None:
         datasets_features.decode_nested_example = decoding.listwise(datasets_features.decode_nested_example)
         datasets_iterable._apply_feature_types_on_example = decoding.apply_features
         datasets_iterable.FormattedExamplesIterable = formatted.FormattedExamplesIterable
-        datasets_iterable.MappedExamplesIterable = mapping.MappedExamplesIterable
-        datasets_iterable.SelectColumnsIterable = mapping.SelectColumnsIterable
-        datasets_iterable.TakeExamplesIterable = mapping.TakeExamplesIterable
-        datasets.IterableDataset.iter = mapping.passing_batches(datasets.IterableDataset.iter)
+        if not streaming.THROUGH_ARROW:
+            datasets_iterable.MappedExamplesIterable = mapping.MappedExamplesIterable
+            datasets_iterable.SelectColumnsIterable = mapping.SelectColumnsIterable
+            datasets_iterable.TakeExamplesIterable = mapping.TakeExamplesIterable
+            datasets.IterableDataset.iter = mapping.passing_batches(datasets.IterableDataset.iter)
         datasets_iterable.StepExamplesIterable = streaming.StepExamplesIterable
         datasets_features.Features.decode_batch = decoding.decode_batch
         datasets_features.Features.decode_column = decoding.decode_column

@@ -28,7 +28,7 @@ Step = tuple[int, str, Row] | None
 """A row with its place in its shard and its key; None: the shard has ended."""
 
 
-_THROUGH_ARROW = int(datasets.__version__.partition(".")[0]) < 5
+THROUGH_ARROW = int(datasets.__version__.partition(".")[0]) < 5
 """Before 5, `datasets` sends the rows of every stream through Arrow tables, in which no array on its way survives."""
 
 
@@ -95,9 +95,9 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     def finished(self, row: Row) -> dict[str, Any]:
         """A row as it goes on: it knows the features that it is stored as."""
         row.features = self.declared
-        return _inlined(row) if _THROUGH_ARROW else row
+        return _inlined(row) if THROUGH_ARROW else row
 
-    gives_batches = not _THROUGH_ARROW
+    gives_batches = not THROUGH_ARROW
 
     def iter_batches(self, size: int, drop_last: bool = False) -> Generator[tuple[str, Batch], None, None]:
         """Batches of so many rows each, which begin and end anywhere in shards and files."""

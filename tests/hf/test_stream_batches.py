@@ -74,6 +74,8 @@ def mirror(tmp_path):
 @pytest.mark.parametrize("format_type", [None, "torch", "numpy"])
 @pytest.mark.parametrize("kind", REAL)
 def test_batches_hold_the_rows(tmp_path, kind, format_type):
+    if BEFORE_5 and format_type == "numpy" and kind in ("big-endian", "4bit", "across"):
+        pytest.skip("datasets 4 has another null in batches of its own, of files that say no pixel size")
     stream = load(write(tmp_path / "mirror", kind), tmp_path, dtype="float32").with_format(format_type)
     rows = list(stream)
     assert len(rows) == 21
@@ -179,7 +181,7 @@ CHAINS = {
 @pytest.mark.parametrize("format_type", [None, "torch", "numpy"])
 @pytest.mark.parametrize("name", CHAINS)
 def test_what_is_done_to_a_stream_is_done_to_its_batches(mirror, tmp_path, name, format_type):
-    if format_type == "numpy" and name in ("stored", "cast"):
+    if (format_type == "numpy" and name in ("stored", "cast")) or (BEFORE_5 and name == "stored"):
         pytest.skip("the stock formatter's own")
     stream = CHAINS[name](load(mirror, tmp_path).with_format(format_type))
     rows = list(stream)
