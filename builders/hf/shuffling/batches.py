@@ -82,13 +82,14 @@ class Collected:
         return self.count >= self._size
 
     def _take_values(self, rows: Rows) -> None:
-        blocks, numbers = rows.blocks.tolist(), rows.numbers.tolist()
-        if blocks and not self._columns:
-            self._columns, self._image = {name: [] for name in blocks[0].names}, blocks[0].image
-            self.key = blocks[0].key(numbers[0])
+        different = rows.different()
+        if different and not self._columns:
+            first = rows.blocks[0]
+            self._columns, self._image = {name: [] for name in first.names}, first.image
+            self.key = first.key(int(rows.numbers[0]))
         for name, column in self._columns.items():
             if name != self._image:
-                column += _values(name, blocks, numbers)
+                column += _values(name, rows, different)
         self.count += len(rows)
 
     def batch(self) -> Batch:
@@ -101,18 +102,12 @@ class Collected:
 _ANY = 1 << 62
 
 
-def _values(name: str, blocks: Sequence[Any], numbers: Sequence[int]) -> list[Any]:
-    """A column of rows, given which ones of which blocks they are."""
-    different = list({id(block): block for block in blocks}.values())
+def _values(name: str, rows: Rows, different: Sequence[Any]) -> list[Any]:
+    """A column of rows that are of some blocks."""
     first = different[0].shared.get(name) if different else None
     if all(name in block.shared and block.shared[name] == first for block in different):
-        return [first] * len(blocks)
+        return [first] * len(rows)
     return [
-        block.shared[name] if name in block.shared else plain(block.varying[name][number])
-        for block, number in zip(blocks, numbers, strict=True)
+        block.shared[name] if name in block.shared else block.varying[name].item(number)
+        for block, number in zip(rows.blocks.tolist(), rows.numbers.tolist(), strict=True)
     ]
-
-
-def plain(value: Any) -> Any:
-    """A value out of an array as Python has it."""
-    return value.item() if isinstance(value, np.generic) else value

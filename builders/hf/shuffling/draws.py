@@ -32,7 +32,7 @@ def drawn(seeds: Sequence[int], number: int, held: int, count: int) -> Numbers:
         >>> sorted(drawn([1], 0, 4, 4).tolist())
         [0, 1, 2, 3]
     """
-    return np.random.default_rng([len(seeds), *seeds, number]).permutation(held)[:count]
+    return np.random.default_rng([len(seeds), *seeds, number]).choice(held, count, replace=False)
 
 
 def seed_of(generator: np.random.Generator) -> int:

@@ -68,7 +68,7 @@ class Rows:
         return len(self.keys)
 
     def __getitem__(self, places: Any) -> "Rows":
-        return Rows(*(getattr(self, field.name)[places] for field in fields(self)))
+        return Rows(*[getattr(self, name)[places] for name in _NAMES])
 
     def without(self, places: Numbers) -> "Rows":
         """All but some."""
@@ -78,13 +78,22 @@ class Rows:
 
     def put(self, places: Numbers, rows: "Rows") -> None:
         """Put rows in the place of others, but for their keys."""
-        for field in fields(self)[1:]:
-            getattr(self, field.name)[places] = getattr(rows, field.name)
+        for name in _NAMES[1:]:
+            getattr(self, name)[places] = getattr(rows, name)
 
     @staticmethod
     def joined(several: Sequence["Rows"]) -> "Rows":
         """Rows one after another."""
-        return Rows(*(np.concatenate([getattr(rows, field.name) for rows in several]) for field in fields(Rows)))
+        if len(several) == 1:
+            return several[0]
+        return Rows(*[np.concatenate([getattr(rows, name) for rows in several]) for name in _NAMES])
+
+    def different(self) -> list[Block | None]:
+        """The blocks that they are of, each once."""
+        return list({id(block): block for block in self.blocks.tolist()}.values())
+
+
+_NAMES = tuple(field.name for field in fields(Rows))
 
 
 class Memory:
@@ -171,20 +180,10 @@ class Memory:
             return came, finite
         if in_slab.any():
             out[np.flatnonzero(in_slab)] = self._slab[slots[in_slab]]
-        groups: dict[tuple[str, str, np.dtype[Any]], list[int]] = {}
-        of_block: dict[int, list[int]] = {}
-        for place, (slot, block) in enumerate(zip(slots.tolist(), rows.blocks.tolist(), strict=True)):
-            if slot == LEFT:
-                places = of_block.get(id(block))
-                if places is None:
-                    lies = block.lies
-                    places = groups.setdefault((lies.path, lies.etag, lies.stored), [])
-                    of_block[id(block)] = places
-                places.append(place)
-            elif GONE < slot < 0:
-                out[place] = self._apart[slot]
-        for places in groups.values():
-            came[places], finite[places] = _gathered(rows[places], out, np.array(places))
+        for place in np.flatnonzero((slots < 0) & (slots > LEFT)).tolist():
+            out[place] = self._apart[int(slots[place])]
+        for places in _of_files(rows):
+            came[places], finite[places] = _gathered(rows[places], out, places)
         return came, finite
 
     def give(self, slot: int) -> Array | None:
@@ -202,6 +201,21 @@ class Memory:
             self._free.append(slot)
             if self._apart:  # rows of other kinds need the memory, too
                 buffers.give_up(self._raw, slot * size, (slot + 1) * size)
+
+
+def _of_files(rows: Rows) -> list[Numbers]:
+    """The places of rows whose pixels are in files of this machine, file by file."""
+    places = np.flatnonzero(rows.slots == LEFT)
+    files: dict[tuple[Any, ...], int] = {}
+    numbers = {}
+    for block in rows.different() if len(places) else ():
+        if block is not None and block.lies is not None:
+            lies = block.lies
+            numbers[id(block)] = files.setdefault((lies.path, lies.etag, lies.stored), len(files))
+    if len(files) < 2:
+        return [places] * len(files)
+    of_rows = np.array([numbers[id(block)] for block in rows.blocks[places]])
+    return [places[of_rows == number] for number in range(len(files))]
 
 
 def _gathered(rows: Rows, out: Array, places: Numbers) -> tuple[Any, Any]:
@@ -225,8 +239,7 @@ def _gathered(rows: Rows, out: Array, places: Numbers) -> tuple[Any, Any]:
 
 def stretches(rows: Rows, most: int) -> Iterator[tuple[int, int]]:
     """Where stretches of rows of one kind begin and end, of `most` bytes, or one row, at the most."""
-    different = {id(block): block for block in rows.blocks.tolist()}
-    kinds = {number: block and kind_of(block) for number, block in different.items()}
+    kinds = {id(block): None if block is None else kind_of(block) for block in rows.different()}
     if len(set(kinds.values())) == 1:
         edges = [0, len(rows)]
     else:

@@ -13,7 +13,7 @@ from datasets.iterable_dataset import _BaseExamplesIterable
 
 from builders.errors import OptionError
 from builders.hf.image_storage import Row, fetched
-from builders.hf.shuffling.batches import Collected, plain
+from builders.hf.shuffling.batches import Collected
 from builders.hf.shuffling.drawing import NOT_BEGUN, Drawing
 from builders.hf.shuffling.draws import seed_of
 from builders.hf.shuffling.memory import Memory, Rows, each
@@ -199,7 +199,7 @@ def _row(rows: Rows, number: int, pixels: Any, finite: bool) -> tuple[str, Row]:
     row = Row(block.shared)
     row[block.image] = fetched(block.stored(place), pixels, finite)
     for name, column in block.varying.items():
-        row[name] = plain(column[place])
+        row[name] = column.item(place)
     return block.key(place), Row((name, row[name]) for name in block.names)
 
 

@@ -34,7 +34,8 @@ def test_a_draw_takes_each_row_once_and_is_the_same_again(seeds, number, held):
     assert sorted(rows.tolist()) == list(range(held))
     some = drawn(seeds, number, held, count_of(held))
     assert 1 <= len(some) <= held
-    assert some.tolist() == rows[: len(some)].tolist()
+    assert len(set(some.tolist())) == len(some)
+    assert some.tolist() == drawn(seeds, number, held, len(some)).tolist()
 
 
 def test_draws_of_other_numbers_and_seeds_are_others():
