@@ -31,9 +31,8 @@ _ROW_BY_ROW = 0
 """The source of images that have none: of packed files, coded, boxes, null, or with something wrong."""
 _MOST_BYTES = 2**40
 """Of an image: beyond that, something is wrong with its shape."""
-_PIECE = 32 * 1024 - 256
-"""Pixels that are converted in one go: they are still in the processor's cache when they are looked at, and so few
-that torch does not share them among threads."""
+_PIECE = 128 * 1024
+"""Pixels that are converted in one go: they are still in the processor's cache when they are looked at."""
 
 
 @dataclass(slots=True)
