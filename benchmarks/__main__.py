@@ -14,10 +14,11 @@ import datasets
 import torch
 
 import perc_transforms as T
-from benchmarks import malloc
+from benchmarks.batches import malloc
 from benchmarks.batches.casts import cast_rows
 from benchmarks.batches.holding import buffer_rows, index_rows
 from benchmarks.batches.rates import rate_rows
+from benchmarks.batches.volumes import volume_rows
 from benchmarks.maps import Maps, make_files
 from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.publishing import publishing_rows
@@ -27,7 +28,6 @@ from benchmarks.row import Row, per_item
 from benchmarks.structures import structure_rows
 from benchmarks.timing import medians
 from benchmarks.transforms import transform_rows
-from benchmarks.volumes import volume_rows
 from builders import load_dataset
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ import torch
 
 import perc_transforms as T
 from benchmarks.batches.contenders import BATCH, bare, ours, passing
-from benchmarks.malloc import unpinned
+from benchmarks.batches.malloc import unpinned
 from benchmarks.maps import Slices, make_stack
 from benchmarks.rivals.running import Rival
 from benchmarks.row import Row, per_second
@@ -81,7 +82,8 @@ def _of_rivals(
 
     def start(python: str, name: str, folder: Path, env: dict[str, str] | None = None) -> Rival:
         folder.mkdir(exist_ok=True)
-        return rivals.enter_context(Rival(python, name, count, stack, folder, count, side, BATCH, env=env))
+        own = {**(env or os.environ), "TMPDIR": str(folder)}  # some leave locks behind
+        return rivals.enter_context(Rival(python, name, count, stack, folder, count, side, BATCH, env=own))
 
     env = {**unpinned(), "PYTHONPATH": str(Path(__file__).parents[2])}
     ways["map-style, malloc as it likes"] = start(sys.executable, "ours", archive, env).way("rows")
