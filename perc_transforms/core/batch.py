@@ -89,7 +89,7 @@ class Batch:
         is_stack = isinstance(items, Tensor | np.ndarray) and items.dtype != object
         self._listed = not (isinstance(items, Tensor) or (is_stack and isinstance(data, Columns)))
         if is_stack:
-            self._images = as_image(items, owner)
+            self._images = self._as_image(items, 0)  # one type throughout: what is wrong is so with the first, too
         else:
             self._images = [self._as_image(item, place) for place, item in enumerate(items)]
         self.spatial_dims = spatial_dims

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value, load_from_disk
@@ -425,6 +426,34 @@ def test_rows_are_rows_to_other_collate_functions(tmp_path, workers):
                 batch = default_collate(batch)
             np.testing.assert_array_equal(batch["image"], pixels[batch["index"]])
             assert set(batch["path"]) == {"a.bin"}
+
+
+def test_rows_of_data_frames_are_rows(tmp_path):
+    made = {"index": list(range(COUNT)), "path": [f"row {n}" for n in range(COUNT)]}
+    wanted = [{"index": n, "path": f"row {n}"} for n in (3, 1, 9)]
+    assert Dataset.from_dict(made).with_format("pandas").__getitems__([3, 1, 9]) == wanted
+    ds = Dataset.from_dict(
+        {"image": stack_file(tmp_path)[0], **made}, Features({name: FEATURES[name] for name in ("image", *made)})
+    )
+    framed = ds.with_transform(lambda batch: pd.DataFrame({name: batch[name] for name in made}))
+    assert framed.__getitems__([3, 1, 9]) == wanted
+
+
+def test_no_rows_do_not_collate(tmp_path):
+    ds = Dataset.from_dict({"image": stack_file(tmp_path)[0]}, Features({"image": EMImage()}))
+    for form in FORMATS:
+        rows = in_format(ds, form).__getitems__([])
+        assert rows == []
+        with pytest.raises(PercError, match="no rows"):
+            T.collate(in_format(ds, form).__getitems__([]))
+
+
+def test_a_complex_stack_is_told_with_a_row(tmp_path):
+    rows, _ = stack_file(tmp_path, "<c8")
+    made = {"image": rows, "path": columns()["path"]}
+    ds = Dataset.from_dict(made, Features({"image": EMImage(dtype=None), "path": Value("string")}))
+    with pytest.raises(PercError, match=r"^stack_3\.mrcs: Normalize: a complex image"):
+        ds.with_transform(T.Normalize())[[31, 3]]
 
 
 def test_the_last_batch_may_be_smaller_or_dropped(tmp_path):

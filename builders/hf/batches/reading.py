@@ -33,12 +33,13 @@ def getitems(dataset: Any, keys: list[int]) -> list[Any]:
     from perc_transforms.core.batch_rows import BatchRows
 
     has_images = holds_images(dataset._info.features, _formatted(dataset))
-    if has_images and dataset._format_type == "torch" and get_worker_info() is not None:
+    if has_images and len(keys) and dataset._format_type == "torch" and get_worker_info() is not None:
         return BatchRows(lambda: dataset[keys], lambda: _shared(dataset, keys))
     batch = dataset[keys]
-    if has_images and isinstance(batch, dict) and all(_is_of_rows(column, len(keys)) for column in batch.values()):
+    are_columns = has_images and len(keys) and isinstance(batch, dict)
+    if are_columns and all(_is_of_rows(column, len(keys)) for column in batch.values()):
         return BatchRows(lambda: batch)
-    count = len(next(iter(batch.values())))
+    count = len(batch[next(iter(batch))])  # as of a data frame, too
     return [{name: column[place] for name, column in batch.items()} for place in range(count)]
 
 
