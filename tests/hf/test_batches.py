@@ -439,6 +439,19 @@ def test_rows_of_data_frames_are_rows(tmp_path):
     assert framed.__getitems__([3, 1, 9]) == wanted
 
 
+@pytest.mark.parametrize("form", ["torch", "transform"])
+def test_what_is_done_to_a_batch_is_not_done_to_its_rows(tmp_path, form):
+    stored, pixels = stack_file(tmp_path)
+    ds = Dataset.from_dict({"image": stored}, Features({"image": EMImage()}))
+    ds = ds.with_transform(T.ToTensor()) if form == "transform" else ds.with_format(form)
+    rows = ds.__getitems__([3, 1])
+    T.collate(rows)["image"].zero_()
+    other = T.collate(rows)["image"]
+    np.testing.assert_array_equal(other, pixels[[3, 1]])
+    other.zero_()
+    np.testing.assert_array_equal(rows[0]["image"], pixels[3])
+
+
 def test_no_rows_do_not_collate(tmp_path):
     ds = Dataset.from_dict({"image": stack_file(tmp_path)[0]}, Features({"image": EMImage()}))
     for form in FORMATS:

@@ -38,7 +38,8 @@ def getitems(dataset: Any, keys: list[int]) -> list[Any]:
     batch = dataset[keys]
     are_columns = has_images and len(keys) and isinstance(batch, dict)
     if are_columns and all(_is_of_rows(column, len(keys)) for column in batch.values()):
-        return BatchRows(lambda: batch)
+        first = [batch]  # is handed on once: who collates the rows twice may change either batch in place
+        return BatchRows(lambda: first.pop() if first else dataset[keys])
     count = len(batch[next(iter(batch))])  # as of a data frame, too
     return [{name: column[place] for name, column in batch.items()} for place in range(count)]
 
