@@ -89,7 +89,7 @@ class Batch:
         is_stack = isinstance(items, Tensor | np.ndarray) and items.dtype != object
         self._listed = not (isinstance(items, Tensor) or (is_stack and isinstance(data, Columns)))
         if is_stack:
-            self._images = self._as_image(items, 0)  # one type throughout: what is wrong is so with the first, too
+            self._images = self._as_stack(items)
         else:
             self._images = [self._as_image(item, place) for place, item in enumerate(items)]
         self.spatial_dims = spatial_dims
@@ -101,6 +101,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def _as_stack(self, items: Any) -> Tensor:
+        try:
+            return as_image(items, self.owner)
+        except TransformError:
+            for place, item in enumerate(items):
+                self._as_image(item, place)  # raises where it is wrong, with the row's name
+            raise
 
     def _as_image(self, item: Any, place: int) -> Tensor:
         try:

@@ -151,3 +151,10 @@ def test_a_batch_of_images_alone_is_one():
     assert isinstance(found, torch.Tensor)
     torch.testing.assert_close(found, torch.stack(T.Compose([T.MinMax(), T.Rescale(4)])(list(stack))))
     assert isinstance(Columns(image=stack).copy(), Columns)
+
+
+def test_what_one_image_of_a_stack_cannot_be_is_told_with_its_row():
+    images = np.zeros((3, 4, 4), np.int32)
+    images[1, 2, 2] = 2**25
+    with pytest.raises(T.TransformError, match=r"^b\.mrc: Normalize: .* with the value 33554432"):
+        T.Normalize()({"image": images, "path": ["a.mrc", "b.mrc", "c.mrc"]})
