@@ -100,6 +100,26 @@ def test_types_are_those_of_rows(tmp_path, kind, dtype):
         same_rows(rows_of(formatted.iter(4)), list(formatted))
 
 
+def test_numbers_have_the_precision_that_datasets_gives_arrays(mirror, tmp_path):
+    rows = [{"half": 1.5, "parts": [1.5, 2.0], "ragged": [0.5] * (n + 1), "deep": {"a": 1.5}} for n in range(3)]
+    even = ("half", "parts", "deep")
+    oracle = next(datasets.Dataset.from_list(rows).to_iterable_dataset().with_format("numpy").iter(3))
+    given = []
+
+    def function(batch):
+        given.append(batch["pixel_size"].dtype)
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    stream = load(mirror, tmp_path).with_format("numpy")
+    mapped = stream.map(function, batched=True, batch_size=3).take(3).with_format("numpy")
+    for batch in (next(stream.iter(4)), next(iter(stream.batch(4)))):
+        assert batch["pixel_size"].dtype == np.float32
+    for batch in (next(mapped.iter(3)), next(iter(mapped.batch(3)))):
+        assert given[-1] == np.float32
+        same({name: batch[name] for name in even}, {name: oracle[name] for name in even})
+        assert [part.dtype for part in batch["ragged"]] == [part.dtype for part in oracle["ragged"]]
+
+
 @whole_only
 @pytest.mark.parametrize("format_type", [None, "torch", "numpy"])
 def test_images_pass_through_as_one_array(mirror, tmp_path, format_type):

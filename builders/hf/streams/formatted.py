@@ -186,7 +186,10 @@ def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str
                 converted = convert(column, *kinds)
         if converted is None:
             is_nested = isinstance(column, dict)
-            converted = formatter.recursive_tensorize(column) if is_nested else formatter._recursive_tensorize(column)
+            tensorize = formatter.recursive_tensorize if is_nested else formatter._recursive_tensorize
+            converted = tensorize(column)
+            if convert is _as_array and type(column) in (list, dict):
+                converted = tensorize(converted)  # arrays are made single precision, numbers of Python's are not
         done[name] = converted
     return done
 
@@ -207,7 +210,7 @@ def _as_array(column: list[Any], kind: type) -> Any:
         texts = np.empty(len(column), object)
         texts[:] = column
         return texts
-    array = np.array(column)
+    array = np.array(column, np.float32 if kind is float else None)
     return array if array.dtype.kind in "bif" else None
 
 
