@@ -74,6 +74,19 @@ def test_every_row_comes_once_as_it_is_in_order(tmp_path, kind):
         assert row == {name: other[name] for name in row}
 
 
+def test_rows_given_one_by_one_are_read_file_by_file(tmp_path, monkeypatch):
+    root, gathered = write(tmp_path / "mirror", "float32", side=180), []
+
+    def gather(path, *args):
+        gathered.append(path)
+        return stock_gather(path, *args)
+
+    stock_gather = memory.gather
+    monkeypatch.setattr(memory, "gather", gather)
+    assert len(list(shuffled(root, tmp_path, rows=1000))) == 21
+    assert len(gathered) == len(set(gathered)) == 3
+
+
 @pytest.mark.parametrize("kind", ["float32", "gz", "across", "unlike", "pairs"])
 @pytest.mark.parametrize("rows", [1, 6, 1000])
 def test_a_stream_goes_on_from_wherever_it_was_stopped(tmp_path, kind, rows):
@@ -317,7 +330,7 @@ def test_damaged_files_are_left_out_and_listed_and_it_goes_on(mirror, tmp_path):
 
 
 def test_what_is_cut_off_while_it_is_held_is_left_out(mirror, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "LARGE", 400)  # bytes that are read together
+    monkeypatch.setattr(memory, "_TOGETHER", 400)  # bytes that are read together
     stream = shuffled(mirror, tmp_path, 1000, on_error="skip")
     rows = iter(stream)
     found = [next(rows)]

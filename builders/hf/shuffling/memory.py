@@ -19,6 +19,8 @@ from perc_transforms.core import buffers
 
 LARGE = 1024 * 1024
 """Bytes of a row from which it has memory of its own, which is given away with it."""
+_TOGETHER = 8 * LARGE
+"""Bytes of smaller rows that are read together where they are given one by one: each file is opened once for them."""
 _UNDER_WAY = 4
 """Rows that are in memory besides those that are held, where each of them is a request of its own."""
 GONE = np.iinfo(np.int64).min
@@ -252,7 +254,7 @@ def stretches(rows: Rows, most: int) -> Iterator[tuple[int, int]]:
 
 def each(rows: Rows, memory: Memory) -> Iterator[tuple[int, Array | None, bool]]:
     """Rows one by one: the place, the pixels, in memory that is the caller's, or None, and whether all are finite."""
-    for start, stop in stretches(rows, LARGE):
+    for start, stop in stretches(rows, _TOGETHER if rows.sizes.max(initial=0) < LARGE else LARGE):
         some = rows[start:stop]
         block, count = some.blocks[0], stop - start
         own = memory.give(int(some.slots[0])) if count == 1 else None
