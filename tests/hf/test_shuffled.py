@@ -20,6 +20,7 @@ from builders.hf.shuffling.stream import PermutedStream, ShuffledStream
 from builders.hf.stream_layers import divides, identity, layers_of
 from builders.hf.streams.mapping import gives_batches
 from builders.io import mrc
+from builders.io.layout import is_fresh
 from builders.stacks import pieces as cutting_pieces
 from tests.empiar import deposit
 from tests.server import serve
@@ -85,6 +86,15 @@ def test_rows_given_one_by_one_are_read_file_by_file(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "gather", gather)
     assert len(list(shuffled(root, tmp_path, rows=1000))) == 21
     assert len(gathered) == len(set(gathered)) == 3
+
+
+@whole_only
+@pytest.mark.parametrize("large", [1, 2**20])
+def test_a_row_is_handed_on_without_another_copy(mirror, tmp_path, monkeypatch, large):
+    monkeypatch.setattr(memory, "LARGE", large)
+    rows = list(shuffled(mirror, tmp_path))
+    assert all(is_fresh(row["image"]) for row in rows)
+    assert len({row["image"].ctypes.data for row in rows}) == len(rows)
 
 
 @pytest.mark.parametrize("kind", ["float32", "gz", "across", "unlike", "pairs"])

@@ -148,7 +148,7 @@ class Memory:
     def _filled_apart(self, block: Block, start: int, stop: int) -> Rows:
         filled = [Rows.none()]
         for number in range(start, stop):
-            pixels = fresh(1, block)[0]
+            pixels = fresh_image(block)
             came, finite = block.fill(pixels[None], number, number + 1)
             if len(came):
                 self._last -= 1
@@ -264,16 +264,19 @@ def each(rows: Rows, memory: Memory) -> Iterator[tuple[int, Array | None, bool]]
         stack = fresh(count, block)
         came, finite = memory.stack(some, stack)
         for place in range(count):
-            pixels = stack[0]
-            if count > 1:
-                pixels = fresh(1, block)[0]
-                pixels[...] = stack[place]
+            pixels = fresh_image(block)
+            pixels[...] = stack[place]
             yield start + place, pixels if came[place] else None, bool(finite[place])
 
 
 def fresh(count: int, block: Block) -> Array:
     """An array for so many images, with anything in it."""
     return np.ndarray((count, *block.shape), block.dtype, buffer=buffers.take(count * size_of(block)))
+
+
+def fresh_image(block: Block) -> Array:
+    """An array for one image, with anything in it: none that is cut out of another one, so a tensor may share it."""
+    return np.ndarray(block.shape, block.dtype, buffer=buffers.take(size_of(block)))
 
 
 def kind_of(block: Block) -> Kind:
