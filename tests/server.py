@@ -72,7 +72,13 @@ class Answer:
 
 
 class Archive:
-    """The server's files, faults and counters."""
+    """The server's files, faults and counters.
+
+    Attributes:
+        latency: seconds before each answer.
+        crowd: how many requests have to be under way at once before any is answered, or three seconds pass: a client
+            that is to have so many needs no luck then.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -83,6 +89,8 @@ class Archive:
         self.latency = 0.0
         self.under_way = 0
         self.most_under_way = 0
+        self.crowd = 0
+        self.is_crowded = threading.Event()
         self.lock = threading.Lock()
         self.base = ""
 
@@ -179,6 +187,9 @@ class _Handler(BaseHTTPRequestHandler):
             archive.requests.append(request)
             archive.under_way += 1
             archive.most_under_way = max(archive.most_under_way, archive.under_way)
+            if archive.under_way >= archive.crowd:
+                archive.is_crowded.set()
+        archive.is_crowded.wait(3)
         time.sleep(archive.latency)
         with archive.lock:  # before the answer: its last byte lets the client ask again
             archive.under_way -= 1

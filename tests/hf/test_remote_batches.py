@@ -79,7 +79,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_a_batch_is_its_images_in_order(archive, way):
     numbers = np.random.default_rng(1).integers(0, 100, 64)
-    archive.latency = 0.2
+    archive.crowd, archive.latency = remote.CONNECTIONS + 1, 0.05
     found = WAYS[way](dataset(archive, numbers))
     images = np.stack([np.asarray(image) for image in (found if way == "column" else found["image"])])
     np.testing.assert_array_equal(images, PIXELS[numbers])
@@ -130,7 +130,7 @@ def test_what_was_begun_for_nobody_else_can_be_broken_off(archive, begun):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_loaders_workers_have_no_more_connections_than_usual(archive, workers):
-    archive.latency = 0.05
+    archive.crowd, archive.latency = 2, 0.05
     ds = dataset(archive, range(0, 100, 2)).with_format("torch")
     loader = DataLoader(ds, 50 // workers, num_workers=workers, multiprocessing_context="fork")
     images = np.concatenate([batch["image"].numpy() for batch in loader])

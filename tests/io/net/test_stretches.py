@@ -121,7 +121,7 @@ def test_pixels_are_looked_at_as_they_come(archive, value):
 
 
 def test_many_small_reads_are_under_way_at_once_and_no_more_than_the_ceiling(archive):
-    archive.latency = 0.2
+    archive.crowd, archive.latency = remote.CONNECTIONS + 1, 0.05
     out = np.empty((60, SIZE), np.uint8)
     stretches.gather([(archive.url("/a"), "", np.arange(60) * 3 * SIZE, None)], out)
     assert remote.CONNECTIONS < archive.most_under_way <= remote.BURST
