@@ -100,6 +100,7 @@ def test_types_are_those_of_rows(tmp_path, kind, dtype):
         same_rows(rows_of(formatted.iter(4)), list(formatted))
 
 
+@whole_only
 def test_numbers_have_the_precision_that_datasets_gives_arrays(mirror, tmp_path):
     rows = [{"half": 1.5, "parts": [1.5, 2.0], "ragged": [0.5] * (n + 1), "deep": {"a": 1.5}} for n in range(3)]
     even = ("half", "parts", "deep")
