@@ -6,7 +6,7 @@ ROOMS = {
     "builders.io.files": "cache header_store hidden location order:natural_order ranged_file whole_file",
     "builders.io.formats": "compression npy stream_end",
     "builders.io.formats.mrc@builders.io": "file_size likeness mrc_writing:writing signs:signedness",
-    "builders.empiar.archive": "catalogue citations listing mirror patterns remembered",
+    "builders.archive@builders.empiar": "archive caching catalogue citations listing mirror patterns remembered",
     "builders.stacks@builders.empiar": "cutting items:slices_or_files rows shards",
     "builders.structures.databases": "alphafold cath holdings id_files ids rcsb resolve services sources spellings",
     "builders.structures.uniprot": "alignment peptides:entries references",

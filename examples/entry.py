@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 
 import perc_transforms as T
 from builders import load_dataset
+from builders.archive.catalogue import describe
 from builders.empiar import Entry
-from builders.empiar.archive.catalogue import describe
 from examples.classify import BATCH_SIZE, PREPARE
 from examples.contact_sheet import Tile, note, verdict, write_contact_sheet
 from examples.deposit import ENTRY, generate

@@ -17,6 +17,7 @@ FLOORS = [
     ["builders.io"],
     ["builders.hf"],
     ["builders.stacks", "builders.publishing"],
+    ["builders.archive"],
     ["builders.empiar", "builders.local_classes", "builders.structures", "builders.gallery"],
     ["builders.cli", "builders.__main__"],
 ]
@@ -69,7 +70,6 @@ ROOMS = {
         ["files"],
         ["image_file", "pixels"],
     ],
-    "builders.empiar": [["archive"]],
     "builders.structures": [["uniprot"], ["reading"], ["databases"], ["cleaning"]],
     "builders.publishing": [["parts"], ["writing"], ["front"], ["hub"]],
 }

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from builders.empiar.archive.archive import Archive, entry_and_path
-from builders.empiar.archive.catalogue import describe, entry_number
+from builders.archive.archive import Archive, entry_and_path
+from builders.archive.catalogue import describe, entry_number
 from builders.empiar.download import FETCH, REPLACE, Saver, plan, save_all
 from builders.empiar.entry import Entry
 from builders.empiar.saved import Wanted

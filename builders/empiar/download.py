@@ -12,9 +12,9 @@ from typing import cast
 
 from tqdm.auto import tqdm
 
-from builders.empiar.archive.archive import Archive, segments_of
-from builders.empiar.archive.listing import is_portable
-from builders.empiar.caching import JOBS, each
+from builders.archive.archive import Archive, segments_of
+from builders.archive.caching import JOBS, each
+from builders.archive.listing import is_portable
 from builders.empiar.saved import Saves, Wanted, is_saved, refuse_twins, status_there, time_of
 from builders.errors import AccessError, HttpError, NotEmptyError, NotFoundError, PercError, TruncatedError
 from builders.io.files import location

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import datasets
 import pyarrow as pa
 
+from builders.archive.archive import Archive, Found, segments_of
+from builders.archive.caching import fetch_all
+from builders.archive.catalogue import EntryInfo, ImageSet, entry_number
+from builders.archive.patterns import matcher, taker
+from builders.archive.remembered import asked, revived_found, revived_info
 from builders.archive_licences import ARCHIVES, entry_of
-from builders.empiar.archive.archive import Archive, Found, segments_of
-from builders.empiar.archive.catalogue import EntryInfo, ImageSet, entry_number
-from builders.empiar.archive.patterns import matcher, taker
-from builders.empiar.archive.remembered import asked, revived_found, revived_info
-from builders.empiar.caching import fetch_all
 from builders.empiar.categories import said_by
 from builders.empiar.voxels import sign_told_by
 from builders.errors import FormatError, NotFoundError, OptionError, PercError

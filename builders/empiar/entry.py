@@ -3,9 +3,9 @@
 import os
 from typing import BinaryIO
 
-from builders.empiar.archive.archive import Archive, Found, segments_of
-from builders.empiar.archive.catalogue import EntryInfo, ImageSet, entry_number
-from builders.empiar.archive.patterns import matcher, taker
+from builders.archive.archive import Archive, Found, segments_of
+from builders.archive.catalogue import EntryInfo, ImageSet, entry_number
+from builders.archive.patterns import matcher, taker
 
 
 class Entry:

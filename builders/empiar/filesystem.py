@@ -10,8 +10,8 @@ from fsspec import AbstractFileSystem
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import stringify_path
 
-from builders.empiar.archive.archive import Archive, refuse_page, segments_of, version_of
-from builders.empiar.archive.catalogue import entry_number
+from builders.archive.archive import Archive, refuse_page, segments_of, version_of
+from builders.archive.catalogue import entry_number
 from builders.errors import AccessError, ChangedError, NotFoundError, OptionError, PercError
 from builders.io.files import location
 from builders.io.net import remote

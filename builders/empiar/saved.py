@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.archive.caching import label
 from builders.errors import NotEmptyError
 from builders.io.files import location
 from builders.io.files.cache import default_folder
@@ -175,11 +176,6 @@ def _places(size: int) -> Iterator[tuple[int, int]]:
         yield size - _SAMPLE, size
     elif size:
         yield 0, size
-
-
-def label(file: RemoteFile) -> str:
-    """What tells one version of a file from others."""
-    return file.etag or f"{file.modified} {file.size}"
 
 
 def time_of(version: RemoteFile) -> int | None:

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from builders import load_dataset
+from builders.archive.archive import Archive
 from builders.cli import main
-from builders.empiar.archive.archive import Archive
 from builders.errors import PercError
 from tests.empiar import deposit
 from tests.server import serve

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from builders.archive.archive import Archive
 from builders.empiar import download, saved
-from builders.empiar.archive.archive import Archive
 from builders.empiar.download import part_of, plan, save_all
 from builders.errors import ChangedError, DiskFullError, NotEmptyError
 from builders.io.net.answers import RemoteFile

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from tqdm.auto import tqdm
 
-from builders.empiar.saved import label
 from builders.io.files import location
 from builders.io.files.cache import Cache
 from builders.io.files.header_store import HeaderStore
 from builders.io.net import remote
+from builders.io.net.answers import RemoteFile
 from builders.io.net.threads import Pool, Stop
 from builders.stacks.files import SourceFile
 
@@ -87,3 +87,8 @@ def each(task: Callable[[_T], _R], items: Sequence[_T], jobs: int = JOBS) -> lis
     finally:
         stop.set()
         pool.close(wait=_LAST_WRITES)
+
+
+def label(file: RemoteFile) -> str:
+    """What tells one version of a file from others."""
+    return file.etag or f"{file.modified} {file.size}"

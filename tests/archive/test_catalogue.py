@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.empiar.archive.catalogue import entry_number, parse_api, parse_xml
+from builders.archive.catalogue import entry_number, parse_api, parse_xml
 from builders.errors import FormatError, OptionError
 
 

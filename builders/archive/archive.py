@@ -15,9 +15,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 from tqdm.auto import tqdm
 
-from builders.empiar.archive.catalogue import EntryInfo, entry_number, parse_api, parse_xml
-from builders.empiar.archive.listing import Child, is_one_segment, parse_listing
-from builders.empiar.archive.mirror import children_of, mirror_folder
+from builders.archive.catalogue import EntryInfo, entry_number, parse_api, parse_xml
+from builders.archive.listing import Child, is_one_segment, parse_listing
+from builders.archive.mirror import children_of, mirror_folder
 from builders.errors import (
     AccessError,
     FolderError,

@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from builders.empiar.archive.listing import Child, is_one_segment
+from builders.archive.listing import Child, is_one_segment
 from builders.errors import NotFoundError, OptionError
 
 logger = logging.getLogger(__name__)

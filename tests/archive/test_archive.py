@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import load_dataset
+from builders.archive.archive import ARCHIVE, Archive, entry_and_path
+from builders.archive.patterns import matcher
 from builders.cli import main
 from builders.empiar import Entry
-from builders.empiar.archive.archive import ARCHIVE, Archive, entry_and_path
-from builders.empiar.archive.patterns import matcher
 from builders.empiar.download import part_of, plan, save_all
 from builders.errors import AccessError, ChangedError, FormatError, NotFoundError, OptionError
 from builders.io.net.answers import RemoteFile
@@ -302,7 +302,7 @@ def test_folders_without_an_end_are_an_error(archive, path):
 
 
 def test_folders_that_grow_in_number_are_an_error(archive, monkeypatch):
-    monkeypatch.setattr("builders.empiar.archive.archive._MOST_FOLDERS", 20)
+    monkeypatch.setattr("builders.archive.archive._MOST_FOLDERS", 20)
     links = "".join(f'<a href="d{number}/">d</a>\n' for number in range(30))
     archive.files["/10943/data/"] = f"<html><pre>{links}</pre>".encode()
     for number in range(30):

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from builders.empiar.archive.archive import Found
-from builders.empiar.archive.catalogue import EntryInfo, ImageSet
+from builders.archive.archive import Found
+from builders.archive.catalogue import EntryInfo, ImageSet
 from builders.errors import PercError, StalledError, UnreachableError
 from builders.io.files.cache import default_folder
 from builders.stacks.files import SourceFile

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from datasets import load_dataset_builder
 
+from builders.archive.catalogue import parse_api, parse_xml
 from builders.empiar import Entry
-from builders.empiar.archive.catalogue import parse_api, parse_xml
 from builders.io import mrc
 from builders.publishing.front.provenance import provenance_of
 

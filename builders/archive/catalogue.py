@@ -12,7 +12,7 @@ from numbers import Integral
 from typing import Any
 from xml.etree import ElementTree
 
-from builders.empiar.archive.citations import (
+from builders.archive.citations import (
     Paper,
     authors,
     bare_doi,

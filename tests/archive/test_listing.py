@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.empiar.archive.listing import Child, is_one_segment, is_portable, parse_listing
+from builders.archive.listing import Child, is_one_segment, is_portable, parse_listing
 from builders.errors import FormatError
 from builders.terminal import printable
 
