@@ -30,6 +30,9 @@ from benchmarks.timing import medians
 from benchmarks.transforms import transform_rows
 from builders import load_dataset
 
+PINNED = ("volumes", "batches", "casts")
+"""Subjects whose reference is a loader of batches, which malloc makes fast or slow: see `malloc.py`."""
+
 
 def imports(rounds: int) -> Iterator[Row]:
     """`import builders` against `import datasets`, in fresh processes."""
@@ -107,20 +110,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
     names = list(subjects(Path(), 0, {}))
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="measure these, not everything")
+    parser.add_argument("--rows", action="store_true", help="print the table's rows alone, with malloc as it is")
     options = parser.parse_args()
     pythons = {p: python for p in (*PACKAGES, "empiarreader") if (python := getattr(options, f"{p}_python"))}
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     start = time.perf_counter()
-    print(f"{'what':<66} {'ours':>9} {'reference':>9} {'ratio':>6}  must be")
+    if not options.rows:
+        print(f"{'what':<66} {'ours':>9} {'reference':>9} {'ratio':>6}  must be", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         for name, rows in subjects(Path(temporary), options.rounds, pythons).items():
-            if name in options.only:
-                for row in rows():
-                    print(row, flush=True)
-    print(f"{options.rounds} rounds, {time.perf_counter() - start:.0f} s")
+            if name not in options.only:
+                continue
+            if name in PINNED and not options.rows:
+                others = [f"--{package}-python={python}" for package, python in pythons.items()]
+                malloc.run_pinned("benchmarks", "--rows", f"--rounds={options.rounds}", "--only", name, *others)
+                continue
+            for row in rows():
+                print(row, flush=True)
+    if not options.rows:
+        print(f"{options.rounds} rounds, {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
-    malloc.pin("benchmarks", sys.argv[1:])
     main()

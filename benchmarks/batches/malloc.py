@@ -6,16 +6,15 @@ second in one run and 82,000 in the next. Pinned, it is as fast as it can be; wh
 """
 
 import os
+import subprocess
 import sys
-from collections.abc import Sequence
 
 PINNED = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31)}
 
 
-def pin(module: str, arguments: Sequence[str]) -> None:
-    """Start this process anew with the thresholds set, if they are not: malloc reads them once."""
-    if any(name not in os.environ for name in PINNED):
-        os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**PINNED, **os.environ})
+def run_pinned(module: str, *arguments: str) -> None:
+    """Run a module in a process of its own, with the thresholds set: malloc reads them once."""
+    subprocess.run([sys.executable, "-m", module, *arguments], env={**os.environ, **PINNED}, check=True)
 
 
 def unpinned() -> dict[str, str]:
