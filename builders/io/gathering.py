@@ -1,5 +1,6 @@
 """Many stretches of one file, of one size each, straight into the rows of one array: what a batch is made of."""
 
+import contextlib
 import io
 import itertools
 import math
@@ -70,17 +71,40 @@ def gather(
         array([[6, 7, 8],
                [1, 2, 3]], dtype=uint8)
     """
+    size = out.shape[1]
+    with opened_plain(path, etag, int(offsets.max(initial=-size)) + size) as raw:
+        return _fill(raw, path, offsets, out, places, floats)
+
+
+@contextlib.contextmanager
+def opened_plain(path: str, etag: str | None, end: int) -> Iterator[io.FileIO]:
+    """A plain file of this machine, opened to be read up to some byte.
+
+    Raises:
+        ChangedError: the file is of another version than `etag`.
+        PackedError: it is compressed.
+        TruncatedError: it ends before `end`.
+    """
     with local.opened(path) as raw, compression.damage_named(path):
         file_size = local.check_version(raw, path, etag)
         if compression.packing_of(_head(raw)) is not None:
             msg = f"{path}: compressed as a whole: expected a plain file"
             raise PackedError(msg)
-        size = out.shape[1]
-        end = int(offsets.max(initial=-size)) + size
         if end > file_size:
             msg = f"{path}: {file_size} bytes, expected {end}: the file is truncated"
             raise TruncatedError(msg)
-        return _fill(raw, path, offsets, out, places, floats)
+        yield raw
+
+
+def fill_exactly(raw: io.FileIO, path: str, offset: int, place: "memoryview[int]") -> None:
+    """Fill memory with the bytes of an open file from `offset` on.
+
+    Raises:
+        TruncatedError: it ends before that.
+    """
+    done = getattr(os, "preadv", _no_preadv)(raw.fileno(), [place], offset)
+    if done < len(place):
+        _read_on(raw, path, offset, len(place), [place], done)
 
 
 def _head(raw: io.FileIO) -> bytes:

@@ -3,30 +3,35 @@
 import base64
 import binascii
 import math
+import re
 from typing import Any
 
 from builders.errors import FormatError
 from builders.io.coded import Coded, packed, unpacked
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
+from builders.io.overhang import FilledBox, box_of
 
 _MOST = 2**63 - 1
 _MOST_AXES = 32
+_SIDE = re.compile(r"(-?[0-9]{1,19}):(-?[0-9]{1,19})")
+"""From and to along an axis; a box may begin before its image."""
 
 
 def told(layout: Layout) -> dict[str, Any]:
     """The fields that say where an image lies: `offset`, `shape`, `dtype`, and where need be `index`.
 
-    Of a box, they are those of the whole image, with the box in `dtype`, such as `"<f4@10:12,50:60"`; of a slice that
-    does not lie apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec,
-    the shape of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`.
+    Of a box, they are those of the whole image, with the box in `dtype`, such as `"<f4@10:12,50:60"`, or
+    `"<f4@-5:59,4060:4124"` where it reaches beyond the image (`builders.io.overhang`); of a slice that does not lie
+    apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec, the shape of a
+    part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`.
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))
         {'offset': 1024, 'shape': [3, 5], 'dtype': '<f4'}
     """
-    if isinstance(layout, Box):
+    if isinstance(layout, Box | FilledBox):
         bounds = ",".join(f"{start}:{stop}" for start, stop in layout.bounds)
-        whole = told(layout.whole)
+        whole = told((layout.inner if isinstance(layout, FilledBox) else layout).whole)
         return whole | {"dtype": f"{whole['dtype']}@{bounds}"}
     if isinstance(layout, InterleavedSlice):
         shape = [layout.count, *layout.shape]
@@ -67,7 +72,7 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         layout = spelled(text, shape, offset, name)
         if index is not None and len(shape) > 2 and not layout.slices_lie_apart:
             layout = layout.slice(index, name)
-    return layout.box(_bounds(box, dtype, name), name).squeezed() if at else layout
+    return box_of(layout, _bounds(box, dtype, name), name).squeezed() if at else layout
 
 
 def _coded(shape: tuple[int, ...], encoding: str, offset: int, coding: list[str], name: str) -> Coded:
@@ -82,11 +87,11 @@ def _coded(shape: tuple[int, ...], encoding: str, offset: int, coding: list[str]
 
 
 def _bounds(text: str, dtype: str, name: str) -> list[Range]:
-    found = [_numbers(side.split(":"), dtype, name) for side in text.split(",")]
-    if any(len(side) != 2 for side in found):
-        msg = f"{name}: a reference to the box {dtype[:100]!r}: expected from:to of each axis"
+    sides = [_SIDE.fullmatch(side) for side in text.split(",", _MOST_AXES)]
+    if None in sides:
+        msg = f"{name}: a reference to the box {dtype[:100]!r}: expected from:to of each axis, whole numbers"
         raise FormatError(msg)
-    return [(side[0], side[1]) for side in found]
+    return [(int(side[1]), int(side[2])) for side in sides if side]
 
 
 def _numbers(texts: list[str], dtype: str, name: str) -> list[int]:

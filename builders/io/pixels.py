@@ -1,5 +1,6 @@
 """Pixels of files, on this machine or a server, by the layouts that say where they lie."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -8,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
+from builders.io.box_reading import is_cut, read_box
 from builders.io.files import local, location
 from builders.io.files.local import Watch
 from builders.io.finite import FiniteWatch, is_finite
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
 from builders.io.formats.stream_end import StreamEnd
+from builders.io.gathering import PackedError
 from builders.io.layout import Array, Layout, Range, joined
 from builders.io.net import remote
 from builders.io.net.answers import RemoteFile, known_of
@@ -40,6 +43,9 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
     """
     if location.is_remote(path):
         return _read_remote(path, layout, etag)
+    if is_cut(layout):
+        with contextlib.suppress(PackedError):
+            return read_box(path, layout, etag)
     with local.opened(path) as raw, compression.damage_named(path):
         size = local.check_version(raw, path, etag)
         stream, is_packed = compression.opened(raw)

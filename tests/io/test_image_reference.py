@@ -94,8 +94,9 @@ def test_a_coded_reference_is_no_lie():
 
 LIES = {
     **{f"dtype {text!r}": {"dtype": text} for text in ("", "@", "/", "//", "///", ":", "<f4@", "<f4/", "<f4:", "@0:1")},
-    **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("0:1", "0:1,0:1,0:1", "0:1,0:5", "1:1,0:1", "0:1,0", ",")},
-    **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("-1:1,0:1", "0:1,0:1@0:1,0:1", "0:1,0:1/zlib", "0:1,:1")},
+    **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("0:1", "0:1,0:1,0:1", "0:1,4:5", "1:1,0:1", "0:1,0", ",")},
+    **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("-1:0,0:1", "0:1,0:1@0:1,0:1", "0:1,0:1/zlib", "0:1,:1")},
+    **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("--1:1,0:1", "-:1,0:1", "0:-1,0:1", f"0:1,-{2**24}:1")},
     **{
         f"digits {box!r}": {"dtype": f"<f4@{box}"}
         for box in ("0:٣,0:1", "0:1²,0:1", "0:+1,0:1", "0: 1,0:1", "0:1_0,0:1")
@@ -108,6 +109,7 @@ LIES = {
     "codec": {"dtype": f"<f4/rar/4,4/{GOOD}"},
     "no codec": {"dtype": f"<f4//4,4/{GOOD}"},
     "coded, axes": {"dtype": f"<f4:10/zlib/4,4/{GOOD}"},
+    "huge coded box": {"dtype": f"<f4/zlib/4,4/{GOOD}@{-(2**40)}:{2**40},0:1"},
     "huge box": {"dtype": f"<f4@0:{'9' * 19},0:1"},
     "more digits": {"dtype": f"<f4@0:{'9' * 10**6},0:1"},
     "coded, negative": {"dtype": f"<f4/zlib/4,4/{GOOD}", "offset": -1},
