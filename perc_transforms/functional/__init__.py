@@ -11,6 +11,7 @@ from perc_transforms.functional.fourier.blur import gaussian_blur
 from perc_transforms.functional.fourier.ctf import ctf, electron_wavelength, phase_flip, wiener_filter
 from perc_transforms.functional.fourier.dose import critical_dose, dose_weighted, dose_weights
 from perc_transforms.functional.fourier.filters import bandpass, filter_rows, highpass, lowpass, whiten
+from perc_transforms.functional.fourier.projection import VolumeTransform, central_slices, project, volume_transform
 from perc_transforms.functional.fourier.wedge import missing_wedge
 from perc_transforms.functional.intensity.background import normalize_background
 from perc_transforms.functional.intensity.erasing import cutout
@@ -24,9 +25,11 @@ from perc_transforms.functional.spatial.rotation import rotate
 from perc_transforms.functional.spatial.shifting import fourier_shift
 
 __all__ = [
+    "VolumeTransform",
     "add_noise",
     "bandpass",
     "center_crop",
+    "central_slices",
     "coloured",
     "critical_dose",
     "crop",
@@ -51,11 +54,13 @@ __all__ = [
     "pad_with_noise",
     "percentile_clip",
     "phase_flip",
+    "project",
     "quarter_turns",
     "rescale",
     "rescale_steps",
     "rotate",
     "soft_mask",
+    "volume_transform",
     "whiten",
     "wiener_filter",
 ]

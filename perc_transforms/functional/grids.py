@@ -1,6 +1,7 @@
 """Where pixels and Fourier components lie, and the one way in which images are filtered."""
 
 import functools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -65,6 +66,36 @@ def half_counts(n: int, like: Tensor) -> Tensor:
     if n % 2 == 0:
         counts[-1] = 1.0
     return counts
+
+
+def shift_phases(sizes: Sequence[int], by: Tensor, like: Tensor) -> Tensor:
+    """What moves the content of images by `+d` pixels when their spectra are multiplied by it.
+
+    `exp(-2 pi i k d)` along each axis, k in cycles a pixel, but `cos(pi d)` at the Nyquist frequency of an even side,
+    so that the images stay real.
+
+    Args:
+        sizes: pixels along the spatial axes.
+        by: `(rows, axes)`, in pixels, in the order (x, y) or (x, y, z).
+        like: a tensor of the images' dtype and device.
+
+    Returns:
+        Complex, `(rows, *spectrum)` with the spectrum of `sizes` that `rfftn` gives.
+
+    Example:
+        >>> shift_phases((1, 4), torch.tensor([[1.0, 0.0]]), torch.zeros(1)).imag.round(decimals=2) + 0.0
+        tensor([[[ 0., -1.,  0.]]])
+    """
+    precision = torch.complex128 if like.dtype == torch.float64 else torch.complex64
+    phases = torch.ones((), dtype=precision, device=like.device)
+    for axis, k in enumerate(frequencies(sizes, like)):
+        distance = by[:, len(sizes) - 1 - axis, None].to(k)
+        turns = -2 * math.pi * k * distance
+        nyquist = k.abs() == 0.5
+        size = torch.where(nyquist, torch.cos(math.pi * distance), 1.0)
+        phase = torch.polar(torch.ones_like(turns), torch.where(nyquist, 0.0, turns)) * size
+        phases = phases * phase.to(precision).view(len(by), *[1] * axis, len(k), *[1] * (len(sizes) - 1 - axis))
+    return phases
 
 
 def filtered(x: Tensor, weights: Tensor, *, spatial_dims: int) -> Tensor:

@@ -1,9 +1,14 @@
 """RELION's Euler angles."""
 
 import math
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+Numbers = TypeVar("Numbers", Tensor, NDArray[np.float64])
 
 
 def matrix_of(rot: float, tilt: float, psi: float) -> NDArray[np.float64]:
@@ -18,12 +23,39 @@ def matrix_of(rot: float, tilt: float, psi: float) -> NDArray[np.float64]:
                [-1.,  0.,  0.],
                [ 0.,  0.,  1.]])
     """
-    angles = np.radians([rot, tilt, psi])
-    (ca, cb, cg), (sa, sb, sg) = np.cos(angles), np.sin(angles)
-    about_z = np.array([[ca, sa, 0], [-sa, ca, 0], [0, 0, 1]])
-    about_y = np.array([[cb, 0, -sb], [0, 1, 0], [sb, 0, cb]])
-    about_new_z = np.array([[cg, sg, 0], [-sg, cg, 0], [0, 0, 1]])
-    return np.asarray(about_new_z @ about_y @ about_z, np.float64)
+    return matrices_of(np.array([rot, tilt, psi], np.float64))
+
+
+def matrices_of(angles: Numbers) -> Numbers:
+    """The matrices of many particles' angles.
+
+    Args:
+        angles: `(..., 3)`: rot, tilt, psi in degrees; a tensor or an array.
+
+    Returns:
+        `(..., 3, 3)`, of the same kind: each as `matrix_of` makes it; gradients flow.
+
+    Example:
+        >>> matrices_of(torch.tensor([[0.0, 0.0, 90.0]])).round(decimals=6) + 0.0
+        tensor([[[ 0.,  1.,  0.],
+                 [-1.,  0.,  0.],
+                 [ 0.,  0.,  1.]]])
+    """
+    library: Any = torch if isinstance(angles, Tensor) else np
+    radians = library.deg2rad(angles)
+    matrices: Numbers = library.stack(_elements(library.cos(radians), library.sin(radians)), -1)
+    return matrices.reshape(*angles.shape, 3)
+
+
+def _elements(cosines: Any, sines: Any) -> list[Any]:
+    """The nine elements of matrices, row by row, given those of their angles."""
+    ca, cb, cg = (cosines[..., axis] for axis in range(3))
+    sa, sb, sg = (sines[..., axis] for axis in range(3))
+    return [
+        *(cg * cb * ca - sg * sa, cg * cb * sa + sg * ca, -cg * sb),
+        *(-sg * cb * ca - cg * sa, -sg * cb * sa + cg * ca, sg * sb),
+        *(sb * ca, sb * sa, cb),
+    ]
 
 
 def angles_of(matrix: NDArray[np.float64]) -> tuple[float, float, float]:
