@@ -77,12 +77,10 @@ class _TorchFormatter(_WholeBatches, TorchFormatter):  # type: ignore[misc]
 
     def made(self, name: str, rows: PickedRows) -> Any:
         """A column as tensors, or a list of texts; None where `datasets` makes it."""
-        import torch
-
         column = rows.column(name)
         if isinstance(column, TakenImages):
             return self._stack(column, self.features[name])
-        if self.torch_tensor_kwargs or torch.get_default_dtype() is not torch.float32:
+        if not is_usual(self):
             return None
         finished = finish(column)
         return [*split(finished)] if isinstance(finished, dict) else finished
@@ -163,6 +161,24 @@ def finish(column: TakenNumbers | TakenTexts | TakenStructs | None) -> Any:
     return None if any(field is None for field in fields.values()) else fields
 
 
+def is_usual(formatter: Any) -> bool:
+    """Whether a torch formatter makes tensors of the types that `finish` does."""
+    import torch
+
+    return not formatter.torch_tensor_kwargs and torch.get_default_dtype() is torch.float32
+
+
+def as_array(column: TakenNumbers | TakenTexts | TakenStructs) -> Any:
+    """A column as a batch of the NumPy format has it; None: `datasets` is to make it."""
+    if isinstance(column, TakenTexts) and None not in column.texts:
+        return np.asarray(column.texts)
+    if not isinstance(column, TakenNumbers) or (column.valid is not None and column.values.dtype.kind == "b"):
+        return None
+    values = column.as_floats()
+    kind = {"f": np.float32, "i": np.int64, "u": np.int64}.get(values.dtype.kind, values.dtype)
+    return values.astype(kind, copy=False)
+
+
 def split(column: Any) -> Any:
     """The value of each row of such a column."""
     if not isinstance(column, dict):
@@ -179,11 +195,7 @@ class _NumpyFormatter(_WholeBatches, NumpyFormatter):  # type: ignore[misc]
         if isinstance(column, TakenImages):
             stack = column.stack(self.features[name])
             return None if stack is None else self._recursive_tensorize(stack)
-        if isinstance(column, TakenTexts) and None not in column.texts:
-            return np.asarray(column.texts)
-        if isinstance(column, TakenNumbers) and (column.valid is None or column.values.dtype.kind != "b"):
-            return self._tensorize(column.as_floats())
-        return None
+        return None if column is None or self.np_array_kwargs else as_array(column)
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
         return _flat(self, data_struct) if _is_flat(data_struct) else super().recursive_tensorize(data_struct)

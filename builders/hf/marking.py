@@ -20,6 +20,12 @@ def is_ours(features: Any) -> bool:
     return hasattr(features, _OURS)
 
 
+def marked(features: Any) -> Any:
+    """Features, marked as those of rows of ours."""
+    setattr(features, _OURS, True)
+    return features
+
+
 def _marked(features: Any, info: Any) -> Any:
     """Features of a dataset of ours, marked as such; others as they are.
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from builders.hf.batches.mapped import TableColumn
 from builders.io.layout import Array
 
 Filled = tuple[Sequence[int], bool]
@@ -19,18 +20,18 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Lies:
-    """Where plain pixels of rows lie in a file of this machine, one row after another.
+    """Where plain pixels of rows lie in a file of this machine.
 
     Attributes:
         path: the file.
         etag: its version.
-        offset: bytes before the first row.
+        offsets: bytes before those of each row.
         stored: the type of pixels, in the file's byte order.
     """
 
     path: str
     etag: str
-    offset: int
+    offsets: NDArray[np.int64]
     stored: np.dtype[Any]
 
 
@@ -78,7 +79,17 @@ class Block(Protocol):
 
     @property
     def varying(self) -> Mapping[str, NDArray[Any]]:
-        """The others, and their values row by row."""
+        """Columns whose values stand in an array, and those row by row."""
+        ...
+
+    @property
+    def told(self) -> Mapping[str, TableColumn]:
+        """The others: columns of a table."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """Which row of that table the first one is; the others come after it."""
         ...
 
     @property

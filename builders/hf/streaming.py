@@ -21,7 +21,8 @@ from datasets.iterable_dataset import StepExamplesIterable as _StockStep
 from builders.hf.image_storage import Fetched, Row, inlined
 from builders.hf.stream_blocks import BlockReader
 from builders.hf.stream_layers import layers_of
-from builders.hf.streams.batches import Batch, Filling
+from builders.hf.streams.batches import Batch
+from builders.hf.streams.filling import Filling
 from builders.hf.streams.states import State, share_of
 
 Step = tuple[int, str, Row] | None

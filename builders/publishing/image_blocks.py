@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from builders.errors import FormatError
+from builders.hf.batches.mapped import TableColumn
 from builders.hf.image_storage import encode_array, layout_in, read, stored_value
 from builders.hf.stream_blocks import Filled, Places
 from builders.io.finite import floats_of, is_finite
@@ -118,6 +119,8 @@ class BytesBlock:
         self.shape, self.dtype = pixels.shape, pixels.dtype
         self.shared: Mapping[str, Any] = {}
         self.varying = values
+        self.told: Mapping[str, TableColumn] = {}
+        self.first = 0
         self._pixels, self._name = pixels, name
 
     def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:

@@ -1,13 +1,15 @@
 """Runs of rows as blocks: their pixels are read when, and to where, they are wanted."""
 
 import io
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import PercError
+from builders.hf.batches.mapped import TableColumn
 from builders.hf.image_storage import reference
 from builders.hf.stream_blocks import Filled, Lies, Places
 from builders.io.files import local, location
@@ -21,12 +23,85 @@ from perc_transforms.core import buffers
 
 Bytes = tuple[NDArray[np.uint8], bool]
 """Bytes of rows, and whether all of their pixels are known to be finite."""
+Refuse = Callable[[PercError, int], None]
+"""What is done with damage, and how many rows it costs."""
 Pixels = Iterator[tuple[Array | PercError, bool]]
 """Images, or what is wrong with them, and whether they are known to be finite."""
 
 
-class FileBlock:
+class RunBlock(ABC):
     """The rows of a run; see `builders.hf.stream_blocks.Block`.
+
+    Args:
+        run: which rows, of a file whose header was read.
+        raw: their bytes, where they were fetched already.
+        layout: where the pixels of the first one lie.
+        refuse: what to do with damage.
+    """
+
+    image = "image"
+    names: tuple[str, ...]
+    shared: dict[str, Any]
+    varying: dict[str, NDArray[Any]]
+    told: Mapping[str, TableColumn]
+    first: int
+    lies: Lies | None
+
+    def __init__(self, run: Run, raw: Bytes | None, layout: Layout, refuse: Refuse) -> None:
+        images = cast(Images, run.images)
+        self._run, self._raw, self._refuse = run, raw, refuse
+        self._images, self._layout = images, layout
+        self.place, self.count = run.place, len(run.rows)
+        self.shape, self.dtype = layout.shape, layout.dtype
+        self._lies_as_it_is = images.lies_apart and images.is_regular and layout.is_plain and layout.axes is None
+
+    @abstractmethod
+    def layout(self, number: int) -> Layout:
+        """Where the pixels of a row lie."""
+
+    @abstractmethod
+    def key(self, number: int) -> str:
+        """See `builders.hf.stream_blocks.Block`."""
+
+    @abstractmethod
+    def _copied(self, out: Array, start: int, stop: int, places: Places | None) -> bool:
+        """Fill places of an array with plain pixels as they lie; whether all are known to be finite."""
+
+    @abstractmethod
+    def _pixels(self, start: int, stop: int) -> Pixels:
+        """The images of some rows, one by one."""
+
+    def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:
+        """See `builders.hf.stream_blocks.Block`."""
+        came: list[int] = []
+        finite, stop, done = True, min(stop, self.count), start
+        try:
+            if self._lies_as_it_is and start < stop:
+                return range(start, stop), self._copied(out, start, stop, places)
+            for number, (array, is_finite) in zip(range(start, stop), self._pixels(start, stop), strict=False):
+                done = number + 1
+                if isinstance(array, PercError):
+                    self._refuse(array, 1)
+                    continue
+                out[len(came) if places is None else places[len(came)]] = array
+                came.append(number)
+                finite = finite and is_finite
+        except PercError as err:
+            lost, self.count = self.count - done, start + len(came)  # what comes after it cannot be read either
+            self._refuse(err, lost)
+        return came, finite
+
+    def stored(self, number: int) -> dict[str, Any]:
+        """See `builders.hf.stream_blocks.Block`."""
+        return reference(self._images.image, self.layout(number) if number else self._layout)
+
+    def close(self) -> None:
+        """Let go of the rows' bytes."""
+        self._raw = None
+
+
+class FileBlock(RunBlock):
+    """Rows of a file that stand in it one after another.
 
     Args:
         run: which rows, of a file whose header was read.
@@ -35,87 +110,87 @@ class FileBlock:
         refuse: what to do with damage.
     """
 
-    def __init__(self, run: Run, raw: Bytes | None, reading: Reading, refuse: Callable[[PercError], None]) -> None:
+    def __init__(self, run: Run, raw: Bytes | None, reading: Reading, refuse: Refuse) -> None:
         images, first = cast(Images, run.images), run.rows.start
-        self._run, self._raw, self._refuse = run, raw, refuse
-        self._images, self._layout = images, images.layout(first)
-        self.place, self.count = run.place, len(run.rows)
-        self.shape, self.dtype = self._layout.shape, self._layout.dtype
-        values = images.row(first, reading, self._layout)
-        self.image, self.names = "image", tuple(values)
+        layout = images.layout(first)
+        super().__init__(run, raw, layout, refuse)
+        values = images.row(first, reading, layout)
+        self.names = tuple(values)
         self.varying = {"index": np.arange(run.rows.start, run.rows.stop)} if images.by_slice else {}
         self.shared = {name: value for name, value in values.items() if name not in (self.image, *self.varying)}
-        layout = self._layout
-        self._lies_as_it_is = images.lies_apart and images.is_regular and layout.is_plain and layout.axes is None
-        self.lies: Lies | None = None
+        self.told, self.first = {}, 0
+        self.lies = None
         if self._lies_as_it_is and raw is None:
-            self.lies = Lies(images.file.location, images.image.etag, layout.offset, np.dtype(layout.encoding))
+            offsets = layout.offset + np.arange(self.count) * layout.nbytes
+            self.lies = Lies(images.file.location, images.image.etag, offsets, np.dtype(layout.encoding))
         self._packed: Generator[tuple[Array | PercError, bool], None, None] | None = None
         self._next = 0
 
-    def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:
-        """See `builders.hf.stream_blocks.Block`."""
-        came: list[int] = []
-        finite, stop = True, min(stop, self.count)
-        try:
-            if self._lies_as_it_is and start < stop:
-                return range(start, stop), self._copied(out, start, stop, places)
-            for number, (array, is_finite) in zip(range(start, stop), self._pixels(start, stop), strict=False):
-                if isinstance(array, PercError):
-                    self._refuse(array)
-                    continue
-                out[len(came) if places is None else places[len(came)]] = array
-                came.append(number)
-                finite = finite and is_finite
-        except PercError as err:
-            self.count = start + len(came)  # what comes after it cannot be read either
-            self._refuse(err)
-        return came, finite
-
-    def stored(self, number: int) -> dict[str, Any]:
-        """See `builders.hf.stream_blocks.Block`."""
-        layout = self._images.layout(self._run.rows[number]) if number else self._layout
-        return reference(self._images.image, layout)
+    def layout(self, number: int) -> Layout:
+        """See `RunBlock`."""
+        return self._images.layout(self._run.rows[number])
 
     def key(self, number: int) -> str:
-        """See `builders.hf.stream_blocks.Block`."""
+        """See `RunBlock`."""
         return f"{self._run.path}#{self._run.rows[number]}"
 
     def close(self) -> None:
         """Let go of the rows' bytes, and of the file that is read from its start, if it is open."""
-        self._raw = None
+        super().close()
         if self._packed is not None:
             self._packed.close()
 
     def _copied(self, out: Array, start: int, stop: int, places: Places | None) -> bool:
-        """Fill places of an array with plain pixels that lie one after another; whether all are known to be finite."""
         layout, images = self._layout, self._images
-        size, stored = layout.nbytes, np.dtype(layout.encoding)
         if self._raw is not None:
             raw, finite = self._raw
-            rows = raw[start * size : stop * size].view(stored).reshape(stop - start, *self.shape)
-            out[slice(stop - start) if places is None else places] = rows
+            out[slice(stop - start) if places is None else places] = pixels_in(raw, layout)[start:stop]
             return finite
         where, etag = images.file.location, images.image.etag
         if places is None:
-            return read_into(where, layout.offset + start * size, layout.encoding, out[: stop - start], etag)
-        offsets = np.arange(start, stop) * size + layout.offset
-        finite = gather(where, offsets, out.reshape(len(out), -1).view(np.uint8), places, etag, floats_of(layout))
-        if stored.isnative:
-            return finite or stored.kind not in "fc"
-        out[places] = rows = out[places].byteswap()
-        return is_finite(rows)
+            offset = layout.offset + start * layout.nbytes
+            return read_into(where, offset, layout.encoding, out[: stop - start], etag)
+        offsets = np.arange(start, stop) * layout.nbytes + layout.offset
+        return gathered(images, layout, offsets, out, places)
 
     def _pixels(self, start: int, stop: int) -> Pixels:
-        """The images of some rows, one by one."""
         if self._images.lies_apart:
             return pixels_of(self._run, self._raw, start, stop)
         if self._packed is None:
-            self._packed = decompressed(self._run)
+            self._packed = decompressed(self._run, map(self._images.layout, self._run.rows))
         for _ in range(start - self._next):
             next(self._packed, None)
         self._next = stop
         return self._packed
+
+
+def gathered(images: Images, layout: Layout, offsets: Places, out: Array, places: Places | None) -> bool:
+    """Fill places of an array with plain pixels that lie anywhere in a file of this machine.
+
+    Args:
+        images: the file.
+        layout: of an image.
+        offsets: where each of them begins.
+        out: `(rows, *shape)`.
+        places: of each in it; None: one after another.
+
+    Returns:
+        Whether all are known to be finite.
+    """
+    stored = np.dtype(layout.encoding)
+    raw = out.reshape(len(out), -1).view(np.uint8)
+    finite = gather(images.file.location, offsets, raw, places, images.image.etag, floats_of(layout))
+    if stored.isnative:
+        return finite or stored.kind not in "fc"
+    chosen = slice(len(offsets)) if places is None else places
+    out[chosen] = rows = out[chosen].byteswap()
+    return is_finite(rows)
+
+
+def pixels_in(raw: NDArray[np.uint8], layout: Layout) -> Array:
+    """Images of one layout whose plain pixels lie one after another in some bytes."""
+    pixels: Array = raw.view(np.dtype(layout.encoding)).reshape(-1, *layout.shape)
+    return pixels
 
 
 def pixels_of(run: Run, raw: Bytes | None, start: int, stop: int, layouts: Sequence[Layout] = ()) -> Pixels:
@@ -141,8 +216,13 @@ def pixels_of(run: Run, raw: Bytes | None, start: int, stop: int, layouts: Seque
     return read_each(where, layouts, etag) if raw is None else _picked(*raw, layouts, run.ranges)
 
 
-def decompressed(run: Run) -> Generator[tuple[Array | PercError, bool], None, None]:
-    """The images of a run, of a file that is read from its start: it is compressed, or its slices do not lie apart."""
+def decompressed(run: Run, layouts: Iterable[Layout]) -> Generator[tuple[Array | PercError, bool], None, None]:
+    """The images of a run, of a file that is read from its start: it is compressed, or its slices do not lie apart.
+
+    Args:
+        run: the run.
+        layouts: theirs, in rising order.
+    """
     images = cast(Images, run.images)
     where = images.file.location
     file: BinaryIO
@@ -156,7 +236,7 @@ def decompressed(run: Run) -> Generator[tuple[Array | PercError, bool], None, No
     with file:
         if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
             local.check_version(file.raw, where, images.image.etag)
-        for pixels in read_open(file, map(images.layout, run.rows), where, images.image.etag):
+        for pixels in read_open(file, layouts, where, images.image.etag):
             yield pixels, False
 
 

@@ -1,9 +1,10 @@
 """How shards are read for a buffer of rows that is to hold some of many of them: by pieces, from several in turn."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from builders.hf.stream_blocks import Places
 from builders.io.files import location
 from builders.stacks.cutting import Part, Shard
 from builders.stacks.rows import Images
-from builders.stacks.runs import BLOCK, Run, together
+from builders.stacks.runs import Run
+
+_Shard = TypeVar("_Shard")
 
 REMOTE = 8 * 1024 * 1024
 """Bytes of a piece, about: the archive limits how many requests it takes in an hour."""
@@ -19,20 +22,22 @@ _LOCAL = 4 * 1024 * 1024
 _SMALLEST = 256 * 1024
 
 
-def in_turn(shards: Sequence[Shard], at_once: int, rows: int, seeds: Sequence[int]) -> list[Shard]:
+def in_turn(
+    shards: Sequence[_Shard], at_once: int, seeds: Sequence[int], cut: Callable[[_Shard], list[_Shard]]
+) -> list[_Shard]:
     """The pieces of shards, from some of them in turn, those of a shard in any order.
 
     Args:
         shards: in order.
         at_once: from how many.
-        rows: of the buffer, which is to hold two pieces of each of them where these need not be too small for that.
         seeds: decide the order of a shard's pieces.
+        cut: gives the pieces of a shard.
     """
     rng = np.random.default_rng(list(seeds))
-    waiting, lanes, found = deque(shards), deque[list[Shard]](), []
+    waiting, lanes, found = deque(shards), deque[list[_Shard]](), []
     while waiting or lanes:
         while waiting and len(lanes) < max(1, at_once):
-            pieces = _cut(waiting.popleft(), rows / max(1, 2 * at_once))
+            pieces = cut(waiting.popleft())
             lanes.append([pieces[place] for place in rng.permutation(len(pieces))])
         lane = lanes.popleft()
         found.append(lane.pop())
@@ -41,14 +46,19 @@ def in_turn(shards: Sequence[Shard], at_once: int, rows: int, seeds: Sequence[in
     return found
 
 
-def _cut(shard: Shard, rows: float) -> list[Shard]:
-    """A shard in pieces of so many rows, but of some size."""
+def pieces_of(shard: Shard, rows: float) -> list[Shard]:
+    """A shard in pieces of so many rows, but of some size.
+
+    Args:
+        shard: of some parts.
+        rows: a buffer is to hold two pieces of each shard that it is filled from, where these are not too small for it.
+    """
     pieces: list[Shard] = []
     piece: list[Part] = []
     held = 0
     for part in shard:
         size = max(1, part.file.most // max(1, part.of))
-        largest = REMOTE if location.is_remote(part.file.location) else min(_LOCAL, max(_SMALLEST, int(rows * size)))
+        largest = largest_piece(part.file.location, int(rows * size))
         for some in _divided(part, max(1, largest // size)):
             bytes_more = (some.stop - some.first) * size
             if piece and held + bytes_more > largest:
@@ -57,6 +67,11 @@ def _cut(shard: Shard, rows: float) -> list[Shard]:
             piece.append(some)
             held += bytes_more
     return [*pieces, tuple(piece)] if piece else pieces
+
+
+def largest_piece(where: str, wanted: int) -> int:
+    """Bytes of a piece of a file, of which so many are wanted."""
+    return REMOTE if location.is_remote(where) else min(_LOCAL, max(_SMALLEST, wanted))
 
 
 def _divided(part: Part, most: int) -> list[Part]:
@@ -87,18 +102,6 @@ def those_with(runs: Iterable[Run], only: Sequence[Places]) -> Iterator[Run]:
         wanted = places[(places >= 0) & (places < len(run.rows))]
         if not len(wanted):
             continue
-        gap = (
-            max(1, location.GAP // max(1, images.layout(run.rows.start).nbytes)) if images.lies_apart else len(run.rows)
-        )
+        gap = max(1, location.GAP // max(1, run.row_size)) if images.lies_apart else len(run.rows)
         for stretch in np.split(wanted, np.flatnonzero(np.diff(wanted) > gap) + 1):
-            yield from _stretch(run, images, int(stretch[0]), int(stretch[-1]) + 1)
-
-
-def _stretch(run: Run, images: Images, first: int, stop: int) -> Iterator[Run]:
-    if not images.lies_apart:
-        yield replace(run, rows=run.rows[first:stop], place=run.place + first)
-        return
-    while first < stop:
-        rows, ranges = together(images, run.rows[first:stop], BLOCK)
-        yield replace(run, rows=rows, ranges=ranges, place=run.place + first)
-        first += len(rows)
+            yield from run.part(int(stretch[0]), int(stretch[-1]) + 1)

@@ -1,7 +1,7 @@
 """Rows that are read together: how many of a file's, and which of its bytes."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from builders.errors import PercError
@@ -53,6 +53,22 @@ class Run:
         plain = isinstance(self.images, Images) and self.size and self.data is None
         return bool(plain) and location.is_remote(cast(Images, self.images).file.location)
 
+    @property
+    def row_size(self) -> int:
+        """Bytes of a row, of which the others have about as many."""
+        return cast(Images, self.images).layout(self.rows.start).nbytes
+
+    def part(self, first: int, stop: int) -> "Iterator[Run]":
+        """Runs of some of its rows, counted in it."""
+        images = cast(Images, self.images)
+        if not images.lies_apart:
+            yield replace(self, rows=self.rows[first:stop], place=self.place + first)
+            return
+        while first < stop:
+            rows, ranges = together(images, self.rows[first:stop], BLOCK)
+            yield replace(self, rows=rows, ranges=ranges, place=self.place + first)
+            first += len(rows)
+
 
 def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator[Run]:
     """The runs of rows to read, without the first `skip` rows of the first shard, and the ends of shards."""
@@ -75,7 +91,7 @@ def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator
         elif wanted:
             is_remote, first = location.is_remote(images.file.location), 0
             while first < len(wanted):
-                block = _block_after(asked, requests) if is_remote else LARGEST
+                block = block_after(asked, requests) if is_remote else LARGEST
                 run = together(images, wanted[first:], block)
                 yield Run(images, part.file.path, run[0], place + first, data, run[1])
                 first += len(run[0])
@@ -100,7 +116,7 @@ def together(images: Images, rows: range, block: int) -> tuple[range, tuple[Rang
     return rows[:count], ((start, stop),) if count > 1 else layout.ranges
 
 
-def _block_after(asked: int, requests: int) -> int:
+def block_after(asked: int, requests: int) -> int:
     """Bytes of the next request of a stream; few different ones, so that their memory can be used again.
 
     Before the stream is a long one, every other request is half as long: those of one length, under way together, would

@@ -75,6 +75,10 @@ def test_requests_that_are_under_way_together_do_not_all_end_at_once():
     assert all(len(set(sizes[place : place + 4])) > 1 for place in range(len(sizes) - 4))
 
 
+def refuse(error, rows):
+    raise error
+
+
 @pytest.mark.parametrize("name", ["x.mrc", "x.mrc.gz"])
 def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(tmp_path, name):
     path = tmp_path / name
@@ -83,10 +87,10 @@ def test_a_file_that_is_read_from_its_start_is_still_the_one_that_was_looked_at(
     reading = Reading("empiar", "EMPIAR-10001", (), None, "slice", False, "raise")
     images = look(SourceFile(name, str(path), path.stat().st_size, "stamp"), reading)
     reader, run = ShardReader(reading), Run(images, name, range(images.count))
-    assert len(list(reader._rows(run, None, []))) == 4
+    assert len(list(reader.steps(run, None, refuse))) == 4
     path.write_bytes(path.read_bytes() + b"and more")
     with pytest.raises(ChangedError, match=name):
-        list(reader._rows(run, None, []))
+        list(reader.steps(run, None, refuse))
 
 
 @pytest.fixture

@@ -199,8 +199,14 @@ def column_for(feature: Any, kind: pa.DataType, count: int) -> Any:
         return None if None in fields.values() else Structs(count, fields)
     if not isinstance(feature, Value | ClassLabel):
         return None
+    if str(kind) in _TEXTS:
+        return Texts(count)
+    dtype = number_type(kind)
+    return None if dtype is None else Numbers(count, dtype)
+
+
+def number_type(kind: pa.DataType) -> np.dtype[Any] | None:
+    """NumPy's type of numbers or truth values of Arrow's; None where they are left to `datasets`."""
     name = str(kind)
     name = {"float": "float32", "double": "float64"}.get(name, name)
-    if name in _TEXTS:
-        return Texts(count)
-    return Numbers(count, np.dtype(name)) if name in _NUMBERS else None
+    return np.dtype(name) if name in _NUMBERS else None

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from builders.hf.shuffling.memory import Memory, Rows, kind_of, stretches
+from builders.hf.shuffling.memory import GONE, Memory, Rows, kind_of, stretches
 from builders.hf.stream_blocks import Block
 from builders.hf.streams.batches import Batch, ImageStack, Piece, memory_for
+from builders.hf.streams.filling import columns_for
 from builders.io.layout import Array
 
 
@@ -58,7 +60,7 @@ class Collected:
         self._size, self._declared = size, declared
         self._expected = min(size, max(1, expected))
         self._parts: list[_Part] = []
-        self._columns: dict[str, list[Any]] = {}
+        self._columns: dict[str, Any] = {}
         self._image = ""
         self.count, self.key = 0, ""
 
@@ -85,12 +87,25 @@ class Collected:
         different = rows.different()
         if different and not self._columns:
             first = rows.blocks[0]
-            self._columns, self._image = {name: [] for name in first.names}, first.image
+            self._columns, self._image = columns_for(first), first.image
             self.key = first.key(int(rows.numbers[0]))
+        told = different[0].told if different and different[0] is not None else {}
         for name, column in self._columns.items():
-            if name != self._image:
+            if name != self._image and name not in told:
                 column += _values(name, rows, different)
+        if told:
+            firsts = np.array([block.first for block in rows.blocks.tolist()], np.int64)
+            self._take_told(rows, different, firsts + rows.numbers)
         self.count += len(rows)
+
+    def _take_told(self, rows: Rows, different: Sequence[Any], places: NDArray[np.int64]) -> None:
+        """Take columns of a table, of rows that stand at some places in it."""
+        for name, column in different[0].told.items():
+            if all(block.told[name] is column for block in different):
+                self._columns[name].add(column, places)
+                continue
+            for place, block in enumerate(rows.blocks.tolist()):
+                self._columns[name].add(block.told[name], places[place : place + 1])
 
     def batch(self) -> Batch:
         """The batch, of as many rows as came."""
@@ -100,6 +115,23 @@ class Collected:
 
 
 _ANY = 1 << 62
+
+
+def told_of(rows: Rows) -> dict[str, list[Any]]:
+    """Columns of a table, of rows that are held; anything for those that could not be read again."""
+    different = [block for block in rows.different() if block is not None]
+    if not different or not different[0].told:
+        return {}
+    blocks = [different[0] if block is None else block for block in rows.blocks.tolist()]
+    places = np.array([block.first for block in blocks]) + np.where(rows.slots == GONE, 0, rows.numbers)
+    found: dict[str, list[Any]] = {}
+    for name, column in different[0].told.items():
+        if all(block.told[name] is column for block in different):
+            found[name] = column.values(places)
+        else:
+            each = zip(blocks, places, strict=True)
+            found[name] = [block.told[name].values(np.array([place]))[0] for block, place in each]
+    return found
 
 
 def _values(name: str, rows: Rows, different: Sequence[Any]) -> list[Any]:

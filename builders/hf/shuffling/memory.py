@@ -132,8 +132,8 @@ class Memory:
         """Take rows `start` to `stop` of a block, for which there is room; gives those that came, without keys."""
         size, stop = size_of(block), min(stop, block.count)
         if block.lies is not None:
-            offset = block.lies.offset
-            local.bring(block.lies.path, offset + start * size, offset + stop * size)
+            offsets = block.lies.offsets[start:stop]
+            local.bring(block.lies.path, int(offsets.min()), int(offsets.max()) + size)
             rows = Rows.of(range(start, stop), [LEFT] * (stop - start), block)
         elif size < LARGE and self._is_of_slab(block, size):
             slots = [self._free.pop() for _ in range(stop - start)]
@@ -223,8 +223,8 @@ def _of_files(rows: Rows) -> list[Numbers]:
 def _gathered(rows: Rows, out: Array, places: Numbers) -> tuple[Any, Any]:
     """Which rows of one file of this machine came to their places, and which are known to be finite."""
     lies: Lies = rows.blocks[0].lies
-    size = out[0].nbytes
-    offsets = np.array([block.lies.offset for block in rows.blocks]) + rows.numbers * size
+    places_in_file = zip(rows.blocks, rows.numbers.tolist(), strict=True)
+    offsets = np.array([block.lies.offsets[number] for block, number in places_in_file])
     floats = lies.stored if lies.stored.char in "fd" and lies.stored.isnative else None
     try:
         finite = gather(lies.path, offsets, out.reshape(len(out), -1).view(np.uint8), places, lies.etag, floats)

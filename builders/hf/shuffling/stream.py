@@ -13,7 +13,7 @@ from datasets.iterable_dataset import _BaseExamplesIterable
 
 from builders.errors import OptionError
 from builders.hf.image_storage import Row, fetched
-from builders.hf.shuffling.batches import Collected
+from builders.hf.shuffling.batches import Collected, told_of
 from builders.hf.shuffling.drawing import NOT_BEGUN, Drawing
 from builders.hf.shuffling.draws import seed_of
 from builders.hf.shuffling.memory import Memory, Rows, each
@@ -158,10 +158,11 @@ class ShuffledStream(_Shuffled):
         source, (memory, state, draws) = self.ex_iterable, self._begun()
         with closing(draws):
             for rows in draws:
+                told = told_of(rows)
                 for number, pixels, finite in each(rows, memory):
                     state["given"] += 1
                     if pixels is not None:
-                        key, row = _row(rows, number, pixels, finite)
+                        key, row = _row(rows, number, pixels, finite, told)
                         yield key, source.finished(row)
 
     gives_batches = ShardStream.gives_batches
@@ -194,12 +195,14 @@ class ShuffledStream(_Shuffled):
         return memory, state, Drawing(source.reader, pieces, shuffle.seeds, memory, state).draws()
 
 
-def _row(rows: Rows, number: int, pixels: Any, finite: bool) -> tuple[str, Row]:
+def _row(rows: Rows, number: int, pixels: Any, finite: bool, told: dict[str, list[Any]]) -> tuple[str, Row]:
     block, place = rows.blocks[number], int(rows.numbers[number])
     row = Row(block.shared)
     row[block.image] = fetched(block.stored(place), pixels, finite)
     for name, column in block.varying.items():
         row[name] = column.item(place)
+    for name, values in told.items():
+        row[name] = values[number]
     return block.key(place), Row((name, row[name]) for name in block.names)
 
 

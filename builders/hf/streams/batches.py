@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from builders.errors import PercError
 from builders.hf.features import EMImage
 from builders.hf.image_storage import Fetched, fetched
-from builders.hf.stream_blocks import Block
+from builders.hf.streams.picked_columns import PickedColumn
 from builders.io.casting import cast, copy, is_sure
 from builders.io.finite import is_finite
 from builders.io.layout import Array
@@ -116,7 +116,7 @@ _NONE: Mapping[str, Any] = {}
 
 
 class Batch(dict[str, Any]):
-    """Columns of rows, each a list, an array, a tensor or an `ImageStack`.
+    """Columns of rows, each a list, an array, a tensor, an `ImageStack` or a `PickedColumn`.
 
     Attributes:
         length: number of rows.
@@ -157,11 +157,14 @@ class Batch(dict[str, Any]):
         return Batch(columns, min(stop, self.length) - start, self.stored, self.decoded, self.format)
 
     def plain(self) -> dict[str, Any]:
-        """The columns for somebody who knows no `ImageStack`."""
+        """The columns for somebody who knows no `ImageStack` and no `PickedColumn`."""
         from perc_transforms.core.batch_rows import Columns  # torch is slow to import
 
-        columns = ((name, value.values() if isinstance(value, ImageStack) else value) for name, value in self.items())
-        return Columns(columns)
+        made = ((name, value.values() if isinstance(value, _UNMADE) else value) for name, value in self.items())
+        return Columns(made)
+
+
+_UNMADE = ImageStack | PickedColumn
 
 
 def length_of(columns: Mapping[str, Any]) -> int:
@@ -176,6 +179,8 @@ def joined(parts: Sequence[Any]) -> Any:
         return first
     if isinstance(first, ImageStack):
         return ImageStack([piece for part in parts for piece in part.pieces])
+    if isinstance(first, PickedColumn):
+        return PickedColumn.joined(parts)
     if isinstance(first, list) and all(isinstance(part, list) for part in parts):
         return [value for part in parts for value in part]
     if all(_kind(part) == _kind(first) is not None for part in parts):
@@ -211,81 +216,3 @@ def memory_for(rows: int, shape: tuple[int, ...], dtype: Any) -> Array:
     whole = (rows, *shape)
     raw = buffers.take(math.prod(whole) * kind.itemsize)
     return np.ndarray(whole, kind, buffer=raw)
-
-
-@dataclass(slots=True)
-class _Filled:
-    """Memory for images of one kind, the first rows of which are there."""
-
-    memory: Array
-    count: int = 0
-    finite: bool = True
-    sources: list[tuple[int, Block, Sequence[int]]] = field(default_factory=list)
-
-    def fits(self, block: Block) -> bool:
-        is_alike = self.memory.shape[1:] == tuple(block.shape) and self.memory.dtype == block.dtype
-        return is_alike and self.count < len(self.memory)
-
-    def pixels(self) -> Array:
-        """Those that are there, as an array that is the only one of its memory."""
-        memory = self.memory
-        return np.ndarray((self.count, *memory.shape[1:]), memory.dtype, buffer=memory.base)
-
-    def stored(self, place: int) -> dict[str, Any]:
-        first, block, numbers = next(source for source in reversed(self.sources) if source[0] <= place)
-        return block.stored(numbers[place - first])
-
-
-class Filling:
-    """A batch that blocks fill one after another, each straight into its place.
-
-    Args:
-        size: rows of the batch.
-        expected: how many there will be, as far as is known.
-        declared: the features that the rows are stored as.
-    """
-
-    def __init__(self, size: int, expected: int, declared: Mapping[str, Any]) -> None:
-        self._size, self._expected, self._declared = size, expected, declared
-        self._pieces: list[_Filled] = []
-        self._columns: dict[str, list[Any]] = {}
-        self._image = ""
-        self.count, self.key = 0, ""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more rows go in."""
-        return self.count >= self._size
-
-    def take(self, block: Block, start: int) -> int:
-        """Take as many rows of a block as go in, from `start` on; gives the place after the last of them."""
-        if not self._pieces or not self._pieces[-1].fits(block):
-            there = block.count - start
-            rows = min(self._size - self.count, max(self._expected - self.count, there))
-            self._pieces.append(_Filled(memory_for(rows, tuple(block.shape), block.dtype)))
-        piece = self._pieces[-1]
-        stop = min(block.count, start + min(len(piece.memory) - piece.count, self._size - self.count))
-        numbers, finite = block.fill(piece.memory[piece.count :], start, stop)
-        if not self._columns:
-            self._columns, self._image = {name: [] for name in block.names}, block.image
-            self.key = block.key(start)
-        if numbers:
-            piece.sources.append((piece.count, block, numbers))
-            piece.count += len(numbers)
-            piece.finite = piece.finite and finite
-            self.count += len(numbers)
-            self._take_values(block, numbers)
-        return stop
-
-    def _take_values(self, block: Block, numbers: Sequence[int]) -> None:
-        for name, value in block.shared.items():
-            self._columns[name] += [value] * len(numbers)
-        chosen = slice(numbers.start, numbers.stop) if isinstance(numbers, range) else numbers
-        for name, values in block.varying.items():
-            self._columns[name] += values[chosen].tolist()
-
-    def batch(self) -> Batch:
-        """The batch, of as many rows as came."""
-        pieces = [Piece(piece.pixels(), piece.finite, piece.stored) for piece in self._pieces if piece.count]
-        columns = {name: ImageStack(pieces) if name == self._image else c for name, c in self._columns.items()}
-        return Batch(columns, self.count, stored=self._declared)

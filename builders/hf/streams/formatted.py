@@ -16,6 +16,7 @@ from builders.hf.stream_layers import features_of, layers_of
 from builders.hf.streaming import is_ours
 from builders.hf.streams.batches import Batch, ImageStack
 from builders.hf.streams.mapping import gives_batches, is_grouping
+from builders.hf.streams.picked_columns import PickedColumn
 
 _FLAT = {int, float, bool, str, bytes}
 
@@ -157,7 +158,7 @@ class _Decoding:
 def _applied(column: Any, name: str, feature: Any, was_filled: bool, tokens: Any) -> Any:
     """A column encoded and decoded value by value."""
     one = Features({name: feature})
-    values = column.values() if isinstance(column, ImageStack) else column
+    values = column.values() if isinstance(column, ImageStack | PickedColumn) else column
     rows = ({name: value} for value in values)
     rows = (nulls.emptied(row, one) for row in rows) if was_filled else rows
     found = [decoding.apply_features(row, one, token_per_repo_id=tokens)[name] for row in rows]
@@ -176,6 +177,9 @@ def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str
     convert = next((own for kind, own in _CONVERTERS.items() if isinstance(formatter, kind)), None)
     done: dict[str, Any] = {}
     for name, column in columns.items():
+        if isinstance(column, PickedColumn):
+            done[name] = column.formatted(formatter, (nullable or {}).get(name))
+            continue
         converted = None
         if type(column) is list:
             kinds = set(map(type, column))

@@ -20,6 +20,7 @@ class Block:
         (self.shape, self.dtype), self.place, self.first, self.count = KINDS[kind], place, first, count
         self.damaged = damaged
         self.varying = {"index": np.arange(first, first + count)}
+        self.told = {}
 
     def fill(self, out, start, stop, places=None):
         assert out.dtype == self.dtype
