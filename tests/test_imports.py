@@ -48,7 +48,10 @@ SHARED = {
 OF_TRANSFORMS = {
     "builders.errors": ["perc_transforms.errors"],
     "builders.io": ["perc_transforms.core.buffers", "perc_transforms.core.halves"],
-    "builders.hf": [*map("perc_transforms.core.".__add__, ("batch_rows", "buffers", "stacking"))],
+    "builders.hf": [
+        *map("perc_transforms.core.".__add__, ("batch_rows", "buffers", "stacking")),
+        "perc_transforms.spatial.resampling",  # an image may be cropped in Fourier space when it is decoded
+    ],
     "builders.stacks": ["perc_transforms.core.buffers"],
     "builders.publishing": ["perc_transforms"],
     "builders.gallery": ["perc_transforms"],

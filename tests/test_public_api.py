@@ -19,7 +19,8 @@ from builders.structures.structures import StructuresConfig
 
 API = """\
 builders: EMImage, as_em_images, load_dataset, publish
-builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite: str = 'pass', id: str | None = None)
+builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite: str = 'pass', id: str | None = None, \
+shape: tuple[int, ...] | None = None)
 errors: AccessError < PermissionError, ChangedError < OSError, DiskFullError < OSError, \
 FolderError < IsADirectoryError & ValueError, FormatError < ValueError, \
 HttpError < OSError, MixedError < ValueError, NotEmptyError < FileExistsError, NotFoundError < FileNotFoundError, \

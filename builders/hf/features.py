@@ -12,6 +12,7 @@ from datasets import Features
 
 from builders.errors import ChangedError, FormatError, OptionError
 from builders.hf.batches import remote_reads
+from builders.hf.batches.cropping import crop
 from builders.hf.image_storage import (
     FIELDS,
     STORAGE,
@@ -54,9 +55,11 @@ class EMImage:
         dtype: type of the decoded array; None keeps the file's own. Complex pixels need None or a complex type.
         decode: False gives the stored dict instead of the array.
         non_finite: what NaN and infinite pixels do: `"pass"` (with one warning) or `"raise"`.
+        shape: Fourier-crop each image to this shape, `(ny, nx)` or `(nz, ny, nx)`, when it is decoded, as
+            `perc_transforms.FourierCrop` does; `dtype` is then a float, or None: float64 of float64, else float32.
 
     Raises:
-        OptionError: `dtype` or `non_finite` is none of those allowed.
+        OptionError: an option is none of those allowed.
 
     Example:
         >>> import numpy as np
@@ -70,6 +73,7 @@ class EMImage:
     dtype: str | None = "float32"
     decode: bool = True
     non_finite: str = "pass"
+    shape: tuple[int, ...] | None = field(default=None, kw_only=True)
     id: str | None = field(default=None, repr=False)
     pa_type: ClassVar[pa.DataType] = STORAGE
     _type: str = field(default="EMImage", init=False, repr=False)
@@ -79,6 +83,8 @@ class EMImage:
         if self.non_finite not in ("pass", "raise"):
             msg = f"non_finite is {self.non_finite!r}: expected 'pass' or 'raise'"
             raise OptionError(msg)
+        if self.shape is not None:
+            self.shape = _check_shape(self.shape, self.dtype)
 
     def __call__(self) -> pa.DataType:
         """The Arrow type that `datasets` stores this feature as."""
@@ -119,7 +125,8 @@ class EMImage:
             NotFoundError: the file is gone.
             UnsafeAddressError: it lies on a host that nobody named.
             ChangedError: it is not the file that the reference was made for.
-            FormatError: it is damaged, or its pixels are complex or not finite where that is not allowed.
+            FormatError: it is damaged, too small for `shape`, or its pixels are complex or not finite where that is not
+                allowed.
         """
         if not isinstance(value, dict):
             return cast(Array, value)  # decoded already: datasets may ask twice
@@ -127,8 +134,9 @@ class EMImage:
         is_finite = False
         if fetched is not None:
             held, is_finite = fetched.held, fetched.finite
-            if is_finite and isinstance(held, np.ndarray) and held.dtype is _NUMPY_TYPES.get(self.dtype or ""):
-                return held  # nothing is left to do, and a stream has many
+            is_ready = is_finite and isinstance(held, np.ndarray) and held.dtype is _NUMPY_TYPES.get(self.dtype or "")
+            if is_ready and self.shape is None:
+                return cast(Array, held)  # nothing is left to do, and a stream has many
         name = value.get("path") or "inline image"
         watch = FiniteWatch() if self._needs_watch() and not is_finite else None
         try:
@@ -138,8 +146,15 @@ class EMImage:
         if pixels.ndim not in (2, 3):
             msg = f"{name}: an array of shape {pixels.shape}: expected an image (2 axes) or a volume (3 axes)"
             raise FormatError(msg)
+        if self.shape is not None and pixels.ndim != len(self.shape):
+            msg = (
+                f"{name}: an array of shape {pixels.shape}: expected {len(self.shape)} axes, as shape={self.shape} has"
+            )
+            raise FormatError(msg)
         if watch is not None and not watch.vouches_for(pixels):
             self._report_non_finite(pixels, name)
+        if self.shape is not None:
+            return crop(pixels, self.shape, self.dtype, name)
         return cast_pixels(pixels, self.dtype, name)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -254,6 +269,23 @@ def check_dtype(dtype: Any) -> str | None:
         msg = f"dtype is {dtype!r}: expected None (as stored) or one of {', '.join(DTYPES)}"
         raise OptionError(msg)
     return name
+
+
+def _check_shape(shape: Any, dtype: str | None) -> tuple[int, ...]:
+    """The shape to crop images to.
+
+    Raises:
+        OptionError: it is none, or the pixels are not to be floats.
+    """
+    sides = tuple(shape) if isinstance(shape, list | tuple) else ()
+    if len(sides) not in (2, 3) or not all(type(side) is int and side > 0 for side in sides):
+        msg = f"shape is {shape!r}: expected None or pixels along each axis, such as (128, 128)"
+        raise OptionError(msg)
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        msg = f"shape is {sides} with dtype={dtype!r}: what is cropped in Fourier space is no whole or complex number: "
+        msg += "expected a float, or None"
+        raise OptionError(msg)
+    return sides
 
 
 def _embedded(value: dict[str, Any]) -> dict[str, Any]:

@@ -111,9 +111,9 @@ def box_of(image: Layout, bounds: Sequence[Range], name: str = "image") -> Layou
         >>> box.shape, box.ranges
         ((3, 3), ((0, 40),))
         >>> box.decode(np.arange(10, dtype="<f4").view(np.uint8))
-        array([[6., 6., 6.],
-               [3., 4., 6.],
-               [8., 9., 6.]], dtype=float32)
+        array([[8., 8., 8.],
+               [3., 4., 8.],
+               [8., 9., 8.]], dtype=float32)
     """
     if isinstance(image, Box) and len(bounds) == len(image.shape):
         gone = len(image.bounds) - len(bounds)

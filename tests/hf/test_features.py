@@ -336,7 +336,7 @@ def test_the_feature_pickles_and_compares():
     feature = EMImage(dtype=None, non_finite="raise")
     assert pickle.loads(pickle.dumps(feature)) == feature
     assert Features.from_dict(Features({"image": feature}).to_dict()) == Features({"image": feature})
-    assert repr(feature) == "EMImage(dtype=None, decode=True, non_finite='raise')"
+    assert repr(feature) == "EMImage(dtype=None, decode=True, non_finite='raise', shape=None)"
 
 
 def test_errors_survive_a_worker(stack):

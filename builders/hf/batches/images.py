@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from builders.errors import PercError
 from builders.hf.batches import remote_reads
 from builders.hf.batches.columns import Places
+from builders.hf.batches.cropping import crop
 from builders.hf.features import EMImage
 from builders.io import gathering
 from builders.io.casting import cast, copy, is_sure
@@ -207,15 +208,22 @@ class TakenImages:
         groups = self._by_source()
         if groups is None:
             return None
-        first = groups[0][0].first
-        stored = np.dtype(first.encoding)
+        stored = np.dtype(groups[0][0].first.encoding)
         wanted = stored.newbyteorder("=") if feature.dtype is None else np.dtype(feature.dtype)
         if (stored.kind == "f" and wanted.kind in "biu") or (stored.kind == "c" != wanted.kind):
             return None
         is_watched = stored.kind in "fc" and feature._needs_watch() and not self.finite[self.places].all()
-        pixels = _read(groups, len(self.ids), wanted, is_watched, memory)
+        if feature.shape is None:
+            pixels = _read(groups, len(self.ids), wanted, is_watched, memory)
+        else:
+            pixels = _read(groups, len(self.ids), stored.newbyteorder("="), is_watched, buffers.take)
         if is_watched and pixels is not None and all(source.is_known for source, _, _ in groups):
             self.finite[self.places] = True
+        if feature.shape is not None and pixels is not None:
+            try:
+                return crop(pixels, feature.shape, feature.dtype, "a batch of images", memory)
+            except PercError:
+                return None
         return pixels
 
     def _by_source(self) -> list[Group] | None:

@@ -1,5 +1,6 @@
 """A batch of a stream on its way: columns, in which images stay as they lie in their files until they are decoded."""
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from builders.errors import PercError
+from builders.hf.batches.cropping import crop
 from builders.hf.features import EMImage
 from builders.hf.image_storage import Fetched, fetched
 from builders.hf.streams.picked_columns import PickedColumn
@@ -87,7 +89,11 @@ def _decoded(piece: Piece, feature: EMImage) -> Array:
     """Images of one kind, decoded at once; one by one where that tells which one is wrong."""
     given, wanted = piece.pixels, np.dtype(feature.dtype or piece.pixels.dtype)
     is_fine = piece.finite or not feature._needs_watch()
-    if given.dtype != wanted and is_sure(given.dtype, wanted):
+    if feature.shape is not None:
+        if (is_fine or np.isfinite(given).all()) and given.dtype.kind != "c":
+            with contextlib.suppress(PercError):  # of a row that has a name, which it is told with below
+                return crop(given, feature.shape, feature.dtype, "a batch of images")
+    elif given.dtype != wanted and is_sure(given.dtype, wanted):
         pixels = memory_for(len(given), given.shape[1:], wanted)
         step, are_finite = max(1, _WARM * len(given) // max(1, pixels.nbytes)), True
         for start in range(0, len(given), step):
