@@ -74,7 +74,14 @@ def volume_transform(volume: Tensor, *, oversampling: float = 2.0) -> VolumeTran
     return VolumeTransform(torch.cat([beyond[..., :1], half, beyond[..., 1:]], -1), n)
 
 
-def central_slices(volume_ft: VolumeTransform, rotations: Tensor, *, shifts: Tensor | None = None) -> Tensor:
+def central_slices(
+    volume_ft: VolumeTransform,
+    rotations: Tensor,
+    *,
+    shifts: Tensor | None = None,
+    size: int | None = None,
+    step: float = 1.0,
+) -> Tensor:
     """The spectra of a volume's projections: what `rfftn` gives of the images of `project`, which see.
 
     At the frequency k = (kx, ky) of the image it is the volume's transform at `A.T @ (kx, ky, 0)`, interpolated by
@@ -84,12 +91,14 @@ def central_slices(volume_ft: VolumeTransform, rotations: Tensor, *, shifts: Ten
         volume_ft: of `volume_transform`.
         rotations: `(N, 3, 3)`, RELION's A.
         shifts: `(N, 2)`, pixels (x, y) by which content moves; None: none.
+        size: s, pixels of a side of the images; None: n.
+        step: voxels a pixel.
 
     Returns:
-        Complex, `(N, n, n // 2 + 1)`, in the volume's precision.
+        Complex, `(N, s, s // 2 + 1)`, in the volume's precision.
 
     Raises:
-        TransformError: rotations or shifts of another shape.
+        TransformError: as `project`.
 
     Example:
         >>> volume = torch.zeros(4, 4, 4)
@@ -98,24 +107,37 @@ def central_slices(volume_ft: VolumeTransform, rotations: Tensor, *, shifts: Ten
         tensor([ 1., -1.,  1.])
     """
     _check(rotations, shifts)
-    n, values = volume_ft.size, volume_ft.values
+    values, sizes = volume_ft.values, (size or volume_ft.size,) * 2
     m = 2 * (values.shape[-1] - _TAPS)
+    if not (min(sizes) > 0 and 0 < step * sizes[0] <= m):
+        msg = f"{sizes[0]} pixels of {step} voxels each: expected both above 0, and no more than {m} voxels in all, "
+        msg += "which the transform was padded to: make it with a larger oversampling"
+        raise TransformError(msg)
     real = values.real
-    y, x = (k.to(real.dtype) * m for k in frequencies((n, n), real))
+    y, x = (k.to(real.dtype) * (m / step) for k in frequencies(sizes, real))
     to_x, to_y = rotations.to(real)[:, :2, None, None].unbind(1)
     points = (to_x * x[:, None] + to_y * y[:, None, None]).reshape(-1, 3)
     at_once = _AT_ONCE.get(values.device.type, _AT_ONCE_ELSEWHERE)
     parts = [_interpolated(values, part) for part in torch.split(points, at_once)]
     by = torch.zeros(1, 2, device=values.device) if shifts is None else shifts.to(values.device)
-    return torch.cat(parts).view(len(rotations), n, len(x)) * shift_phases((n, n), by + n // 2, real)
+    phases = shift_phases(sizes, by + sizes[0] // 2, real) / step**2
+    return torch.cat(parts).view(len(rotations), len(y), len(x)) * phases
 
 
-def project(volume_ft: VolumeTransform, rotations: Tensor, *, shifts: Tensor | None = None) -> Tensor:
+def project(
+    volume_ft: VolumeTransform,
+    rotations: Tensor,
+    *,
+    shifts: Tensor | None = None,
+    size: int | None = None,
+    step: float = 1.0,
+) -> Tensor:
     """Images of a volume from many directions: at (x, y) the sum over z of the volume at `A.T @ (x, y, z)`.
 
-    x, y and z are counted in pixels from pixel `n // 2`. With `shifts`, the content of each image is moved by +d; that
-    is minus RELION's origin: `shifts = -origin / pixel_size`. Differentiable in the volume, rotations and shifts, whose
-    gradients take some 2 kB a pixel.
+    x, y and z are counted from pixel `n // 2`. With `shifts`, the content of each image is moved by +d; that is minus
+    RELION's origin: `shifts = -origin / pixel_size`. With `size` and `step` images have other pixels than the volume:
+    they are what `rescale` would make of projections, without the frequencies that they cannot hold. Differentiable in
+    the volume, rotations and shifts, whose gradients take some 2 kB a pixel.
 
     Sums are exact but for interpolation, whose error grows towards the box's rim. Relative to the projection (root mean
     square), with the default oversampling of 2: 1e-4 for content within 0.2 n of the centre, 5e-4 within 0.3 n, 2e-3
@@ -126,12 +148,14 @@ def project(volume_ft: VolumeTransform, rotations: Tensor, *, shifts: Tensor | N
         volume_ft: of `volume_transform`.
         rotations: `(N, 3, 3)`, RELION's A; `perc_transforms.spatial.euler.matrices_of` makes them of angles.
         shifts: `(N, 2)`, pixels (x, y); None: none.
+        size: s, pixels of a side of the images; None: n.
+        step: voxels a pixel, as pixel size over voxel size.
 
     Returns:
-        `(N, n, n)`, on the transform's device and in its precision, in the volume's unit times pixels.
+        `(N, s, s)`, on the transform's device and in its precision, in the volume's unit times voxels.
 
     Raises:
-        TransformError: rotations or shifts of another shape.
+        TransformError: rotations or shifts of another shape, or images larger than the padded volume.
 
     Example:
         >>> volume = torch.zeros(8, 8, 8)
@@ -141,14 +165,14 @@ def project(volume_ft: VolumeTransform, rotations: Tensor, *, shifts: Tensor | N
         tensor([0., 0., 0., 0., 0., 1., 0., 0.])
     """
     _check(rotations, shifts)
-    n = volume_ft.size
+    n = size or volume_ft.size
     count = max(1, _PIXELS // n**2)
     pieces = torch.split(rotations, count)
     moves = [None] * len(pieces) if shifts is None else torch.split(shifts, count)
     if len(rotations) == 0:  # of which there is no FFT
         return volume_ft.values.real.new_zeros(0, n, n)
     parts = [
-        torch.fft.irfftn(central_slices(volume_ft, some, shifts=by), s=(n, n), dim=(-2, -1))
+        torch.fft.irfftn(central_slices(volume_ft, some, shifts=by, size=n, step=step), s=(n, n), dim=(-2, -1))
         for some, by in zip(pieces, moves, strict=True)
     ]
     return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -149,6 +149,16 @@ def test_a_shift_moves_the_content():
     )
 
 
+@pytest.mark.parametrize(("size", "step"), [(20, 1.6), (21, 32 / 21), (40, 0.8), (32, 1.5), (28, 1.0)])
+def test_images_of_other_pixels_show_the_same(size, step):
+    """Blobs that both samplings hold, of sums over voxels."""
+    places = [(2.0, -2.0, 1.0), (-3.0, 1.0, 2.0)]
+    transform, matrix = F.volume_transform(blobs(32, places, 2.8)), rotations(1)[0]
+    image = F.project(transform, matrix[None], shifts=torch.tensor([[0.5, -1.0]]), size=size, step=step)[0]
+    fine = (np.array(places) @ matrix.numpy().T) / step + (0.5, -1.0, 0)
+    assert relative(image, images_of_blobs(size, fine, 2.8 / step) * step) < 3e-3
+
+
 def test_gradients_flow():
     volume = torch.randn(4, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     angles = torch.tensor([[20.0, 50.0, -30.0]], dtype=torch.float64, requires_grad=True)
@@ -194,6 +204,8 @@ def test_what_cannot_be_projected_is_said():
         (lambda: F.volume_transform(torch.ones(4, 4)), "expected a cube"),
         (lambda: F.volume_transform(torch.ones(4, 4, 4, dtype=torch.int64)), "int64"),
         (lambda: F.volume_transform(torch.ones(4, 4, 4), oversampling=0.5), "oversampling is 0.5: expected 1 or more"),
+        (lambda: F.project(transform, torch.eye(3)[None], size=9), "9 pixels of 1.0 voxels each: .* than 8 voxels"),
+        (lambda: F.project(transform, torch.eye(3)[None], step=0.0), "4 pixels of 0.0 voxels"),
         (lambda: F.project(transform, torch.eye(3)), r"rotations of shape \(3, 3\)"),
         (lambda: F.project(transform, torch.eye(3)[None], shifts=torch.zeros(2, 2)), r"shifts of shape \(2, 2\) for 1"),
     ):
