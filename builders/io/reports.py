@@ -25,3 +25,10 @@ def report_deviation(deviation: str, name: str) -> None:
     if kind not in _warned:
         _warned.add(kind)
         logger.warning("%s: %s; read all the same (said once, for this file and others like it)", name, deviation)
+
+
+def report_once(said: str, name: str) -> None:
+    """Say something of a file once a process."""
+    if (key := f"{name}: {said}") not in _warned:
+        _warned.add(key)
+        logger.warning("%s", key)
