@@ -23,6 +23,7 @@ __all__ = [
     "UnknownOptionError",
     "UnreachableError",
     "UnsafeAddressError",
+    "UnsafePathError",
     "WorkerDiedError",
 ]
 
@@ -77,6 +78,10 @@ class StalledError(PercError, TimeoutError):
 
 class UnsafeAddressError(PercError, PermissionError):
     """A URL leads to a host that the caller did not name, or is none that may be followed."""
+
+
+class UnsafePathError(PercError, PermissionError):
+    """A path that a file of somebody else names leads out of the folders that the caller named."""
 
 
 class WorkerDiedError(PercError, RuntimeError):

@@ -18,7 +18,10 @@ FLOORS = [
     ["builders.hf"],
     ["builders.stacks", "builders.publishing"],
     ["builders.archive"],
-    ["builders.empiar", "builders.local_classes", "builders.structures", "builders.gallery"],
+    [
+        *("builders.empiar", "builders.local_classes", "builders.particles", "builders.structures"),
+        "builders.gallery",
+    ],
     ["builders.cli", "builders.__main__"],
 ]
 # what stands beside the floors: what it may import of ours

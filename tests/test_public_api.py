@@ -15,6 +15,7 @@ from builders.hf.names import MODULES
 from builders.io import image_file, mrc
 from builders.local_classes.inspect import inspect_folder
 from builders.local_classes.local_classes import LocalClassesConfig
+from builders.particles.particles import ParticlesConfig
 from builders.structures.structures import StructuresConfig
 
 API = """\
@@ -26,7 +27,8 @@ FolderError < IsADirectoryError & ValueError, FormatError < ValueError, \
 HttpError < OSError, MixedError < ValueError, NotEmptyError < FileExistsError, NotFoundError < FileNotFoundError, \
 OptionError < ValueError, ReadError < OSError, \
 StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError, \
-UnreachableError < ConnectionError, UnsafeAddressError < PermissionError, WorkerDiedError < RuntimeError
+UnreachableError < ConnectionError, UnsafeAddressError < PermissionError, \
+UnsafePathError < PermissionError, WorkerDiedError < RuntimeError
 publish(dataset, to, *, title = None, license = None, doi = None, citation = None, crop = None, pad = None, \
 layout = 'lists', preview = False, max_shard_size = '500MB', num_proc = None, dask = None, private = False, \
 token = None, overwrite = False, work_dir = None)
@@ -37,6 +39,10 @@ on_error = 'raise', non_finite = 'pass', quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
 item = 'auto', pixel_size = None, dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
 non_finite = 'pass', shuffle_memory = 512, archive = None, api = None
+particles: star = None, root = None, unit = 'particle', columns = None, half_set = None, validation_fraction = None, \
+group_by = 'micrograph', seed = 42, order = None, box_size = None, pixel_size = None, edge = 'fill', flip_y = False, \
+dtype = 'float32', download = False, on_error = 'raise', quarantine = None, non_finite = 'pass', \
+shuffle_memory = 512, archive = None
 structures: ids = None, db = 'pdb', fallback = True, format = 'cif', remove = (), models = 'first', \
 altlocs = 'first', assembly = None, include_file = False, on_error = 'raise', quarantine = None, endpoints = {}
 Entry(entry, *, archive = None, api = None)
@@ -112,7 +118,7 @@ Whiten(*, spatial_dims = None)
 WienerFilter(constant, *, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_angle = None, voltage = \
 None, spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
 collate(rows)
-builders that load_dataset knows: empiar, local_classes, structures
+builders that load_dataset knows: empiar, local_classes, particles, structures
 """
 
 
@@ -141,7 +147,8 @@ def test_the_public_api_is_what_it_was():
     for name in ("publish", "as_em_images"):
         lines.append(f"{name}{signature(getattr(builders, name), annotated=False)}")
     inherited = {"name", "version", "data_files", "description"}
-    configs = {"local_classes": LocalClassesConfig, "empiar": EmpiarConfig, "structures": StructuresConfig}
+    configs = {"local_classes": LocalClassesConfig, "empiar": EmpiarConfig, "particles": ParticlesConfig}
+    configs["structures"] = StructuresConfig
     for name, config in configs.items():
         options = [f for f in dataclasses.fields(config) if f.name not in inherited]
         options = [f for f in options if name == "local_classes" or f.name != "data_dir"]

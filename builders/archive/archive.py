@@ -262,7 +262,7 @@ class Archive:
         """
         root = "/".join(segments_of(folder))
         try:
-            listings = self._walk(entry, root, lambda f: takes(f.rpartition("/")[2]) and enters(f), bar)
+            listings = self.walk(entry, root, lambda f: takes(f.rpartition("/")[2]) and enters(f), bar)
         except NotFoundError as err:
             single = self._single(entry, root)
             if single is None:
@@ -297,14 +297,25 @@ class Archive:
         files = fitting[min(fitting)] if fitting else []
         if len(listings) > 1:  # a folder's own are in order
             files.sort(key=lambda file: natural_path_key(file.path))
-        sized = _sized(files)
-        digest.update(repr([(file.most, file.stamp) for file in sized]).encode("utf-8", "surrogateescape"))
-        return Found(sized, len(seen), tuple(seen[:5]), digest.hexdigest(), len(folders), tuple(folders[:5]))
+        known = sized(files)
+        digest.update(repr([(file.most, file.stamp) for file in known]).encode("utf-8", "surrogateescape"))
+        return Found(known, len(seen), tuple(seen[:5]), digest.hexdigest(), len(folders), tuple(folders[:5]))
 
-    def _walk(
-        self, entry: str | int, root: str, enters: Callable[[str], bool], bar: bool
+    def walk(
+        self, entry: str | int, root: str, enters: Callable[[str], bool], bar: bool = True
     ) -> dict[str, tuple[list[Child], str]]:
-        """Listings by path: of the root, and of the folders below it that are to be entered."""
+        """What folders hold, and the listings' versions, by path: of one folder, and of those below it.
+
+        Args:
+            entry: of the archive.
+            root: path inside the entry, as `segments_of` has it.
+            enters: whether a folder is looked into, by its path below the first one.
+            bar: show progress in a terminal when it takes more than a second.
+
+        Raises:
+            NotFoundError: the folder does not exist.
+            FormatError: the folders do not end.
+        """
         found: dict[str, tuple[list[Child], str]] = {}
         waiting: dict[Future[tuple[list[Child], str]], str] = {
             remote.submit(self.children, entry, root, pool="listings"): root
@@ -445,10 +456,10 @@ def _check_url(name: str, url: str, expected: str) -> None:
         raise OptionError(msg)
 
 
-def _sized(files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
+def sized(files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
     """The files, those whose listing told no size asked for it one by one, several at once."""
 
-    def sized(file: SourceFile) -> SourceFile:
+    def asked(file: SourceFile) -> SourceFile:
         if file.stamp:
             return file
         try:
@@ -460,4 +471,4 @@ def _sized(files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
     files = list(files)
     if all(file.stamp for file in files):
         return tuple(files)
-    return tuple(remote.each(sized, files, pool="listings"))
+    return tuple(remote.each(asked, files, pool="listings"))

@@ -7,19 +7,32 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from builders.archive.archive import Found
 from builders.archive.catalogue import EntryInfo, ImageSet
+from builders.archive.listing import Child
 from builders.errors import PercError, StalledError, UnreachableError
 from builders.io.files.cache import default_folder
 from builders.stacks.files import SourceFile
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T", EntryInfo, Found)
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a folder of an entry holds.
+
+    Attributes:
+        children: its files and folders, in natural order.
+    """
+
+    children: tuple[Child, ...]
+
+
+_T = TypeVar("_T", EntryInfo, Found, Folder)
 
 
 def asked(question: tuple[object, ...], ask: Callable[[], _T], revive: Callable[[Any], _T], folder: str | None) -> _T:
@@ -62,6 +75,11 @@ def revived_found(facts: Any) -> Found:
     """The files of a search as they were."""
     files = tuple(SourceFile(**file) for file in facts.pop("files"))
     return Found(files=files, **_tuples(facts))
+
+
+def revived_folder(facts: Any) -> Folder:
+    """What a folder held."""
+    return Folder(tuple(Child(**child) for child in facts["children"]))
 
 
 def _tuples(facts: Any) -> Any:

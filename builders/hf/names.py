@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 MODULES = {
     "empiar": "builders.empiar.empiar",
     "local_classes": "builders.local_classes.local_classes",
+    "particles": "builders.particles.particles",
     "structures": "builders.structures.structures",
 }
 """Name for `load_dataset` -> module that holds the builder, imported when it is asked for."""

@@ -20,9 +20,12 @@ from builders.options import check_choice
 from builders.publishing.writing.pixels import LAYOUTS
 from builders.terminal import printable
 
-_MAIN = {"local_classes": "data_dir", "empiar": "entry", "structures": "ids"}
+_MAIN = {"local_classes": "data_dir", "empiar": "entry", "particles": "star", "structures": "ids"}
 """The option of each builder that may stand without its name."""
-_STREAMED = ("empiar", "structures")
+_SEVERAL = ("ids", "star")
+"""Those of which there may be several."""
+_TABLES = (".star", ".cs")
+_STREAMED = ("empiar", "particles", "structures")
 _INHERITED = {"name", "version", "data_files", "description"}
 _ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
 
@@ -39,8 +42,8 @@ def add_commands(commands: Any) -> None:
         "source",
         nargs="+",
         metavar="SOURCE",
-        help="a folder of class files; or an entry such as EMPIAR-10943; or a builder"
-        f" ({', '.join(MODULES)}) and its folder, entry or ids",
+        help="a folder of class files; or an entry such as EMPIAR-10943; or a table of particles (.star, or .cs and"
+        f" its passthrough files); or a builder ({', '.join(MODULES)}) and its folder, entry, table or ids",
     )
     parser.add_argument("--to", required=True, metavar="DIR", help="a folder, or hf://datasets/OWNER/NAME")
     _add_publishing(parser)
@@ -110,7 +113,7 @@ def _add_option(group: Any, field: Any, explanation: str) -> None:
         action: Any = argparse.BooleanOptionalAction if default else "store_true"
         group.add_argument(flag, default=None, action=action, help=explanation)
         return
-    listed = field.name in ("classes", "ids", "remove")
+    listed = field.name in ("classes", "columns", "ids", "remove", "star")
     kind: Any = float if float in kinds else int if int in kinds and str not in kinds else str
     group.add_argument(flag, type=kind, nargs="+" if listed else None, metavar="X", help=explanation)
 
@@ -166,8 +169,10 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             builder = "local_classes"
         elif _ENTRY.fullmatch(first):
             builder = "empiar"
+        elif first.lower().endswith(_TABLES):
+            builder = "particles"
         else:
-            msg = f"{first!r} is neither a folder nor an entry such as EMPIAR-10943: expected one, or one of the "
+            msg = f"{first!r} is no folder, no entry such as EMPIAR-10943 and no table: expected one, or one of the "
             msg += f"builders {', '.join(MODULES)} and what it is to read"
             raise OptionError(msg)
     names = {field.name for other in MODULES for field in _options(other)}
@@ -177,14 +182,14 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if given.get("dtype", "").lower() == "none":
         given["dtype"] = None
     main = _MAIN[builder]
-    if rest and main != "ids" and len(rest) > 1:
+    if rest and main not in _SEVERAL and len(rest) > 1:
         msg = f"{builder} reads one {main}: not {' and '.join(map(repr, rest))}"
         raise OptionError(msg)
     if rest and main in given:
         msg = f"{main} is given twice: {' '.join(rest)} and --{main.replace('_', '-')}"
         raise OptionError(msg)
     if rest:
-        given[main] = rest if main == "ids" else rest[0]
+        given[main] = rest if main in _SEVERAL else rest[0]
     if main == "ids" and len(given.get(main, ())) == 1 and Path(given[main][0]).is_file():
         given[main] = given[main][0]
     return builder, given

@@ -67,7 +67,7 @@ def test_transforms_splits_and_sizes(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere"], "'nowhere' is neither a folder nor an entry"),
+        (["nowhere"], "'nowhere' is no folder, no entry"),
         (["local_classes", "a", "b"], "reads one data_dir: not 'a' and 'b'"),
         (["empiar", "1", "--entry", "2"], "entry is given twice"),
         (["a", "--transform", "__import__('os').system('true')"], "expected one of AddNoise"),

@@ -1,0 +1,1 @@
+"""Particles: the rows of a table, joined to their images."""

@@ -1,0 +1,289 @@
+"""`load_dataset("particles", star=...)`: the rows of a table of particles, joined to their images."""
+
+import functools
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import Any
+
+import datasets
+import pyarrow as pa
+
+from builders.archive.archive import Archive
+from builders.archive.caching import fetch_all
+from builders.archive_licences import ARCHIVES, entry_of
+from builders.hf.features import EMImage, check_dtype
+from builders.io import image_file
+from builders.io.files.header_store import HeaderStore
+from builders.options import (
+    ON_ERROR,
+    OptionedTableBuilder,
+    check_choice,
+    check_flag,
+    check_fraction,
+    check_integer,
+    check_pixel_size,
+)
+from builders.particles import options
+from builders.particles.index import Index, index
+from builders.particles.places import place_of
+from builders.particles.rows import VALUES, Picked, group_column, particles, value_schema
+from builders.particles.source import Source
+from builders.particles.splits import held_out
+from builders.quarantine import (
+    Quarantine,
+    check_quarantine,
+    keep,
+    keep_contradicted,
+    say_again,
+    say_contradicted_again,
+)
+from builders.stacks.columns import PIECE
+from builders.stacks.files import SourceFile
+from builders.stacks.rows import Reading
+
+logger = logging.getLogger(__name__)
+
+_OF_NO_ROWS = ("archive", "quarantine", "shuffle_memory", "star", "root")
+"""Options that do not tell datasets apart, or whose meaning is told otherwise."""
+_cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
+"""Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
+
+
+@dataclass
+class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """Options of `particles`.
+
+    Attributes:
+        star: the table: a STAR file of RELION, or a .cs file of CryoSPARC (a list: with its passthrough files), of this
+            machine or `empiar://ENTRY/path`.
+        root: folder that the table's names of images are relative to, of this machine or `empiar://ENTRY/path`.
+            Without, and for what is not in it, the folder of the table and those above it are looked in.
+        unit: what a row is: `"particle"`, an image of a stack; `"micrograph"`, a micrograph with its `picks`;
+            `"extracted"`, a box cut out of a micrograph.
+        columns: other columns of the table that are wanted, by their own names.
+        half_set: take only this one of RELION's half-sets, 1 or 2.
+        validation_fraction: move that share of the rows to a split `validation`, whole groups at a time.
+        group_by: the column whose equal values stay together then, any of the table's; `"path"` is the stack.
+        seed: decides which groups `validation_fraction` takes.
+        order: of a stream's rows: None, stack by stack in order of slices; `"table"`, as in the table. Rows that are
+            not streamed are always in the table's order.
+        box_size: of `unit="extracted"`: pixels, or Å as in `"200 Å"`.
+        pixel_size: Å per pixel where neither the table nor a file says it; of boxes, the one that they are to have.
+        edge: what a box that reaches beyond its micrograph does: `"fill"`, with the background's mean, or `"drop"`.
+        flip_y: coordinates count from the other end of the micrograph's y.
+        dtype: type of the decoded images; None keeps each file's own.
+        download: bring the stacks into the cache first.
+        on_error: what a file that is damaged or not there does: `"raise"`, or `"skip"` to leave its rows out, with a
+            warning.
+        quarantine: write a table of what was left out (path, tab, reason) here; goes with `on_error="skip"`.
+        non_finite: what NaN and infinite pixels do when an image is read: `"pass"` (one warning) or `"raise"`.
+        shuffle_memory: MiB of pixels, as they are in their files, that a shuffled stream holds at most.
+        archive: base URL of another server, or folder of a mirror, that holds `<entry>/data/...`.
+    """
+
+    star: str | Sequence[str] | None = None
+    root: str | None = None
+    unit: str = "particle"
+    columns: Sequence[str] | None = None
+    half_set: int | None = None
+    validation_fraction: float | None = None
+    group_by: str = "micrograph"
+    seed: int = 42
+    order: str | None = None
+    box_size: int | str | None = None
+    pixel_size: float | None = None
+    edge: str = "fill"
+    flip_y: bool = False
+    dtype: str | None = "float32"
+    download: bool = False
+    on_error: str = "raise"
+    quarantine: str | None = None
+    non_finite: str = "pass"
+    shuffle_memory: int = 512
+    archive: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        options.check_no_data(self.data_dir, self.data_files)
+        tables = options.check_star(self.star)
+        root = None if self.root is None else place_of("root", self.root)
+        check_choice("unit", self.unit, options.UNITS)
+        self.columns = options.check_columns(self.columns)
+        options.check_half_set(self.half_set)
+        if self.validation_fraction is not None:
+            check_fraction("validation_fraction", self.validation_fraction)
+        self.group_by = options.check_group_by(self.group_by, self.validation_fraction)
+        check_integer("seed", self.seed, least=0)
+        options.check_order(self.order)
+        self.box = options.check_box_size(self.box_size)
+        self.pixel_size = check_pixel_size(self.pixel_size)
+        check_choice("edge", self.edge, options.EDGES)
+        self.dtype = check_dtype(self.dtype)
+        check_choice("on_error", self.on_error, ON_ERROR)
+        self.quarantine = check_quarantine(self.quarantine, self.on_error)
+        check_choice("non_finite", self.non_finite, ("pass", "raise"))
+        check_integer("shuffle_memory", self.shuffle_memory, least=1)
+        for flag in ("flip_y", "download"):
+            check_flag(flag, getattr(self, flag))
+        defaults = {name: (getattr(self, name), getattr(type(self), name)) for name in options.ONLY_FOR}
+        options.check_meaning(self.unit, defaults)
+        places = tables if root is None else [*tables, root]
+        self.archive = options.check_archive(self.archive, places)
+        named = "image" if self.unit == "particle" else "micrograph"
+        wanted = [*self.columns, *self._grouping]
+        archive, skip = Archive(self.archive), self.on_error == "skip"
+        self.source = Source(tables, root, archive, wanted, self.half_set, named, skip, _cache_folder.get())
+        self._entry = next((place.entry for place in places if place.entry is not None), None)
+
+    @property
+    def _grouping(self) -> list[str]:
+        """The column that only `group_by` needs."""
+        own = self.group_by in (*VALUES, "path") or self.group_by in (self.columns or ())
+        return [] if own or self.validation_fraction is None else [self.group_by]
+
+    @property
+    def reading(self) -> Reading:
+        """How files become rows."""
+        wants_complex = self.dtype is None or "complex" in self.dtype
+        rest = wants_complex, self.on_error, None, self.pixel_size
+        return Reading("particles", self.source.name, (), "slice", "auto", *rest)
+
+    @functools.cached_property
+    def facts(self) -> dict[str, str]:
+        """What `datasets` keeps beside the rows: of the archive's entry, where they are from one."""
+        entry = None if self._entry is None else entry_of("empiar", f"EMPIAR-{self._entry}")
+        if entry is None:
+            return {"description": "Particles of " + ", ".join(os.path.basename(p.path) for p in self.source.places)}  # noqa: PTH119
+        return {
+            "description": f"Particles of {entry.name}",
+            "citation": f"{entry.name}, https://doi.org/{entry.doi}",
+            "homepage": entry.url,
+            "license": ARCHIVES["empiar"].license,
+        }
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """Name the cache folder for the options and for the state of the table and its files: it is never stale."""
+        kept = {k: v for k, v in config_kwargs.items() if k not in _OF_NO_ROWS}
+        kept |= {"places": list(map(str, self.source.places)), "archive": str(self.source.archive.base)}
+        kept |= {"source": self.source.version, "reading": repr(self.reading)}
+        return str(super().create_config_id(kept, custom_features=custom_features))
+
+
+class Particles(OptionedTableBuilder):
+    """Particles of a table as rows `image`, `pixel_size`, `path`, `index`, `ctf`, `pose`, `micrograph`, ..."""
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = ParticlesConfig
+    DEFAULT_WRITER_BATCH_SIZE = PIECE  # a table, as it is made, is a record batch of the index
+    config: ParticlesConfig
+
+    def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+        self._brought: list[SourceFile] | None = None
+        self._left_out: list[tuple[str, object]] | None = None
+        self._contradicted: Sequence[tuple[str, str]] = ()
+        self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
+        token = _cache_folder.set(self._files_folder)
+        try:
+            super().__init__(cache_dir, *args, **kwargs)
+        finally:
+            _cache_folder.reset(token)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=self._features, **self.config.facts)
+
+    @property
+    def _features(self) -> datasets.Features:
+        config = self.config
+        extra = pa.schema([config.source.extra.field(name) for name in config.columns or ()])
+        schema = value_schema(extra)
+        columns = {
+            "image": EMImage(dtype=config.dtype, non_finite=config.non_finite),
+            "pixel_size": datasets.Value("float32"),
+            "path": datasets.Value("string"),
+            "index": datasets.Value("int64"),
+        }
+        return datasets.Features(columns | datasets.Features.from_arrow_schema(schema))
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        anew = bool(dl_manager.download_config.force_download)
+        parts = self._divided(self._index(anew))
+        return [
+            datasets.SplitGenerator(name=name, gen_kwargs={"pieces": part.pieces(PIECE)})
+            for name, part in parts.items()
+        ]
+
+    def _picked(self) -> Picked:
+        """The rows of the table that have a file, before any file is looked at."""
+        source = self.config.source
+        picked = particles(source.table, source.names, source.found, self.config.on_error == "skip")
+        if not self.config.download:
+            return picked
+        files = self._brought
+        if files is None:
+            files, _ = fetch_all(picked.files, self._files_folder)
+        return replace(picked, files=tuple(files))
+
+    def _index(self, anew: bool) -> Index:
+        """The rows whose images are there, by their headers; with `anew`, none of them by what is remembered."""
+        config, picked = self.config, self._picked()
+        store = HeaderStore(self._files_folder)
+        if anew:
+            store.forget(file.location for file in picked.files)
+        sides = config.source.table.rows["image_size"].take(pa.array(picked.numbers))
+        made, self._contradicted = index(picked, sides, config.reading, store, config.source.name)
+        _say_left_out(made.picked, len(config.source.table.rows), config.source.name)
+        image_file.report_contradictions(config.source.name, [one.image for one in made.images if one is not None])
+        Quarantine(config.quarantine).begin(made.picked.left_out)
+        self._left_out = list(made.picked.left_out)
+        return made
+
+    def _divided(self, made: Index) -> dict[str, Index]:
+        """The rows of each split."""
+        config = self.config
+        if config.validation_fraction is None:
+            return {"train": made}
+        groups = group_column(config.source.table, made.picked, config.group_by)
+        validation = held_out(groups, config.validation_fraction, config.seed, config.group_by)
+        sides = {"train": ~validation, "validation": validation}
+        return {name: replace(made, picked=made.picked.take(side)) for name, side in sides.items()}
+
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Build the index, or take it from the cache; its files and its table are made where they are missing.
+
+        What is left out, and which sizes contradict headers, is said in either case.
+        """
+        config = self.config
+        mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
+        anew = mode == datasets.DownloadMode.FORCE_REDOWNLOAD
+        if anew:
+            config.source.bring_anew()
+        if config.download:
+            self._brought, any_new = fetch_all(config.source.found.files, self._files_folder, anew)
+            if any_new:  # the index in the cache, if there is one, is of other files
+                kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
+        self._left_out = None
+        super().download_and_prepare(*args, **kwargs)
+        if self._left_out is None:
+            say_contradicted_again(self.cache_dir, "particles")
+        else:
+            keep_contradicted(self.cache_dir, self._contradicted)
+        if config.on_error != "skip":
+            return
+        table = config.quarantine
+        if self._left_out is None and not say_again(self.cache_dir, "particles", "files or rows", table) and table:
+            self._index(anew=False)
+        if self._left_out is not None:
+            keep(self.cache_dir, self._left_out)
+
+    def _generate_tables(self, pieces: list[Index]) -> Iterator[tuple[int, pa.Table]]:
+        schema = self._features.arrow_schema
+        for number, piece in enumerate(pieces):
+            yield number, self.columns_asked_for(piece.table(self.config.reading, schema))
+
+
+def _say_left_out(picked: Picked, count: int, source: str) -> None:
+    if len(picked.numbers) < count:
+        logger.warning("particles: left out %d of %d rows of %s", count - len(picked.numbers), count, source)
