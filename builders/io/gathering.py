@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
-from builders.io.files import local
+from builders.io.files import local, location
 from builders.io.formats import compression
 
 _PIECE = 256 * 1024
@@ -105,6 +105,26 @@ def fill_exactly(raw: io.FileIO, path: str, offset: int, place: "memoryview[int]
     done = getattr(os, "preadv", _no_preadv)(raw.fileno(), [place], offset)
     if done < len(place):
         _read_on(raw, path, offset, len(place), [place], done)
+
+
+def together(offsets: NDArray[np.int64], size: int, gap: int = location.GAP) -> list[tuple[int, int]]:
+    """Stretches of a file that hold others of one size each, in rising order: few, where bytes between may come along.
+
+    Args:
+        offsets: where these begin, in any order.
+        size: bytes of each.
+        gap: the most bytes that nobody asked for between two of them.
+
+    Example:
+        >>> together(np.array([70, 0, 10, 10]), 10, gap=20)
+        [(0, 20), (70, 80)]
+    """
+    starts = np.unique(offsets)
+    if not len(starts):
+        return []
+    edges = np.flatnonzero(np.diff(starts) > size + gap) + 1
+    firsts, lasts = starts[np.append(0, edges)], starts[np.append(edges - 1, -1)]
+    return list(zip(firsts.tolist(), (lasts + size).tolist(), strict=True))
 
 
 def _head(raw: io.FileIO) -> bytes:

@@ -18,7 +18,7 @@ Numbers = NDArray[np.int64]
 
 PIECE = 2**16
 """Rows of one table: what reads a batch goes from one to the next, and some 20 MB of memory hold it."""
-_IRREGULAR = 64
+IRREGULAR = 64
 """As how many rows one counts whose layout is spelled out, which may be as long as a list of its parts."""
 
 
@@ -130,7 +130,7 @@ def bounds(counts: Sequence[int] | Numbers, regular: Sequence[bool], most: int =
         >>> bounds([5, 3], [True, True], 4)
         [0, 4, 8]
     """
-    weights = np.where(regular, 1, _IRREGULAR)
+    weights = np.where(regular, 1, IRREGULAR)
     ends, loads = np.cumsum(counts), np.cumsum(np.multiply(counts, weights))
     limits = np.arange(most, loads[-1], most) if len(loads) else np.arange(0)
     within = np.searchsorted(loads, limits)

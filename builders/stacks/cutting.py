@@ -57,6 +57,8 @@ class Part:
 
 
 Shard = tuple[Part, ...]
+Piece = tuple[int, int, int]
+"""Of which file, by its place, and its first row and the one after its last."""
 
 
 class Count(NamedTuple):
@@ -123,37 +125,55 @@ def cut(files: Sequence[SourceFile], counts: Sequence[Count]) -> list[Shard]:
     one, all before that): where these are of unlike lengths, shards are as even as they allow. Files without rows,
     which nobody can read, go with their neighbours.
     """
-    shards: list[Shard] = []
-    shard: list[Part] = []
+    largest = max((file.most // count.rows for file, count in zip(files, counts, strict=True) if count.rows), default=0)
+    number = how_many(counts, sum(file.most for file in files), largest)
+
+    def part(place: int, first: int, stop: int) -> Part:
+        return Part(files[place], first, stop, max(1, counts[place].rows), counts[place].lie_apart)
+
+    return [tuple(part(*piece) for piece in pieces) for pieces in divided(counts, number)]
+
+
+def divided(counts: Sequence[Count], number: int) -> list[list[Piece]]:
+    """Some files, or whatever else has rows, divided among so many shards, as `cut` divides them.
+
+    Example:
+        >>> divided([Count(3), Count(2, lie_apart=False)], 2)
+        [[(0, 0, 3)], [(1, 0, 2)]]
+    """
+    shards: list[list[Piece]] = []
+    shard: list[Piece] = []
     rows, uncut, held = sum(count.rows for count in counts), sum(count.pieces for count in counts), 0
-    number = _how_many(files, counts, uncut)
-    for file, count in zip(files, counts, strict=True):
+    for place, count in enumerate(counts):
         first, of = 0, max(1, count.rows)
         while first < of:
             left = number - len(shards)
             step = of
             if count.pieces > 1:
                 step = min(of - first, max(1, -(-rows // left) - held), max(1, uncut - left + 1))
-            shard.append(Part(file, first, first + step, of, count.lie_apart))
+            shard.append((place, first, first + step))
             first += step
             held += min(step, count.rows)
             uncut -= step if count.pieces > 1 else count.pieces
             if held and left > 1 and (held * left >= rows or uncut < left):
-                shards.append(tuple(shard))
+                shards.append(shard)
                 rows -= held
                 shard, held = [], 0
-    return [*shards, tuple(shard)] if shard else shards
+    return [*shards, shard] if shard else shards
 
 
-def _how_many(files: Sequence[SourceFile], counts: Sequence[Count], most: int) -> int:
-    """A number of shards, `most` at the most, that 2, 4 or 8 nodes divide, and many more where there are many shards.
+def how_many(counts: Sequence[Count], total: int, largest: int) -> int:
+    """A number of shards, none empty, that 2, 4 or 8 nodes divide, and many more where there are many shards.
 
     Of a number that they do not divide, `datasets` has every node read all.
+
+    Args:
+        counts: rows of each file.
+        total: bytes of all.
+        largest: of a row, the most.
     """
-    total = sum(file.most for file in files)
+    rows, most = sum(count.rows for count in counts), sum(count.pieces for count in counts)
     number = max(-(-total // LARGEST), min(_AIM, -(-total // _SMALLEST)))
-    largest = max((file.most // count.rows for file, count in zip(files, counts, strict=True) if count.rows), default=0)
-    rows = sum(count.rows for count in counts)
     number = max(number, min(rows * largest // (2 * LARGEST), _FINER * number))
     number = -(-number // _even(number)) * _even(number)
     if number > most:

@@ -1,8 +1,9 @@
 """Headers of the files of shards, read once each and ahead of their use."""
 
 from collections import OrderedDict, deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
+from typing import Protocol, TypeVar
 
 from builders.errors import PercError
 from builders.io.files import location
@@ -11,7 +12,6 @@ from builders.io.files.header_store import HeaderStore
 from builders.io.formats.protocol import HEAD
 from builders.io.net import remote
 from builders.io.net.threads import Stop
-from builders.stacks.cutting import Part, Shard
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look, look_remote
 
@@ -24,6 +24,18 @@ Found = tuple[Images | PercError | None, bytes | None]
 """A file as its header says, and all of its bytes where they came along."""
 
 
+class OfFile(Protocol):
+    """Some rows of a file."""
+
+    @property
+    def file(self) -> SourceFile:
+        """The file."""
+        ...
+
+
+_Of = TypeVar("_Of", bound=OfFile)
+
+
 class Headers:
     """Reads the header of a part's file, once for all its parts that are read together."""
 
@@ -33,9 +45,9 @@ class Headers:
         self._fresh: dict[str, tuple[str, Head]] = {}
         self._stop = Stop()
 
-    def read_ahead(self, shards: Iterable[Shard]) -> Generator[tuple[Part | None, "Found"], None, None]:
-        """Parts with their files' headers, in order; those of the next parts are under way."""
-        waiting: deque[tuple[Part | None, Future[Found] | None]] = deque()
+    def read_ahead(self, shards: Iterable[Sequence[_Of]]) -> Generator[tuple[_Of | None, "Found"], None, None]:
+        """Parts of shards with their files' headers, in order, and None after each shard; the next are under way."""
+        waiting: deque[tuple[_Of | None, Future[Found] | None]] = deque()
         try:
             for shard in shards:
                 new = [
@@ -81,6 +93,6 @@ class Headers:
             return err, None
 
 
-def _waited_for(asked: "tuple[Part | None, Future[Found] | None]") -> "tuple[Part | None, Found]":
+def _waited_for(asked: "tuple[_Of | None, Future[Found] | None]") -> "tuple[_Of | None, Found]":
     part, future = asked
     return part, (None, None) if future is None else future.result()

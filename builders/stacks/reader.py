@@ -187,8 +187,7 @@ class RunReader(ABC):
             whole = np.frombuffer(run.data, np.uint8)
             raw = joined([whole[start:stop] for start, stop in run.ranges])
         elif not location.is_remote(where):
-            for start, stop in run.ranges:
-                local.will_read(where, start, stop)
+            local.will_read(where, run.ranges)
             return None
         else:
             try:

@@ -241,7 +241,7 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(fifo):
         read_layout(str(fifo), Layout((4, 4), "<f4", 0))
     with pytest.raises(FormatError, match="expected a file"):
         next(read_slices(str(fifo), Layout((4, 4), "<f4", 0), 1))
-    local.will_read(str(fifo), 0, 1)
+    local.will_read(str(fifo), [(0, 1)])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes that have names here")
@@ -380,5 +380,5 @@ def test_a_word_ahead_about_a_file_changes_nothing_and_fails_nowhere(tmp_path):
     path = tmp_path / "raw"
     path.write_bytes(bytes(100))
     for name, start, stop in ((path, 0, 100), (path, 50, 10**6), (tmp_path / "absent", 0, 1), (tmp_path, 0, 1)):
-        local.will_read(str(name), start, stop)
+        local.will_read(str(name), [(start, stop)])
     assert path.read_bytes() == bytes(100)

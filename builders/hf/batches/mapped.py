@@ -28,6 +28,15 @@ class TableColumn:
     def __init__(self, values: pa.ChunkedArray) -> None:
         self._values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
         self._kept = _kept(self._values)
+        self._filled: dict[float, FilledColumn] = {}
+
+    def filled(self, value: float | None) -> "TableColumn":
+        """The same with a number instead of null; of columns of numbers."""
+        if value is None or not self._values.null_count:
+            return self
+        if value not in self._filled:
+            self._filled[value] = FilledColumn(self, value)
+        return self._filled[value]
 
     def take(self, places: Places) -> Taken | None:
         """The rows at some places, in that order; None of what is neither numbers nor texts nor structs of these."""
@@ -49,23 +58,23 @@ class FilledColumn(TableColumn):
 
     Args:
         column: of which rows are taken.
-        value: instead of null; None: it stays null.
+        value: instead of null.
     """
 
-    def __init__(self, column: TableColumn, value: float | None) -> None:
-        self._values, self._kept, self._value = column._values, column._kept, value
+    def __init__(self, column: TableColumn, value: float) -> None:
+        self._values, self._kept, self._filled, self._value = column._values, column._kept, {}, value
 
     def take(self, places: Places) -> Taken | None:
         """The rows at some places, in that order."""
         taken = super().take(places)
-        if self._value is None or not isinstance(taken, TakenNumbers) or taken.valid is None:
+        if not isinstance(taken, TakenNumbers) or taken.valid is None:
             return taken
         return TakenNumbers(np.where(taken.valid, taken.values, taken.values.dtype.type(self._value)), None)
 
     def arrow(self, places: Places) -> pa.Array:
         """The same as Arrow's array."""
         found = super().arrow(places)
-        return found if self._value is None else pc.fill_null(found, pa.scalar(self._value, found.type))
+        return pc.fill_null(found, pa.scalar(self._value, found.type))
 
 
 def _plain(values: pa.Array) -> pa.Array:

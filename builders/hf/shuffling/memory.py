@@ -13,7 +13,7 @@ from builders.errors import PercError
 from builders.hf.shuffling.draws import Numbers
 from builders.hf.stream_blocks import Block, Lies
 from builders.io.files import local
-from builders.io.gathering import gather
+from builders.io.gathering import gather, together
 from builders.io.layout import Array
 from perc_transforms.core import buffers
 
@@ -132,8 +132,7 @@ class Memory:
         """Take rows `start` to `stop` of a block, for which there is room; gives those that came, without keys."""
         size, stop = size_of(block), min(stop, block.count)
         if block.lies is not None:
-            offsets = block.lies.offsets[start:stop]
-            local.bring(block.lies.path, int(offsets.min()), int(offsets.max()) + size)
+            local.bring(block.lies.path, together(block.lies.offsets[start:stop], size))
             rows = Rows.of(range(start, stop), [LEFT] * (stop - start), block)
         elif size < LARGE and self._is_of_slab(block, size):
             slots = [self._free.pop() for _ in range(stop - start)]

@@ -5,7 +5,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,28 +109,30 @@ def read(raw: io.FileIO, count: int, watch: Watch | None = None) -> NDArray[np.u
     return buffer if done == count else buffer[:done]
 
 
-def will_read(path: str, start: int, stop: int) -> None:
-    """Tell the system that these bytes will be read soon, unless their last one is in memory already.
+def will_read(path: str, stretches: Iterable[tuple[int, int]]) -> None:
+    """Tell the system that stretches of a file will be read soon, but for those whose last byte is in memory already.
 
     Where it listens, it has them by then. What is wrong with the file is said when it is read.
     """
     if not hasattr(os, "posix_fadvise"):
         return
     with contextlib.suppress(PercError, OSError), opened(path) as raw:
-        if not _is_in_memory(raw.fileno(), stop - 1):
-            os.posix_fadvise(raw.fileno(), start, stop - start, os.POSIX_FADV_WILLNEED)
+        for start, stop in stretches:
+            if not _is_in_memory(raw.fileno(), stop - 1):
+                os.posix_fadvise(raw.fileno(), start, stop - start, os.POSIX_FADV_WILLNEED)
 
 
-def bring(path: str, start: int, stop: int) -> None:
-    """Have the system read all of these bytes, in order, into memory that it spares, unless it has done so already.
+def bring(path: str, stretches: Iterable[tuple[int, int]]) -> None:
+    """Have the system read all bytes of some stretches into memory that it spares, unless it has done so already.
 
     Of what it is told at once, it reads a first part.
     """
     if not hasattr(os, "posix_fadvise"):
         return
     with contextlib.suppress(PercError, OSError), opened(path) as raw:
-        if not _is_in_memory(raw.fileno(), stop - 1):
-            for place in range(start, stop, _TOLD):
+        for start, stop in stretches:
+            told = () if _is_in_memory(raw.fileno(), stop - 1) else range(start, stop, _TOLD)
+            for place in told:
                 os.posix_fadvise(raw.fileno(), place, min(_TOLD, stop - place), os.POSIX_FADV_WILLNEED)
 
 

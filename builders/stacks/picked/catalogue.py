@@ -1,17 +1,22 @@
 """A catalogue: which rows somebody picked from which files, as an Arrow file that all processes map."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from builders.stacks.files import SourceFile
 
-PLACES = {"file": pa.int32(), "slice": pa.int64(), "top": pa.int64(), "left": pa.int64()}
+PLACES = {"file": pa.int32(), "slice": pa.int64(), "top": pa.int64(), "left": pa.int64(), "row": pa.int64()}
 """Columns that say where a row's image lies: the file by its number; the slice of it, from 0, or -1 for all of it; of
-boxes, besides, the first row and column of pixels, which may be negative."""
+boxes, besides, the first row and column of pixels, which may be negative. `row`, which need not be there, is the number
+that the row has in its table, from 0, where rows stand in another order than there: errors name it."""
+Numbers = NDArray[np.int64]
 _FILES = b"perc.files"
 _BOX = b"perc.box"
 
@@ -43,6 +48,14 @@ class Catalogue:
         sides = json.loads(self.rows.schema.metadata[_BOX])
         return None if sides is None else (sides[0], sides[1])
 
+    def numbers(self, name: str) -> Numbers:
+        """One of `PLACES` of all rows, mapped; of a column that is not there, the number of each row."""
+        if name not in self.rows.column_names:
+            return np.arange(self.rows.num_rows)
+        column = self.rows.column(name)
+        numbers: Numbers = (column.chunk(0) if column.num_chunks == 1 else column).to_numpy()
+        return numbers
+
     @property
     def values(self) -> pa.Table:
         """The rows' columns that do not say where images lie."""
@@ -63,8 +76,8 @@ def write(path: Path, files: list[SourceFile], rows: pa.Table, box: tuple[int, i
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {_FILES: json.dumps([asdict(file) for file in files]), _BOX: json.dumps(box)}
-    rows = rows.replace_schema_metadata(told)
-    part = path.with_name(f"{path.name}.part")
+    rows = rows.combine_chunks().replace_schema_metadata(told)  # so that a column is one array, where it is mapped
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # each node and process may make it
     with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
         writer.write_table(rows)
     part.replace(path)

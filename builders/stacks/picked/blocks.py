@@ -1,0 +1,179 @@
+"""Picked rows of one file as blocks: each slice is read once for all rows of a run that name it."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import PercError
+from builders.hf.batches.mapped import TableColumn
+from builders.hf.stream_blocks import Lies, Places
+from builders.io.files import location
+from builders.io.layout import Array, Layout, Range, joined
+from builders.io.pixels import decoded, read_each, read_into
+from builders.stacks.blocks import Bytes, Pixels, Refuse, RunBlock, decompressed, gathered, pixels_in
+from builders.stacks.picked.runs import PickedRun
+from builders.stacks.rows import Images, Reading
+
+Pixel = tuple[Array | PercError, bool]
+"""An image, or what is wrong with it, and whether it is known to be finite."""
+
+
+class PickedBlock(RunBlock):
+    """The rows of a run that a catalogue names.
+
+    Args:
+        run: which rows, of a file whose header was read.
+        raw: their bytes, where they were fetched already.
+        reading: how files become rows.
+        told: the catalogue's columns.
+        refuse: what to do with damage.
+    """
+
+    def __init__(
+        self, run: PickedRun, raw: Bytes | None, reading: Reading, told: Mapping[str, TableColumn], refuse: Refuse
+    ) -> None:
+        super().__init__(run, raw, run.layout(0), refuse)
+        images = cast(Images, run.images)
+        self._rows, self.first = run, run.rows.start
+        size = reading.pixel_size if images.image.pixel_size is None else images.image.pixel_size
+        self.told = {**told}
+        if "pixel_size" in told:
+            self.told["pixel_size"] = told["pixel_size"].filled(size)
+        shared = {"pixel_size": size, "path": run.path, "index": None, **dict(reading.columns)}
+        self.varying = {"index": run.slices} if images.by_slice else {}
+        self.names = (self.image, *dict.fromkeys((*shared, *told)))
+        self.shared = {name: value for name, value in shared.items() if name not in (*self.told, *self.varying)}
+        self.lies = None
+        if self._lies_as_it_is and not location.is_remote(images.file.location):
+            stored = np.dtype(self._layout.encoding)
+            self.lies = Lies(images.file.location, images.image.etag, self._offsets, stored)
+        self._packed: Generator[Pixel, None, None] | None = None
+        self._came = -1
+        self._last: Pixel | None = None
+        self._held: list[Pixel] = []
+
+    @cached_property
+    def _offsets(self) -> NDArray[np.int64]:
+        """Where the pixels of each row begin, of a file of plain ones."""
+        return self._images.layout(0).offset + self._rows.slices * self._layout.nbytes
+
+    @cached_property
+    def _distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The different slices, in rising order, and which of them each row names."""
+        slices, which = np.unique(self._rows.slices, return_inverse=True)
+        return slices, which
+
+    @cached_property
+    def _is_rising(self) -> bool:
+        return bool((np.diff(self._rows.slices) >= 0).all())
+
+    def layout(self, number: int) -> Layout:
+        """See `RunBlock`."""
+        return self._rows.layout(number)
+
+    def key(self, number: int) -> str:
+        """See `RunBlock`."""
+        return f"{self._run.path}#{self._rows.slices[number]}@{self.first + number}"
+
+    def close(self) -> None:
+        """Let go of the rows' bytes, and of the file that is read from its start, if it is open."""
+        super().close()
+        self._held = []
+        if self._packed is not None:
+            self._packed.close()
+
+    def _copied(self, out: Array, start: int, stop: int, places: Places | None) -> bool:
+        count, layout = stop - start, self._layout
+        if self._raw is not None:
+            raw, finite = self._raw
+            pixels, which = pixels_in(raw, layout), self._distinct[1][start:stop]
+            if places is None and pixels.dtype == out.dtype:
+                np.take(pixels, which, axis=0, out=out[:count], mode="clip")  # "raise" would copy once more
+            else:
+                out[slice(count) if places is None else places] = pixels[which]
+            return finite
+        slices, offsets = self._rows.slices[start:stop], self._offsets[start:stop]
+        if places is None and (np.diff(slices) == 1).all():
+            where, etag = self._images.file.location, self._images.image.etag
+            return read_into(where, int(offsets[0]), layout.encoding, out[:count], etag)
+        distinct, firsts, which = np.unique(offsets, return_index=True, return_inverse=True)
+        places = np.arange(count) if places is None else places
+        finite = gathered(self._images, layout, distinct, out, places[firsts])
+        if len(distinct) < count:
+            again = np.ones(count, bool)
+            again[firsts] = False
+            out[places[again]] = out[places[firsts[which[again]]]]
+        return finite
+
+    def _pixels(self, start: int, stop: int) -> Pixels:
+        if not self._images.lies_apart:
+            return map(self._unpacked, range(start, stop))
+        if self._raw is not None:
+            return self._cut(*self._raw, start, stop)
+        where, etag = self._images.file.location, self._images.image.etag
+        return read_each(where, map(self.layout, range(start, stop)), etag)
+
+    def _cut(self, raw: NDArray[np.uint8], finite: bool, start: int, stop: int) -> Iterator[tuple[Any, bool]]:
+        """Images out of the bytes of the run."""
+        held = Stretches(self._run.ranges)
+        for number in range(start, stop):
+            layout = self.layout(number)
+            yield decoded(layout, held.cut(raw, layout.ranges)), finite
+
+    def _unpacked(self, number: int) -> Pixel:
+        """The image of a row, of a file that is read from its start: once, if rows are asked for as they stand in it.
+
+        Raises:
+            PercError: nothing more can be read.
+        """
+        slices, which = self._distinct
+        if self._packed is None:
+            self._packed = decompressed(self._run, map(self._images.layout, slices.tolist()))
+        if self._is_rising:
+            while self._last is None or self._came < which[number]:
+                self._last = next(self._packed)
+                self._came += 1
+            return self._last
+        if not self._held:
+            self._held = [*_until_damage(self._packed, len(slices))]
+        return self._held[int(which[number])]
+
+
+def _until_damage(images: Iterator[Pixel], count: int) -> Iterator[Pixel]:
+    """Some images; in place of those that cannot be read any more, why."""
+    done = 0
+    try:
+        for image in images:
+            yield image
+            done += 1
+    except PercError as err:
+        yield from [(err, False)] * (count - done)
+
+
+class Stretches:
+    """Stretches of a file whose bytes were read one after another.
+
+    Args:
+        ranges: from and to in the file, in rising order; none touches another.
+
+    Example:
+        >>> Stretches([(10, 12), (20, 24)]).cut(np.arange(6, dtype=np.uint8), [(21, 23)])
+        array([3, 4], dtype=uint8)
+    """
+
+    def __init__(self, ranges: Sequence[Range]) -> None:
+        edges = np.array(ranges, np.int64).reshape(-1, 2)
+        self._starts = edges[:, 0]
+        self._before = np.cumsum(edges[:, 1] - edges[:, 0]) - (edges[:, 1] - edges[:, 0])
+
+    def cut(self, raw: NDArray[np.uint8], ranges: Sequence[Range]) -> NDArray[np.uint8]:
+        """The bytes of some ranges, each of which lies in one of the stretches."""
+        found = []
+        for start, stop in ranges:
+            number = int(np.searchsorted(self._starts, start, "right")) - 1
+            first = int(self._before[number] + start - self._starts[number])
+            found.append(raw[first : first + stop - start])
+        return joined(found)

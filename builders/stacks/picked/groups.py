@@ -1,0 +1,103 @@
+"""Groups: rows of a catalogue that stand together and are of one file, and which of these a file cannot give."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import FormatError
+from builders.hf.stream_blocks import Places
+from builders.stacks.files import SourceFile
+from builders.stacks.picked.catalogue import Catalogue, Numbers
+from builders.stacks.rows import Images
+
+Shard = tuple[int, int]
+"""Rows of a catalogue: the first one, and the one after the last."""
+WHOLE = -1
+"""In place of a slice: all of the file."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows of one file that stand together.
+
+    Attributes:
+        file: the file.
+        first: the first one, counted in the catalogue.
+        stop: the one after the last.
+        place: of the first one in its shard.
+    """
+
+    file: SourceFile
+    first: int
+    stop: int
+    place: int
+
+
+def edges_of(values: NDArray[np.signedinteger]) -> list[int]:
+    """Where stretches of equal values begin, and the end of the last one.
+
+    Example:
+        >>> edges_of(np.array([5, 5, 7, 5]))
+        [0, 2, 3, 4]
+    """
+    return [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)] if len(values) else [0]
+
+
+def groups_of(
+    catalogue: Catalogue, shards: Iterable[Shard], skip: int, only: Sequence[Places] | None
+) -> Iterator[list[Group]]:
+    """The groups of each shard.
+
+    Args:
+        catalogue: whose rows.
+        shards: which of them.
+        skip: rows of the first shard that are left out.
+        only: for each shard, the places of the rows that are wanted, in rising order; None: all.
+    """
+    files = catalogue.numbers("file")
+    for number, (start, stop) in enumerate(shards):
+        first = start + (0 if number else skip)
+        some = files[first:stop]
+        groups = [
+            Group(catalogue.files[some[low]], first + low, first + high, first + low - start)
+            for low, high in pairwise(edges_of(some))
+        ]
+        yield groups if only is None else [group for group in groups if _is_wanted(group, only[number])]
+
+
+def _is_wanted(group: Group, places: Places) -> bool:
+    low, high = np.searchsorted(places, [group.place, group.place + group.stop - group.first])
+    return bool(high > low)
+
+
+def usable(count: int | Numbers, slices: Numbers) -> NDArray[np.bool_]:
+    """Which rows there are, by their slices and by how many their files have."""
+    there: NDArray[np.bool_] = (slices == WHOLE) | ((slices >= 0) & (slices < count))
+    return there
+
+
+def whole(images: Images) -> Images:
+    """A file as one row."""
+    return replace(images, by_slice=False)
+
+
+def beyond(images: Images, slices: Numbers, rows: Numbers) -> FormatError:
+    """What is wrong with rows of a file that is shorter than a table says.
+
+    Args:
+        images: the file.
+        slices: of it, which it does not have.
+        rows: of the table, which name them.
+    """
+    shown = [str(row) for row in islice(rows.tolist(), _SHOWN)]
+    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    low, high = int(slices.min()), int(slices.max())
+    named = f"slice {low}" if low == high else f"slices {low} to {high}"
+    msg = f"{images.file.path}: row{'s' * (len(rows) > 1)} {', '.join(shown)}{more} of the table, counted from 0, "
+    msg += f"name{'s' * (len(rows) == 1)} {named}: expected 0 to {images.count - 1}, since the file has "
+    msg += f"{images.count}"
+    return FormatError(f"{msg} ({images.lost})" if images.lost else msg)

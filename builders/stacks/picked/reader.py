@@ -1,0 +1,128 @@
+"""The reader of picked rows: streams of those that a catalogue names."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from builders.hf.batches.mapped import TableColumn
+from builders.hf.image_storage import Row, fetched
+from builders.hf.shuffling.memory import fresh, fresh_image, size_of
+from builders.hf.stream_blocks import Places
+from builders.hf.streaming import Step
+from builders.stacks.blocks import Bytes, Refuse
+from builders.stacks.headers import Headers
+from builders.stacks.picked.blocks import PickedBlock
+from builders.stacks.picked.catalogue import Catalogue, Numbers
+from builders.stacks.picked.groups import Shard, groups_of
+from builders.stacks.picked.runs import PickedRun, runs_of
+from builders.stacks.picked.shards import pieces_of, row_sizes
+from builders.stacks.pieces import in_turn, those_with
+from builders.stacks.reader import RunReader, Tally
+from builders.stacks.rows import Reading
+from builders.stacks.runs import Run
+
+_TOGETHER = 1024 * 1024
+"""Bytes of rows that are read at once, where they are given one by one: the file is opened once for them."""
+_ROWS = 1024
+"""Rows whose columns are made Python objects at once."""
+
+
+@dataclass(frozen=True)
+class PickedReader(RunReader):
+    """Reads the rows of a catalogue: headers first, then pixels, both ahead of their use.
+
+    Args:
+        reading: how files become rows.
+        catalogue: which rows.
+        folder: of the cache, for headers.
+        quarantine: file of a table of what is left out.
+        memory: bytes of pixels that a shuffled stream may hold.
+    """
+
+    reading: Reading
+    catalogue: Catalogue
+    folder: str | None = None
+    quarantine: str | None = None
+    memory: int = 512 * 1024 * 1024
+
+    def pieces(self, shards: Sequence[Shard], at_once: int, rows: int, seeds: Sequence[int]) -> list[Shard]:
+        """See `builders.hf.shuffling.drawing.PieceReader`."""
+        wanted = rows / max(1, 2 * at_once)
+        return in_turn(shards, at_once, seeds, lambda shard: pieces_of(self.catalogue, self._sizes, shard, wanted))
+
+    def rows(self, shard: Shard) -> int:
+        """How many rows a shard has."""
+        return shard[1] - shard[0]
+
+    def name(self, shard: Shard) -> str:
+        """See `builders.hf.streaming.Reader`."""
+        files, slices = self.catalogue.numbers("file"), self.catalogue.numbers("slice")
+        ends = (f"{self.catalogue.files[files[row]].path}#{slices[row]}" for row in (shard[0], shard[1] - 1))
+        return "|".join((f"{shard[0]}:{shard[1]}", *ends))
+
+    def runs(self, shards: Iterable[Shard], skip: int, only: Sequence[Places] | None) -> Generator[Run, None, None]:
+        """See `RunReader`."""
+        groups = groups_of(self.catalogue, shards, skip, only)
+        with closing(Headers(self.reading, self.folder).read_ahead(groups)) as headers:
+            runs = runs_of(headers, self.catalogue)
+            yield from runs if only is None else those_with(runs, only)
+
+    def block(self, run: Run, raw: Bytes | None, refuse: Refuse) -> PickedBlock:
+        """See `RunReader`."""
+        assert isinstance(run, PickedRun)
+        return PickedBlock(run, raw, self.reading, self._told, refuse)
+
+    def steps(self, run: Run, raw: Bytes | None, refuse: Refuse) -> Iterator[Step]:
+        """See `RunReader`."""
+        with closing(self.block(run, raw, refuse)) as block:
+            count = max(1, min(_ROWS, _TOGETHER // max(1, size_of(block))))
+            place = 0
+            while place < block.count:
+                stop = min(place + count, block.count)
+                yield from _rows(block, place, stop)
+                place = stop
+
+    def counted(self, tally: Tally) -> str:
+        """See `RunReader`."""
+        return f"{tally.rows} rows"
+
+    @cached_property
+    def _told(self) -> dict[str, TableColumn]:
+        """The catalogue's columns of other values than places; none where every row has null for its pixel size."""
+        values = self.catalogue.values
+        told = {name: values.column(name) for name in values.column_names}
+        if "pixel_size" in told and told["pixel_size"].null_count == len(told["pixel_size"]):
+            del told["pixel_size"]  # what the file says is the same in all of its rows
+        return {name: TableColumn(column) for name, column in told.items()}
+
+    @cached_property
+    def _sizes(self) -> Numbers:
+        return row_sizes(self.catalogue)
+
+    def __reduce__(self) -> "tuple[type[PickedReader], tuple[object, ...]]":
+        return type(self), (self.reading, self.catalogue, self.folder, self.quarantine, self.memory)
+
+
+def _rows(block: PickedBlock, start: int, stop: int) -> Iterator[Step]:
+    """Some rows of a block, each in memory of its own."""
+    own = fresh_image(block) if stop - start == 1 else None
+    stack = fresh(stop - start, block) if own is None else own[None]
+    came, finite = block.fill(stack, start, stop)
+    if not came:
+        return
+    places = np.asarray(came, np.int64)
+    told = {name: column.values(places + block.first) for name, column in block.told.items()}
+    varying = {name: column[places].tolist() for name, column in block.varying.items()}
+    for place, number in enumerate(came):
+        pixels = own
+        if pixels is None:
+            pixels = fresh_image(block)
+            pixels[...] = stack[place]
+        row = Row(dict.fromkeys(block.names))
+        row |= block.shared
+        row[block.image] = fetched(block.stored(number), pixels, finite)
+        row |= {name: values[place] for columns in (told, varying) for name, values in columns.items()}
+        yield block.place + number, block.key(number), row

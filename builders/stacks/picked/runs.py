@@ -1,0 +1,152 @@
+"""Picked rows of one file that are read together, and which of its bytes these are."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+
+from builders.errors import PercError
+from builders.io.files import location
+from builders.io.gathering import together
+from builders.io.layout import Layout, Range
+from builders.stacks.cutting import LARGEST
+from builders.stacks.headers import Found
+from builders.stacks.picked.catalogue import Catalogue, Numbers
+from builders.stacks.picked.groups import WHOLE, Group, beyond, edges_of, usable, whole
+from builders.stacks.rows import Images
+from builders.stacks.runs import Run, block_after
+
+_LOOKED_AT = 64
+"""Among how many times more rows than a block has room for it is looked for how many of them name the same slices."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickedRun(Run):
+    """Picked rows that are read together; `rows` are those of the catalogue.
+
+    Attributes:
+        slices: of each row; any, in any order; 0 of whole files.
+    """
+
+    slices: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def row_size(self) -> int:
+        """Bytes of a row, of which the others have about as many."""
+        return self.layout(0).nbytes
+
+    def layout(self, number: int) -> Layout:
+        """Where the pixels of a row lie, which is counted in the run."""
+        assert isinstance(self.images, Images)
+        return self.images.layout(int(self.slices[number]))
+
+    def part(self, first: int, stop: int) -> Iterator["PickedRun"]:
+        """Runs of some of its rows, counted in it."""
+        yield self.cut(first, stop)
+
+    def cut(self, first: int, stop: int) -> "PickedRun":
+        """Some of its rows, counted in it, with the bytes that they need."""
+        some = replace(self, rows=self.rows[first:stop], place=self.place + first, slices=self.slices[first:stop])
+        return replace(some, ranges=some._needed())
+
+    def _needed(self) -> tuple[Range, ...]:
+        """The stretches of a plain file that hold its rows; on this machine, also what lies between two of them."""
+        images = self.images
+        if not isinstance(images, Images) or not images.lies_apart:
+            return ()
+        gap = 0 if location.is_remote(images.file.location) else location.GAP
+        if images.is_regular:
+            first = images.layout(0)
+            return tuple(together(first.offset + self.slices * first.nbytes, first.nbytes, gap))
+        layouts = (images.layout(index) for index in np.unique(self.slices).tolist())
+        return merged([stretch for layout in layouts for stretch in layout.ranges])
+
+
+def merged(stretches: Iterable[Range]) -> tuple[Range, ...]:
+    """Stretches in rising order, none of which touches another.
+
+    Example:
+        >>> merged([(5, 9), (0, 2), (2, 4), (6, 7)])
+        ((0, 4), (5, 9))
+    """
+    found: list[Range] = []
+    for start, stop in sorted(stretches):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(stop, found[-1][1])
+        else:
+            found.append((start, stop))
+    return tuple(found)
+
+
+def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue) -> Iterator[Run]:
+    """The runs of groups whose files were looked at, and the ends of shards."""
+    asked = requests = 0
+    for group, (images, data) in headers:
+        if group is None:
+            yield Run()
+            continue
+        for run in _stretches(group, images, data, catalogue):
+            first = 0
+            while first < len(run.rows):
+                if isinstance(run.images, PercError):
+                    yield run
+                    break
+                count = _count(run, first, asked, requests)
+                part = run.cut(first, first + count)
+                yield part
+                first += count
+                asked += part.size
+                requests += 1
+
+
+def _stretches(group: Group, images: object, data: bytes | None, catalogue: Catalogue) -> Iterator[PickedRun]:
+    """The rows of a group: those that can be read as they stand, and those that cannot."""
+    rows, path = range(group.first, group.stop), group.file.path
+    if not isinstance(images, Images):
+        assert isinstance(images, PercError)
+        yield PickedRun(images, path, rows, group.place)
+        return
+    slices = catalogue.numbers("slice")[group.first : group.stop]
+    there = usable(images.count, slices)
+    error = None
+    if not there.all():
+        numbers = catalogue.numbers("row")[group.first : group.stop]
+        error = beyond(images, slices[~there], numbers[~there])
+    kinds = there.astype(np.int8) + (slices == WHOLE)
+    for first, stop in pairwise(edges_of(kinds)):
+        place, some = group.place + first, slices[first:stop]
+        if not there[first]:
+            yield PickedRun(error, path, rows[first:stop], place)
+        elif some[0] == WHOLE:
+            yield PickedRun(whole(images), path, rows[first:stop], place, data, (), np.zeros(stop - first, np.int64))
+        else:
+            yield PickedRun(images, path, rows[first:stop], place, data, (), some)
+
+
+def _count(run: PickedRun, first: int, asked: int, requests: int) -> int:
+    """How many rows of a run from some one on are read together: a block of bytes, about."""
+    images = run.images
+    assert isinstance(images, Images)
+    if not images.lies_apart and (np.diff(run.slices) >= 0).all():
+        return len(run.rows) - first  # the file is read from its start, once
+    is_remote = images.lies_apart and location.is_remote(images.file.location)
+    block = block_after(asked, requests) if is_remote else LARGEST
+    most = max(1, block // max(1, run.row_size))
+    for times in (1, _LOOKED_AT):
+        some = run.slices[first : first + most * times + 1]
+        count = _with_different(some, most)
+        if count < len(some):
+            break
+    return count
+
+
+def _with_different(slices: Numbers, most: int) -> int:
+    """How many of the first slices are of so many different ones.
+
+    Example:
+        >>> _with_different(np.array([4, 4, 2, 4, 7]), 2)
+        4
+    """
+    _, firsts = np.unique(slices, return_index=True)
+    return len(slices) if len(firsts) <= most else int(np.sort(firsts)[most])

@@ -1,0 +1,79 @@
+"""How the rows of a catalogue are divided for workers and nodes, and into pieces for a buffer."""
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.io.formats.compression import is_packed
+from builders.stacks.cutting import Count, divided, how_many
+from builders.stacks.picked.catalogue import Catalogue, Numbers
+from builders.stacks.picked.groups import Shard, edges_of
+from builders.stacks.pieces import largest_piece
+
+_DEEPEST = 4
+"""Bytes of a pixel, of boxes: their files have not been looked at."""
+
+
+def shards_of(catalogue: Catalogue) -> list[Shard]:
+    """The shards of a catalogue's rows, in order, of as many rows each, but for one more in the first ones.
+
+    Rows of a packed file that stand together stay together as far as that is so: each part of them would be read from
+    the file's start.
+    """
+    files = catalogue.numbers("file")
+    packed = np.array([is_packed(file.path) for file in catalogue.files], bool)
+    units = _units(files, packed)
+    counts = [Count(int(stop - start), not packed[files[start]]) for start, stop in pairwise(units)]
+    sizes = row_sizes(catalogue)
+    rows = np.bincount(files, minlength=len(sizes))
+    number = how_many(counts, int(rows @ sizes), int(sizes[rows > 0].max(initial=0)))
+    return [(units[some[0][0]] + some[0][1], units[some[-1][0]] + some[-1][2]) for some in divided(counts, number)]
+
+
+def _units(files: Numbers, packed: NDArray[np.bool_]) -> list[int]:
+    """Where stretches of rows begin that are of one packed file, or of plain files, and the end of all."""
+    of_packed = np.where(packed[files], files, -1)
+    return edges_of(of_packed)
+
+
+def row_sizes(catalogue: Catalogue) -> Numbers:
+    """Bytes of a row of each file, about: of a slice, by how many the file has room for if it has those that are named.
+
+    Files are not looked at; stacks of one set have slices of one size, so it is the middle one of all.
+    """
+    most = np.array([file.most for file in catalogue.files], np.int64)
+    if catalogue.box is not None:
+        ny, nx = catalogue.box
+        return np.full(len(most), ny * nx * _DEEPEST)
+    files, slices = catalogue.numbers("file"), catalogue.numbers("slice")
+    last = np.full(len(most), -1, np.int64)
+    np.maximum.at(last, files, slices)
+    has_slices = last >= 0
+    if has_slices.any():
+        most[has_slices] = int(np.median(most[has_slices] // (last[has_slices] + 1)))
+    return np.maximum(most, 1)
+
+
+def pieces_of(catalogue: Catalogue, sizes: Numbers, shard: Shard, wanted: float) -> list[Shard]:
+    """A shard in pieces of so many rows, but of some size; rows of a packed file stay together.
+
+    Args:
+        catalogue: which rows these are.
+        sizes: of a row of each file, as `row_sizes` has it.
+        shard: to be cut.
+        wanted: rows of a piece.
+    """
+    start, stop = shard
+    files = catalogue.numbers("file")[start:stop]
+    edges = [0]
+    for first, last in pairwise(edges_of(files)):
+        file, size = catalogue.files[files[first]], int(sizes[files[first]])
+        most = max(1, largest_piece(file.location, int(wanted * size)) // size)
+        if last - edges[-1] <= most:
+            continue
+        if first > edges[-1]:
+            edges.append(first)
+        count = 1 if is_packed(file.path) else -(-(last - first) // most)
+        edges += [first + (last - first) * number // count for number in range(1, count)]
+    return [(start + first, start + last) for first, last in pairwise([*edges, stop - start])]
