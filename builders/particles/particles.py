@@ -135,7 +135,9 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         named = "image" if self.unit == "particle" else "micrograph"
         wanted = [*self.columns, *self._grouping]
         archive, skip = Archive(self.archive), self.on_error == "skip"
-        self.source = Source(tables, root, archive, wanted, self.half_set, named, skip, _cache_folder.get())
+        size = self.pixel_size if self.unit == "particle" else None
+        asked = wanted, self.half_set, named, skip, size
+        self.source = Source(tables, root, archive, *asked, _cache_folder.get())
         self._entry = next((place.entry for place in places if place.entry is not None), None)
 
     @property

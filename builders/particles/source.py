@@ -42,6 +42,7 @@ class Source:
         half_set: the one of RELION's whose rows are wanted; None: all rows.
         named: the column whose names are looked for: `"image"` or `"micrograph"`.
         skip: whether rows of files that are not there are left out.
+        pixel_size: of the images, Å, where the table does not tell it.
         cache: folder of the cache; None: its default.
     """
 
@@ -52,6 +53,7 @@ class Source:
     half_set: int | None
     named: str
     skip: bool
+    pixel_size: float | None
     cache: str | None
 
     @property
@@ -83,16 +85,8 @@ class Source:
             FormatError: it is no table of particles, or has no rows.
             OptionError: it has none of the half-set, or not the columns.
         """
-        try:
-            table = tables.read_particles([file.path for file in self.files], list(self.columns))  # type: ignore[attr-defined]
-        except PercError as err:
-            told = str(err)
-            for file in self.files:
-                told = told.replace(file.path, str(file.place))  # not where the cache has it
-            if told == str(err):
-                raise
-            raise type(err)(told) from err
-        table = replace(table, name=self.name)
+        files = [(str(file.place), Path(file.path)) for file in self.files]
+        table = tables.read_particles(files, list(self.columns), self.pixel_size)
         require_rows(table)
         return of_half_set(table, self.half_set)
 
