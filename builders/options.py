@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import ArrowBasedBuilder, DatasetBuilder
 from datasets.exceptions import DatasetGenerationError
+from datasets.utils.py_utils import convert_file_size_to_int
 
 from builders.errors import FormatError, OptionError, PercError, UnknownOptionError
 
@@ -154,3 +155,25 @@ def check_flag(name: str, value: Any) -> None:
     if not isinstance(value, bool):
         msg = f"{name} is {value!r}: expected True or False"
         raise OptionError(msg)
+
+
+def check_bytes(name: str, value: Any) -> int:
+    """A number of bytes, also of one that is written as `"500MB"`.
+
+    Raises:
+        OptionError: it is neither.
+
+    Example:
+        >>> check_bytes("max_shard_size", "500MB")
+        500000000
+    """
+    try:
+        is_number = isinstance(value, str) and value.isdecimal()  # as the command line gives it
+        count = int(value) if is_number else int(convert_file_size_to_int(value))
+    except (TypeError, ValueError, AttributeError) as err:
+        msg = f"{name} is {value!r}: expected a number of bytes, or a text such as '500MB'"
+        raise OptionError(msg) from err
+    if count < 1:
+        msg = f"{name} is {value!r}: expected at least 1 byte"
+        raise OptionError(msg)
+    return count

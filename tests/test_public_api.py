@@ -8,7 +8,7 @@ import pytest
 import builders
 import builders.errors
 import perc_transforms
-from builders import structures
+from builders import particles, structures
 from builders.empiar import Entry
 from builders.empiar.empiar import EmpiarConfig
 from builders.hf.names import MODULES
@@ -63,6 +63,9 @@ structures.Source.claim(self, text)
 structures.Source.candidates(self, id, services)
 structures.Source.places(self, candidate, format, services)
 structures.Source.check(self, data, format, name)
+particles.write(dataset, folder, format = 'star', *, root = None, micrograph_shape = None, max_stack_size = '500MB', \
+num_proc = None, overwrite = False)
+particles.Written: table, rows, stacks, file_bytes
 builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None, \
 class_from: str = 'name', class_pattern: str | None = None)
 builders.io.image_file.describe(path: str | os.PathLike[str])
@@ -162,6 +165,8 @@ def test_the_public_api_is_what_it_was():
     lines.append(f"structures.Fetched: {', '.join(f.name for f in dataclasses.fields(structures.Fetched))}")
     for name in ("claim", "candidates", "places", "check"):
         lines.append(f"structures.Source.{name}{signature(getattr(structures.Source, name), annotated=False)}")
+    lines.append(f"particles.write{signature(particles.write, annotated=False)}")
+    lines.append(f"particles.Written: {', '.join(f.name for f in dataclasses.fields(particles.Written))}")
     for function in (inspect_folder, image_file.describe, image_file.read, image_file.read_bytes):
         lines.append(f"{function.__module__}.{function.__name__}{signature(function)}")
     for function in (image_file.memory_map, mrc.parse_header, mrc.write):

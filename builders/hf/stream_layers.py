@@ -3,6 +3,7 @@
 `datasets` has no public names for any of this.
 """
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,15 @@ def begins_elsewhere(stream: datasets.IterableDataset) -> bool:
 def digest_of(value: Any) -> str:
     """A digest of an object and all in it, functions too, the same in every process."""
     return str(Hasher.hash(value))
+
+
+def first_as_read(stream: datasets.IterableDataset) -> dict[str, Any]:
+    """The first row of a stream's source, before anything is done to it, images not decoded; empty where none is."""
+    source = copy.copy(layers_of(stream._ex_iterable)[-1])
+    source._state_dict = None  # of where another pass over it stands
+    rows = iter(source)
+    try:
+        _, row = next(rows, (None, None))
+        return dict(row) if isinstance(row, dict) else {}
+    finally:
+        getattr(rows, "close", lambda: None)()

@@ -1,1 +1,19 @@
 """Particles: the rows of a table, joined to their images."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from builders.particles.writing import Written, write
+
+__all__ = ["Written", "write"]
+
+_HOMES = {"Written": "builders.particles.writing", "write": "builders.particles.writing"}
+"""Where what this package has to offer is found, which is imported when it is asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -6,10 +6,9 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from builders.errors import AccessError, NotEmptyError, OptionError
+from builders.errors import NotEmptyError, OptionError
 from builders.io.files.cache import disk_error
+from builders.io.files.held_folder import held
 from builders.io.files.hidden import is_hidden
 from builders.io.files.whole_file import write_whole
 from builders.publishing.parts import CARD, MARKER, SHEET, Finished, Marker
@@ -43,7 +42,6 @@ class Folder:
         if is_file:
             msg = f"{self.where} is a file: expected a folder, or hf://datasets/OWNER/NAME"
             raise OptionError(msg)
-        self._lock = FileLock(self.work / _LOCK)
 
     @contextlib.contextmanager
     def held(self) -> Iterator["Folder"]:
@@ -55,29 +53,8 @@ class Folder:
             AccessError: another process does.
             PercError: the folder cannot be made or written to.
         """
-        with _taken_back_if_empty(self.work), self._locked():
-            try:
-                self._remove_half_written()
-                yield self
-            finally:
-                self._remove_half_written()  # by processes that were killed
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            self.work.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout as err:
-            msg = f"{self.where}: another process is publishing there: wait until it has finished"
-            raise AccessError(msg) from err
-        except OSError as err:
-            raise disk_error(err, self.work, "the dataset") from err
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # before it is released: after that, it may be another one's
-                (self.work / _LOCK).unlink()
-            self._lock.release()
+        with held(self.work, _LOCK, "publishing", "the dataset", self._remove_half_written):
+            yield self
 
     def _remove_half_written(self) -> None:
         for path in (self.work / _DATA).glob(".*.parquet.*.tmp"):
@@ -147,15 +124,3 @@ class Folder:
     def _write(self, files: Mapping[str, bytes], first: str | None = None) -> None:
         for name in sorted(files, key=lambda name: name != first):
             write_whole(self.work / name, files[name])
-
-
-@contextlib.contextmanager
-def _taken_back_if_empty(folder: Path) -> Iterator[None]:
-    """Remove afterwards what was made of a folder and of those above it, where nothing came into them."""
-    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
-    try:
-        yield
-    finally:
-        for path in missing:
-            with contextlib.suppress(OSError):  # it is not empty, or was not made
-                path.rmdir()

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import xxhash
-from datasets.utils.py_utils import convert_file_size_to_int
 
 from builders.errors import NotEmptyError, NotFoundError, OptionError
-from builders.options import check_choice, check_flag, check_integer
+from builders.options import check_bytes, check_choice, check_flag, check_integer
 from builders.publishing.form import form_of, wider
 from builders.publishing.front.front_page import Front, Told
 from builders.publishing.parts import Finished, Target, Task
@@ -23,7 +22,7 @@ from builders.publishing.writing.pixels import LAYOUTS, is_bytes
 from builders.publishing.writing.rows import WiderError, table_of
 from builders.publishing.writing.schema import Row, Schema, schema_of
 from builders.publishing.writing.shard import part_name
-from builders.publishing.writing.source import Publishable, Source, source_of, splits_of
+from builders.publishing.writing.source import Publishable, Source, expect_rereads, source_of, splits_of
 
 logger = logging.getLogger(__name__)
 
@@ -119,12 +118,13 @@ def publish(
     check_flag("private", private)
     if num_proc is not None:
         check_integer("num_proc", num_proc, 1)
-    most = _bytes(max_shard_size)
+    most = check_bytes("max_shard_size", max_shard_size)
     runner = _runner(num_proc, dask)
     told, address = Told(title, license, doi, citation), address_of(to)
     splits = splits_of(dataset)
     sources = {split: source_of(rows) for split, rows in splits.items()}
-    _expect_rereads([transform for source in sources.values() for transform in source.transforms])
+    for source in sources.values():
+        expect_rereads(source)
     fitting = Fitting(crop, pad)
     front = Front.of(next(iter(splits.values())).info, sources, fitting, told, address)
     with target_of(to, private=private, token=token, work_dir=work_dir, shared=dask is not None) as target:
@@ -198,28 +198,6 @@ def _require_here(job: Job, shard: Finished) -> None:
         msg = f"{shard.name} was written, but is not in {job.work}: the folder, or work_dir= (--work-dir), must be on"
         msg += " a disk that all workers share"
         raise NotFoundError(msg)
-
-
-def _bytes(size: int | str) -> int:
-    try:
-        is_number = isinstance(size, str) and size.isdecimal()  # as the command line gives it
-        count = int(size) if is_number else int(convert_file_size_to_int(size))
-    except (TypeError, ValueError, AttributeError) as err:
-        msg = f"max_shard_size is {size!r}: expected a number of bytes, or a text such as '500MB'"
-        raise OptionError(msg) from err
-    if count < 1:
-        msg = f"max_shard_size is {size!r}: expected at least 1 byte"
-        raise OptionError(msg)
-    return count
-
-
-def _expect_rereads(transforms: Sequence[object]) -> None:
-    """Some rows are looked at before they are published: those that draw are not to warn of a second pass."""
-    if transforms:
-        from perc_transforms.core.epochs import expect_rereads  # needs torch
-
-        for transform in transforms:
-            expect_rereads(transform)
 
 
 def _runner(num_proc: int | None, dask: str | None) -> Runner:

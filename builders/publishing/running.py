@@ -28,7 +28,9 @@ _AGAIN = 0.5
 """Seconds after which it is told again: a signal that comes just before a wait begins does not end that wait."""
 
 
-def run(write: Write, tasks: Sequence[Task], num_proc: int | None = None) -> Iterator[Finished]:
+def run(
+    write: Write, tasks: Sequence[Task], num_proc: int | None = None, bar: tuple[str, str] = ("Publishing", "shards")
+) -> Iterator[Finished]:
     """Do tasks; their shards come as they are finished.
 
     Closing the iterator, Ctrl-C and a task's error end what is under way. Finished shards stay.
@@ -37,6 +39,7 @@ def run(write: Write, tasks: Sequence[Task], num_proc: int | None = None) -> Ite
         write: does one. Where processes fork, it may be anything; elsewhere, it has to pickle.
         tasks: which.
         num_proc: by how many processes; None and 1: by this one.
+        bar: what the bar of progress says is done, and what it counts.
 
     Raises:
         WorkerDiedError: a process was killed, for instance since memory ran out.
@@ -52,15 +55,17 @@ def run(write: Write, tasks: Sequence[Task], num_proc: int | None = None) -> Ite
     count = min(num_proc or 1, len(tasks))
     done = (write(task) for task in tasks) if count < 2 else _done_by_processes(write, tasks, count)
     with contextlib.closing(done):
-        yield from counted(done, len(tasks))
+        yield from counted(done, len(tasks), bar)
 
 
-def counted(done: Iterator[list[Finished]], tasks: int) -> Iterator[Finished]:
+def counted(
+    done: Iterator[list[Finished]], tasks: int, bar: tuple[str, str] = ("Publishing", "shards")
+) -> Iterator[Finished]:
     """The shards of tasks, with a bar of progress over the tasks."""
-    with tqdm(total=tasks, desc="Publishing", unit=" shards", disable=None) as bar:
+    with tqdm(total=tasks, desc=bar[0], unit=f" {bar[1]}", disable=None) as progress:
         for shards in done:
             yield from shards
-            bar.update()
+            progress.update()
 
 
 def _done_by_processes(write: Write, tasks: Sequence[Task], count: int) -> Generator[list[Finished], None, None]:

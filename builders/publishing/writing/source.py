@@ -101,6 +101,15 @@ def source_of(dataset: Dataset | IterableDataset) -> Source:
     return MapSource(dataset if custom else dataset.with_format(None))
 
 
+def expect_rereads(source: Source) -> None:
+    """Some rows are looked at before they are written: transforms that draw are not to warn of a second pass."""
+    if source.transforms:
+        from perc_transforms.core import epochs  # needs torch
+
+        for transform in source.transforms:
+            epochs.expect_rereads(transform)
+
+
 @dataclass(frozen=True)
 class MapSource:
     """The rows of a map-style dataset; a part is a range of them."""
