@@ -6,12 +6,13 @@ import pyarrow.compute as pc
 
 from builders.errors import FormatError
 from builders.io.tables.relion.labels import GROUP
-from builders.io.tables.star import NUMBER, Block
+from builders.io.tables.star import NUMBER, TEXT, Block
 
 ABSENT = -999.0
 """RELION's number for what was not determined."""
 _EXACT = 2.0**53
 _SINGLE = float(np.finfo(np.float32).max)
+_TOLD = 10
 
 
 class Rows:
@@ -27,52 +28,44 @@ class Rows:
     """
 
     def __init__(self, block: Block, optics: Block | None, name: str) -> None:
-        self.block, self.optics, self.name = block, optics, name
+        self.block, self.name = block, name
         self.count = block.rows
-        self._group = None if optics is None else self._find_groups(optics)
-
-    def has(self, label: str) -> bool:
-        """Whether rows or their groups have a column."""
-        return label in self.block.columns.column_names or self._is_of_group(label)
+        self._numbers: dict[str, pa.Array | None] = {}
+        self._optics = optics if optics is not None and optics.rows and self.count else None
+        self._group = None if self._optics is None else self._groups(self._optics)
 
     def error(self, row: int, said: str) -> FormatError:
         """What is wrong with a row, from 0."""
         return FormatError(f"{self.name}: line {self.block.lines.of(row)}: {said}")
 
-    def values(self, label: str) -> pa.ChunkedArray:
-        """A column of which rows or their groups have some; nulls where neither has."""
-        own = self.block.columns[label] if label in self.block.columns.column_names else None
-        if not self._is_of_group(label):
-            return own
-        assert self.optics is not None
-        of_group = self.optics.columns[label].combine_chunks().take(self._group)
-        if own is None:
-            return pa.chunked_array([of_group])
-        return own if not own.null_count else pc.coalesce(own.cast(of_group.type), of_group)
+    def texts(self, label: str) -> pa.ChunkedArray:
+        """A column as it is spelled, all null where there is none."""
+        own = self.block.columns[label].cast(TEXT) if label in self.block.columns.column_names else None
+        of_group = self._of_group(label)
+        if of_group is None:
+            return pa.chunked_array([pa.nulls(self.count, TEXT)]) if own is None else own
+        of_group = pa.chunked_array([of_group.cast(TEXT)])
+        return of_group if own is None else pc.coalesce(own, of_group)
 
     def numbers(self, label: str) -> pa.Array | None:
-        """A column of numbers, `float64`, with nulls for what is not finite and for RELION's -999; None: no column."""
-        if not self.has(label):
-            return None
-        own = self.block.columns[label] if label in self.block.columns.column_names else None
-        of_group = None
-        if self._is_of_group(label):
-            assert self.optics is not None
-            of_group = finite(self.optics.columns[label].combine_chunks()).take(self._group)
-        if own is None:
-            return of_group
-        own = finite(own.combine_chunks())
-        return own if of_group is None or not own.null_count else pc.coalesce(own, of_group)
+        """A column of numbers, `float64`, with null for what is not finite and for RELION's -999; None: no column."""
+        if label not in self._numbers:
+            own = self.block.columns[label] if label in self.block.columns.column_names else None
+            found = [_finite(own.combine_chunks())] if own is not None else []
+            if (not found or found[0].null_count) and (of_group := self._of_group(label)) is not None:
+                found.append(_finite(of_group))
+            self._numbers[label] = pc.coalesce(*found) if found else None
+        return self._numbers[label]
 
-    def integers(self, label: str) -> pa.Array | None:
-        """A column of whole numbers, `int64`.
+    def integers(self, label: str) -> pa.Array:
+        """A column of whole numbers, `int64`, all null where there is none.
 
         Raises:
             FormatError: one is no whole number, or too large to be exact: with the line's number.
         """
         numbers = self.numbers(label)
         if numbers is None:
-            return None
+            return pa.nulls(self.count, pa.int64())
         is_odd = pc.or_(pc.not_equal(numbers, pc.floor(numbers)), pc.greater(pc.abs(numbers), _EXACT))
         if (row := first(is_odd)) is not None:
             raise self.error(row, f"{label} is {numbers[row].as_py()}: expected a whole number of at most 2^53")
@@ -98,50 +91,48 @@ class Rows:
             raise self.error(row, f"{label} is {numbers[row].as_py()}: expected a number that a float32 holds")
         return numbers.cast(pa.float32())
 
-    def _is_of_group(self, label: str) -> bool:
-        return self.optics is not None and self._group is not None and label in self.optics.columns.column_names
-
-    def _find_groups(self, optics: Block) -> pa.Array | None:
-        """For each row, which row of the optics block is its group."""
-        if not optics.rows:
+    def _of_group(self, label: str) -> pa.Array | None:
+        """For each row, what its group says; None where groups have no such column."""
+        if self._optics is None or label not in self._optics.columns.column_names:
             return None
-        has_names = GROUP in optics.labels
-        if GROUP not in self.block.labels or (not has_names and optics.rows == 1):
-            if optics.rows == 1:
-                return pa.array(np.zeros(self.count, np.int64))
-            if not self.count:
-                return None
-            said = f"no {GROUP} in block {self.block.name!r}, and {optics.rows} groups in the optics block"
-            msg = f"{self.name}: {said}: expected it to tell which group a row is of"
-            raise FormatError(msg)
-        if not has_names:
-            msg = f"{self.name}: line {optics.line}: no {GROUP} in the optics block: expected it, the groups' numbers"
-            raise FormatError(msg)
-        known = Rows(optics, None, self.name).integers(GROUP)
-        assert known is not None
-        counts = pc.value_counts(known)
-        for group, count in zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True):
-            if count > 1 or group is None:
-                what = "a group has no number" if group is None else f"{GROUP} {group} stands there {count} times"
-                msg = f"{self.name}: line {optics.line}: {what} in the optics block: expected one row a group"
+        return self._optics.columns[label].combine_chunks().take(self._group)
+
+    def _groups(self, optics: Block) -> pa.Array:
+        """For each row, which row of the optics block is its group."""
+        if GROUP not in self.block.labels:
+            if optics.rows > 1:
+                said = f"no {GROUP} in block {self.block.name!r}, and {optics.rows} groups in block {optics.name!r}"
+                msg = f"{self.name}: {said}: expected it to tell which group a row is of"
                 raise FormatError(msg)
+            return pa.array(np.zeros(self.count, np.int64))
+        known = _group_numbers(optics, self.name)
         groups = Rows(self.block, None, self.name).integers(GROUP)
-        assert groups is not None
         found = pc.index_in(groups, known)
-        if found.null_count:
-            row = first(pc.is_null(found))
-            assert row is not None
-            some = ", ".join(map(str, known.to_pylist()[:10]))
-            raise self.error(row, f"{GROUP} is {groups[row].as_py()}: expected one of the optics block: {some}")
+        if (row := first(pc.is_null(found))) is not None:
+            some = ", ".join(map(str, known.to_pylist()[:_TOLD]))
+            raise self.error(row, f"{GROUP} is {groups[row].as_py()}: expected one of block {optics.name!r}: {some}")
         return found
 
 
-def finite(numbers: pa.Array) -> pa.Array:
-    """Numbers with null for what is not finite, or RELION's for what was not determined."""
-    return pc.if_else(pc.and_(pc.is_finite(numbers), pc.not_equal(numbers, ABSENT)), numbers, pa.scalar(None, NUMBER))
+def _group_numbers(optics: Block, name: str) -> pa.Array:
+    """The numbers of all groups, in the order of their rows."""
+    rows = Rows(optics, None, name)
+    known = rows.integers(GROUP)
+    seen: set[int | None] = {None}
+    for row, group in enumerate(known.to_pylist()):
+        if group in seen:
+            said = f"no {GROUP}" if group is None else f"a second group {group}"
+            raise rows.error(row, f"{said} in block {optics.name!r}: expected a number of its own for each group")
+        seen.add(group)
+    return known
 
 
 def first(flags: pa.Array) -> int | None:
     """The first row of which something is true."""
     row = pc.index(flags, True).as_py()
     return None if row < 0 else int(row)
+
+
+def _finite(numbers: pa.Array) -> pa.Array:
+    is_there = pc.and_(pc.is_finite(numbers), pc.not_equal(numbers, ABSENT))
+    return numbers if pc.all(is_there).as_py() else pc.if_else(is_there, numbers, pa.scalar(None, NUMBER))

@@ -32,12 +32,11 @@ def read(path: Path, name: str, columns: Sequence[str] = (), pixel_size: float |
         FormatError: something else, or a line is wrong: with its number.
         OptionError: a column is not there.
     """
-    asked = [column.removeprefix("_") for column in columns]
+    asked = list(dict.fromkeys(column.removeprefix("_") for column in columns))
     blocks = star.read(path, name, lambda block, there: _wanted(block, there, asked))
     block, optics = table_of(blocks, name), optics_of(blocks, name)
     check_columns(asked, (*block.labels, *(optics.labels if optics is not None else ())), name)
     rows = Rows(block, optics, name)
-    extra = {column: _extra(rows, label) for column, label in zip(columns, asked, strict=True)}
     found = _columns(rows, pixel_size)
     _say_what_is_null(rows)
     table = pa.table([found[field.name] for field in SCHEMA], SCHEMA)
@@ -45,7 +44,7 @@ def read(path: Path, name: str, columns: Sequence[str] = (), pixel_size: float |
         name=name,
         program="relion",
         rows=table,
-        extra=pa.table(extra),
+        extra=pa.table({label: _extra(rows, label) for label in asked}),
         has_poses=table["pose"].null_count < len(table),
         has_ctf=table["ctf"].null_count < len(table),
     )
@@ -60,26 +59,25 @@ def _wanted(block: str, there: tuple[str, ...], asked: Sequence[str]) -> Mapping
 def _columns(rows: Rows, pixel_size: float | None) -> dict[str, pa.Array]:
     """All columns of `SCHEMA`."""
     images, slices = _images(rows)
-    size, micrograph_size = _pixel_sizes(rows, has_images=rows.has(labels.IMAGE))
-    micrographs = _names(rows, labels.MICROGRAPH)
+    size, micrograph_size = _pixel_sizes(rows, has_images=labels.IMAGE in rows.block.labels)
     integers = {"optics_group": labels.GROUP, "class_number": labels.CLASS, "image_size": labels.IMAGE_SIZE}
     return {
         "image": images,
         "slice": slices,
         "pixel_size": rows.narrowed(size, "pixel size"),
-        "micrograph": micrographs,
+        "micrograph": _names(rows, labels.MICROGRAPH),
         "micrograph_pixel_size": rows.narrowed(micrograph_size, labels.MICROGRAPH_PIXELS),
         "micrograph_height": pa.nulls(rows.count, pa.int64()),
         "ctf": _ctf(rows),
         "pose": _pose(rows, size if pixel_size is None else pc.fill_null(size, pixel_size)),
         "half_set": _half_sets(rows),
         **{column: rows.single(label) for column, label in labels.COORDINATES.items()},
-        **{column: _integers(rows, label) for column, label in integers.items()},
+        **{column: rows.integers(label) for column, label in integers.items()},
     }
 
 
 def _images(rows: Rows) -> tuple[pa.Array, pa.Array]:
-    if not rows.has(labels.IMAGE):
+    if labels.IMAGE not in rows.block.labels:
         return pa.nulls(rows.count, NAME), pc.fill_null(pa.nulls(rows.count, pa.int64()), 0)
     return image_names.split(rows.block.columns[labels.IMAGE], rows.error)
 
@@ -90,14 +88,9 @@ def _names(rows: Rows, label: str) -> pa.Array:
     return rows.block.columns[label].unify_dictionaries().combine_chunks()
 
 
-def _integers(rows: Rows, label: str) -> pa.Array:
-    found = rows.integers(label)
-    return pa.nulls(rows.count, pa.int64()) if found is None else found
-
-
 def _half_sets(rows: Rows) -> pa.Array:
     """1 and 2; what is 0 belongs to none."""
-    given = _integers(rows, labels.HALF_SET)
+    given = rows.integers(labels.HALF_SET)
     sets = pc.if_else(pc.equal(given, 0), pa.scalar(None, pa.int64()), given)
     if len(sets) and sets.null_count == len(sets) and given.null_count < len(given):
         report_once(f"{labels.HALF_SET} is 0 in every row: its particles were not divided into half-sets", rows.name)
@@ -177,10 +170,10 @@ def _struct(values: Mapping[str, pa.Array], kind: pa.StructType, deciding: tuple
 def _extra(rows: Rows, label: str) -> pa.ChunkedArray:
     """A column that was asked for, of the type that it has."""
     if label in labels.INTEGERS:
-        return pa.chunked_array([_integers(rows, label)])
+        return pa.chunked_array([rows.integers(label)])
     if labels.KNOWN.get(label) == star.NUMBER:
         return pa.chunked_array([rows.numbers(label)])
-    values = rows.values(label).cast(star.TEXT)
+    values = rows.texts(label)
     if labels.is_text(label):
         return values
     found = settled(values)

@@ -16,6 +16,10 @@ from builders.io.tables.star.text import Text
 from builders.io.tables.star.tokens import Token
 from builders.io.tables.star.values import TEXT
 
+MAX_LABELS = 4096
+"""Of a block: RELION knows some 500, and each column takes memory, be it ever so short."""
+MAX_BLOCKS = 100_000
+"""Of a file: as labels, each takes more memory than its bytes."""
 Select = Callable[[str, tuple[str, ...]], Mapping[str, pa.DataType]]
 """Which labels of a block are read, and as what: `TEXT`, `NUMBER` or a dictionary of text."""
 
@@ -97,6 +101,8 @@ def _blocks(read: Callable[[int], bytes], name: str, select: Select) -> list[Blo
             raise text.error(number, f"{shown(title)}: expected data_ and the name of a block")
         if len(row) > 1:
             raise text.error(number, f"{shown(row[1])} after the name of a block: expected a line of its own")
+        if len(blocks) == MAX_BLOCKS:
+            raise text.error(number, f"more than {MAX_BLOCKS} blocks: expected fewer")
         blocks.append(_block(text, number, title.text[len(b"data_") :].decode(errors="replace"), select))
         found = _next_line(text)
     if not blocks:
@@ -140,7 +146,7 @@ def _block(text: Text, number: int, name: str, select: Select) -> Block:
             return _loop(text, number, name, select)
         label = _label(text, line, row[0], values)
         if len(row) != 2:
-            raise text.error(line, f"{len(row) - 1} values of _{label}: expected one (in quotes, if it has blanks)")
+            raise text.error(line, f"{len(row) - 1} values after _{label}: expected one (in quotes, if it has blanks)")
         values[label] = line, row[1]
         last = line
     labels = tuple(values)
@@ -181,4 +187,6 @@ def _label(text: Text, line: int, token: Token, others: Mapping[str, tuple[int, 
         raise text.error(line, "a label of no name: expected letters after the _")
     if label in others:
         raise text.error(line, f"a second _{label}: the first is in line {others[label][0]}")
+    if len(others) == MAX_LABELS:
+        raise text.error(line, f"more than {MAX_LABELS} labels in a block: expected fewer")
     return label

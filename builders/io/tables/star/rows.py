@@ -16,7 +16,7 @@ from builders.io.tables.star.values import NULLS, NUMBER, TEXT, number_of, text_
 
 _SMALL = 32 * 1024
 """Bytes: lines of which one is odd are halved down to this, and only what is left goes the exact way."""
-_BLOCK = PIECE + MAX_LINE
+_BLOCK = PIECE + 2 * MAX_LINE
 """Bytes that Arrow works on at a time: all that are given to it."""
 _SHOWN = 60
 
@@ -69,7 +69,9 @@ def read_rows(text: Text, loop: Loop) -> tuple[pa.Table, LineNumbers]:
     """
     schema = pa.schema(list(loop.types.items()))
     tables, numbers = [schema.empty_table()], LineNumbers()
-    while lines := text.lines():
+    most = _SMALL
+    while lines := text.lines(most):
+        most = min(4 * most, PIECE)  # a file of many small tables is not gone through again for each of them
         waiting = [lines]
         while waiting:
             piece = waiting.pop()
@@ -143,7 +145,8 @@ def _exactly(text: Text, piece: bytes, loop: Loop) -> _Exact:
         if is_word(row, b"loop_") and row[0].text == b"loop_":
             raise text.error(number, f"another loop_ in block {loop.block!r}: expected one in a block")
         if len(row) != len(loop.labels):
-            said = f"{len(row)} values: expected {len(loop.labels)}, one for each label of block {loop.block!r}"
+            count = f"{len(row)} value{'s' if len(row) > 1 else ''}"
+            said = f"{count}: expected {len(loop.labels)}, one for each label of block {loop.block!r}"
             is_last = at > len(piece) and text.is_at_end and len(row) < len(loop.labels)
             raise text.cut(number, said) if is_last else text.error(number, said)
         for name, place in places.items():
@@ -177,7 +180,7 @@ def cut(text: Text, line: bytes, number: int) -> list[Token]:
     try:
         return tokens(line)
     except LoneQuoteError as err:
-        raise text.error(number, f"the quote before {err.args[0][1:_SHOWN]!r} is not closed") from err
+        raise text.error(number, f"the quote before {shown(Token(err.args[0][1:]))} is not closed") from err
 
 
 def is_word(row: list[Token], word: bytes) -> bool:

@@ -32,17 +32,22 @@ class Text:
         self._at = len(_MARK) if self._held.startswith(_MARK) else 0
         self.head = self._held[self._at : HEAD]
 
-    def lines(self) -> bytes:
-        """Whole lines that come next, as many as are at hand; only the file's last one may lack its end.
+    def lines(self, most: int) -> bytes:
+        """Whole lines that come next, of `most` bytes or so; only the file's last one may lack its end.
 
         `line` stays as it is: who counts them anyway sets it.
         """
-        if len(self._held) - self._at < PIECE // 2:
+        if len(self._held) - self._at < most:
             self._fill()
-        while (stop := self._held.rfind(b"\n", self._at) + 1) == 0 and not self._is_all:
+        while True:
+            limit = self._at + most
+            if self._is_all and limit >= len(self._held):
+                return self._take(len(self._held))
+            stop = self._held.rfind(b"\n", self._at, limit) + 1 or self._held.find(b"\n", limit) + 1
+            if stop or self._is_all:
+                return self._take(stop or len(self._held))
             self._check_length(len(self._held) - self._at)
             self._fill()
-        return self._take(len(self._held) if self._is_all else stop)
 
     def next(self) -> bytes:
         """The line that comes next, with its end; nothing after the last one."""
@@ -78,6 +83,8 @@ class Text:
         return TruncatedError(f"{self.name}: line {line}: {said}, and the file ends there: it is truncated")
 
     def _fill(self) -> None:
+        if self._is_all:
+            return
         data = self._read(PIECE)
         if data:
             self._held, self._at = self._held[self._at :] + data, 0
