@@ -49,7 +49,7 @@ def test_values_that_are_not_there_are_null():
 
 def test_what_occurs_in_files_is_read():
     data = (
-        "\ufeff# version 30001\r\n\r\ndata_\r\nloop_ \r\n\t_a #1\r\n_b\r\n 1\t x \r\n\r\n# 3 values in it\r\n2 y # so\r\n"
+        "\ufeff# version 30001\r\n\r\ndata_\r\nloop_ \r\n\t_a #1\r\n_b\r\n 1\t x \r\n\r\n# between\r\n2 y # so\r\n"
         "data_optics\n_c 'a b'\n\n# version 30001\ndata_optics\nloop_\n_d\n\ndata_empty\n"
     )
     one, two, three, four = star.read(data.encode(), "a.star")
