@@ -86,6 +86,7 @@ OUTSIDE = {
     "builders.io.tables": {"cryosparc", "numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
+    "builders.particles.inspecting": {"PIL", "numpy", "pyarrow"},
     "builders.publishing": {
         *("PIL", "datasets", "distributed", "filelock", "httpx", "huggingface_hub", "numpy", "pyarrow", "torch"),
         *("tqdm", "xxhash"),
