@@ -58,6 +58,7 @@ OF_TRANSFORMS = {
     "builders.stacks": ["perc_transforms.core.buffers"],
     "builders.publishing": ["perc_transforms"],
     "builders.gallery": ["perc_transforms"],
+    "builders.particles": ["perc_transforms"],
 }
 # rooms of a floor, lowest first: a room imports of those below it, and what lies outside of all rooms of all of them
 ROOMS = {
@@ -86,7 +87,7 @@ OUTSIDE = {
     "builders.io.tables": {"cryosparc", "numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
-    "builders.particles.inspecting": {"PIL", "numpy", "pyarrow"},
+    "builders.particles": {"PIL", "datasets", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
     "builders.publishing": {
         *("PIL", "datasets", "distributed", "filelock", "httpx", "huggingface_hub", "numpy", "pyarrow", "torch"),
         *("tqdm", "xxhash"),

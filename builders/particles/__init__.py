@@ -4,11 +4,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from builders.particles.checking.check import Checked, check
     from builders.particles.writing import Written, write
 
-__all__ = ["Written", "write"]
+__all__ = ["Checked", "Written", "check", "write"]
 
-_HOMES = {"Written": "builders.particles.writing", "write": "builders.particles.writing"}
+_HOMES = {
+    "Checked": "builders.particles.checking.check",
+    "check": "builders.particles.checking.check",
+    "Written": "builders.particles.writing",
+    "write": "builders.particles.writing",
+}
 """Where what this package has to offer is found, which is imported when it is asked for."""
 
 

@@ -172,8 +172,7 @@ def _extra(rows: Rows, label: str) -> pa.ChunkedArray:
     if label in labels.INTEGERS:
         return pa.chunked_array([rows.integers(label)])
     if labels.KNOWN.get(label) == star.NUMBER:
-        numbers = rows.numbers(label)
-        return pa.chunked_array([pa.nulls(rows.count, star.NUMBER) if numbers is None else numbers])
+        return pa.chunked_array([rows.numbers(label)])
     values = rows.texts(label)
     if labels.is_text(label):
         return values
