@@ -45,10 +45,10 @@ def names(values: NDArray[Any], said: str) -> pa.Array:
     return pa.DictionaryArray.from_arrays(indices, unique.dictionary)
 
 
-def numbers(values: NDArray[Any]) -> pa.Array:
-    """Numbers in single precision; null where they are not finite."""
-    with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(values, np.float32)
+def numbers(values: NDArray[Any], scale: float | NDArray[Any] = 1.0) -> pa.Array:
+    """Numbers times a scale, in single precision; null where that is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.asarray(np.multiply(values, scale, dtype=np.float64), np.float32)
     return pa.array(single, mask=~np.isfinite(single))
 
 

@@ -91,7 +91,7 @@ def parse_header(data: bytes, size: int, name: str) -> Header:
     dtype = np.dtype(fields)
     header = Header(dtype, int(after["rows"]), offset)
     end = offset + header.rows * dtype.itemsize
-    if dtype.itemsize > MAX_BYTES or (header.rows and not dtype.itemsize):
+    if not 0 < dtype.itemsize <= MAX_BYTES:
         msg = f"{name}: {dtype.itemsize} bytes a row: expected some, and at most {MAX_BYTES}"
         raise FormatError(msg)
     if size < end:
@@ -137,7 +137,7 @@ def _checked(field: str, kind: str, name: str) -> str:
         dtype = np.dtype(kind)
     except (TypeError, ValueError):
         dtype = np.dtype(object)
-    if dtype.kind not in _KINDS:
+    if dtype.kind not in _KINDS or not dtype.itemsize:
         msg = f"{name}: field {field!r} is of type {kind!r}: expected numbers or text"
         raise FormatError(msg)
     return kind

@@ -37,6 +37,8 @@ _OF_MICROSCOPE = {"voltage": "mscope_params/accel_kv", "spherical_aberration": "
 """What tells them where no CTF was fitted."""
 _ALIGNMENTS = ("alignments3D", "alignments2D")
 """The better one first."""
+_DEGREES = 180 / np.pi
+_MOST = 2**53
 _GROUPS = ("ctf/exp_group_id", "location/exp_group_id", "mscope_params/exp_group_id")
 _KNOWN = frozenset(
     (
@@ -139,23 +141,25 @@ class _Table:
         plain = pc.utf8_ltrim(spelled.dictionary, ">").dictionary_encode()
         return pa.DictionaryArray.from_arrays(plain.indices.take(spelled.indices), plain.dictionary)
 
-    def _slices(self) -> pa.Array:
-        values = self._values(_IDX)
+    def _whole(self, field: str, width: int | None = None) -> NDArray[np.int64] | None:
+        """A field of whole numbers from 0."""
+        values = self._values(field, width)
         if values is None:
-            return pa.array(np.zeros(self.count, np.int64))
-        slices = values.astype(np.int64)
-        wrong = np.flatnonzero((slices != values) | (slices < 0))
+            return None
+        wrong = np.argwhere(~((values >= 0) & (values < _MOST) & (np.mod(values, 1) == 0)))
         if len(wrong):
-            msg = f"{self.name}: {_IDX} of row {wrong[0]} is {values[wrong[0]]}: expected a whole number from 0"
+            row, found = wrong[0][0], values[tuple(wrong[0])]
+            msg = f"{self.name}: {field} of row {row} is {found}: expected a whole number from 0 to 2^53"
             raise FormatError(msg)
-        return pa.array(slices)
+        return values.astype(np.int64)
 
-    def _integers(self, field: str) -> pa.Array:
-        values = self._values(field)
-        return pa.nulls(self.count, pa.int64()) if values is None else pa.array(values.astype(np.int64))
+    def _slices(self) -> pa.Array:
+        slices = self._whole(_IDX)
+        return pa.array(np.zeros(self.count, np.int64) if slices is None else slices)
 
     def _from_1(self, field: str) -> pa.Array:
-        return pc.add(self._integers(field), 1)
+        values = self._whole(field)
+        return pa.nulls(self.count, pa.int64()) if values is None else pa.array(values + 1)
 
     def _half_sets(self, alignment: str) -> pa.Array:
         sets = self._from_1(f"{alignment}/split")
@@ -166,9 +170,9 @@ class _Table:
             return pa.nulls(self.count, pa.int64())
         return sets
 
-    def _numbers(self, field: str, scale: float | NDArray[Any] = 1.0) -> pa.Array:
+    def _numbers(self, field: str, scale: float | NDArray[np.int64] = 1.0) -> pa.Array:
         values = self._values(field)
-        return pa.nulls(self.count, pa.float32()) if values is None else arrays.numbers(values * np.float64(scale))
+        return pa.nulls(self.count, pa.float32()) if values is None else arrays.numbers(values, scale)
 
     def _above_0(self, fields: Sequence[str]) -> pa.Array:
         sizes = self._numbers(next((field for field in fields if field in self.fields), fields[0]))
@@ -176,27 +180,25 @@ class _Table:
 
     def _sides(self) -> pa.Array:
         """Pixels of a side; null of images that are not square."""
-        shapes = self._values("blob/shape", 2)
+        shapes = self._whole("blob/shape", 2)
         if shapes is None:
             return pa.nulls(self.count, pa.int64())
-        return pa.array(shapes[:, 0].astype(np.int64), mask=shapes[:, 0] != shapes[:, 1])
+        return pa.array(shapes[:, 0], mask=shapes[:, 0] != shapes[:, 1])
 
     def _heights(self) -> pa.Array:
-        shapes = self._values(_SHAPE, 2)
-        return pa.nulls(self.count, pa.int64()) if shapes is None else pa.array(shapes[:, 0].astype(np.int64))
+        shapes = self._whole(_SHAPE, 2)
+        return pa.nulls(self.count, pa.int64()) if shapes is None else pa.array(shapes[:, 0])
 
     def _coordinates(self, field: str, side: int) -> pa.Array:
-        shapes = self._values(_SHAPE, 2)
-        if shapes is None:
-            return pa.nulls(self.count, pa.float32())
-        return self._numbers(field, shapes[:, side].astype(np.float64))
+        shapes = self._whole(_SHAPE, 2)
+        return pa.nulls(self.count, pa.float32()) if shapes is None else self._numbers(field, shapes[:, side])
 
     def _ctf(self) -> pa.Array:
         """Null where there is no defocus."""
         values = {}
         for column, field in _CTF.items():
             known = field if field in self.fields else _OF_MICROSCOPE.get(column, field)
-            values[column] = self._numbers(known, float(np.degrees(1)) if field.endswith("_rad") else 1.0)
+            values[column] = self._numbers(known, _DEGREES if field.endswith("_rad") else 1.0)
         return _struct(values, CTF, ("defocus_u", "defocus_v"))
 
     def _pose(self, alignment: str) -> pa.Array:
@@ -208,15 +210,15 @@ class _Table:
         if is_3d:
             angles = euler_angles(given)
         else:
-            psi = np.degrees(given.astype(np.float64))
-            angles = np.stack([0 * psi, 0 * psi, psi], axis=1)
+            angles = np.zeros((self.count, 3))
+            angles[:, 2] = given.astype(np.float64) * _DEGREES
         values = {column: arrays.numbers(angles[:, place]) for place, column in enumerate(("rot", "tilt", "psi"))}
         shifts, size = self._values(f"{alignment}/shift", 2), self._values(f"{alignment}/psize_A")
         for place, column in enumerate(("shift_x", "shift_y")):
             if shifts is None or size is None:
                 values[column] = pa.nulls(self.count, pa.float32())
             else:
-                values[column] = arrays.numbers(shifts[:, place].astype(np.float64) * size)
+                values[column] = arrays.numbers(shifts[:, place], size)
         if shifts is not None and size is None:
             report_once(f"{alignment}/shift is in pixels, and no {alignment}/psize_A tells their size", self.name)
         return _struct(values, POSE, ("rot", "tilt", "psi"))
