@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from builders.errors import FormatError
+from builders.io.boxes.overhang import FilledBox, box_of
 from builders.io.coded import Coded, packed, unpacked
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
-from builders.io.overhang import FilledBox, box_of
 
 _MOST = 2**63 - 1
 _MOST_AXES = 32
@@ -21,9 +21,9 @@ def told(layout: Layout) -> dict[str, Any]:
     """The fields that say where an image lies: `offset`, `shape`, `dtype`, and where need be `index`.
 
     Of a box, they are those of the whole image, with the box in `dtype`, such as `"<f4@10:12,50:60"`, or
-    `"<f4@-5:59,4060:4124"` where it reaches beyond the image (`builders.io.overhang`); of a slice that does not lie
-    apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec, the shape of a
-    part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`.
+    `"<f4@-5:59,4060:4124"` where it reaches beyond the image (`builders.io.boxes.overhang`); of a slice that does not
+    lie apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec, the shape
+    of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`.
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
-from builders.io.box_reading import is_cut, read_box
+from builders.io.boxes.reading import is_cut, read_box
 from builders.io.files import local, location
 from builders.io.files.local import Watch
 from builders.io.finite import FiniteWatch, is_finite

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.errors import ChangedError, FormatError, TruncatedError
-from builders.io import box_reading, gathering
-from builders.io.box_reading import are_cut, is_cut, read_boxes
+from builders.io import gathering
+from builders.io.boxes import reading as box_reading
+from builders.io.boxes.overhang import box_of
+from builders.io.boxes.reading import are_cut, is_cut, read_boxes
 from builders.io.gathering import PackedError
 from builders.io.image_file import describe
 from builders.io.layout import Layout
-from builders.io.overhang import box_of
 from builders.io.pixels import read_layout
 from tests.io.boxes import ENCODINGS, encode, numbers
 from tests.io.test_overhang import FAR, expected, same

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import FormatError
+from builders.io.boxes.overhang import BACKGROUND, MOST_UNASKED, FilledBox, box_of, cut
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
-from builders.io.overhang import BACKGROUND, MOST_UNASKED, FilledBox, box_of, cut
 from perc_transforms.functional.intensity import background
 from tests.io import test_coded
 from tests.io.boxes import ENCODINGS, encode, numbers

@@ -1,66 +1,35 @@
 """The images of a batch, read together: from the columns of an Arrow table straight into one stack."""
 
-import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from builders.errors import PercError
-from builders.hf.batches import remote_reads
+from builders.hf.batches import box_reads, remote_reads
 from builders.hf.batches.columns import Places
 from builders.hf.batches.cropping import crop
+from builders.hf.batches.sources import Source, boxes_in, of_boxes, of_file, of_memory
 from builders.hf.features import EMImage
 from builders.io import gathering
 from builders.io.casting import cast, copy, is_sure
-from builders.io.files import location
 from builders.io.finite import count_non_finite, floats_of, is_finite
-from builders.io.formats.compression import is_packed
-from builders.io.layout import USUAL, Array, Layout
+from builders.io.layout import Array
 from perc_transforms.core import buffers
 
-Group = tuple["Source", NDArray[np.int64], NDArray[np.int64] | None]
+Group = tuple[Source, NDArray[np.int64], NDArray[np.int64] | None]
 """A source, where in it some images lie, and their places in the stack; None: it is all of them."""
 Memory = Callable[[int], NDArray[np.uint8]]
 """Gives memory for some bytes."""
 
 _ROW_BY_ROW = 0
-"""The source of images that have none: of packed files, coded, boxes, null, or with something wrong."""
-_MOST_BYTES = 2**40
-"""Of an image: beyond that, something is wrong with its shape."""
+"""The source of images that have none: of packed files, coded, null, or with something wrong."""
 _PIECE = 128 * 1024
 """Pixels that are converted in one go: they are still in the processor's cache when they are looked at."""
-
-
-@dataclass(slots=True)
-class Source:
-    """Where images of one layout lie: anywhere in one version of a file, or in memory.
-
-    Attributes:
-        first: their layout at the start of it.
-        path: a plain file, of this machine or of a server.
-        etag: its version.
-        data: the memory, if it is no file.
-    """
-
-    first: Layout
-    path: str = ""
-    etag: str = ""
-    data: NDArray[np.uint8] | None = None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether what was seen there once is seen there for ever."""
-        return self.data is not None or bool(self.etag)
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether the file is a server's."""
-        return location.is_remote(self.path)
 
 
 class Images:
@@ -76,6 +45,7 @@ class Images:
         self._sources: list[Source | None] = [None]
         self._known: dict[tuple[Any, ...], int] = {}
         self._finite = np.zeros(count, np.bool_)
+        self._corners: NDArray[np.int64] | None = None
 
     def fill(self, start: int, block: pa.StructArray) -> None:
         """Take over the rows from `start` on."""
@@ -86,17 +56,37 @@ class Images:
         told = here["shape"] & here["dtype"] & (offsets >= 0)
         files = told & here["path"] & here["offset"] & ~here["bytes"] & ~here["index"]
         inline = told & here["bytes"]
+        boxes = boxes_in(fields["dtype"])
+        if boxes is not None:
+            cut = files & boxes.is_valid().to_numpy(zero_copy_only=False)
+            files &= ~cut
+            if cut.any():
+                ids[cut] = self._fill_boxes(
+                    start + np.flatnonzero(cut), _chosen(fields, cut), boxes.filter(pa.array(cut))
+                )
         if files.any():
-            ids[files] = self._identified(_chosen(fields, files), ("path", "etag", "dtype", "shape"), _of_file)
+            ids[files] = self._identified(_chosen(fields, files), ("path", "etag", "dtype", "shape"), of_file)
         if inline.any():
             some = _chosen(fields, inline)
             data, first, ends = _bytes_in(some["bytes"])
-            ids[inline] = self._identified(some, ("dtype", "shape"), _of_memory(data, start))
+            ids[inline] = self._identified(some, ("dtype", "shape"), of_memory(data, start))
             sizes = np.array([0 if source is None else source.first.nbytes for source in self._sources])[ids[inline]]
             offsets[inline] += first
             ids[inline] = np.where(offsets[inline] + sizes <= ends, ids[inline], _ROW_BY_ROW)
         self._ids[start : start + len(block)] = ids
         self._offsets[start : start + len(block)] = offsets
+
+    def _fill_boxes(
+        self, rows: NDArray[np.int64], fields: dict[str, pa.Array], boxes: pa.StructArray
+    ) -> NDArray[np.int32]:
+        """Take over rows that are boxes; gives their sources."""
+        edges = {name: boxes.field(name).cast(pa.int64()) for name in ("top", "bottom", "left", "right")}
+        if self._corners is None:
+            self._corners = np.zeros((len(self._ids), 2), np.int64)
+        self._corners[rows] = np.stack([edges["top"].to_numpy(), edges["left"].to_numpy()], 1)
+        sides = {"ny": pc.subtract(edges["bottom"], edges["top"]), "nx": pc.subtract(edges["right"], edges["left"])}
+        told = fields | sides | {"dtype": boxes.field("image")}
+        return self._identified(told, ("path", "etag", "dtype", "shape", "ny", "nx"), of_boxes)
 
     def _identified(
         self, fields: dict[str, pa.Array], names: tuple[str, ...], make: Callable[..., tuple[Any, Source | None]]
@@ -118,7 +108,8 @@ class Images:
 
     def take(self, places: Places) -> "TakenImages":
         """The rows at some places, in that order."""
-        return TakenImages(self._ids[places], self._offsets[places], self._sources, self._finite, places)
+        corners = None if self._corners is None else self._corners[places]
+        return TakenImages(self._ids[places], self._offsets[places], self._sources, self._finite, places, corners)
 
 
 def _chosen(fields: dict[str, pa.Array], rows: NDArray[np.bool_]) -> dict[str, pa.Array]:
@@ -143,29 +134,6 @@ def _coded(field: pa.Array) -> tuple[NDArray[np.int64], list[Any]]:
     return indices.to_numpy(zero_copy_only=False).astype(np.int64), [*values, None]
 
 
-@functools.cache
-def _layout(dtype: str, shape: tuple[Any, ...]) -> Layout | None:
-    """The layout of plain pixels that a reference tells in this way; None where it is another, or none."""
-    if dtype not in USUAL or len(shape) not in (2, 3) or not all(side is not None and side > 0 for side in shape):
-        return None
-    first = Layout(shape, dtype, 0)
-    return first if first.is_plain and math.prod(shape) < _MOST_BYTES else None
-
-
-def _of_file(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...]) -> tuple[Any, Source | None]:
-    is_other = is_packed(path) if location.is_remote(path) else "://" in path
-    first = None if is_other else _layout(dtype, shape)
-    return (path, etag, dtype, shape), None if first is None else Source(first, path, etag or "")
-
-
-def _of_memory(data: NDArray[np.uint8], start: int) -> Callable[..., tuple[Any, Source | None]]:
-    def make(dtype: str, shape: tuple[Any, ...]) -> tuple[Any, Source | None]:
-        first = _layout(dtype, shape)
-        return (start, dtype, shape), None if first is None else Source(first, data=data)
-
-    return make
-
-
 def _bytes_in(values: pa.LargeBinaryArray) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
     """The memory in which values lie, and where each of them begins and ends."""
     _, offsets, data = values.buffers()
@@ -183,6 +151,7 @@ class TakenImages:
         sources: all that the table has.
         finite: of each row of the table, whether its pixels were seen to be finite before.
         places: which rows of the table these are.
+        corners: first row and column of each that is a box; None: none is.
     """
 
     ids: NDArray[np.int32]
@@ -190,6 +159,7 @@ class TakenImages:
     sources: list[Source | None]
     finite: NDArray[np.bool_]
     places: Places
+    corners: NDArray[np.int64] | None = None
 
     def stack(self, feature: EMImage, memory: Memory = buffers.take) -> Array | None:
         """All of them in one array, `(rows, ..., ny, nx)`, as the feature wants them.
@@ -214,9 +184,9 @@ class TakenImages:
             return None
         is_watched = stored.kind in "fc" and feature._needs_watch() and not self.finite[self.places].all()
         if feature.shape is None:
-            pixels = _read(groups, len(self.ids), wanted, is_watched, memory)
+            pixels = _read(groups, len(self.ids), wanted, is_watched, memory, self.corners)
         else:
-            pixels = _read(groups, len(self.ids), stored.newbyteorder("="), is_watched, buffers.take)
+            pixels = _read(groups, len(self.ids), stored.newbyteorder("="), is_watched, buffers.take, self.corners)
         if is_watched and pixels is not None and all(source.is_known for source, _, _ in groups):
             self.finite[self.places] = True
         if feature.shape is not None and pixels is not None:
@@ -247,7 +217,14 @@ class TakenImages:
         return groups
 
 
-def _read(groups: list[Group], count: int, wanted: np.dtype[Any], is_watched: bool, memory: Memory) -> Array | None:
+def _read(
+    groups: list[Group],
+    count: int,
+    wanted: np.dtype[Any],
+    is_watched: bool,
+    memory: Memory,
+    corners: NDArray[np.int64] | None,
+) -> Array | None:
     """Images of one layout as one array; None where that cannot be, or not all are finite, and that is to be told.
 
     Raises:
@@ -261,11 +238,15 @@ def _read(groups: list[Group], count: int, wanted: np.dtype[Any], is_watched: bo
     except OSError:  # there is not so much
         return None
     rows = np.ndarray((count, first.nbytes), np.uint8, raw)
+    pixels: Array = np.ndarray((count, *first.shape), stored, raw)
+    boxes = [] if corners is None else [_with_corners(group, corners) for group in groups if group[0].image is not None]
+    groups = [group for group in groups if group[0].image is None]
     far = [(source.path, source.etag, offsets, places) for source, offsets, places in groups if source.is_remote]
     are_finite = not far or remote_reads.gather(far, rows, floats)
+    are_finite &= box_reads.fill((box for box in boxes if box[0].is_remote), pixels)
     try:
         are_finite &= _fill([group for group in groups if not group[0].is_remote], rows, floats)
-        pixels: Array = np.ndarray((count, *first.shape), stored, raw)
+        are_finite &= box_reads.fill((box for box in boxes if not box[0].is_remote), pixels)
         is_watched = is_watched and not (floats is not None and are_finite)
         if stored != wanted:
             pixels, are_finite = _converted(pixels, wanted, memory, is_watched)
@@ -273,6 +254,12 @@ def _read(groups: list[Group], count: int, wanted: np.dtype[Any], is_watched: bo
     except (PercError, OSError):
         return None
     return None if is_watched and count_non_finite(pixels) else pixels
+
+
+def _with_corners(group: Group, corners: NDArray[np.int64]) -> box_reads.Group:
+    source, offsets, places = group
+    places = np.arange(len(offsets)) if places is None else places
+    return source, offsets, places, corners[places]
 
 
 def _fill(groups: list[Group], rows: NDArray[np.uint8], floats: np.dtype[Any] | None) -> bool:

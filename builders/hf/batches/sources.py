@@ -1,0 +1,116 @@
+"""Where images of a column lie, many of them in one place: a file of this machine or of a server, or memory."""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from builders.io.boxes.overhang import MOST_UNASKED
+from builders.io.files import location
+from builders.io.formats.compression import is_packed
+from builders.io.layout import USUAL, Layout, native_dtype
+
+_MOST_BYTES = 2**40
+"""Of an image: beyond that, something is wrong with its shape."""
+_NUMBER = "-?[0-9]{1,15}"
+_BOX = f"^(?P<image>[^@]+)@(?P<top>{_NUMBER}):(?P<bottom>{_NUMBER}),(?P<left>{_NUMBER}):(?P<right>{_NUMBER})$"
+"""The type of a reference to a box of an image of two axes."""
+
+
+@dataclass(slots=True)
+class Source:
+    """Where images of one layout lie: anywhere in one version of a file, or in memory.
+
+    Attributes:
+        first: their layout at the start of it; of boxes, as they are once they are read.
+        path: a plain file, of this machine or of a server.
+        etag: its version.
+        data: the memory, if it is no file.
+        image: the layout of an image at the start of it, if they are boxes of such.
+    """
+
+    first: Layout
+    path: str = ""
+    etag: str = ""
+    data: NDArray[np.uint8] | None = None
+    image: Layout | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what was seen there once is seen there for ever."""
+        return self.data is not None or bool(self.etag)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the file is a server's."""
+        return location.is_remote(self.path)
+
+
+Identified = tuple[tuple[Any, ...], Source | None]
+"""What tells a source from others, and the source; None where rows are to be read one by one."""
+
+
+@functools.cache
+def _layout(dtype: str, shape: tuple[Any, ...]) -> Layout | None:
+    """The layout of plain pixels that a reference tells in this way; None where it is another, or none."""
+    if dtype not in USUAL or len(shape) not in (2, 3) or not all(side is not None and side > 0 for side in shape):
+        return None
+    first = Layout(shape, dtype, 0)
+    return first if first.is_plain and math.prod(shape) < _MOST_BYTES else None
+
+
+def of_file(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...]) -> Identified:
+    """The source of images in a file, as references tell it."""
+    first = None if _is_other(path) else _layout(dtype, shape)
+    return (path, etag, dtype, shape), None if first is None else Source(first, path, etag or "")
+
+
+def of_memory(data: NDArray[np.uint8], start: int) -> Callable[..., Identified]:
+    """What gives the source of images in memory, of a block of rows that begins at a number."""
+
+    def make(dtype: str, shape: tuple[Any, ...]) -> Identified:
+        first = _layout(dtype, shape)
+        return (start, dtype, shape), None if first is None else Source(first, data=data)
+
+    return make
+
+
+def of_boxes(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...], ny: int, nx: int) -> Identified:
+    """The source of boxes of one size of images in a file."""
+    key = path, etag, dtype, shape, ny, nx
+    is_one = dtype in USUAL and len(shape) == 2 and all(side is not None and 0 < side < _MOST_BYTES for side in shape)
+    if _is_other(path) or not is_one or min(ny, nx) < 1 or ny * nx > MOST_UNASKED:
+        return key, None
+    first = _layout(native_dtype(dtype).str, (ny, nx))
+    return key, None if first is None else Source(first, path, etag or "", None, Layout(shape, dtype, 0))
+
+
+def _is_other(path: str) -> bool:
+    """Whether no bytes of a file can be read without those before them."""
+    return is_packed(path) if location.is_remote(path) else "://" in path
+
+
+def boxes_in(dtypes: pa.StringArray) -> pa.StructArray | None:
+    """What types of references to boxes spell: `image`, and `top`, `bottom`, `left` and `right` as texts.
+
+    Args:
+        dtypes: of references.
+
+    Returns:
+        Null where a type is no box of two axes; None where none is.
+
+    Example:
+        >>> boxes_in(pa.array(["<f4", "<f4@-5:59,0:64"])).to_pylist()
+        [None, {'image': '<f4', 'top': '-5', 'bottom': '59', 'left': '0', 'right': '64'}]
+        >>> boxes_in(pa.array(["<f4"])) is None
+        True
+    """
+    if not pc.any(pc.match_substring(dtypes, "@")).as_py():
+        return None
+    return pc.extract_regex(dtypes, _BOX)

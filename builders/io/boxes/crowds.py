@@ -1,0 +1,130 @@
+"""Boxes of one image that are cut out of the rows of pixels that they cross, wherever these come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.io.boxes.overhang import checked, fill_around
+from builders.io.layout import Array, Layout, Range, decode, encoded_size
+
+Corners = NDArray[np.int64]
+"""First row and column of each box, counted in the image, `(count, 2)`; negative before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Boxes of one image, in rising order of their first rows.
+
+    Attributes:
+        image: where the image lies, plain rows of pixels.
+        tops: their first rows.
+        lefts: their first columns.
+        boxes: `(ny, nx)` each, of `image.dtype`: to be filled.
+    """
+
+    image: Layout
+    tops: Sequence[int]
+    lefts: Sequence[int]
+    boxes: Sequence[Array]
+
+    @property
+    def rows(self) -> Range:
+        """The image's rows from the first to the last one that they cross."""
+        return max(0, self.tops[0]), min(self.image.shape[0], self.tops[-1] + len(self.boxes[0]))
+
+    @property
+    def pitch(self) -> int:
+        """Bytes from one row of pixels to the next."""
+        return encoded_size(self.image.encoding, self.image.shape[1:])
+
+    @property
+    def range(self) -> Range:
+        """The bytes of these rows in the file."""
+        first, stop = self.rows
+        return self.image.offset + first * self.pitch, self.image.offset + stop * self.pitch
+
+    def cut(self, raw: NDArray[np.uint8], row: int) -> None:
+        """Copy what the boxes have of some rows.
+
+        Args:
+            raw: bytes of rows of the image, one after another, as they are stored.
+            row: which of its rows the first one is.
+        """
+        ny, nx = self.boxes[0].shape
+        width, count = self.image.shape[1], len(raw) // self.pitch
+        if self.image.is_plain:  # in any byte order: what is copied is converted on the way
+            pixels: Array = np.ndarray((count, width), np.dtype(self.image.encoding), raw)
+        else:
+            pixels = decode(raw[: count * self.pitch], self.image.encoding, (count, width))
+        stop = row + count
+        first = int(np.searchsorted(self.tops, row - ny, "right"))
+        last = int(np.searchsorted(self.tops, stop, "left"))
+        for number in range(first, last):
+            top, left = self.tops[number], self.lefts[number]
+            above, below = max(top, row), min(top + ny, stop)
+            before, after = max(0, -left), min(nx, width - left)
+            part = pixels[above - row : below - row, left + before : left + after]
+            self.boxes[number][above - top : below - top, before:after] = part
+
+    def fill(self) -> None:
+        """Fill what lies outside of the image, once all rows were cut."""
+        ny, nx = self.boxes[0].shape
+        height, width = self.image.shape
+        for top, left, box in zip(self.tops, self.lefts, self.boxes, strict=True):
+            if not (0 <= top <= height - ny and 0 <= left <= width - nx):
+                inside = (slice(max(0, -at), min(n, side - at)) for at, n, side in _sides(top, left, box, self.image))
+                fill_around(box, tuple(inside))
+
+
+def _sides(top: int, left: int, box: Array, image: Layout) -> list[tuple[int, int, int]]:
+    return list(zip((top, left), box.shape, image.shape, strict=True))
+
+
+def crowds_of(
+    image: Layout,
+    corners: Corners,
+    out: Array,
+    places: NDArray[np.int64] | None,
+    name: str,
+    most: float = 0.0,
+    few: int = 1,
+) -> list[Crowd]:
+    """Boxes of one image, parted where there are rows of pixels between them that none of them crosses.
+
+    Args:
+        image: where the image lies.
+        corners: where the boxes begin, one at least, in any order.
+        out: `(rows, ny, nx)`, for the boxes.
+        places: the row of `out` for each; None: one after another, from the first.
+        name: of the file, for errors.
+        most: rows that are read without need, as a part of those that are needed: the shortest gaps are bridged, until
+            crowds are as few as they may be.
+        few: how many they may be.
+
+    Raises:
+        FormatError: a box has no pixel of the image.
+    """
+    ny, nx = out.shape[1:]
+    for top, left in corners.tolist():
+        if not (0 <= top <= image.shape[0] - ny and 0 <= left <= image.shape[1] - nx):
+            checked(image.shape, ((top, top + ny), (left, left + nx)), name)
+    order = np.argsort(corners[:, 0], kind="stable")
+    boxes = [out[place] for place in (order if places is None else places[order])]
+    tops, lefts = corners[order].T
+    gaps = np.diff(tops) - ny
+    apart = gaps > 0
+    needed = min(int(tops[-1]) + ny, image.shape[0]) - max(int(tops[0]), 0) - int(gaps[apart].sum())
+    spare = most * needed
+    for place in np.argsort(gaps, kind="stable")[np.count_nonzero(~apart) :].tolist():
+        if gaps[place] > spare or np.count_nonzero(apart) < few:
+            break
+        spare -= gaps[place]
+        apart[place] = False
+    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(tops)]
+    return [
+        Crowd(image, tops[start:stop].tolist(), lefts[start:stop].tolist(), boxes[start:stop])
+        for start, stop in pairwise(edges)
+    ]
