@@ -12,6 +12,7 @@ from builders.empiar import cli as empiar
 from builders.errors import PercError
 from builders.gallery import cli as gallery
 from builders.local_classes import cli as local_classes
+from builders.particles import cli as particles
 from builders.publishing import cli as publishing
 from builders.release import NAME, VERSION
 from builders.structures import cli as structures
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     empiar.add_commands(commands)
     local_classes.add_commands(commands)
+    particles.add_commands(commands)
     structures.add_commands(commands)
     gallery.add_commands(commands)
     publishing.add_commands(commands)

@@ -87,6 +87,7 @@ OUTSIDE = {
     "builders.io.tables": {"cryosparc", "numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
+    "builders.particles.inspecting": {"PIL", "numpy", "pyarrow"},
     "builders.particles": {"PIL", "datasets", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
     "builders.publishing": {
         *("PIL", "datasets", "distributed", "filelock", "httpx", "huggingface_hub", "numpy", "pyarrow", "torch"),

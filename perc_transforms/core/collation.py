@@ -21,15 +21,17 @@ _FEWEST = 2
 """Axes of an image."""
 
 
-def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def collate(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, Any]:
     """Stack rows into a batch: a `collate_fn` for `torch.utils.data.DataLoader`.
+
+    A batch, as a loader with `batch_size=None` hands on of `stream.batch(64)`, comes out as its rows would.
 
     Images of one shape are stacked. Numbers, and lists of as many numbers each, become tensors, with NaN for null;
     dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list.
 
     Raises:
-        TransformError: images of different shapes, which cannot be stacked (the message says what can be done), or
-            rows of different columns.
+        TransformError: images of different shapes, which cannot be stacked (the message says what can be done), rows
+            of different columns, or one row alone.
 
     Example:
         >>> import torch
@@ -37,10 +39,14 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         >>> batch["image"].shape, batch["pixel_size"].isnan(), batch["path"]
         (torch.Size([1, 4, 4]), tensor([True]), ['a.mrc'])
     """
+    if isinstance(rows, Mapping):
+        if not _is_batch(rows):
+            msg = f"collate: one row, of {', '.join(rows)}: expected a list of rows, or the columns of some"
+            raise TransformError(msg)
+        return _collated(rows)
     batch = rows.columns if isinstance(rows, BatchRows) else None
     if batch is not None:
-        names = list(next((batch[name] for name in ("path", "id") if name in batch), []))
-        return {name: _finished(name, column, names) for name, column in batch.items()}
+        return _collated(batch)
     if not rows or any(row.keys() != rows[0].keys() for row in rows):
         found = " and ".join(sorted({str(sorted(row)) for row in rows})) or "no rows"
         msg = f"collate: {found}: expected rows, and all with the same columns"
@@ -48,6 +54,17 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     names = columns.get("path") or columns.get("id") or []
     return {name: _column(name, values, names) for name, values in columns.items()}
+
+
+def _collated(batch: Mapping[str, Any]) -> dict[str, Any]:
+    names = list(next((batch[name] for name in ("path", "id") if name in batch), []))
+    return {name: _finished(name, column, names) for name, column in batch.items()}
+
+
+def _is_batch(columns: Mapping[str, Any]) -> bool:
+    """Whether these are columns, with an entry for each row, and not the values of one row."""
+    are_many = all(isinstance(column, list) or getattr(column, "ndim", 0) > 0 for column in columns.values())
+    return are_many and len({len(column) for column in columns.values()}) == 1
 
 
 def _finished(name: str, column: Any, names: list[Any]) -> Any:

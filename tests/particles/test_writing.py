@@ -11,6 +11,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 import perc_transforms as T
+from builders import load_dataset
 from builders.errors import AccessError, FormatError, MixedError, NotEmptyError, OptionError
 from builders.io.files.held_folder import held
 from builders.particles import write
@@ -538,3 +539,62 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, made):
             write(dataset(made), folder)
     finally:
         folder.chmod(0o700)
+
+
+def read_back(folder, format="star", **options):
+    return load_dataset("particles", star=str(Path(folder, f"particles.{format}")), split="train", **options)
+
+
+def test_what_was_written_reads_back_equal(tmp_path, made):
+    """Every column, nulls too, pixels and values exact."""
+    made[1]["pose"] = None
+    made[2] |= {"half_set": None, "class_number": None, "coordinate_y": None, "micrograph": None}
+    for row, name in zip(
+        made[3:], ["a b.mrc", "c'd.mrc", 'e"f #.mrc', "#3.mrc", "グ é.mrc", "_x.mrc", "loop_"], strict=False
+    ):
+        row["micrograph"] = name
+    write(dataset(made), tmp_path)
+    again = read_back(tmp_path, columns=["uid", "rlnLogLikeliContribution"])
+    assert len(again) == len(made)
+    for there, row in zip(again, made, strict=True):
+        np.testing.assert_array_equal(there.pop("image"), row["image"])
+        assert there.pop("path") == "particles/00000.mrcs"
+        assert there.pop("index") == row["index"]
+        assert there.pop("pixel_size") == row["pixel_size"]
+        for name, value in there.items():
+            expected = row[name]
+            if isinstance(expected, dict):
+                value, expected = ([d[n] for n in sorted(d)] for d in (value, expected))
+            if isinstance(expected, float | list) and name != "rlnLogLikeliContribution":
+                value, expected = single(value), single(expected)
+            np.testing.assert_array_equal(value, expected, err_msg=name)
+
+
+def test_what_was_written_for_cryosparc_reads_back(tmp_path, made):
+    """Poses as rotations, since angles of one are not unique; numbers to the rounding of radians and fractions."""
+    write(dataset(made), tmp_path, "cs", micrograph_shape=(4000, 5000))
+    again = read_back(tmp_path, "cs", columns=["uid"])
+    for there, row in zip(again, made, strict=True):
+        np.testing.assert_array_equal(there["image"], row["image"])
+        exact = ("pixel_size", "micrograph", "optics_group", "half_set", "class_number", "uid")
+        assert [there[name] for name in exact] == [row[name] for name in exact]
+        for name in ("coordinate_x", "coordinate_y"):
+            assert there[name] == pytest.approx(row[name], rel=1e-6)
+        for name in CTF:
+            assert there["ctf"][name] == pytest.approx(row["ctf"][name], rel=1e-6)
+        turns = [[pose[name] for name in ("rot", "tilt", "psi")] for pose in (there["pose"], row["pose"])]
+        one, other = (Rotation.from_euler("ZYZ", turn, degrees=True) for turn in turns)
+        assert (one * other.inv()).magnitude() < 1e-6
+        assert there["pose"]["shift_x"] == pytest.approx(row["pose"]["shift_x"], rel=1e-6)
+
+
+def test_an_odd_way_through_both_programs(tmp_path, made):
+    """RELION's table, read, written for CryoSPARC, read, written for RELION: the same particles."""
+    write(dataset(made), tmp_path / "a")
+    write(read_back(tmp_path / "a"), tmp_path / "b", "cs", micrograph_shape=(4000, 5000))
+    write(read_back(tmp_path / "b", "cs"), tmp_path / "c")
+    for there, row in zip(read_back(tmp_path / "c"), made, strict=True):
+        np.testing.assert_array_equal(there["image"], row["image"])
+        assert there["ctf"]["defocus_u"] == single(row["ctf"]["defocus_u"])
+        assert there["pose"]["shift_x"] == pytest.approx(row["pose"]["shift_x"], rel=1e-6)
+        assert there["micrograph"] == row["micrograph"]

@@ -518,6 +518,21 @@ def test_collate_keeps_what_belongs_together():
     assert T.collate(records)["transforms"] == [row["transforms"] for row in records]
 
 
+@pytest.mark.parametrize("images", [list, np.stack, lambda images: torch.from_numpy(np.stack(images))])
+def test_a_batch_comes_out_as_its_rows_would(images):
+    poses = [{"rot": 1.0, "psi": None}, None, {"rot": 3.0, "psi": 2.0}]
+    rows = [{"image": np.full((2, 3), n, np.float32), "id": f"{n}", "n": n, "pose": poses[n]} for n in range(3)]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    batch, expected = T.collate(columns | {"image": images(columns["image"])}), T.collate(rows)
+    assert batch["image"].dtype == torch.float32
+    for name in ("image", "n"):
+        torch.testing.assert_close(batch[name], expected[name])
+    torch.testing.assert_close(batch["pose"], expected["pose"], equal_nan=True)
+    assert batch["id"] == expected["id"]
+    with pytest.raises(T.TransformError, match=r"^collate: one row, of image, id, n, pose: expected a list of rows"):
+        T.collate(rows[0])
+
+
 def test_collate_takes_nulls_and_refuses_unequal_shapes(rows):
     batch = T.collate([rows[0], rows[2]])
     np.testing.assert_allclose(batch["pixel_size"], [1, math.nan])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from builders.errors import FormatError, ReadError
+from builders.errors import OptionError, ReadError
 from builders.io.tables import cryosparc, relion
 from builders.io.tables.opening import CSDAT, NUMPY, opened
 from builders.io.tables.particle_table import ParticleTable
@@ -42,19 +42,19 @@ def read_particles(
     """
     if not files:
         msg = "no files: expected a STAR file or .cs files"
-        raise FormatError(msg)
+        raise OptionError(msg)
     programs = [_is_cryosparc(name, path) for name, path in files]
     if all(programs):
         return cryosparc.read(files, columns)
     names = ", ".join(name for name, _ in files)
     if any(programs):
         msg = f"{names}: STAR files and .cs files: expected one STAR file, or .cs files alone"
-        raise FormatError(msg)
+        raise OptionError(msg)
     if len(files) > 1:
         msg = (
             f"{names}: several STAR files: expected one (only .cs files have others that tell more of their particles)"
         )
-        raise FormatError(msg)
+        raise OptionError(msg)
     ((name, path),) = files
     return relion.read(path, name, columns, pixel_size)
 

@@ -31,7 +31,7 @@ class Rows:
         self.block, self.name = block, name
         self.count = block.rows
         self._numbers: dict[str, pa.Array | None] = {}
-        self._optics = optics if optics is not None and optics.rows and self.count else None
+        self._optics = optics if optics is not None and optics.rows else None
         self._group = None if self._optics is None else self._groups(self._optics)
 
     def error(self, row: int, said: str) -> FormatError:
@@ -100,7 +100,7 @@ class Rows:
     def _groups(self, optics: Block) -> pa.Array:
         """For each row, which row of the optics block is its group."""
         if GROUP not in self.block.labels:
-            if optics.rows > 1:
+            if optics.rows > 1 and self.count:
                 said = f"no {GROUP} in block {self.block.name!r}, and {optics.rows} groups in block {optics.name!r}"
                 msg = f"{self.name}: {said}: expected it to tell which group a row is of"
                 raise FormatError(msg)

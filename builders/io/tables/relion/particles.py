@@ -172,7 +172,8 @@ def _extra(rows: Rows, label: str) -> pa.ChunkedArray:
     if label in labels.INTEGERS:
         return pa.chunked_array([rows.integers(label)])
     if labels.KNOWN.get(label) == star.NUMBER:
-        return pa.chunked_array([rows.numbers(label)])
+        numbers = rows.numbers(label)
+        return pa.chunked_array([pa.nulls(rows.count, star.NUMBER) if numbers is None else numbers])
     values = rows.texts(label)
     if labels.is_text(label):
         return values

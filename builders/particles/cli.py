@@ -1,0 +1,73 @@
+"""`perc particles inspect`."""
+
+import argparse
+import sys
+from typing import Any
+
+from builders.archive.archive import Archive
+from builders.options import path_argument
+from builders.terminal import printable
+
+
+def add_commands(commands: Any) -> None:
+    """Add this builder's commands to the parser of `perc`."""
+    parser = commands.add_parser("particles", help="tables of particles, of RELION and CryoSPARC")
+    actions = parser.add_subparsers(required=True, metavar="COMMAND")
+    look = actions.add_parser("inspect", help="what is in a table: counts, optics, missing stacks, defocus and angles")
+    _add_table(look)
+    look.add_argument("--png", metavar="F", type=path_argument, help="draw histograms of defocus and angles here")
+    look.add_argument("--json", action="store_true", help="print all that is known, as JSON")
+    look.set_defaults(run=_inspect)
+
+
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    """Which table, and where its images are."""
+    words = "a STAR file, or .cs files: the particles' and passthrough files; of an entry as empiar://ENTRY/path"
+    parser.add_argument("table", nargs="+", metavar="TABLE", help=words)
+    parser.add_argument("--root", metavar="R", help="folder that the table's names are relative to (its own and above)")
+    parser.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    """Print what is in a table, whether its files are there or not."""
+    from builders.particles.finding import find
+    from builders.particles.inspecting import report, summary
+
+    source, named = _source(options)
+    found = find(source.names, source.stages, source.name)
+    told = summary.summarise(source.table, source.names, found, named)
+    print(told.as_json() if options.json else report.describe(told))
+    if options.png is not None:
+        _draw(source.table.rows, options)
+    return 0
+
+
+def _source(options: argparse.Namespace) -> tuple[Any, str]:
+    """The table, and the column of what it names: images, or micrographs where it has no images."""
+    from dataclasses import replace
+
+    from builders.particles.places import place_of
+    from builders.particles.source import Source
+
+    places = [place_of("TABLE", table) for table in options.table]
+    root = None if options.root is None else place_of("--root", options.root)
+    source = Source(places, root, Archive(options.archive), (), None, "image", True, None, None)
+    if source.table.rows["image"].null_count < len(source.table.rows):
+        return source, "image"
+    return replace(source, named="micrograph"), "micrograph"
+
+
+def _draw(rows: Any, options: argparse.Namespace) -> None:
+    from builders.io.files.whole_file import write_whole
+    from builders.particles.inspecting import charts
+
+    panels = charts.histograms(rows)
+    if panels:
+        write_whole(options.png, charts.as_png(charts.draw(panels)))
+    _note(options, f"drawn: {options.png}" if panels else "nothing drawn: there are neither defocus values nor angles")
+
+
+def _note(options: argparse.Namespace, text: str) -> None:
+    """Say something beside what was asked for."""
+    if not options.quiet:
+        sys.stderr.write(printable(f"{text}\n"))
