@@ -27,6 +27,7 @@ SUBJECTS = {
     "Flips, turns and shifts": "movement",
     "Blur": "blurring",
     "Pixel values and masks": "intensities",
+    "Particles that were written": "particles",
 }
 ASPIRE_OPTIONS = "logging:\n  log_dir: {0}\n  log_exceptions: 0\n  console_level: ERROR\ncache:\n  cache_dir: {0}\n"
 

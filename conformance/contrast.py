@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 import torch_ctf
 from aspire.operators import CTFFilter
 from aspire.utils import voltage_to_wavelength
+from cryodrgn.ctf import compute_ctf
 
 from conformance.images import Values, axes, effective, response
-from conformance.references import cryodrgn_ctf, relion_ctf, relion_wavelength
+from conformance.references import relion_ctf, relion_wavelength
 from conformance.table import Row
 from perc_transforms import CTF, PhaseFlip
 from perc_transforms.functional.fourier.ctf import electron_wavelength
@@ -95,6 +97,14 @@ def _aspire_filter(parameters: Mapping[str, float]) -> Any:
     )
 
 
+def cryodrgn_ctf(x: Values, y: Values, **parameters: float) -> Values:
+    """CryoDRGN's CTF at frequencies x, y in 1/Å."""
+    freqs = torch.from_numpy(np.stack(np.broadcast_arrays(x, y), -1))
+    names = ("defocus_u", "defocus_v", "defocus_angle", "voltage", "spherical_aberration", "amplitude_contrast")
+    told = [torch.tensor(parameters[name], dtype=torch.float64) for name in (*names, "phase_shift")]
+    return np.asarray(compute_ctf(freqs, *told), np.float64)
+
+
 def _wavelengths() -> Iterator[Row]:
     what = "wavelength of electrons, Å"
     why = CODATA_WHY
@@ -117,7 +127,7 @@ def _contrast_at_dc() -> Iterator[Row]:
         zero = np.zeros(())
         yield Row("CTF at DC", case, ours, relion_ctf(zero, zero, **parameters), "RELION", "`getCTF`")
         theirs = cryodrgn_ctf(zero, zero, **parameters)
-        yield Row("CTF at DC", case, ours, theirs, "cryoDRGN", "`compute_ctf`", -ours, MINUS)
+        yield Row("CTF at DC", case, ours, theirs, "cryodrgn", "`compute_ctf`", -ours, MINUS)
         yield Row(
             "CTF at DC",
             case,
@@ -200,7 +210,7 @@ def _filters_of(parameters: dict[str, float], sizes: tuple[int, int], what: str,
     theirs = effective(cryodrgn_ctf(x, positive, **parameters), *sizes)
     older = _wavelength(parameters["voltage"], OLDER)
     predicted = -effective(relion_ctf(x, positive, wavelength=older, **parameters), *sizes)
-    yield Row(what, case, ours, theirs, "cryoDRGN", "`compute_ctf`", predicted, MINUS_OLDER)
+    yield Row(what, case, ours, theirs, "cryodrgn", "`compute_ctf`", predicted, MINUS_OLDER)
     if sizes[0] == sizes[1] and sizes[0] % 2:
         theirs = _aspire(parameters, sizes[0])
         yield Row(

@@ -12,11 +12,11 @@ LIBRARIES = ("torch", "numpy")
 INTRODUCTION = """\
 # Conformance
 
-What `perc_transforms` gives beside what other packages give for the same sizes and parameters: every sign, unit and
-centre on which the field disagrees. Written by `make conformance` (`python -m conformance`), which fails where a value
-of ours or of theirs is not what this table says: where the column `difference` is 0, both are the same; where it is
-not, theirs is what the formula in the note gives, to the rounding of the package. So this file changes only when a
-package does.
+What `perc_transforms` gives beside what other packages give for the same sizes and parameters, and what they read of
+particles that `builders.particles.write` has written: every sign, unit and centre on which the field disagrees. Written
+by `make conformance` (`python -m conformance`), which fails where a value of ours or of theirs is not what this table
+says: where the column `difference` is 0, both are the same; where it is not, theirs is what the formula in the note
+gives, to the rounding of the package. So this file changes only when a package does.
 
 - Cells hold up to four numbers as they are. Of whole images, volumes and filters they hold the shape and the root of
   the mean square; `difference` is always the largest of all elements. "0 (< 1e-5)": none is further apart than that.

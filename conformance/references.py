@@ -42,30 +42,6 @@ def relion_ctf(
     return np.asarray(-np.sin(k1 * defocus * u2 + k2 * u2 * u2 - k5 - k3))
 
 
-def cryodrgn_ctf(
-    x: Values,
-    y: Values,
-    *,
-    defocus_u: float,
-    defocus_v: float,
-    defocus_angle: float,
-    voltage: float,
-    spherical_aberration: float,
-    amplitude_contrast: float,
-    phase_shift: float,
-) -> Values:
-    """cryoDRGN, `cryodrgn/ctf.py`, `compute_ctf`, at frequencies x, y in 1/Å; no B-factor."""
-    volts, cs = voltage * 1000, spherical_aberration * 1e7
-    wavelength = 12.2639 / (volts + 0.97845e-6 * volts**2) ** 0.5
-    angle, s2 = np.arctan2(y, x), x**2 + y**2
-    difference = (defocus_u - defocus_v) * np.cos(2 * (angle - math.radians(defocus_angle)))
-    defocus = 0.5 * (defocus_u + defocus_v + difference)
-    gamma = 2 * math.pi * (-0.5 * defocus * wavelength * s2 + 0.25 * cs * wavelength**3 * s2**2)
-    gamma = gamma - math.radians(phase_shift)
-    w = amplitude_contrast
-    return np.asarray((1 - w**2) ** 0.5 * np.sin(gamma) - w * np.cos(gamma))
-
-
 def relion_filter(shells: Values, *, size: int, pixel_size: float, resolution: float, width: int, high: bool) -> Values:
     """RELION, `src/fftw.cpp`, `lowPassFilterMap`: the gain at distances from the origin in pixels of the spectrum."""
     cutoff, half = math.floor(size * pixel_size / resolution + 0.5), width // 2

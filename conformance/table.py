@@ -15,7 +15,6 @@ MOST_VALUES = 4
 
 TRANSCRIBED = {
     "RELION": "`ctf.h`, `fftw.cpp`, `mask.cpp`, formulas transcribed",
-    "cryoDRGN": "`ctf.py`, formula transcribed",
 }
 """Programs that are not installed: their formulas stand in `conformance/references.py`."""
 
