@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from builders.errors import ChangedError, FormatError, TruncatedError
 from builders.io import gathering
 from builders.io.boxes import reading as box_reading
+from builders.io.boxes.crowds import row_ranges
 from builders.io.boxes.overhang import box_of
 from builders.io.boxes.reading import are_cut, is_cut, read_boxes
 from builders.io.gathering import PackedError
@@ -117,3 +118,17 @@ def test_only_plain_images_are_read_so():
     for other in (Layout((8, 8), "<f4", 0, (1, 0)), Layout((2, 8, 8), "<f4", 0)):
         assert not are_cut(other)
         assert not is_cut(box_of(other, [(-1, 4)] * len(other.shape)))
+
+
+@given(st.lists(st.integers(-7, 59), min_size=1, max_size=12), st.integers(8, 20), st.sampled_from([0.0, 0.1, 0.5]))
+def test_rows_that_are_needed_are_read_and_not_many_others(tops, ny, most):
+    image = Layout((60, 5), "<i2", 100)
+    needed = {row for top in tops for row in range(max(0, top), min(60, top + ny))}
+    for few in (1, 2, 8):
+        ranges = row_ranges(image, np.array(tops), ny, most, few)
+        rows = [row for start, stop in ranges for row in range((start - 100) // 10, (stop - 100) // 10)]
+        assert rows == sorted(set(rows))
+        assert needed <= set(rows)
+        assert len(rows) <= (1 + most) * len(needed)
+        assert most or set(rows) == needed
+        assert len(ranges) >= min(few, len(row_ranges(image, np.array(tops), ny)))

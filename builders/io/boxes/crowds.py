@@ -100,9 +100,8 @@ def crowds_of(
         out: `(rows, ny, nx)`, for the boxes.
         places: the row of `out` for each; None: one after another, from the first.
         name: of the file, for errors.
-        most: rows that are read without need, as a part of those that are needed: the shortest gaps are bridged, until
-            crowds are as few as they may be.
-        few: how many they may be.
+        most: see `parted`.
+        few: see `parted`.
 
     Raises:
         FormatError: a box has no pixel of the image.
@@ -114,17 +113,56 @@ def crowds_of(
     order = np.argsort(corners[:, 0], kind="stable")
     boxes = [out[place] for place in (order if places is None else places[order])]
     tops, lefts = corners[order].T
+    return [
+        Crowd(image, tops[start:stop].tolist(), lefts[start:stop].tolist(), boxes[start:stop])
+        for start, stop in pairwise(parted(tops, ny, image.shape[0], most, few))
+    ]
+
+
+def row_ranges(image: Layout, tops: NDArray[np.int64], ny: int, most: float = 0.0, few: int = 1) -> list[Range]:
+    """The bytes of the rows of pixels that boxes of one image cross.
+
+    Args:
+        image: where the image lies, plain rows of pixels.
+        tops: first rows of the boxes, one at least, each of which has a row of the image.
+        ny: rows of each.
+        most: see `parted`.
+        few: see `parted`.
+
+    Example:
+        >>> row_ranges(Layout((100, 10), "|u1", 0), np.array([40, -2, 3]), 8)
+        [(0, 110), (400, 480)]
+    """
+    ordered = np.sort(tops)
+    pitch, height = encoded_size(image.encoding, image.shape[1:]), image.shape[0]
+    found = []
+    for start, stop in pairwise(parted(ordered, ny, height, most, few)):
+        first, last = max(0, int(ordered[start])), min(height, int(ordered[stop - 1]) + ny)
+        found.append((image.offset + first * pitch, image.offset + last * pitch))
+    return found
+
+
+def parted(tops: NDArray[np.int64], ny: int, height: int, most: float, few: int) -> list[int]:
+    """Where to part boxes that have rows of pixels between them which none of them crosses.
+
+    Args:
+        tops: their first rows, in rising order.
+        ny: rows of each.
+        height: rows of the image.
+        most: rows that are read without need, as a part of those that are needed: the shortest gaps are bridged, until
+            the parts are as few as they may be.
+        few: how many they may be.
+
+    Returns:
+        Numbers of boxes, from 0 to that of all.
+    """
     gaps = np.diff(tops) - ny
     apart = gaps > 0
-    needed = min(int(tops[-1]) + ny, image.shape[0]) - max(int(tops[0]), 0) - int(gaps[apart].sum())
+    needed = min(int(tops[-1]) + ny, height) - max(int(tops[0]), 0) - int(gaps[apart].sum())
     spare = most * needed
     for place in np.argsort(gaps, kind="stable")[np.count_nonzero(~apart) :].tolist():
         if gaps[place] > spare or np.count_nonzero(apart) < few:
             break
         spare -= gaps[place]
         apart[place] = False
-    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(tops)]
-    return [
-        Crowd(image, tops[start:stop].tolist(), lefts[start:stop].tolist(), boxes[start:stop])
-        for start, stop in pairwise(edges)
-    ]
+    return [0, *(np.flatnonzero(apart) + 1).tolist(), len(tops)]
