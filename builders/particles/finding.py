@@ -39,6 +39,10 @@ class Tree(Protocol):
         """The file at a relative path; None where there is none."""
         ...
 
+    def beside(self, path: str) -> Iterable[str]:
+        """Names in the folder of a relative path; none where there is no such folder."""
+        ...
+
     def paths(self) -> Iterable[str]:
         """Relative paths of all files, but for hidden ones."""
         ...
@@ -113,7 +117,7 @@ def find(names: Sequence[str], stages: Sequence[Stage], source: str) -> Found:
     trees = [tree for stage in stages for tree in stage.trees]
     spelled = [list(spellings(name, trees, source)) for name in names]
     found: list[SourceFile | None] = [None] * len(names)
-    absent, notes = list(range(len(names))), dict[int, str]()
+    absent, others = list(range(len(names))), set[str]()
     for stage in stages:
         for number in absent:
             found[number] = _at_its_place(spelled[number], stage.trees)
@@ -123,8 +127,8 @@ def find(names: Sequence[str], stages: Sequence[Stage], source: str) -> Found:
             for number in absent:
                 found[number] = below.closest(names[number], spelled[number][0][1], source)
             absent = [number for number in absent if found[number] is None]
-            for number in absent[:_SHOWN]:
-                notes[number] = notes.get(number) or below.instead(spelled[number][0][1])
+            others |= below.names() if absent else set()
+    notes = {number: _note(spelled[number], others) for number in absent[:_SHOWN]}
     there = {file.location: file for file in found if file is not None}
     files = sorted(there.values(), key=lambda file: (natural_path_key(file.path), file.location))
     numbers = {file.location: number for number, file in enumerate(files)}
@@ -215,14 +219,33 @@ class _Below:
             raise OptionError(msg)
         return self._tree.file(best[0])
 
-    def instead(self, path: str) -> str:
-        """What is there that a path nearly names, as a note behind it; empty: nothing is."""
+    def names(self) -> set[str]:
+        """Base names of all files."""
+        return set(self._named)
+
+
+def _note(places: Iterable[tuple[Tree, str]], others: set[str]) -> str:
+    """What is there instead of a file, beside its place or in the folders that were searched; empty: nothing is."""
+    for tree, path in places:
         base = path.rpartition("/")[2]
-        stem, _, suffix = base.rpartition(".")
-        kin = [other for other in self._named if _is_kin(stem, other.rpartition(".")[0])]
-        kin.sort(key=lambda other: (other.rpartition(".")[2] != suffix, len(other), other))
-        close = kin[:1] or difflib.get_close_matches(base, self._named, n=1, cutoff=_ALIKE)
-        return f" (there is {printable(close[0])})" if close else ""
+        close = _closest(base, tree.beside(path)) or _closest(base, others)
+        if close:
+            return f" (there is {printable(close)})"
+    return ""
+
+
+def _closest(base: str, names: Iterable[str]) -> str | None:
+    """The name that is nearly another one, if any is."""
+    stem, _, suffix = base.rpartition(".")
+    names = [name for name in names if "." in name]
+    kin = [name for name in names if _is_kin(stem, name.rpartition(".")[0])]
+    kin.sort(key=lambda name: (name.rpartition(".")[2] != suffix, len(name), name))
+    alike = [name for name in names if _numbers(name) == _numbers(base)]  # another number is another file
+    return next(iter(kin or difflib.get_close_matches(base, alike, n=1, cutoff=_ALIKE)), None)
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall("[0-9]+", name)]
 
 
 def _shared_end(first: str, second: str) -> int:
@@ -237,5 +260,7 @@ def _shared_end(first: str, second: str) -> int:
 
 
 def _is_kin(stem: str, other: str) -> bool:
-    """Whether one name goes on where the other one ends."""
-    return bool(stem and other) and (other.startswith(stem) or stem.startswith(other))
+    """Whether one name goes on where the other one ends, but for a number that goes on."""
+    short, long = sorted((stem, other), key=len)
+    goes_on = short[-1:].isdecimal() and long[len(short) :][:1].isdecimal()
+    return bool(short) and long.startswith(short) and not goes_on

@@ -117,6 +117,13 @@ class LocalTree:
             return None
         return SourceFile(path, where, status.st_size, etag_of(status))
 
+    def beside(self, path: str) -> list[str]:
+        """See `finding.Tree`."""
+        try:
+            return os.listdir(f"{self.name}/{path.rpartition('/')[0]}")  # noqa: PTH208
+        except OSError:
+            return []
+
     def paths(self) -> Iterator[str]:
         """See `finding.Tree`.
 
@@ -190,6 +197,10 @@ class ArchiveTree:
             return None
         where = self._archive.locate(self._entry, self._inside(path))
         return SourceFile(path, where, child.most or 0, child.stamp)
+
+    def beside(self, path: str) -> list[str]:
+        """See `finding.Tree`."""
+        return list(self._listed(path.rpartition("/")[0]) or ())
 
     def paths(self) -> Iterator[str]:
         """See `finding.Tree`."""

@@ -22,6 +22,10 @@ class Listed:
     def file(self, path):
         return SourceFile(path, f"{self.name}/{path}", 1, "s") if path in self.held else None
 
+    def beside(self, path):
+        folder = path.rpartition("/")[0]
+        return [name for name in (held.removeprefix(f"{folder}/") for held in self.held) if "/" not in name]
+
     def paths(self):
         self.searches += 1
         return sorted(self.held)
@@ -98,6 +102,21 @@ def test_what_is_missing_is_told_together_with_what_is_there_instead():
         "(there is stack_0001.mrc), nothing.mrcs and 7 more; looked in /root: root= names the folder that they are "
         "relative to (on_error='skip' leaves out their rows)"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "instead"),
+    [
+        ("mic_1.mrcs", ["mic_10.mrcs", "mic_2.mrcs"], None),
+        ("mic_1.mrcs", ["mic_1_fix.mrcs", "mic_1.mrc"], "mic_1_fix.mrcs"),
+        ("mic_1.mrcs", ["Mic_001.mrcs", "Mic_002.mrcs"], "Mic_001.mrcs"),
+        ("x/mic_1_fix.mrcs", ["x/mic_1.mrcs"], "mic_1.mrcs"),
+        ("mic_1.mrcs", ["unlike", "README"], None),
+    ],
+)
+def test_another_number_is_another_file(name, there, instead):
+    made = find([name], [Stage([Listed(*there)], 0)], "t.star")
+    assert made.missing == ((name, f" (there is {instead})" if instead else ""),)
 
 
 def test_files_are_in_natural_order_and_none_is_there_twice():
