@@ -11,7 +11,7 @@ from builders.io.tables.particle_table import SCHEMA
 from builders.options import check_integer
 from builders.particles.places import Place, place_of
 
-UNITS = ("particle",)
+UNITS = ("particle", "micrograph", "extracted")
 EDGES = ("fill", "drop")
 _BOX_ANGSTROM = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:Å|A|angstrom)")
 ONLY_FOR = {

@@ -1,6 +1,7 @@
 """`load_dataset("particles", star=...)`: the rows of a table of particles, joined to their images."""
 
 import functools
+import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,8 @@ import pyarrow as pa
 
 from builders.archive.archive import Archive
 from builders.archive.caching import fetch_all
-from builders.archive_licences import ARCHIVES, entry_of
 from builders.hf.features import EMImage, check_dtype
-from builders.io import image_file
+from builders.hf.streaming import ShardStream
 from builders.io.files.header_store import HeaderStore
 from builders.options import (
     ON_ERROR,
@@ -27,9 +27,10 @@ from builders.options import (
     check_pixel_size,
 )
 from builders.particles import options
-from builders.particles.index import Index, index
+from builders.particles.making import Part, held, table_for, written
+from builders.particles.picking import Micrographs, Slices, Unit, in_file_order, sides_of
 from builders.particles.places import place_of
-from builders.particles.rows import VALUES, Picked, group_column, particles, value_schema
+from builders.particles.rows import VALUES, Picked, group_column
 from builders.particles.source import Source
 from builders.particles.splits import held_out
 from builders.quarantine import (
@@ -42,6 +43,10 @@ from builders.quarantine import (
 )
 from builders.stacks.columns import PIECE
 from builders.stacks.files import SourceFile
+from builders.stacks.picked.catalogue import Catalogue
+from builders.stacks.picked.reader import PickedReader
+from builders.stacks.picked.shards import shards_of
+from builders.stacks.picked.tables import picked_tables
 from builders.stacks.rows import Reading
 
 logger = logging.getLogger(__name__)
@@ -138,7 +143,6 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         size = self.pixel_size if self.unit == "particle" else None
         asked = wanted, self.half_set, named, skip, size
         self.source = Source(tables, root, archive, *asked, _cache_folder.get())
-        self._entry = next((place.entry for place in places if place.entry is not None), None)
 
     @property
     def _grouping(self) -> list[str]:
@@ -150,21 +154,28 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def reading(self) -> Reading:
         """How files become rows."""
         wants_complex = self.dtype is None or "complex" in self.dtype
-        rest = wants_complex, self.on_error, None, self.pixel_size
-        return Reading("particles", self.source.name, (), "slice", "auto", *rest)
+        how = ("slice", "auto") if self.unit == "particle" else ("file", "file")
+        size = None if self.unit == "extracted" else self.pixel_size
+        return Reading("particles", self.source.name, (), *how, wants_complex, self.on_error, None, size)
+
+    @property
+    def extra(self) -> pa.Schema:
+        """The table's own columns that are wanted, as rows have them."""
+        return pa.schema([self.source.extra.field(name) for name in self.columns or ()])
 
     @functools.cached_property
-    def facts(self) -> dict[str, str]:
-        """What `datasets` keeps beside the rows: of the archive's entry, where they are from one."""
-        entry = None if self._entry is None else entry_of("empiar", f"EMPIAR-{self._entry}")
-        if entry is None:
-            return {"description": "Particles of " + ", ".join(os.path.basename(p.path) for p in self.source.places)}  # noqa: PTH119
-        return {
-            "description": f"Particles of {entry.name}",
-            "citation": f"{entry.name}, https://doi.org/{entry.doi}",
-            "homepage": entry.url,
-            "license": ARCHIVES["empiar"].license,
-        }
+    def picking(self) -> Unit:
+        """How the table becomes rows."""
+        if self.unit == "particle":
+            return Slices(self.source)
+        own = self.source, self.reading, self.source.cache
+        size = self.pixel_size
+        return Micrographs(*own, flip_y=self.flip_y, box=self.box, pixel_size=size, edge=self.edge)
+
+    def bring(self, files: Sequence[SourceFile]) -> None:
+        """Take the images from other places than those where they were found, in the same order."""
+        self.source.found = replace(self.source.found, files=tuple(files))
+        self.__dict__.pop("picking", None)
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for the state of the table and its files: it is never stale."""
@@ -185,7 +196,7 @@ class Particles(OptionedTableBuilder):
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
         self._brought: list[SourceFile] | None = None
         self._left_out: list[tuple[str, object]] | None = None
-        self._contradicted: Sequence[tuple[str, str]] = ()
+        self._contradicted: list[tuple[str, str]] = []
         self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
         token = _cache_folder.set(self._files_folder)
         try:
@@ -194,15 +205,14 @@ class Particles(OptionedTableBuilder):
             _cache_folder.reset(token)
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=self._features, **self.config.facts)
+        return datasets.DatasetInfo(features=self._features, **self.config.source.facts)
 
     @property
     def _features(self) -> datasets.Features:
         config = self.config
-        extra = pa.schema([config.source.extra.field(name) for name in config.columns or ()])
-        schema = value_schema(extra)
+        shape, schema = config.picking.image_shape, config.picking.schema(config.extra)
         columns = {
-            "image": EMImage(dtype=config.dtype, non_finite=config.non_finite),
+            "image": EMImage(dtype=config.dtype, non_finite=config.non_finite, shape=shape),
             "pixel_size": datasets.Value("float32"),
             "path": datasets.Value("string"),
             "index": datasets.Value("int64"),
@@ -211,46 +221,53 @@ class Particles(OptionedTableBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         anew = bool(dl_manager.download_config.force_download)
-        parts = self._divided(self._index(anew))
-        return [
-            datasets.SplitGenerator(name=name, gen_kwargs={"pieces": part.pieces(PIECE)})
-            for name, part in parts.items()
-        ]
+        picked = self._picked(anew)
+        made = {name: self._made(name, part, dl_manager.is_streaming) for name, part in self._divided(picked).items()}
+        parts = [part for part in made.values() if isinstance(part, Part)]
+        self._left_out = [*picked.left_out, *(told for part in parts for told in part.left_out)]
+        self._contradicted = [told for part in parts for told in part.contradicted]
+        Quarantine(self.config.quarantine).begin(self._left_out)
+        return [datasets.SplitGenerator(name=name, gen_kwargs={"parts": [part]}) for name, part in made.items()]
 
-    def _picked(self) -> Picked:
-        """The rows of the table that have a file, before any file is looked at."""
-        source = self.config.source
-        picked = particles(source.table, source.names, source.found, self.config.on_error == "skip")
-        if not self.config.download:
-            return picked
-        files = self._brought
-        if files is None:
-            files, _ = fetch_all(picked.files, self._files_folder)
-        return replace(picked, files=tuple(files))
+    def _made(self, split: str, picked: Picked, is_streaming: bool) -> Part | Catalogue:
+        """The rows of a split: as a stream gives them, or with the headers of their files."""
+        config = self.config
+        sides = sides_of(config.source.table, picked) if config.unit == "particle" else None
+        columns = config.picking.schema(config.extra).names
+        if not is_streaming:
+            store = HeaderStore(self._files_folder)
+            return held(table_for(picked, columns, sides), config.reading, store, config.source.name)
+        ordered = picked if config.order == "table" else in_file_order(picked)
+        state = self.VERSION, self.config_id, split, [file.location for file in picked.files]
+        return written(table_for(ordered, columns, sides), state, self._files_folder)
 
-    def _index(self, anew: bool) -> Index:
-        """The rows whose images are there, by their headers; with `anew`, none of them by what is remembered."""
-        config, picked = self.config, self._picked()
-        store = HeaderStore(self._files_folder)
-        if anew:
-            store.forget(file.location for file in picked.files)
-        sides = config.source.table.rows["image_size"].take(pa.array(picked.numbers))
-        made, self._contradicted = index(picked, sides, config.reading, store, config.source.name)
-        _say_left_out(made.picked, len(config.source.table.rows), config.source.name)
-        image_file.report_contradictions(config.source.name, [one.image for one in made.images if one is not None])
-        Quarantine(config.quarantine).begin(made.picked.left_out)
-        self._left_out = list(made.picked.left_out)
-        return made
+    def _picked(self, anew: bool) -> Picked:
+        """The rows of the table that have a file.
 
-    def _divided(self, made: Index) -> dict[str, Index]:
+        Raises:
+            PercError: some have none, and are not to be left out; or none has.
+        """
+        config = self.config
+        if config.download:
+            files = self._brought
+            if files is None:
+                files, _ = fetch_all(config.source.found.files, self._files_folder, anew)
+            config.bring(files)
+        elif anew:
+            HeaderStore(self._files_folder).forget(file.location for file in config.source.found.files)
+        picked = config.picking.pick()
+        for name, reason in picked.left_out:
+            logger.warning("particles: leaving out %s: %s", name, reason)
+        return picked
+
+    def _divided(self, picked: Picked) -> dict[str, Picked]:
         """The rows of each split."""
         config = self.config
         if config.validation_fraction is None:
-            return {"train": made}
-        groups = group_column(config.source.table, made.picked, config.group_by)
+            return {"train": picked}
+        groups = group_column(config.source.table, picked, config.group_by)
         validation = held_out(groups, config.validation_fraction, config.seed, config.group_by)
-        sides = {"train": ~validation, "validation": validation}
-        return {name: replace(made, picked=made.picked.take(side)) for name, side in sides.items()}
+        return {"train": picked.take(~validation), "validation": picked.take(validation)}
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """Build the index, or take it from the cache; its files and its table are made where they are missing.
@@ -266,7 +283,7 @@ class Particles(OptionedTableBuilder):
             self._brought, any_new = fetch_all(config.source.found.files, self._files_folder, anew)
             if any_new:  # the index in the cache, if there is one, is of other files
                 kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
-        self._left_out = None
+        self._left_out, self._contradicted = None, []
         super().download_and_prepare(*args, **kwargs)
         if self._left_out is None:
             say_contradicted_again(self.cache_dir, "particles")
@@ -276,16 +293,17 @@ class Particles(OptionedTableBuilder):
             return
         table = config.quarantine
         if self._left_out is None and not say_again(self.cache_dir, "particles", "files or rows", table) and table:
-            self._index(anew=False)
+            self._split_generators(datasets.DownloadManager())
         if self._left_out is not None:
             keep(self.cache_dir, self._left_out)
 
-    def _generate_tables(self, pieces: list[Index]) -> Iterator[tuple[int, pa.Table]]:
+    def _generate_tables(self, parts: list[Part]) -> Iterator[tuple[int, pa.Table]]:
         schema = self._features.arrow_schema
-        for number, piece in enumerate(pieces):
-            yield number, self.columns_asked_for(piece.table(self.config.reading, schema))
+        tables = (picked_tables(part.catalogue, part.looked, self.config.reading, schema) for part in parts)
+        for number, table in enumerate(itertools.chain.from_iterable(tables)):
+            yield number, self.columns_asked_for(table)
 
-
-def _say_left_out(picked: Picked, count: int, source: str) -> None:
-    if len(picked.numbers) < count:
-        logger.warning("particles: left out %d of %d rows of %s", count - len(picked.numbers), count, source)
+    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
+        config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
+        own = self._files_folder, config.quarantine, config.shuffle_memory * 2**20
+        return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)

@@ -120,28 +120,42 @@ def particles(table: ParticleTable, names: Sequence[str], found: Found, skip: bo
     Raises:
         NotFoundError: rows have none.
     """
-    own, which = coded(table.rows["image"])
-    number_of = dict(zip(names, found.of, strict=True))
-    files = np.array([*(number_of[name] for name in own), -1], np.int64)[which]
-    picked = {"file": pa.array(files, pa.int32()), "slice": table.rows["slice"]}
+    files, missing = files_of(table.rows["image"], names, found)
     values = values_of(table)
+    picked = {"file": pa.array(files, pa.int32()), "slice": table.rows["slice"]}
     rows = pa.table(picked | {name: values[name] for name in values.column_names})
     left_out: list[tuple[str, object]] = []
-    without = int(np.count_nonzero(which < 0))
+    without = table.rows["image"].null_count
     if without:
-        msg = f"{table.name}: {without} of {len(which)} rows name no image"
-        if without == len(which):
+        msg = f"{table.name}: {without} of {len(rows)} rows name no image"
+        if without == len(rows):
             msg += ": unit='extracted' cuts boxes out of micrographs"
-        if not skip or without == len(which):
+        if not skip or without == len(rows):
             raise NotFoundError(msg)
         left_out.append((table.name, f"{without} rows name no image"))
+    made = Picked(found.files, rows, np.arange(len(rows)), left_out=(*left_out, *missing))
+    return made.take(files >= 0) if made.left_out else made
+
+
+def files_of(column: pa.ChunkedArray, names: Sequence[str], found: Found) -> tuple[Numbers, list[tuple[str, object]]]:
+    """Of each row, the number of the file that its name means, or -1; and the names that mean none, with the reason.
+
+    Args:
+        column: the rows' names.
+        names: those that were looked for.
+        found: the files that they mean.
+    """
+    own, which = coded(column)
+    number_of = dict(zip(names, found.of, strict=True))
+    files = np.array([*(number_of[name] for name in own), -1], np.int64)[which]
     counts = np.bincount(which[which >= 0], minlength=len(own))
     notes = dict(found.missing)
-    for name, count in zip(own, counts.tolist(), strict=True):
-        if number_of[name] < 0:
-            left_out.append((name, f"not there{notes[name]}: {count} row{'s' * (count != 1)}"))
-    made = Picked(found.files, rows, np.arange(len(rows)), left_out=tuple(left_out))
-    return made.take(files >= 0) if left_out else made
+    missing: list[tuple[str, object]] = [
+        (name, f"not there{notes[name]}: {count} row{'s' * (count != 1)}")
+        for name, count in zip(own, counts.tolist(), strict=True)
+        if number_of[name] < 0
+    ]
+    return files, missing
 
 
 def group_column(table: ParticleTable, picked: Picked, name: str) -> pa.ChunkedArray:

@@ -7,11 +7,12 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 
 from builders.archive.archive import Archive, sized
+from builders.archive_licences import ARCHIVES, entry_of
 from builders.errors import PercError
 from builders.io import tables
 from builders.io.files import location
@@ -140,6 +141,21 @@ class Source:
             found.require_all(self.name, self.stages)
         remote = [file for file in found.files if location.is_remote(file.location)]
         return replace(found, files=sized(found.files)) if remote else found
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What `datasets` keeps beside the rows: of the archive's entry, where they are from one."""
+        known = [*self.places, *([] if self.root is None else [self.root])]
+        number = next((place.entry for place in known if place.entry is not None), None)
+        entry = None if number is None else entry_of("empiar", f"EMPIAR-{number}")
+        if entry is None:
+            return {"description": "Particles of " + ", ".join(PurePath(place.path).name for place in self.places)}
+        return {
+            "description": f"Particles of {entry.name}",
+            "citation": f"{entry.name}, https://doi.org/{entry.doi}",
+            "homepage": entry.url,
+            "license": ARCHIVES["empiar"].license,
+        }
 
     @property
     def version(self) -> str:

@@ -138,19 +138,19 @@ def test_pixel_sizes_are_the_tables_else_the_files_else_the_options(project, tmp
 def test_a_stack_that_has_fewer_images_than_the_table_names(project, tmp_path, caplog):
     write_stack(project.folder / project.stack(1), 1, 2)
     place = project.facts.index((1, 2))
-    said = rf"row {place + 1} names image 3 of {project.stack(1)}, which has 2 \(1 row\)"
-    with pytest.raises(FormatError, match=rf"run_data\.star: {said} \(on_error='skip'"):
+    said = f"{project.stack(1)}: row {place} of the table, counted from 0, names slice 2: expected 0 to 1, since the"
+    with pytest.raises(FormatError, match=rf"{said} file has 2 \(on_error='skip'"):
         load(project, tmp_path)
     with caplog.at_level(logging.WARNING):
         ds = load(project, tmp_path, on_error="skip", quarantine=tmp_path / "q.tsv")
     assert told(ds) == [fact for fact in project.facts if fact != (1, 2)]
     assert "left out 1 of 12 rows" in caplog.text
-    assert f"{project.stack(1)}\trow {place + 1} names image 3" in (tmp_path / "q.tsv").read_text()
+    assert f"{project.stack(1)}\t{said}" in (tmp_path / "q.tsv").read_text()
 
 
 def test_a_stack_of_another_size_than_its_optics_group_says(project, tmp_path):
     write_stack(project.folder / project.stack(1), 1, 3, side=8)
-    said = rf"optics group 1 says images of {SIDE} x {SIDE} pixels, {project.stack(1)} has 8 x 8 \(3 rows\)"
+    said = rf"{project.stack(1)}: it has images of 8 x 8 pixels, optics group 1 says {SIDE} x {SIDE}"
     with pytest.raises(FormatError, match=said):
         load(project, tmp_path)
     ds = load(project, tmp_path, on_error="skip")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,9 @@ that the row has in its table, from 0, where rows stand in another order than th
 Numbers = NDArray[np.int64]
 _FILES = b"perc.files"
 _BOX = b"perc.box"
+_SIDES = b"perc.sides"
+Side = tuple[int, str]
+"""Pixels of a side of an image, and who says so."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +60,64 @@ class Catalogue:
         numbers: Numbers = (column.chunk(0) if column.num_chunks == 1 else column).to_numpy()
         return numbers
 
+    @cached_property
+    def sides(self) -> tuple[Side | None, ...]:
+        """Of each file, how large its images are as the table says; None: it does not."""
+        told = json.loads(self.rows.schema.metadata[_SIDES])
+        return (None,) * len(self.files) if told is None else tuple(side and (side[0], side[1]) for side in told)
+
     @property
     def values(self) -> pa.Table:
         """The rows' columns that do not say where images lie."""
         return self.rows.drop_columns([name for name in PLACES if name in self.rows.column_names])
 
-    def __reduce__(self) -> "tuple[type[Catalogue], tuple[str]]":
+    def __reduce__(self) -> "tuple[type[Catalogue], tuple[object, ...]]":
         return type(self), (self.path,)
 
 
-def write(path: Path, files: list[SourceFile], rows: pa.Table, box: tuple[int, int] | None = None) -> Catalogue:
+class HeldCatalogue(Catalogue):
+    """Picked rows that are in no file, for a process that needs them once.
+
+    Args:
+        rows: as `table_of` gives them.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        super().__init__("")
+        vars(self)["rows"] = rows
+
+    def __reduce__(self) -> "tuple[type[Catalogue], tuple[object, ...]]":
+        return type(self), (self.rows,)
+
+
+def table_of(
+    files: Sequence[SourceFile],
+    rows: pa.Table,
+    box: tuple[int, int] | None = None,
+    sides: Sequence[Side | None] | None = None,
+) -> pa.Table:
+    """The rows of a catalogue with all that is to be known of them.
+
+    Args:
+        files: those that rows are of.
+        rows: `PLACES` and other columns.
+        box: shape of the rows' boxes, if they are such.
+        sides: of each file, how large its images are, and who says so; files are held against it.
+    """
+    told = {_FILES: json.dumps([asdict(file) for file in files]), _BOX: json.dumps(box), _SIDES: json.dumps(sides)}
+    return rows.combine_chunks().replace_schema_metadata(told)  # so that a column is one array, where it is mapped
+
+
+def write(path: Path, table: pa.Table) -> Catalogue:
     """Write picked rows to a file, which is there whole or not at all.
 
     Args:
         path: of the file; its folder is made.
-        files: those that rows are of.
-        rows: `PLACES` and other columns.
-        box: shape of the rows' boxes, if they are such.
+        table: as `table_of` gives it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {_FILES: json.dumps([asdict(file) for file in files]), _BOX: json.dumps(box)}
-    rows = rows.combine_chunks().replace_schema_metadata(told)  # so that a column is one array, where it is mapped
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # each node and process may make it
-    with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
-        writer.write_table(rows)
+    with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
     part.replace(path)
     return Catalogue(str(path))

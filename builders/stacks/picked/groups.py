@@ -7,10 +7,10 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import FormatError
+from builders.errors import FormatError, PercError
 from builders.hf.stream_blocks import Places
 from builders.stacks.files import SourceFile
-from builders.stacks.picked.catalogue import Catalogue, Numbers
+from builders.stacks.picked.catalogue import Catalogue, Numbers, Side
 from builders.stacks.rows import Images
 
 Shard = tuple[int, int]
@@ -83,6 +83,18 @@ def usable(count: int | Numbers, slices: Numbers) -> NDArray[np.bool_]:
 def whole(images: Images) -> Images:
     """A file as one row."""
     return replace(images, by_slice=False)
+
+
+def as_told(looked: Images | PercError, side: Side | None) -> Images | PercError:
+    """A stack as it was looked at; what is wrong with it where its images are not of the size that a table says."""
+    if not isinstance(looked, Images) or side is None:
+        return looked
+    shape = looked.layout(0).shape
+    if shape == (side[0], side[0]):
+        return looked
+    has = " x ".join(map(str, reversed(shape)))
+    msg = f"{looked.file.path}: it has images of {has} pixels, {side[1]} says {side[0]} x {side[0]}"
+    return FormatError(msg)
 
 
 def beyond(images: Images, slices: Numbers, rows: Numbers) -> FormatError:

@@ -13,7 +13,7 @@ from builders.io.layout import Layout, Range
 from builders.stacks.cutting import LARGEST
 from builders.stacks.headers import Found
 from builders.stacks.picked.catalogue import Catalogue, Numbers
-from builders.stacks.picked.groups import WHOLE, Group, beyond, edges_of, usable, whole
+from builders.stacks.picked.groups import WHOLE, Group, as_told, beyond, edges_of, usable, whole
 from builders.stacks.rows import Images
 from builders.stacks.runs import Run, block_after
 
@@ -86,7 +86,9 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue)
         if group is None:
             yield Run()
             continue
-        for run in _stretches(group, images, data, catalogue):
+        assert images is not None
+        looked = as_told(images, catalogue.sides[catalogue.numbers("file")[group.first]])
+        for run in _stretches(group, looked, data, catalogue):
             first = 0
             while first < len(run.rows):
                 if isinstance(run.images, PercError):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from builders.errors import PercError
 from builders.options import with_advice
 from builders.stacks.columns import IRREGULAR, PIECE, Selection
+from builders.stacks.picked.boxes import references
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import WHOLE, beyond, usable, whole
 from builders.stacks.rows import Images, Reading
@@ -92,7 +93,11 @@ def _table(
     values = catalogue.values
     values = values.slice(rows[0], len(rows)) if len(rows) == rows[-1] - rows[0] + 1 else values.take(pa.array(rows))
     names = [*_OF_FILES, *(name for name, _ in reading.columns)]
-    columns = dict(zip(names, _selection(catalogue, files, rows).table(reading, _part(schema, names)), strict=True))
+    selection = _selection(catalogue, files, rows)
+    columns = dict(zip(names, selection.table(reading, _part(schema, names)), strict=True))
+    if catalogue.box is not None:
+        tops, lefts = (catalogue.numbers(name)[rows] for name in ("top", "left"))
+        columns["image"] = references(selection.files, selection.which, tops, lefts, catalogue.box)
     for name in values.column_names:
         if name in schema.names:
             told = values.column(name).cast(schema.field(name).type)

@@ -11,7 +11,7 @@ from builders.hf.features import EMImage
 from builders.hf.streaming import ShardStream
 from builders.io import mrc
 from builders.stacks.files import SourceFile
-from builders.stacks.picked.catalogue import Catalogue, write
+from builders.stacks.picked.catalogue import Catalogue, table_of, write
 from builders.stacks.picked.reader import PickedReader
 from builders.stacks.picked.shards import shards_of
 from builders.stacks.picked.tables import picked_tables
@@ -105,7 +105,7 @@ def picked(seed, rows=40, counts=(7, 5, 9), rising=False):
 
 def made(tmp_path, files, rows, **kwargs):
     """A catalogue."""
-    return write(tmp_path / "catalogue.arrow", files, rows, **kwargs)
+    return write(tmp_path / "catalogue.arrow", table_of(files, rows, **kwargs))
 
 
 def reading(**changes):
