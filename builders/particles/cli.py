@@ -1,4 +1,4 @@
-"""`perc particles inspect`."""
+"""`perc particles inspect` and `perc particles check`."""
 
 import argparse
 import sys
@@ -18,6 +18,17 @@ def add_commands(commands: Any) -> None:
     look.add_argument("--png", metavar="F", type=path_argument, help="draw histograms of defocus and angles here")
     look.add_argument("--json", action="store_true", help="print all that is known, as JSON")
     look.set_defaults(run=_inspect)
+    fits = actions.add_parser("check", help="which conventions a table follows: particles beside a map's projections")
+    _add_table(fits)
+    words = "a map in the frame of the poses: a file, its URL, or EMD-1234 of EMDB; without, images alone are looked at"
+    fits.add_argument("--map", metavar="FILE|EMD-N", dest="volume", help=words)
+    fits.add_argument("--voxel-size", metavar="Å", type=float, help="the map's, where its file is wrong")
+    fits.add_argument("--emdb", metavar="BASE", help="another server, or folder of a mirror, laid out as EMDB is")
+    fits.add_argument("--images", metavar="N", type=int, default=256, help="compare so many, from all over the table")
+    fits.add_argument("--scores", metavar="N", type=int, default=5, help="print the N best of all conventions tried")
+    words = "draw the first images here, beside their projections as stated and by the convention that fits"
+    fits.add_argument("--png", metavar="F", type=path_argument, help=words)
+    fits.set_defaults(run=_check)
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +51,23 @@ def _inspect(options: argparse.Namespace) -> int:
     if options.png is not None:
         _draw(source.table.rows, options)
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Print which convention fits; 0: the one that is stated."""
+    import datasets
+
+    from builders.particles.checking.check import check
+
+    places = {"root": options.root, "archive": options.archive}
+    dataset = datasets.load_dataset("particles", star=options.table, split="train", **places)
+    found = check(dataset, options.volume, images=options.images, voxel_size=options.voxel_size, emdb=options.emdb)
+    print(printable("\n".join([found.best, *found.notes])))
+    for name, score in list(found.scores.items())[: options.scores]:
+        print(f"  {score:6.3f}  {name}")
+    if options.png is not None:
+        _note(options, f"drawn: {found.save(options.png)}")
+    return 0 if found.as_stated else 1
 
 
 def _source(options: argparse.Namespace) -> tuple[Any, str]:

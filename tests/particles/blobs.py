@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from builders.io import mrc
+
 PLACES = np.array([(7, 2, -3), (-5, 6, 1), (0, -8, 4), (3, 3, 9), (-6, -4, -7), (9, -6, 4), (-2, 1, -1)], float)
 WEIGHTS = np.array([3.0, 2.0, 2.5, 1.5, 2.0, 1.0, 3.0])
 """Blobs, in voxels from n // 2 of a box of 32: no symmetry, and one hand only."""
@@ -78,3 +80,29 @@ def rows(count=120, n=32, pixel_size=2.0, snr=0.2, seed=0, filtered=None, shifts
             "pose": {"rot": rot, "tilt": tilt, "psi": psi, "shift_x": origin[0], "shift_y": origin[1]},
             "ctf": ctf,
         }
+
+
+def write_project(folder, rows):
+    """A stack and RELION's table of it, by hand: returns the table's path."""
+    rows = list(rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    size = rows[0]["pixel_size"]
+    mrc.write(folder / "stack.mrcs", np.stack([row["image"] for row in rows]), size, stack=True)
+    lines = []
+    for number, row in enumerate(rows, 1):
+        pose, ctf = row["pose"], row["ctf"]
+        angles = [pose[name] for name in ("rot", "tilt", "psi", "shift_x", "shift_y")]
+        defocus = [ctf[name] for name in ("defocus_u", "defocus_v", "defocus_angle", "phase_shift")]
+        values = " ".join(f"{value:.9g}" for value in (*angles, *defocus))
+        lines.append(f"{number:06d}@stack.mrcs micrograph.mrc {values} 1")
+    names = ("ImageName", "MicrographName", "AngleRot", "AngleTilt", "AnglePsi", "OriginXAngst", "OriginYAngst")
+    names += ("DefocusU", "DefocusV", "DefocusAngle", "PhaseShift", "OpticsGroup")
+    optics = ("OpticsGroup", "ImagePixelSize", "ImageSize", "Voltage", "SphericalAberration", "AmplitudeContrast")
+    text = [
+        *("data_optics", "", "loop_", *(f"_rln{name}" for name in optics)),
+        *(f"1 {size} {len(rows[0]['image'])} 300 2.7 0.1", "", "data_particles", ""),
+        *("loop_", *(f"_rln{name}" for name in names), *lines, ""),
+    ]
+    table = folder / "particles.star"
+    table.write_text("\n".join(text))
+    return table
