@@ -15,7 +15,7 @@ def add_commands(commands: Any) -> None:
     actions = parser.add_subparsers(required=True, metavar="COMMAND")
     look = actions.add_parser("inspect", help="what is in a table: counts, optics, missing stacks, defocus and angles")
     _add_table(look)
-    look.add_argument("--png", metavar="F", type=path_argument, help="draw histograms of defocus and angles here")
+    look.add_argument("--png", metavar="F", type=path_argument, help="draw histograms and boxes here")
     look.add_argument("--json", action="store_true", help="print all that is known, as JSON")
     look.set_defaults(run=_inspect)
     fits = actions.add_parser("check", help="which conventions a table follows: particles beside a map's projections")
@@ -43,13 +43,16 @@ def _inspect(options: argparse.Namespace) -> int:
     """Print what is in a table, whether its files are there or not."""
     from builders.particles.finding import find
     from builders.particles.inspecting import report, summary
+    from builders.particles.rows import coded
 
-    source, named = _source(options)
-    found = find(source.names, source.stages, source.name)
-    told = summary.summarise(source.table, source.names, found, named)
+    source = _source(options)
+    table = source.table
+    named = "image" if table.rows["image"].null_count < len(table.rows) else "micrograph"
+    names, _ = coded(table.rows[named])
+    told = summary.summarise(table, names, find(names, source.stages, source.name), named)
     print(told.as_json() if options.json else report.describe(told))
     if options.png is not None:
-        _draw(source.table.rows, options)
+        _draw(source, options)
     return 0
 
 
@@ -70,29 +73,25 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if found.as_stated else 1
 
 
-def _source(options: argparse.Namespace) -> tuple[Any, str]:
-    """The table, and the column of what it names: images, or micrographs where it has no images."""
-    from dataclasses import replace
-
+def _source(options: argparse.Namespace) -> Any:
+    """The table, and where its files are looked for."""
     from builders.particles.places import place_of
     from builders.particles.source import Source
 
     places = [place_of("TABLE", table) for table in options.table]
     root = None if options.root is None else place_of("--root", options.root)
-    source = Source(places, root, Archive(options.archive), (), None, "image", True, None, None)
-    if source.table.rows["image"].null_count < len(source.table.rows):
-        return source, "image"
-    return replace(source, named="micrograph"), "micrograph"
+    return Source(places, root, Archive(options.archive), (), None, "image", True, None, None)
 
 
-def _draw(rows: Any, options: argparse.Namespace) -> None:
+def _draw(source: Any, options: argparse.Namespace) -> None:
     from builders.io.files.whole_file import write_whole
-    from builders.particles.inspecting import charts
+    from builders.particles.inspecting.picture import picture_of
 
-    panels = charts.histograms(rows)
-    if panels:
-        write_whole(options.png, charts.as_png(charts.draw(panels)))
-    _note(options, f"drawn: {options.png}" if panels else "nothing drawn: there are neither defocus values nor angles")
+    picture = picture_of(source.table, source.stages)
+    if picture is not None:
+        write_whole(options.png, picture)
+    nothing = "nothing drawn: there are neither defocus values nor angles, nor micrographs with coordinates"
+    _note(options, nothing if picture is None else f"drawn: {options.png}")
 
 
 def _note(options: argparse.Namespace, text: str) -> None:

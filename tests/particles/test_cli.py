@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from builders.cli import main
+from builders.io import mrc
 from builders.particles import write
 from builders.particles.inspecting import charts
 from tests.particles.samples import dataset, rows
@@ -105,6 +106,22 @@ def test_histograms_are_a_picture_that_fits_a_page(table, capsys, tmp_path):
     first = picture.read_bytes()
     inspect(capsys, table, "--png", picture)
     assert picture.read_bytes() == first
+
+
+def test_boxes_of_micrographs_are_drawn_where_these_are(table, capsys, caplog, tmp_path):
+    """Whatever is wrong with them is said, and the histograms are there all the same."""
+    pictures = [tmp_path / f"{name}.png" for name in ("without", "with", "damaged")]
+    inspect(capsys, table, "--png", pictures[0])
+    micrograph = table.parent / "m0.mrc"
+    mrc.write(micrograph, np.random.default_rng(0).normal(size=(4100, 4100)).astype(np.float32), 1.5)
+    inspect(capsys, table, "--png", pictures[1])
+    micrograph.write_bytes(b"damaged")
+    assert inspect(capsys, table, "--png", pictures[2])[0] == 0
+    assert "no boxes of micrographs are drawn" in caplog.text
+    assert "m0.mrc: 7 bytes" in caplog.text
+    without, drawn, damaged = (Image.open(picture) for picture in pictures)
+    assert drawn.height > without.height == damaged.height
+    assert drawn.width <= 1000
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path, capsys):

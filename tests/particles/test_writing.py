@@ -598,3 +598,24 @@ def test_an_odd_way_through_both_programs(tmp_path, made):
         assert there["ctf"]["defocus_u"] == single(row["ctf"]["defocus_u"])
         assert there["pose"]["shift_x"] == pytest.approx(row["pose"]["shift_x"], rel=1e-6)
         assert there["micrograph"] == row["micrograph"]
+
+
+def test_a_stream_of_a_table_is_written_as_it_comes(tmp_path, made):
+    """Of another table's stacks; transformed; filtered; shuffled."""
+    write(dataset(made), tmp_path / "a", max_stack_size=5 * 256)
+    stream = load_dataset("particles", star=str(tmp_path / "a" / "particles.star"), split="train", streaming=True)
+    write(stream, tmp_path / "b")
+    check_star(tmp_path / "b", made)
+    one = stream.filter(lambda row: row["half_set"] == 1)
+    write(one, tmp_path / "c")
+    check_star(tmp_path / "c", [row for row in made if row["half_set"] == 1])
+    shuffled = stream.shuffle(seed=1, buffer_size=4)
+    order = [row["coordinate_x"] for row in shuffled]
+    write(shuffled, tmp_path / "d", max_stack_size=3 * 256)
+    check_star(tmp_path / "d", sorted(made, key=lambda row: order.index(row["coordinate_x"])))
+
+
+def test_a_shuffled_dataset_is_written_in_its_order(tmp_path, made):
+    shuffled = dataset(made).shuffle(seed=3)
+    write(shuffled, tmp_path)
+    check_star(tmp_path, [made[place] for place in shuffled["index"]])

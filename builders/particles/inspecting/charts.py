@@ -1,6 +1,5 @@
 """Histograms of a table's defocus values and angles, as one picture."""
 
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -79,13 +78,6 @@ def draw(panels: Sequence[Histogram]) -> Image.Image:
     return sheet
 
 
-def as_png(sheet: Image.Image) -> bytes:
-    """A picture's file: the same bytes for the same picture."""
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
 def _draw_panel(sheet: Image.Image, panel: Histogram, x: int, y: int) -> None:
     ink = ImageDraw.Draw(sheet)
     known = panel.values[np.isfinite(panel.values)]
@@ -126,7 +118,7 @@ def _limits(values: Values) -> tuple[float, float]:
 
 def _shown(value: float, span: float) -> str:
     digits = max(0, 2 - math.floor(math.log10(span)))
-    return f"{value:.{digits}f}" if digits < 6 else f"{value:.3g}"
+    return f"{value:z.{digits}f}" if digits < 6 else f"{value:z.3g}"
 
 
 def _write(

@@ -43,6 +43,8 @@ def _micrographs(summary: Summary) -> list[str]:
     if spread is None:
         return ["micrographs: none are named"]
     told = f"{spread.least:.0f} to {spread.most:.0f} particles each, median {spread.median:g}"
+    if spread.least == spread.most:
+        told = f"{_many(int(spread.most), 'particle')} each"
     none = f"; {_many(summary.without_micrograph, 'particle')} of none" if summary.without_micrograph else ""
     return [f"micrographs: {summary.micrographs:,}, {told}{none}"]
 
