@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builders.terminal import print_anywhere
-from examples import entry, folder, publishing, structures
+from examples import entry, folder, particles, publishing, structures
 
 CLEARLY_ABOVE_CHANCE = 3.0
 MARK = ".perc-demo"
@@ -15,14 +15,16 @@ MARK = ".perc-demo"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train on a folder, read an entry and structures, publish.
+    """Train on a folder, read an entry and structures, publish, read particles and check them.
 
-    1 when a classifier is not clearly above chance, or what was published is not what was read.
+    1 when a classifier is not clearly above chance, what was published is not what was read, or the particles do not
+    follow the conventions by which they were made.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for data and pictures")
     parser.add_argument("--images", type=int, default=200, help="images a class")
     parser.add_argument("--micrographs", type=int, default=12, help="micrographs of the entry")
+    parser.add_argument("--particles", type=int, default=400, help="particles of the table")
     options = parser.parse_args(arguments)
     print_anywhere()
     if not _make_anew(options.out):
@@ -37,11 +39,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     structures.run(options.out)
     print("\n4. The folder of the first part, published for people who have only `datasets`")
     is_same = publishing.run(options.out)
+    print("\n5. Particles with a table of RELION, made of a map, and held against it")
+    is_as_stated = particles.run(options.out, options.particles)
     if min(trained.accuracy, accuracy) < CLEARLY_ABOVE_CHANCE * trained.chance:
         print(f"failed: the accuracy is not {CLEARLY_ABOVE_CHANCE:.0f} times chance")
         return 1
     if not is_same:
         print("failed: what was published is not what was read")
+        return 1
+    if not is_as_stated:
+        print("failed: the particles are not found to be as their table says")
         return 1
     return 0
 

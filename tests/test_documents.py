@@ -6,6 +6,7 @@ import math
 import pkgutil
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from builders.stacks import runs
 from builders.structures.databases import services
 from builders.structures.rows import features
 from examples import demo, entry, folder, structures
+from examples import particles as particles_of_demo
 from tests.empiar import deposit
 from tests.structures.databases.served import serve_databases, standard
 
@@ -44,8 +46,16 @@ def test_docstring_examples_run(name, tmp_path, monkeypatch):
 
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
+    """A deposit whose stack is 300 projections of `map.mrc`, with their table."""
     deposit.make(tmp_path / "mirror")
     deposit.write_xml(tmp_path / "mirror", deposit.SETS[:1])
+    data = tmp_path / "mirror" / deposit.ENTRY / "data"
+    volume = particles_of_demo.density()
+    mrc.write(tmp_path / "map.mrc", volume.numpy(), pixel_size=1.5)
+    monkeypatch.setattr(particles_of_demo, "PIXEL_SIZE", 1.5)
+    made = particles_of_demo.make(tmp_path / "made", volume, 300)
+    shutil.copy(tmp_path / "made" / "particles" / "00000.mrcs", data / "particles" / "stack.mrcs")
+    (data / "particles.star").write_text(made.read_text().replace("@particles/00000.mrcs", "@particles/stack.mrcs"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -103,6 +113,12 @@ def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, databas
             assert names["batch"]["image"].shape[1:] == (32, 32)
             assert names["batch"]["pixel_size"].tolist() == [3.0] * len(names["batch"]["label"])
             assert len(names["batch"]["pose"]["psi"].unique()) > 1
+        if "particles.star" in block:
+            assert names["batch"]["image"].shape == (64, 32, 32)
+            assert names["batch"]["pose"]["rot"].shape == names["batch"]["ctf"]["defocus_u"].shape == (64,)
+        if "stream, batch_size=None, num_workers=2, collate_fn" in block:
+            assert next(iter(names["loader"]))["pose"]["psi"].shape == (64,)
+    assert Path("prepared/particles.star").is_file()
     assert names["image"].shape == (40, 40)
     assert names["row"]["chains"][0]["signal_peptides"] == [{"start": 1, "end": 25}]
     assert len(names["alpha"]) == len(names["atoms"]["coordinates"])
@@ -124,11 +140,14 @@ def test_the_readmes_commands_run(subtomograms, mirror, databases, capsys):
 def test_the_readmes_options_are_the_options():
     from builders.empiar.empiar import EmpiarConfig
     from builders.local_classes.local_classes import LocalClassesConfig
+    from builders.particles.particles import ParticlesConfig
     from builders.structures.structures import StructuresConfig
 
     own, rest = (ROOT / "README.md").read_text().split("## EMPIAR entries")
-    empiar, structures = rest.split("## Structures")
-    for text, config in ((own, LocalClassesConfig), (empiar, EmpiarConfig), (structures, StructuresConfig)):
+    empiar, rest = rest.split("## Particles")
+    particles, structures = rest.split("## Structures")
+    builders = (own, LocalClassesConfig), (empiar, EmpiarConfig), (particles, ParticlesConfig)
+    for text, config in (*builders, (structures, StructuresConfig)):
         table = re.findall(r"^\| `(\w+)` \|", text, re.M)
         fields = set(config.__dataclass_fields__) - {"name", "version", "data_files", "data_dir", "description"}
         assert fields <= set(table)
@@ -149,15 +168,18 @@ def test_the_worked_example_is_the_real_one():
 
 def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo, "CLEARLY_ABOVE_CHANCE", 1.2)
-    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "40", "--micrographs", "5"]) == 0
+    assert (
+        demo.main(["--out", str(tmp_path / "demo"), *"--images 40 --micrographs 5 --particles 150".split()]) == 0
+    )
     out = capsys.readouterr().out
     assert re.search(r"accuracy on validation [\d.]+%, by chance 20.0%", out)
     assert "1: 'Picked particles' (picked particles - single frame - unprocessed, MRCS, 320 images)" in out
     assert "streamed by 2 workers: 320 particles" in out
     moved, size = map(float, re.search(r"moved ([\d.]+) MB of the entry's ([\d.]+) MB", out).groups())
     assert 5.0 < moved < size
-    sheets = re.findall(r"(?:contact sheet|plot along the chains): (.*)", out)
-    assert len(sheets) == 4
+    sheets = re.findall(r"(?:contact sheet|plot along the chains|images beside projections): (.*)", out)
+    assert len(sheets) == 6
+    assert "held against the map: as stated" in out
     assert "  train: 160 rows of image, label, suffix, path, pixel_size, preview" in out
     assert "Array2D(shape=(64, 64), dtype='float32')" in out
     assert all(Path(sheet).read_bytes().startswith(b"\x89PNG") for sheet in sheets)
@@ -193,6 +215,7 @@ def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "train", lambda model, dataset: None)
     monkeypatch.setattr(entry, "run", lambda *_: 1.0)
     monkeypatch.setattr(structures, "run", lambda *_: None)
+    monkeypatch.setattr(particles_of_demo, "run", lambda *_: True)
     assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1
 
 
