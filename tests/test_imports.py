@@ -84,7 +84,7 @@ OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock"},
-    "builders.io.tables": {"cryosparc", "numpy", "pyarrow"},
+    "builders.io.tables": {"numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
     "builders.particles.inspecting": {"PIL", "numpy", "pyarrow"},

@@ -234,10 +234,10 @@ class Particles(OptionedTableBuilder):
         config = self.config
         sides = sides_of(config.source.table, picked) if config.unit == "particle" else None
         columns = config.picking.schema(config.extra).names
-        if not is_streaming:
+        ordered = in_file_order(picked) if is_streaming and config.order is None else picked
+        if not is_streaming or config.unit == "extracted":
             store = HeaderStore(self._files_folder)
-            return held(table_for(picked, columns, sides), config.reading, store, config.source.name)
-        ordered = picked if config.order == "table" else in_file_order(picked)
+            return held(table_for(ordered, columns, sides), config.reading, store, config.source.name)
         state = self.VERSION, self.config_id, split, [file.location for file in picked.files]
         return written(table_for(ordered, columns, sides), state, self._files_folder)
 
@@ -303,7 +303,9 @@ class Particles(OptionedTableBuilder):
         for number, table in enumerate(itertools.chain.from_iterable(tables)):
             yield number, self.columns_asked_for(table)
 
-    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
+    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
         config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
+        if isinstance(catalogue, Part):
+            return super()._get_examples_iterable_for_split(split_generator)
         own = self._files_folder, config.quarantine, config.shuffle_memory * 2**20
         return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)

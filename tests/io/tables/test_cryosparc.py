@@ -1,4 +1,5 @@
 import io
+import json
 import re
 
 import numpy as np
@@ -204,7 +205,7 @@ def test_tables_are_joined_by_uid_in_the_order_of_the_first(read):
         (
             {"uid": UIDS, "blob/shape": np.full(3, 64)},
             MixedError,
-            "0.cs and 1.cs: field 'blob/shape' has shapes (2,) and ()",
+            "0.cs and 1.cs: blob/shape is unlike in 3 of 3 rows",
         ),
         ({"uid": UIDS, "blob/path": np.zeros(3)}, MixedError, "0.cs and 1.cs: blob/path is unlike in 3 of 3 rows"),
     ],
@@ -348,10 +349,13 @@ def test_a_file_that_ends_within_its_rows_is_truncated(read):
         read(saved(table(PARTICLES))[:-1])
 
 
-@given(st.data())
-def test_damaged_files_give_a_table_or_an_error_of_ours(tmp_path_factory, data):
+@pytest.mark.parametrize(
+    "write", [lambda fields: saved(table(fields)), lambda fields: csdat(fields, list(fields)[::2])]
+)
+@given(data=st.data())
+def test_damaged_files_give_a_table_or_an_error_of_ours(tmp_path_factory, write, data):
     path = tmp_path_factory.mktemp("fuzz") / "a.cs"
-    good = bytearray(saved(table({**PARTICLES, **MORE})))
+    good = bytearray(write({**PARTICLES, **MORE}))
     for _ in range(data.draw(st.integers(1, 8))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(good[: data.draw(st.integers(0, len(good)))] if data.draw(st.booleans()) else good)
@@ -367,7 +371,40 @@ def test_damaged_files_give_a_table_or_an_error_of_ours(tmp_path_factory, data):
 # CSDAT
 
 
-def test_csdat_is_read_by_cryosparc_tools(read, tmp_path):
+def csdat(fields, packed=()):
+    """Fields in CSDAT, by its description: numbers as they are, texts by the places of their first bytes."""
+    rows = len(next(iter(fields.values())))
+    heap, columns, types = b"\0", [], []
+    for name, values in fields.items():
+        kind = "|O" if values.dtype.kind == "S" else values.dtype.str
+        types.append([name, kind, *([list(values.shape[1:])] if values.ndim > 1 else [])])
+        if kind == "|O":
+            places = []
+            for text in values.tolist():
+                if b"\0" + text + b"\0" not in heap:
+                    heap += text + b"\0"
+                places.append((b"\0" + heap).index(b"\0" + text + b"\0"))
+            values = np.array(places, np.uint64)
+        column = values.tobytes()
+        column = pa.Codec("lz4_raw").compress(column, asbytes=True) if name in packed else column
+        columns.append(len(column).to_bytes(4, "little") + column)
+    header = {"length": rows, "dtype": types, "compression": "lz4", "compressed_fields": list(packed)}
+    told = json.dumps(header).encode()
+    return b"\x95CSDAT" + len(told).to_bytes(4, "little") + told + b"".join(columns if rows else []) + heap
+
+
+@pytest.mark.parametrize("packed", [(), [name for name in {**PARTICLES, **MORE} if name != "uid"]])
+def test_csdat_says_the_same(read, packed):
+    fields = {**PARTICLES, **MORE}
+    plain = read(fields, columns=["uid", "blob/path", "alignments3D/shift"])
+    found = read(csdat(fields, packed), columns=["uid", "blob/path", "alignments3D/shift"])
+    assert found.rows.equals(plain.rows)
+    assert found.extra.equals(plain.extra)
+    assert read(PARTICLES, csdat(MORE, packed)).rows.equals(plain.rows)
+    assert read(csdat({name: values[:0] for name, values in fields.items()})).rows.num_rows == 0
+
+
+def test_csdat_of_cryosparc_tools_is_read(read, tmp_path):
     dataset = pytest.importorskip("cryosparc.dataset", reason="cryosparc-tools is not installed")
     path = tmp_path / "made.cs"
     fields = {**PARTICLES, **MORE}
@@ -377,30 +414,54 @@ def test_csdat_is_read_by_cryosparc_tools(read, tmp_path):
     found = read(path.read_bytes(), columns=["uid", "blob/path"])
     assert found.rows.equals(plain.rows)
     assert found.extra.equals(plain.extra)
-    joined = read(PARTICLES, path.read_bytes())
-    assert joined.rows.equals(plain.rows)
-    data = path.read_bytes()
-    for cut in (5, 9, 40, 200, len(data) // 2):
-        with pytest.raises(PercError, match=r"^0\.cs: "):
+    path.write_bytes(csdat(fields, list(fields)[1:]))
+    theirs = dataset.Dataset.load(path)
+    for name, values in fields.items():
+        expected = values.astype(str) if values.dtype.kind == "S" else values
+        assert np.asarray(theirs[name]).tolist() == pytest.approx(expected.tolist(), nan_ok=True) or name.endswith(
+            "pose"
+        )
+
+
+@pytest.mark.parametrize("packed", [(), ("blob/path", "blob/psize_A")])
+def test_csdat_that_ends_early_is_truncated(read, packed):
+    data = csdat(PARTICLES, packed)
+    for cut in range(11, len(data) - len(b"\0J1/y#1.mrc\0") - 30, 7):
+        with pytest.raises(FormatError, match=r"^0\.cs: "):
             read(data[:cut])
 
 
-def test_csdat_without_cryosparc_tools_names_the_extra(read, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "cryosparc", None)
-    monkeypatch.setitem(__import__("sys").modules, "cryosparc.dataset", None)
-    header = b'{"length": 0, "dtype": [["uid", "<u8"]], "compression": "lz4", "compressed_fields": []}'
-    with pytest.raises(FormatError, match=r"^0.cs: in CSDAT format.*pip install 'perc-cryoem\[cryosparc\]'"):
-        read(b"\x95CSDAT" + len(header).to_bytes(4, "little") + header)
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [(2**63, "lies at byte 9223372036854775808 of the texts"), (45, "lies at byte 45 of the texts: expected at most")],
+)
+def test_texts_of_csdat_lie_among_its_texts(read, place, said):
+    data = csdat({"blob/path": np.array([b"a.mrc", b""])}).replace(b"\1" + bytes(7), place.to_bytes(8, "little"))
+    with pytest.raises(FormatError, match=rf"^0\.cs: blob/path {said}"):
+        read(data)
+
+
+def test_texts_of_csdat_do_not_grow_out_of_one_another(read):
+    places = np.arange(1000, dtype=np.uint64)
+    data = csdat({"blob/path": places}).replace(b'"<u8"', b'"|O"').replace(b"\x95CSDAT", b"\x95CSDAT")
+    length = int.from_bytes(data[6:10], "little") - 1
+    data = data[:6] + length.to_bytes(4, "little") + data[10:-1] + b"x" * 1000 + b"\0"
+    with pytest.raises(FormatError, match=r"^0\.cs: blob/path: texts lie over one another"):
+        read(data)
 
 
 @pytest.mark.parametrize(
     "header",
     [
-        b'{"length": 99999999999, "dtype": [["uid", "<u8"]]}',
-        b'{"length": -1, "dtype": [["uid", "<u8"]]}',
+        b'{"length": 99999999999, "dtype": [["uid", "<u8"]], "compressed_fields": []}',
+        b'{"length": -1, "dtype": [["uid", "<u8"]], "compressed_fields": []}',
+        b'{"length": 1, "dtype": [["uid", "<u8", [99999999, 99999999]]], "compressed_fields": []}',
+        b'{"length": 1, "dtype": [["uid", "<u8", [-1]]], "compressed_fields": []}',
+        b'{"length": 1, "dtype": [["uid", 8]], "compressed_fields": []}',
+        b'{"length": 1, "dtype": [["uid", "<u8"]], "compressed_fields": [[]]}',
         b'{"length": 1.5, "dtype": [["uid", "<u8"]]}',
         b'{"dtype": [["uid", "<u8"]]}',
-        b'{"length": 1, "dtype": [["uid", "<zz"]]}',
+        b'{"length": 1, "dtype": [["uid", "<zz"]], "compressed_fields": []}',
         b'{"length": 1, "dtype": 3}',
         b"[1",
         b"",
@@ -415,6 +476,6 @@ def test_the_face_reads_fields(tmp_path):
     path = tmp_path / "a.cs"
     path.write_bytes(saved(table(PARTICLES)))
     found = cryosparc.read_fields(path, "a.cs", lambda names: [name for name in names if name.startswith("blob/p")])
-    assert {name: values.tolist() for name, values in found.items()} == {
-        name: PARTICLES[name].tolist() for name in ("blob/path", "blob/psize_A")
-    }
+    assert found["blob/path"].to_pylist() == [text.decode() for text in PARTICLES["blob/path"].tolist()]
+    assert found["blob/psize_A"].tolist() == PARTICLES["blob/psize_A"].tolist()
+    assert len(found) == 2

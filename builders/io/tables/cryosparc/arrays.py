@@ -1,17 +1,19 @@
 """Fields of NumPy -> Arrow arrays."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from builders.errors import FormatError
 from builders.io.tables.particle_table import NAME
 
+_SHOWN = 80
 
-def names(values: NDArray[Any], said: str) -> pa.Array:
+
+def names(values: NDArray[Any], said: str) -> pa.DictionaryArray:
     """A field of text as dictionary-encoded names; an empty text is null.
 
     Args:
@@ -19,30 +21,36 @@ def names(values: NDArray[Any], said: str) -> pa.Array:
         said: what errors call it.
 
     Raises:
-        FormatError: no text, or bytes that are not UTF-8.
+        FormatError: bytes that are not UTF-8.
     """
-    if values.ndim != 1 or values.dtype.kind not in "SU":
-        msg = f"{said} is of type {values.dtype.str} and shape {values.shape[1:]}: expected text"
-        raise FormatError(msg)
-    if not len(values) or not values.dtype.itemsize:
-        return pa.nulls(len(values), NAME)
+    if not len(values):
+        return pa.nulls(0, NAME)
     plain = np.ascontiguousarray(values)
     width = pa.binary(plain.dtype.itemsize)
-    raw = pa.Array.from_buffers(width, len(plain), [None, pa.py_buffer(plain)]).dictionary_encode()
-    texts = []
-    for spelled in np.array([value.as_py() for value in raw.dictionary], object):
+    raw = pa.Array.from_buffers(width, len(plain), [None, pa.py_buffer(plain.view(np.uint8))]).dictionary_encode()
+    known = [np.frombuffer(value.as_py(), plain.dtype)[0] for value in raw.dictionary]
+    texts = [value.encode("utf-8", "surrogatepass") if plain.dtype.kind == "U" else bytes(value) for value in known]
+    return names_of(texts, raw.indices.to_numpy(), said)
+
+
+def names_of(texts: Sequence[bytes], which: NDArray[np.integer], said: str) -> pa.DictionaryArray:
+    """Names of rows, each one by its place among texts; an empty text is null.
+
+    Raises:
+        FormatError: bytes that are not UTF-8.
+    """
+    known: dict[str | None, int] = {}
+    places = np.empty(len(texts), np.int32)
+    for place, text in enumerate(texts):
         try:
-            text = np.frombuffer(spelled, plain.dtype)[0]
-            texts.append(str(text) if plain.dtype.kind == "U" else bytes(text).decode())
-        except (UnicodeDecodeError, ValueError) as err:
-            msg = f"{said} is {spelled.rstrip(bytes(1))[:80]!r}: expected UTF-8"
+            spelled = text.decode()
+        except UnicodeDecodeError as err:
+            msg = f"{said} is {text[:_SHOWN]!r}: expected UTF-8"
             raise FormatError(msg) from err
-    unique = pa.array(texts, pa.string()).dictionary_encode()  # what differed behind a NUL is one
-    indices = unique.indices.take(raw.indices)
-    empty = pc.index(unique.dictionary, "").as_py()
-    if empty >= 0:
-        indices = pc.if_else(pc.equal(indices, empty), pa.scalar(None, pa.int32()), indices)
-    return pa.DictionaryArray.from_arrays(indices, unique.dictionary)
+        places[place] = known.setdefault(spelled, len(known)) if spelled else -1
+    indices = places[which] if len(texts) else np.empty(0, np.int32)
+    dictionary = pa.array(list(known), pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), dictionary)
 
 
 def numbers(values: NDArray[Any], scale: float | NDArray[Any] = 1.0) -> pa.Array:
@@ -52,17 +60,13 @@ def numbers(values: NDArray[Any], scale: float | NDArray[Any] = 1.0) -> pa.Array
     return pa.array(single, mask=~np.isfinite(single))
 
 
-def column(values: NDArray[Any], said: str) -> pa.Array:
-    """A field under its own name: vectors as lists, `uint64` as `int64` of the same bits, other integers as `int64`.
-
-    Raises:
-        FormatError: text that is not UTF-8.
-    """
+def column(values: "NDArray[Any] | pa.DictionaryArray") -> pa.Array:
+    """A field under its own name: vectors as lists, `uint64` as `int64` of the same bits, other integers as `int64`."""
+    if not isinstance(values, np.ndarray):
+        return values.cast(pa.string())
     kind = values.dtype.kind
     flat = values.reshape(-1)
-    if kind in "SU":
-        array = names(flat, said).cast(pa.string())
-    elif kind == "u" and values.dtype.itemsize == 8:
+    if kind == "u" and values.dtype.itemsize == 8:
         array = pa.array(np.ascontiguousarray(flat).view(np.int64))
     elif kind in "iu":
         array = pa.array(np.ascontiguousarray(flat, np.int64))

@@ -1,8 +1,11 @@
 """Several `.cs` files of the same particles, joined by `uid`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, MixedError
@@ -29,7 +32,7 @@ def join(tables: Sequence[tuple[str, Fields]]) -> Fields:
     for name, more in others:
         place = _places(first, uids[order], order, name, _uids(name, more))
         for field, values in more.items():
-            here = values if place is None else values[place]
+            here = values if place is None else _taken(values, place)
             if field not in joined:
                 joined[field], source[field] = here, name
             elif field != UID:
@@ -38,7 +41,7 @@ def join(tables: Sequence[tuple[str, Fields]]) -> Fields:
 
 
 def _uids(name: str, fields: Fields) -> NDArray[np.uint64]:
-    if UID not in fields or fields[UID].ndim != 1:
+    if not isinstance(fields.get(UID), np.ndarray) or fields[UID].ndim != 1:
         msg = f"{name}: no field {UID!r}: expected one, by which several .cs files are joined"
         raise FormatError(msg)
     uids = fields[UID]
@@ -68,25 +71,31 @@ def _places(
     return None if np.array_equal(place, np.arange(len(place))) else place
 
 
-def _check_alike(
-    field: str, ours: tuple[str, NDArray[np.generic]], theirs: tuple[str, NDArray[np.generic]], uids: NDArray[np.uint64]
-) -> None:
+def _taken(values: Any, place: NDArray[np.int64]) -> Any:
+    return values[place] if isinstance(values, np.ndarray) else values.take(pa.array(place))
+
+
+def _check_alike(field: str, ours: tuple[str, Any], theirs: tuple[str, Any], uids: NDArray[np.uint64]) -> None:
     (first, one), (second, other) = ours, theirs
-    if one.shape != other.shape:
-        shapes = f"{one.shape[1:]} and {other.shape[1:]}"
-        msg = f"{first} and {second}: field {field!r} has shapes {shapes}: expected like ones"
-        raise MixedError(msg)
-    if one.dtype.kind in "SU" and other.dtype.kind in "SU" and one.dtype.kind != other.dtype.kind:
-        one, other = (values.astype(np.str_) if values.dtype.kind == "S" else values for values in (one, other))
-    is_alike = one == other
-    if one.dtype.kind == "f" and other.dtype.kind == "f":
-        is_alike |= np.isnan(one) & np.isnan(other)
-    unlike = np.flatnonzero(~is_alike.reshape(len(uids), -1).all(axis=1)) if len(uids) else np.empty(0, int)
+    unlike = np.flatnonzero(~_alike(one, other))
     if len(unlike):
         row = int(unlike[0])
-        said = f"{one[row].tolist()!r} and {other[row].tolist()!r} of uid {uids[row]}"
+        said = f"{one[row]} and {other[row]} of uid {uids[row]}"
         msg = f"{first} and {second}: {field} is unlike in {len(unlike)} of {len(uids)} rows, first {said}"
         raise MixedError(msg)
+
+
+def _alike(one: Any, other: Any) -> NDArray[np.bool_]:
+    """Which rows say the same, for one that is null or NaN in both as well."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and one.shape == other.shape:
+        is_same = (one == other) | ((one != one) & (other != other))
+        alike: NDArray[np.bool_] = is_same.reshape(len(one), int(np.prod(one.shape[1:]))).all(axis=1)
+        return alike
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.zeros(len(one), np.bool_)
+    texts = one.cast(pa.string()), other.cast(pa.string())
+    are_null = pc.and_(pc.is_null(texts[0]), pc.is_null(texts[1]))
+    return np.asarray(pc.or_(pc.fill_null(pc.equal(*texts), False), are_null), np.bool_)
 
 
 def _listed(uids: NDArray[np.uint64]) -> str:

@@ -92,7 +92,7 @@ def read(files: Sequence[tuple[str, Path]], columns: Sequence[str] = ()) -> Part
         name=name,
         program="cryosparc",
         rows=rows,
-        extra=pa.table({column: arrays.column(fields[column], f"{name}: {column}") for column in columns}),
+        extra=pa.table({column: arrays.column(fields[column]) for column in columns}),
         has_poses=rows["pose"].null_count < len(rows),
         has_ctf=rows["ctf"].null_count < len(rows),
     )
@@ -126,18 +126,20 @@ class _Table:
         """A field of numbers, one a row, or vectors of `width`."""
         values = self.fields.get(field)
         shape = (self.count,) if width is None else (self.count, width)
-        if values is not None and (values.dtype.kind not in "biuf" or values.shape != shape):
-            told = f"type {values.dtype.str} and shape {values.shape[1:]}"
-            msg = f"{self.name}: {field} is of {told}: expected {width or 'one'} number{'s' if width else ''} a row"
-            raise FormatError(msg)
-        return values
+        if values is None or (isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and values.shape == shape):
+            return values
+        msg = f"{self.name}: {field} is {_told(values)}: expected {width or 'one'} number{'s' if width else ''} a row"
+        raise FormatError(msg)
 
     def _names(self, fields: Sequence[str]) -> pa.Array:
         """Paths as they are spelled, but for the `>` with which CryoSPARC begins those of its projects."""
         field = next((field for field in fields if field in self.fields), None)
         if field is None:
             return pa.nulls(self.count, NAME)
-        spelled = arrays.names(self.fields[field], f"{self.name}: {field}")
+        spelled = self.fields[field]
+        if isinstance(spelled, np.ndarray):
+            msg = f"{self.name}: {field} is {_told(spelled)}: expected text"
+            raise FormatError(msg)
         plain = pc.utf8_ltrim(spelled.dictionary, ">").dictionary_encode()
         return pa.DictionaryArray.from_arrays(plain.indices.take(spelled.indices), plain.dictionary)
 
@@ -230,3 +232,8 @@ def _struct(values: Mapping[str, pa.Array], kind: pa.StructType, deciding: Seque
     for name in deciding[1:]:
         is_null = pc.and_(is_null, pc.is_null(values[name]))
     return pa.StructArray.from_arrays([values[field.name] for field in kind], fields=list(kind), mask=is_null)
+
+
+def _told(values: Any) -> str:
+    """What a field holds, in words."""
+    return f"of type {values.dtype.str} and shape {values.shape[1:]}" if isinstance(values, np.ndarray) else "text"
