@@ -88,7 +88,8 @@ def _check_alike(field: str, ours: tuple[str, Any], theirs: tuple[str, Any], uid
 def _alike(one: Any, other: Any) -> NDArray[np.bool_]:
     """Which rows say the same, for one that is null or NaN in both as well."""
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and one.shape == other.shape:
-        is_same = (one == other) | ((one != one) & (other != other))
+        with np.errstate(invalid="ignore"):
+            is_same = (one == other) | ((one != one) & (other != other))
         alike: NDArray[np.bool_] = is_same.reshape(len(one), int(np.prod(one.shape[1:]))).all(axis=1)
         return alike
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):

@@ -126,7 +126,7 @@ class _Table:
         """A field of numbers, one a row, or vectors of `width`."""
         values = self.fields.get(field)
         shape = (self.count,) if width is None else (self.count, width)
-        if values is None or (isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and values.shape == shape):
+        if values is None or (isinstance(values, np.ndarray) and values.dtype.kind in "iuf" and values.shape == shape):
             return values
         msg = f"{self.name}: {field} is {_told(values)}: expected {width or 'one'} number{'s' if width else ''} a row"
         raise FormatError(msg)
@@ -148,7 +148,8 @@ class _Table:
         values = self._values(field, width)
         if values is None:
             return None
-        wrong = np.argwhere(~((values >= 0) & (values < _MOST) & (np.mod(values, 1) == 0)))
+        with np.errstate(invalid="ignore"):
+            wrong = np.argwhere(~((values >= 0) & (values < _MOST) & (np.mod(values, 1) == 0)))
         if len(wrong):
             row, found = wrong[0][0], values[tuple(wrong[0])]
             msg = f"{self.name}: {field} of row {row} is {found}: expected a whole number from 0 to 2^53"
@@ -213,7 +214,8 @@ class _Table:
             angles = euler_angles(given)
         else:
             angles = np.zeros((self.count, 3))
-            angles[:, 2] = given.astype(np.float64) * _DEGREES
+            with np.errstate(invalid="ignore"):
+                angles[:, 2] = np.multiply(given, _DEGREES, dtype=np.float64)
         values = {column: arrays.numbers(angles[:, place]) for place, column in enumerate(("rot", "tilt", "psi"))}
         shifts, size = self._values(f"{alignment}/shift", 2), self._values(f"{alignment}/psize_A")
         for place, column in enumerate(("shift_x", "shift_y")):

@@ -23,7 +23,11 @@ def euler_angles(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
         `(n, 3)`: rot, tilt, psi in degrees, rot and psi from -180 to 180, tilt from 0 to 180; NaN where a vector is not
         finite.
     """
-    given = np.asarray(vectors, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _angles(np.asarray(vectors, np.float64))
+
+
+def _angles(given: NDArray[np.float64]) -> NDArray[np.float64]:
     angle = np.linalg.norm(given, axis=1)
     scale = 0.5 * np.sinc(angle / (2 * np.pi))  # sin(angle / 2) / angle
     w = np.cos(angle / 2)
