@@ -19,6 +19,7 @@ from benchmarks.batches.casts import cast_rows
 from benchmarks.batches.holding import buffer_rows, index_rows
 from benchmarks.batches.rates import rate_rows
 from benchmarks.batches.volumes import volume_rows
+from benchmarks.boxes import box_rows
 from benchmarks.maps import Maps, make_files
 from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.publishing import publishing_rows
@@ -90,6 +91,7 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "casts": lambda: cast_rows(folder / "casts", min(5, rounds)),
         "index": lambda: index_rows(folder / "index"),
         "buffer": lambda: buffer_rows(folder / "buffer"),
+        "boxes": lambda: box_rows(folder / "boxes", cache, min(3, rounds)),
         "transforms": lambda: transform_rows(rounds),
         "structures": lambda: structure_rows(rounds),
         "stack": lambda: stack_rows(folder / "stack", cache, rounds),

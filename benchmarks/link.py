@@ -20,7 +20,7 @@ class _Pace:
     """Says when a piece may be sent, by what all connections have sent."""
 
     def __init__(self) -> None:
-        self.lock, self.free_at, self.sent = threading.Lock(), 0.0, 0
+        self.lock, self.free_at, self.sent, self.answered = threading.Lock(), 0.0, 0, 0
 
     def reserve(self, size: int) -> float:
         with self.lock:
@@ -70,6 +70,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        with self.pace.lock:
+            self.pace.answered += 1
         begun, view = time.perf_counter(), memoryview(body)
         for place in range(0, len(body), _PIECE):
             piece = view[place : place + _PIECE]
@@ -101,8 +103,8 @@ def _run(root: Path, pipe: Connection, limited: bool) -> None:
     server = _Server(("127.0.0.1", 0), handler)
     pipe.send(server.server_address[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    while pipe.recv():
-        pipe.send(pace.sent)
+    while what := pipe.recv():
+        pipe.send(getattr(pace, what))
 
 
 class Link:
@@ -113,7 +115,14 @@ class Link:
 
     def bytes_sent(self) -> int:
         """Bytes of bodies so far."""
-        self._pipe.send(True)
+        return self._told("sent")
+
+    def requests(self) -> int:
+        """Requests that were answered with a body so far."""
+        return self._told("answered")
+
+    def _told(self, what: str) -> int:
+        self._pipe.send(what)
         return int(self._pipe.recv())
 
 
@@ -125,7 +134,7 @@ def serve(root: Path, limited: bool = True) -> Iterator[Link]:
     process.start()
     try:
         yield Link(f"http://127.0.0.1:{ours.recv()}", ours)
-        ours.send(False)
+        ours.send("")
     finally:
         process.terminate()
         process.join()

@@ -1,5 +1,6 @@
 """Boxes of one image that are cut out of the rows of pixels that they cross, wherever these come from."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.io.boxes.overhang import checked, fill_around
+from builders.io.finite import is_finite
 from builders.io.layout import Array, Layout, Range, decode, encoded_size
 
 Corners = NDArray[np.int64]
@@ -46,28 +48,32 @@ class Crowd:
         first, stop = self.rows
         return self.image.offset + first * self.pitch, self.image.offset + stop * self.pitch
 
-    def cut(self, raw: NDArray[np.uint8], row: int) -> None:
+    def cut(self, raw: NDArray[np.uint8], row: int) -> bool:
         """Copy what the boxes have of some rows.
 
         Args:
             raw: bytes of rows of the image, one after another, as they are stored.
             row: which of its rows the first one is.
+
+        Returns:
+            Whether what was copied is known to be finite; it is looked at while it is in the processor's cache.
         """
         ny, nx = self.boxes[0].shape
-        width, count = self.image.shape[1], len(raw) // self.pitch
+        width, pitch = self.image.shape[1], self.pitch
+        count = len(raw) // pitch
         if self.image.is_plain:  # in any byte order: what is copied is converted on the way
             pixels: Array = np.ndarray((count, width), np.dtype(self.image.encoding), raw)
         else:
-            pixels = decode(raw[: count * self.pitch], self.image.encoding, (count, width))
-        stop = row + count
-        first = int(np.searchsorted(self.tops, row - ny, "right"))
-        last = int(np.searchsorted(self.tops, stop, "left"))
-        for number in range(first, last):
+            pixels = decode(raw[: count * pitch], self.image.encoding, (count, width))
+        stop, are_finite = row + count, True
+        for number in range(bisect_right(self.tops, row - ny), bisect_left(self.tops, stop)):
             top, left = self.tops[number], self.lefts[number]
             above, below = max(top, row), min(top + ny, stop)
             before, after = max(0, -left), min(nx, width - left)
-            part = pixels[above - row : below - row, left + before : left + after]
-            self.boxes[number][above - top : below - top, before:after] = part
+            part = self.boxes[number][above - top : below - top, before:after]
+            part[:] = pixels[above - row : below - row, left + before : left + after]
+            are_finite = are_finite and is_finite(part)
+        return are_finite
 
     def fill(self) -> None:
         """Fill what lies outside of the image, once all rows were cut."""

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.io.boxes.crowds import Corners, Crowd, crowds_of
-from builders.io.finite import is_finite
 from builders.io.layout import Array, Layout
 from builders.io.net import remote
 from builders.io.net.answers import RemoteFile
@@ -54,6 +53,6 @@ def _read(file: RemoteFile, crowd: Crowd, parts: int) -> bool:
     """Read the rows that some boxes cross, and cut them out; `parts`: the file's crowds."""
     start, stop = crowd.range
     piece = max(remote.PIECE, -(-(stop - start) // max(1, FEW // parts)))
-    crowd.cut(remote.read(file, start, stop, piece), crowd.rows[0])
+    are_finite = crowd.cut(remote.read(file, start, stop, piece), crowd.rows[0])
     crowd.fill()
-    return all(map(is_finite, crowd.boxes))
+    return are_finite
