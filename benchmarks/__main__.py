@@ -22,6 +22,8 @@ from benchmarks.batches.volumes import volume_rows
 from benchmarks.boxes import box_rows
 from benchmarks.maps import Maps, make_files
 from benchmarks.memory import particle_rows, stream_rows
+from benchmarks.particles.batches import particle_batch_rows
+from benchmarks.particles.index import table_rows
 from benchmarks.publishing import publishing_rows
 from benchmarks.remote import remote_rows, stack_rows
 from benchmarks.rivals.running import PACKAGES
@@ -31,7 +33,9 @@ from benchmarks.timing import medians
 from benchmarks.transforms import transform_rows
 from builders import load_dataset
 
-PINNED = ("volumes", "batches", "casts")
+OTHERS = ("empiarreader", "starfile")
+"""Packages besides `PACKAGES` that are compared with."""
+PINNED = ("volumes", "batches", "casts", "particles")
 """Subjects whose reference is a loader of batches, which malloc makes fast or slow: see `malloc.py`."""
 
 
@@ -97,6 +101,8 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "stack": lambda: stack_rows(folder / "stack", cache, rounds),
         "remote": lambda: remote_rows(folder / "remote", cache, min(3, rounds)),
         "particle": lambda: particle_rows(folder / "particle", pythons.get("empiarreader")),
+        "tables": lambda: table_rows(folder / "tables", pythons.get("starfile")),
+        "particles": lambda: particle_batch_rows(folder / "particles", min(5, rounds)),
         "streams": lambda: stream_rows(folder / "streams"),
         "publishing": lambda: publishing_rows(folder / "published", rounds),
     }
@@ -105,7 +111,7 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
 def main() -> None:
     """Make the data, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    for package in (*PACKAGES, "empiarreader"):
+    for package in (*PACKAGES, *OTHERS):
         variable = f"{package.upper()}_PYTHON"
         what = f"a Python that has {package}, to compare with (or ${variable})"
         parser.add_argument(f"--{package}-python", default=os.environ.get(variable), help=what)
@@ -114,7 +120,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="measure these, not everything")
     parser.add_argument("--rows", action="store_true", help="print the table's rows alone, with malloc as it is")
     options = parser.parse_args()
-    pythons = {p: python for p in (*PACKAGES, "empiarreader") if (python := getattr(options, f"{p}_python"))}
+    pythons = {p: python for p in (*PACKAGES, *OTHERS) if (python := getattr(options, f"{p}_python"))}
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     start = time.perf_counter()

@@ -1,0 +1,1 @@
+"""Tables of particles joined to their stacks."""
