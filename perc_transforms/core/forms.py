@@ -151,6 +151,10 @@ def _length(column: Any) -> int | None:
     return len(column) if isinstance(column, Tensor | np.ndarray) and column.ndim > 0 else None
 
 
+_PYTHONS = frozenset((str, bool, int, float, type(None)))
+"""Python's own values, of which only NaN differs from itself."""
+
+
 def plain(value: Any) -> Any:
     """A value as a Python object; NaN, which stands for null, as None; what has axes as it is.
 
@@ -158,15 +162,13 @@ def plain(value: Any) -> Any:
         >>> plain({"rot": torch.tensor(1.5), "psi": float("nan")})
         {'rot': 1.5, 'psi': None}
     """
-    if isinstance(value, Mapping):
+    if type(value) in _PYTHONS:  # the usual ones first: a batch of particles has a thousand values in dicts
+        return None if value != value else value
+    if type(value) is dict or isinstance(value, Mapping):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
         value = value.item()
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-_PYTHONS = frozenset((str, bool, int, float, type(None)))
-"""Python's own values, of which only NaN differs from itself."""
 
 
 def plain_column(column: Any) -> list[Any]:
@@ -207,6 +209,8 @@ def like_column(column: Any, values: list[Any]) -> Any:
 
 def like_value(value: Any, new: Any) -> Any:
     """A new value in the kind that the old one had: a tensor, an array, a NumPy or Python number, a dict of them."""
+    if type(value) is dict and type(new) is dict and _PYTHONS.issuperset(map(type, value.values())):
+        return new.copy()
     if isinstance(value, Mapping) and isinstance(new, Mapping):
         kind = next(iter(value.values()), None)
         return {name: like_value(value.get(name, kind), inner) for name, inner in new.items()}

@@ -68,45 +68,80 @@ def moved(rows: Rows, images: Any, motions: Motion | Sequence[Motion], owner: st
     known = {name for name in COLUMNS if any(value is not None for value in rows.columns[name])}
     if not known - {FRAME, "micrograph"}:
         return new
-    for place, motion in enumerate(each):
-        row = {name: rows.columns[name][place] for name in COLUMNS}
-        for name, value in _moved(row, motion, rows.sizes, new.sizes, owner).items():
-            new.columns[name][place] = value
+    moves = _Moves.of(each, rows)
+    columns = new.columns
+    columns["pixel_size"] = _sizes(rows.columns["pixel_size"], moves, owner)
+    frames = moves.matrices @ _frames(rows)
+    for place in moves.turns.nonzero()[0]:
+        columns[FRAME][place] = frames[place]
+    _move_coordinates(columns, rows, moves, frames, new.sizes)
+    spread = moves.steps.max(1) - moves.steps.min(1)
+    distorted = spread * max(new.sizes) > moves.steps.min(1)
+    if distorted.any():
+        for place in distorted.nonzero()[0]:
+            _say_once(owner, columns, place, "a stretched image has no angles any more: pose and ctf become null")
+            columns["pose"][place] = columns["ctf"][place] = None
+    _turn_ctfs(columns["ctf"], moves, owner)
+    mirrored = np.linalg.det(moves.matrices) < 0
+    for place in mirrored.nonzero()[0]:
+        if columns["pose"][place] is not None:
+            _say_once(owner, columns, place, "a mirror changes the hand: the pose of mirrored rows becomes null")
+            columns["pose"][place] = None
+    _move_poses(columns["pose"], moves, columns["pixel_size"], owner)
     return new
 
 
-def _moved(
-    row: Mapping[str, Any], motion: Motion, sizes: tuple[int, ...], shape: tuple[int, ...], owner: str
-) -> dict[str, Any]:
-    """One row's columns after a motion."""
-    dims = len(sizes)
-    step = np.array(motion.step or (1.0,) * dims)
-    shift = np.array(motion.shift or (0.0,) * dims)
-    matrix = np.eye(dims) if motion.matrix is None else motion.matrix
-    size = row["pixel_size"]
-    if size is not None and not is_number(size):
-        msg = f"{owner}: the row's pixel_size is {size!r}: expected Å, a number or null"
-        raise TransformError(msg)
-    new_size = None if size is None else size * float(step[0])
-    frame = matrix @ (np.eye(dims) if row[FRAME] is None else row[FRAME])
-    columns = {"pixel_size": new_size, **_coordinates(row, matrix, step, shift, frame, sizes, shape)}
-    if motion.matrix is not None:
-        columns[FRAME] = frame
-    distorted = (step.max() - step.min()) * max(shape) > step.min()
-    if distorted:
-        _say_once(owner, row, "a stretched image has no angles any more: pose and ctf become null")
-        return {**columns, "pose": None, "ctf": None}
-    if row["ctf"] is not None and motion.matrix is not None:
-        columns["ctf"] = _turned_ctf(_as_dict(row, "ctf", owner), matrix)
-    if row["pose"] is not None:
-        if np.linalg.det(matrix) < 0:
-            _say_once(owner, row, "a mirror changes the hand: the pose of mirrored rows becomes null")
-        columns["pose"] = _turned_pose(_as_dict(row, "pose", owner), motion, matrix, shift, new_size)
-    return columns
+@dataclass(frozen=True)
+class _Moves:
+    """The motions of all rows as arrays: one batch of them costs little more than one row.
+
+    Attributes:
+        matrices: `(rows, dims, dims)`, the identity for None.
+        shifts: `(rows, dims)`.
+        steps: `(rows, dims)`.
+        turns: whether a row's motion has a matrix, `(rows,)`.
+        shifting: whether it has a shift, if of 0.
+    """
+
+    matrices: Matrix
+    shifts: Matrix
+    steps: Matrix
+    turns: NDArray[np.bool_]
+    shifting: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, each: Sequence[Motion], rows: Rows) -> "_Moves":
+        dims = len(rows.sizes)
+        eye, zeros, ones = np.eye(dims), (0.0,) * dims, (1.0,) * dims
+        return cls(
+            np.array([eye if motion.matrix is None else motion.matrix for motion in each], np.float64),
+            np.array([motion.shift or zeros for motion in each], np.float64),
+            np.array([motion.step or ones for motion in each], np.float64),
+            np.array([motion.matrix is not None for motion in each]),
+            np.array([motion.shift is not None for motion in each]),
+        )
+
+    @property
+    def dims(self) -> int:
+        return int(self.matrices.shape[-1])
 
 
-def _as_dict(row: Mapping[str, Any], name: str, owner: str) -> Mapping[str, Any]:
-    value = row[name]
+def _frames(rows: Rows) -> Matrix:
+    eye = np.eye(len(rows.sizes))
+    return np.array([eye if frame is None else frame for frame in rows.columns[FRAME]], np.float64)
+
+
+def _sizes(sizes: Sequence[Any], moves: _Moves, owner: str) -> list[float | None]:
+    """Pixel sizes after a motion."""
+    for size in sizes:
+        if size is not None and not is_number(size):
+            msg = f"{owner}: the row's pixel_size is {size!r}: expected Å, a number or null"
+            raise TransformError(msg)
+    steps = moves.steps[:, 0].tolist()
+    return [None if size is None else size * step for size, step in zip(sizes, steps, strict=True)]
+
+
+def _as_dict(value: Any, name: str, owner: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         keys = "rot, tilt, psi, shift_x, shift_y" if name == "pose" else "defocus_u, defocus_v, defocus_angle"
         msg = f"{owner}: the row's {name} is {value!r}: expected a dict with keys such as {keys}"
@@ -114,43 +149,47 @@ def _as_dict(row: Mapping[str, Any], name: str, owner: str) -> Mapping[str, Any]
     return value
 
 
-def _say_once(owner: str, row: Mapping[str, Any], what: str) -> None:
+def _say_once(owner: str, columns: Mapping[str, Any], place: int, what: str) -> None:
     told = f"{owner}: {what}"
-    if (row["pose"] is not None or row["ctf"] is not None) and told not in _warned:
+    if (columns["pose"][place] is not None or columns["ctf"][place] is not None) and told not in _warned:
         _warned.add(told)
         logger.warning(told)
 
 
-def _coordinates(
-    row: Mapping[str, Any],
-    matrix: Matrix,
-    step: Matrix,
-    shift: Matrix,
-    frame: Matrix,
-    sizes: tuple[int, ...],
-    shape: tuple[int, ...],
-) -> dict[str, Any]:
-    names = ("coordinate_x", "coordinate_y", "coordinate_z")[: len(sizes)]
-    given = [row[name] for name in names]
-    if all(value is None for value in given):
-        return {}
-    on_host = [value.cpu() if isinstance(value, Tensor) else value for value in given]
-    values = [np.nan if value is None else np.asarray(value, np.float64) for value in on_host]
-    old = np.stack(np.broadcast_arrays(*values))
-    by_axis = (slice(None), *(None,) * (old.ndim - 1))
-    if row["micrograph"] is not None:
-        new = old / step[0] - (frame.T @ shift)[by_axis]  # of pixel_size, which is x's
-    else:
-        centre = np.array([n // 2 for n in reversed(sizes)])[by_axis]
-        new_centre = np.array([n // 2 for n in reversed(shape)])[by_axis]
-        new = new_centre + _product(matrix, old - centre) / step[by_axis] + shift[by_axis]
-    return {name: _as_given(value, new[axis]) for axis, (name, value) in enumerate(zip(names, given, strict=True))}
+def _move_coordinates(
+    columns: dict[str, list[Any]], rows: Rows, moves: _Moves, frames: Matrix, shape: tuple[int, ...]
+) -> None:
+    """Single places of all rows at once; lists of places row by row."""
+    names = ("coordinate_x", "coordinate_y", "coordinate_z")[: moves.dims]
+    given = list(zip(*(columns[name] for name in names), strict=True))
+    in_micrograph = np.array([value is not None for value in rows.columns["micrograph"]])
+
+    def moved_places(old: Matrix, of: Any) -> Matrix:
+        shifts, steps = moves.shifts[of], moves.steps[of]
+        centre, new_centre = (np.array([n // 2 for n in reversed(sides)]) for sides in (rows.sizes, shape))
+        in_image = new_centre + _products(moves.matrices[of], old - centre) / steps + shifts
+        across = old / steps[:, :1] - _products(frames[of].swapaxes(1, 2), shifts)  # of pixel_size, which is x's
+        return np.asarray(np.where(in_micrograph[of][:, None], across, in_image))
+
+    single = [place for place, values in enumerate(given) if all(isinstance(v, float | int | None) for v in values)]
+    if single:
+        old = np.array([[np.nan if v is None else v for v in given[place]] for place in single], np.float64)
+        for place, new in zip(single, moved_places(old, single).tolist(), strict=True):
+            for name, before, value in zip(names, given[place], new, strict=True):
+                columns[name][place] = None if before is None or math.isnan(value) else value
+    for place in sorted({*range(len(given))} - {*single}):
+        on_host = [value.cpu() if isinstance(value, Tensor) else value for value in given[place]]
+        values = [np.nan if value is None else np.asarray(value, np.float64) for value in on_host]
+        whole = np.stack(np.broadcast_arrays(*values))
+        flat = whole.reshape(len(whole), -1).T
+        made = moved_places(flat, [place] * len(flat)).T.reshape(whole.shape)
+        for axis, (name, value) in enumerate(zip(names, given[place], strict=True)):
+            columns[name][place] = _as_given(value, made[axis])
 
 
-def _product(matrix: Matrix, vectors: Matrix) -> Matrix:
-    """A matrix by vectors `(dims, ...)`; a NaN, which is not known, spoils nothing that it has no part in."""
-    parts = matrix[(..., *(None,) * (vectors.ndim - 1))]
-    return np.asarray(np.where(parts == 0, 0.0, parts * vectors[None]).sum(1))
+def _products(matrices: Matrix, vectors: Matrix) -> Matrix:
+    """Matrices `(rows, dims, dims)` by vectors `(rows, dims)`; NaN spoils nothing that it has no part in."""
+    return np.asarray(np.where(matrices == 0, 0.0, matrices * vectors[:, None, :]).sum(-1))
 
 
 def _as_given(value: Any, new: Matrix) -> Any:
@@ -162,34 +201,41 @@ def _as_given(value: Any, new: Matrix) -> Any:
     return new.tolist() if isinstance(value, list | tuple) else like_value(value, new)
 
 
-def _turned_ctf(ctf: Mapping[str, Any], matrix: Matrix) -> dict[str, Any]:
-    angle = ctf.get("defocus_angle")
-    if angle is None:
-        return dict(ctf)
-    if len(matrix) == 3 and not math.isclose(abs(matrix[2, 2]), 1.0, abs_tol=1e-9):
-        return {**ctf, "defocus_angle": None}  # of a volume that lies on its side
-    turned = matrix[:2, :2] @ (math.cos(math.radians(angle)), math.sin(math.radians(angle)))
-    return {**ctf, "defocus_angle": math.degrees(math.atan2(turned[1], turned[0])) % 180.0}
+def _turn_ctfs(ctfs: list[Any], moves: _Moves, owner: str) -> None:
+    """The angle of defocus turns with the image; of a volume that lies on its side it is not known."""
+    for place in moves.turns.nonzero()[0].tolist():
+        if ctfs[place] is None:
+            continue
+        ctf, matrix = _as_dict(ctfs[place], "ctf", owner), moves.matrices[place]
+        angle = ctf.get("defocus_angle")
+        if angle is not None and moves.dims == 3 and not math.isclose(abs(matrix[2, 2]), 1.0, abs_tol=1e-9):
+            angle = None
+        elif angle is not None:
+            (xx, xy), (yx, yy) = matrix[:2, :2].tolist()
+            cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+            angle = math.degrees(math.atan2(yx * cosine + yy * sine, xx * cosine + xy * sine)) % 180.0
+        ctfs[place] = {**ctf, "defocus_angle": angle} if "defocus_angle" in ctf else dict(ctf)
 
 
-def _turned_pose(
-    pose: Mapping[str, Any], motion: Motion, matrix: Matrix, shift: Matrix, pixel_size: float | None
-) -> dict[str, Any] | None:
-    """RELION's pose after a motion: `A' = R A` for the matrix A of its angles, `s' = R s - d` for its origin s."""
-    if np.linalg.det(matrix) < 0:
-        return None
-    new = dict(pose)
-    names = ["shift_x", "shift_y", "shift_z"][: len(matrix)]
-    origin = np.array([np.nan if pose.get(name, 0.0) is None else pose.get(name, 0.0) for name in names])
-    if motion.matrix is not None:
-        origin = _product(matrix, origin)
-        new.update(_turned_angles(pose, matrix))
-    if shift.any():
-        origin = origin - shift * (np.nan if pixel_size is None else pixel_size)
-    for name, value in zip(names, origin.tolist(), strict=True):
-        if name in pose or (name == "shift_z" and (motion.matrix is not None or motion.shift is not None)):
-            new[name] = None if math.isnan(value) else value
-    return new
+def _move_poses(poses: list[Any], moves: _Moves, pixel_sizes: Sequence[float | None], owner: str) -> None:
+    """RELION's poses after a motion: `A' = R A` for the matrix A of its angles, `s' = R s - d` for its origin s."""
+    names = ["shift_x", "shift_y", "shift_z"][: moves.dims]
+    places = [place for place, pose in enumerate(poses) if pose is not None]
+    if not places:
+        return
+    origins = np.array([[_as_dict(poses[place], "pose", owner).get(name, 0.0) for name in names] for place in places])
+    origins = origins.astype(np.float64)  # None becomes NaN
+    origins = np.where(moves.turns[places][:, None], _products(moves.matrices[places], origins), origins)
+    shifts = moves.shifts[places]
+    sizes = np.array([pixel_sizes[place] for place in places], np.float64)
+    origins = np.where(np.asarray(shifts.any(1))[:, None], origins - shifts * sizes[:, None], origins)
+    for place, origin in zip(places, origins.tolist(), strict=True):
+        pose, turns = poses[place], bool(moves.turns[place])
+        new = {**pose, **_turned_angles(pose, moves.matrices[place])} if turns else dict(pose)
+        for name, value in zip(names, origin, strict=True):
+            if name in pose or (name == "shift_z" and (turns or moves.shifting[place])):
+                new[name] = None if math.isnan(value) else value
+        poses[place] = new
 
 
 def _turned_angles(pose: Mapping[str, Any], matrix: Matrix) -> dict[str, float | None]:
