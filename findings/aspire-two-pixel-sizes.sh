@@ -2,13 +2,14 @@
 # ASPIRE's RelionSource on a table with two optics groups of unlike pixel sizes.
 #
 # Versions:  aspire 0.14.3, mrcfile 1.5.4.
-# Valid use: a STAR file of RELION 3.1, which has a pixel size for each optics group: two sessions, joined, as RELION does
-#            it. Boxes are of one size. Origins are in Å.
+# Valid use: a STAR file of RELION 3.1, which has a pixel size for each optics group: two sessions, joined as RELION
+#            joins them. Boxes are of one size. Origins are in Å.
 # Expected:  offsets in pixels: those of each particle's own optics group; or an error, or a warning.
-# Seen:      the first group's pixel size is taken for all particles: an origin of 6 Å is 4 pixels in both groups, of 1.5 Å
-#            and of 2 Å, where the second one is 3. The source's one pixel_size is that of the first group, too, which
-#            every CTF is drawn with.
-# For users: write a table for each pixel size, or bring all images to one (perc_transforms.FourierCrop(pixel_size=...)).
+# Seen:      the first group's pixel size is taken for all particles: an origin of 6 Å is 4 pixels in both groups, of
+#            1.5 Å and of 2 Å, where the second one is 3. The source's one pixel_size is that of the first group, too,
+#            which every CTF is drawn with.
+# For users: write a table for each pixel size, or bring all images to one
+#            (perc_transforms.FourierCrop(pixel_size=...)).
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -168,9 +168,7 @@ def test_the_worked_example_is_the_real_one():
 
 def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo, "CLEARLY_ABOVE_CHANCE", 1.2)
-    assert (
-        demo.main(["--out", str(tmp_path / "demo"), *"--images 40 --micrographs 5 --particles 150".split()]) == 0
-    )
+    assert demo.main(["--out", str(tmp_path / "demo"), *"--images 40 --micrographs 5 --particles 150".split()]) == 0
     out = capsys.readouterr().out
     assert re.search(r"accuracy on validation [\d.]+%, by chance 20.0%", out)
     assert "1: 'Picked particles' (picked particles - single frame - unprocessed, MRCS, 320 images)" in out

@@ -119,7 +119,7 @@ def test_boxes_of_micrographs_are_drawn_where_these_are(table, capsys, caplog, t
     assert inspect(capsys, table, "--png", pictures[2])[0] == 0
     assert "no boxes of micrographs are drawn" in caplog.text
     assert "m0.mrc: 7 bytes" in caplog.text
-    without, drawn, damaged = (Image.open(picture) for picture in pictures)
+    without, drawn, damaged = (Image.open(io.BytesIO(picture.read_bytes())) for picture in pictures)
     assert drawn.height > without.height == damaged.height
     assert drawn.width <= 1000
 

@@ -2,18 +2,22 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import mrcfile
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 import perc_transforms as T
 from builders import load_dataset
 from builders.errors import AccessError, FormatError, MixedError, NotEmptyError, OptionError
 from builders.io.files.held_folder import held
+from builders.io.tables import read_particles
 from builders.particles import write
 from builders.particles.writing import pieces as writing_pieces
 from builders.particles.writing.stack_file import StackFile
@@ -229,6 +233,32 @@ def test_any_name_of_a_micrograph_reads_back(tmp_path, made):
     block = gemmi.cif.read_string("\n".join(lines[lines.index("data_particles") :]))[0]
     column = [gemmi.cif.as_string(value) for value in block.find_values("_rlnMicrographName")]
     assert column == [row["micrograph"] for row in made]
+
+
+ONE_LINE = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.text(ONE_LINE, min_size=1), min_size=1))
+def test_any_text_of_one_line_comes_back_or_is_refused(texts):
+    """By the reader of tables; what stands for null in one is none of these."""
+    kept = []
+    for text in texts:
+        try:
+            kept.append((text, quoted(text)))
+        except FormatError:
+            assert '"' in text
+            assert "'" in text
+    kept = [one for one in kept if one[0].lower() not in ("none", "null", "<na>", "nan", "-999")]
+    if not kept:
+        return
+    lines = "".join(f"{place + 1}@a.mrcs {spelled}\n" for place, (_, spelled) in enumerate(kept))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "t.star")
+        path.write_text(f"data_particles\n\nloop_\n_rlnImageName #1\n_rlnMicrographName #2\n{lines}", "utf-8")
+        table = read_particles([("t.star", path)])
+    assert table.rows["micrograph"].to_pylist() == [text for text, _ in kept]
+    assert table.rows["slice"].to_pylist() == list(range(len(kept)))
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "line\u2028separator"])
