@@ -25,6 +25,7 @@ SUBJECTS = {
     "Number of pixels": "rescaling",
     "Crop and pad": "cropping",
     "Flips, turns and shifts": "movement",
+    "Projections": "projections",
     "Blur": "blurring",
     "Pixel values and masks": "intensities",
     "Particles that were written": "particles",
