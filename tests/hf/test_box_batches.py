@@ -188,6 +188,7 @@ def archive():
 def test_boxes_of_servers_come_in_few_requests_of_the_rows_that_they_cross(archive, read_together):
     urls = [archive.url(f"/m{number}.mrc") for number in range(2)]
     ds = dataset(values(urls)).with_format("torch")
+    np.testing.assert_array_equal(np.stack(ds.with_format(None)[:]["image"]), np.stack(wanted()))
     archive.requests.clear()
     batch = ds[:]["image"]
     assert read_together == [len(CORNERS)]
