@@ -259,8 +259,14 @@ class Layout:
     def squeezed(self) -> "Layout":
         """The same image without a leading axis of length one: a file of one section is a 2-D image."""
         if len(self.shape) > 2 and self.shape[0] == 1:
+            if self._is_padded_along(0):
+                return self.box([(0, side) for side in self.shape]).squeezed()
             return replace(self, shape=self.shape[1:], axes=_without(self.axes, 0)).squeezed()
         return self
+
+    def _is_padded_along(self, axis: int) -> bool:
+        """Whether the entries along an axis take whole bytes each: without it, two pixels would share one."""
+        return self.encoding == PACKED and self.axes is not None and self.axes[-1] == axis
 
     def decode(self, raw: NDArray[np.uint8]) -> Array:
         """The array that `raw`, the image's bytes, holds."""
@@ -302,6 +308,8 @@ class InterleavedSlice(Layout):
     def squeezed(self) -> Layout:
         """As for any layout."""
         if len(self.shape) > 2 and self.shape[0] == 1:
+            if self._is_padded_along(1):
+                return self.box([(0, side) for side in self.shape]).squeezed()
             return replace(self, shape=self.shape[1:], axes=_renumbered(self.axes, 1)).squeezed()
         return self
 

@@ -94,6 +94,17 @@ def test_a_box_needs_the_rows_that_it_crosses_and_no_others(made, data):
     assert {byte for start, stop in box.ranges for byte in range(start, stop)} == needed
 
 
+def test_pixels_in_halves_of_bytes_keep_their_bytes_without_an_axis_of_length_one():
+    array = numbers((1, 3, 4), "4bit")
+    file = encode(array.transpose(1, 2, 0), "4bit") + b"tail"
+    layout = Layout(array.shape, "4bit", 0, (1, 2, 0))
+    same(read(file, layout.squeezed()), array[0])
+    stack = numbers((2, 1, 3, 4), "4bit")
+    file = encode(stack.transpose(2, 0, 3, 1), "4bit") + b"tail"
+    layout = Layout(stack.shape, "4bit", 0, (2, 0, 3, 1))
+    same(read(file, layout.slice(1, "x").squeezed()), stack[1, 0])
+
+
 NO_BOXES = {
     "empty": [(1, 1), (0, 5)],
     "backwards": [(3, 1), (0, 5)],
