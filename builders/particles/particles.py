@@ -53,6 +53,8 @@ logger = logging.getLogger(__name__)
 
 _OF_NO_ROWS = ("archive", "quarantine", "shuffle_memory", "star", "root")
 """Options that do not tell datasets apart, or whose meaning is told otherwise."""
+_BOXES = 256
+"""Rows of a shard of boxes, of which a stream's are made of references."""
 _cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
 """Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
 
@@ -227,7 +229,10 @@ class Particles(OptionedTableBuilder):
         self._left_out = [*picked.left_out, *(told for part in parts for told in part.left_out)]
         self._contradicted = [told for part in parts for told in part.contradicted]
         Quarantine(self.config.quarantine).begin(self._left_out)
-        return [datasets.SplitGenerator(name=name, gen_kwargs={"parts": [part]}) for name, part in made.items()]
+        shards: dict[str, Sequence[Part | Catalogue]] = {name: [part] for name, part in made.items()}
+        if dl_manager.is_streaming and self.config.unit == "extracted":
+            shards = {name: part.pieces(_BOXES) for name, part in made.items() if isinstance(part, Part)}
+        return [datasets.SplitGenerator(name=name, gen_kwargs={"parts": own}) for name, own in shards.items()]
 
     def _made(self, split: str, picked: Picked, is_streaming: bool) -> Part | Catalogue:
         """The rows of a split: as a stream gives them, or with the headers of their files."""
@@ -304,7 +309,7 @@ class Particles(OptionedTableBuilder):
             yield number, self.columns_asked_for(table)
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
+        config, catalogue = self.config, split_generator.gen_kwargs["parts"][0]
         if isinstance(catalogue, Part):
             return super()._get_examples_iterable_for_split(split_generator)
         own = self._files_folder, config.quarantine, config.shuffle_memory * 2**20

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from builders import load_dataset
 from builders.errors import FormatError, NotFoundError, OptionError
@@ -94,6 +95,14 @@ def test_boxes_are_cut_out_at_their_coordinates(load, streaming, size):
         assert row["ctf"]["defocus_u"] == 9000 + place
         assert row["path"] == f"mics/m_{number_of(place)}.mrc"
         assert (row["pixel_size"], row["index"]) == (1.5, None)
+
+
+def test_workers_divide_boxes(load, monkeypatch):
+    monkeypatch.setattr("builders.particles.particles._BOXES", 2)
+    stream = load(unit="extracted", box_size=8, streaming=True)
+    assert stream.num_shards == 3
+    loader = DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="fork")
+    assert sorted(row["ctf"]["defocus_u"] for row in loader) == list(range(9000, 9006))
 
 
 @pytest.mark.parametrize("streaming", [False, True])
