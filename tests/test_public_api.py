@@ -63,6 +63,8 @@ structures.Source.claim(self, text)
 structures.Source.candidates(self, id, services)
 structures.Source.places(self, candidate, format, services)
 structures.Source.check(self, data, format, name)
+particles.check(dataset, volume = None, *, images = 256, voxel_size = None, emdb = None)
+particles.Checked: best, scores, breaks, notes, images
 particles.write(dataset, folder, format = 'star', *, root = None, micrograph_shape = None, max_stack_size = '500MB', \
 num_proc = None, overwrite = False)
 particles.Written: table, rows, stacks, file_bytes
@@ -165,6 +167,9 @@ def test_the_public_api_is_what_it_was():
     lines.append(f"structures.Fetched: {', '.join(f.name for f in dataclasses.fields(structures.Fetched))}")
     for name in ("claim", "candidates", "places", "check"):
         lines.append(f"structures.Source.{name}{signature(getattr(structures.Source, name), annotated=False)}")
+    lines.append(f"particles.check{signature(particles.check, annotated=False)}")
+    shown = [f.name for f in dataclasses.fields(particles.Checked) if not f.name.startswith("_")]
+    lines.append(f"particles.Checked: {', '.join(shown)}")
     lines.append(f"particles.write{signature(particles.write, annotated=False)}")
     lines.append(f"particles.Written: {', '.join(f.name for f in dataclasses.fields(particles.Written))}")
     for function in (inspect_folder, image_file.describe, image_file.read, image_file.read_bytes):
