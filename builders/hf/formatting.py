@@ -209,17 +209,22 @@ class _NumpyFormatter(_WholeBatches, NumpyFormatter):  # type: ignore[misc]
 
 
 def _is_flat(row: Any) -> bool:
-    """Whether a row holds nothing nested."""
+    """Whether a row holds nothing nested but structs."""
     if not isinstance(row, dict):
         return False
     values = row.values()
-    return _FLAT.issuperset(map(type, values)) or not any(isinstance(v, dict | list | tuple) for v in values)
+    return _FLAT.issuperset(map(type, values)) or not any(
+        not _is_flat(v) if type(v) is dict else isinstance(v, dict | list | tuple) for v in values
+    )
 
 
 def _flat(formatter: Any, row: dict[str, Any]) -> Any:
     """What the stock method gives for such a row, without the progress bar that it makes for each one."""
     convert = formatter._recursive_tensorize
-    return {name: v if v is None or type(v) is str else convert(v) for name, v in row.items()}
+    return {
+        name: v if v is None or type(v) is str else _flat(formatter, v) if type(v) is dict else convert(v)
+        for name, v in row.items()
+    }
 
 
 class _CustomFormatter(_WholeBatches, CustomFormatter):  # type: ignore[misc]

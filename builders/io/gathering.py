@@ -119,9 +119,9 @@ def together(offsets: NDArray[np.int64], size: int, gap: int = location.GAP) -> 
         >>> together(np.array([70, 0, 10, 10]), 10, gap=20)
         [(0, 20), (70, 80)]
     """
-    starts = np.unique(offsets)
-    if not len(starts):
+    if not len(offsets):
         return []
+    starts = offsets if (offsets[1:] > offsets[:-1]).all() else np.unique(offsets)
     edges = np.flatnonzero(np.diff(starts) > size + gap) + 1
     firsts, lasts = starts[np.append(0, edges)], starts[np.append(edges - 1, -1)]
     return list(zip(firsts.tolist(), (lasts + size).tolist(), strict=True))

@@ -13,11 +13,23 @@ _MOST_TEXTS = 2**16
 """Different texts of a column that are kept as Python's; where there are more, those of a batch are made for it."""
 
 
+Chosen = Places | range
+"""Rows of a table by their numbers: any of them, or one after another."""
+
+
+def as_places(chosen: Chosen) -> Places:
+    """Numbers of rows as an array."""
+    return np.arange(chosen.start, chosen.stop) if isinstance(chosen, range) else chosen
+
+
 class TableColumn:
     """A column of a table, of which any rows are taken.
 
     Args:
         values: the column; in one piece, unless it is to be copied.
+
+    Attributes:
+        fields: names of those of structs that are single precision in all of them; else None.
 
     Example:
         >>> column = TableColumn(pa.chunked_array([[1.5, None, 2.5]]))
@@ -29,6 +41,8 @@ class TableColumn:
         self._values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
         self._kept = _kept(self._values)
         self._filled: dict[float, FilledColumn] = {}
+        self._has_blocks = isinstance(self._kept, _Numbers | _Structs)
+        self.fields = self._kept.singles if isinstance(self._kept, _Structs) else None
 
     def filled(self, value: float | None) -> "TableColumn":
         """The same with a number instead of null; of columns of numbers."""
@@ -38,19 +52,27 @@ class TableColumn:
             self._filled[value] = FilledColumn(self, value)
         return self._filled[value]
 
-    def take(self, places: Places) -> Taken | None:
+    def take(self, places: Chosen) -> Taken | None:
         """The rows at some places, in that order; None of what is neither numbers nor texts nor structs of these."""
-        return None if self._kept is None else self._kept.take(places)
+        return None if self._kept is None else self._kept.take(as_places(places))
 
-    def values(self, places: Places) -> list[Any]:
+    def block(self, places: Chosen) -> NDArray[Any] | None:
+        """Numbers as the torch format has them, NaN for null; of structs, all of one `fields` after another.
+
+        Returns:
+            `(rows,)` or `(fields, rows)`; None where there are other values, or where a null makes others of them.
+        """
+        return self._kept.block(places) if self._has_blocks else None
+
+    def values(self, places: Chosen) -> list[Any]:
         """The same as Python objects, None for null."""
         taken = self.take(places)
         made: list[Any] = self.arrow(places).to_pylist() if taken is None else taken.as_list()
         return made
 
-    def arrow(self, places: Places) -> pa.Array:
+    def arrow(self, places: Chosen) -> pa.Array:
         """The same as Arrow's array, of texts where texts are numbered."""
-        return _plain(self._values.take(pa.array(places)))
+        return _plain(self._values.take(pa.array(as_places(places))))
 
 
 class FilledColumn(TableColumn):
@@ -62,16 +84,22 @@ class FilledColumn(TableColumn):
     """
 
     def __init__(self, column: TableColumn, value: float) -> None:
-        self._values, self._kept, self._filled, self._value = column._values, column._kept, {}, value
+        self._values, self._kept, self.fields = column._values, column._kept, column.fields
+        self._filled, self._value = {}, value
 
-    def take(self, places: Places) -> Taken | None:
+    def take(self, places: Chosen) -> Taken | None:
         """The rows at some places, in that order."""
         taken = super().take(places)
         if not isinstance(taken, TakenNumbers) or taken.valid is None:
             return taken
         return TakenNumbers(np.where(taken.valid, taken.values, taken.values.dtype.type(self._value)), None)
 
-    def arrow(self, places: Places) -> pa.Array:
+    def block(self, places: Chosen) -> NDArray[Any] | None:
+        """The rows at some places, in that order."""
+        taken = self.take(places)
+        return taken.values if isinstance(taken, TakenNumbers) and taken.values.dtype == np.float32 else None
+
+    def arrow(self, places: Chosen) -> pa.Array:
         """The same as Arrow's array."""
         found = super().arrow(places)
         return pc.fill_null(found, pa.scalar(self._value, found.type))
@@ -107,9 +135,17 @@ class _Numbers:
     def __init__(self, values: pa.Array, dtype: np.dtype[Any]) -> None:
         self._valid, start = _valid(values), values.offset
         self._bits = _Bits(values.buffers()[1], start) if dtype.kind == "b" and len(values) else None
+        self.is_single, self._is_ready = dtype == np.float32, dtype in (np.float32, np.int64)
         self._values = np.empty(0, dtype)
         if self._bits is None and len(values):
             self._values = np.frombuffer(values.buffers()[1], dtype)[start : start + len(values)]
+
+    def block(self, places: Chosen) -> NDArray[Any] | None:
+        if self._valid is not None and self.is_single:
+            return self.take(as_places(places)).as_floats()
+        if self._valid is not None or not self._is_ready:
+            return None
+        return self._values[places.start : places.stop].copy() if isinstance(places, range) else self._values[places]
 
     def take(self, places: Places) -> TakenNumbers:
         values = self._values[places] if self._bits is None else self._bits.take(places)
@@ -152,6 +188,16 @@ class _NumberedTexts:
 class _Structs:
     def __init__(self, valid: _Bits | None, columns: dict[str, Any]) -> None:
         self._valid, self._columns = valid, columns
+        are_single = all(isinstance(column, _Numbers) and column.is_single for column in columns.values())
+        self.singles = list(columns) if are_single else None
+
+    def block(self, places: Chosen) -> NDArray[Any] | None:
+        if self.singles is None:
+            return None
+        block = np.array([column.block(places) for column in self._columns.values()])
+        if self._valid is not None:
+            block[:, ~self._valid.take(as_places(places))] = np.nan
+        return block
 
     def take(self, places: Places) -> TakenStructs:
         here = None if self._valid is None else self._valid.take(places)

@@ -11,6 +11,7 @@ from builders.hf.shuffling.memory import GONE, Memory, Rows, kind_of, stretches
 from builders.hf.stream_blocks import Block
 from builders.hf.streams.batches import Batch, ImageStack, Piece, memory_for
 from builders.hf.streams.filling import columns_for
+from builders.hf.streams.picked_columns import Part, PickedColumn, add
 from builders.io.layout import Array
 
 
@@ -61,6 +62,7 @@ class Collected:
         self._expected = min(size, max(1, expected))
         self._parts: list[_Part] = []
         self._columns: dict[str, Any] = {}
+        self._picked: list[Part] = []
         self._image = ""
         self.count, self.key = 0, ""
 
@@ -87,7 +89,7 @@ class Collected:
         different = rows.different()
         if different and not self._columns:
             first = rows.blocks[0]
-            self._columns, self._image = columns_for(first), first.image
+            self._columns, self._image = columns_for(first, self._picked), first.image
             self.key = first.key(int(rows.numbers[0]))
         told = different[0].told if different and different[0] is not None else {}
         for name, column in self._columns.items():
@@ -100,12 +102,11 @@ class Collected:
 
     def _take_told(self, rows: Rows, different: Sequence[Any], places: NDArray[np.int64]) -> None:
         """Take columns of a table, of rows that stand at some places in it."""
-        for name, column in different[0].told.items():
-            if all(block.told[name] is column for block in different):
-                self._columns[name].add(column, places)
-                continue
-            for place, block in enumerate(rows.blocks.tolist()):
-                self._columns[name].add(block.told[name], places[place : place + 1])
+        if all(block.told is different[0].told for block in different):
+            add(self._picked, different[0].told, places)
+            return
+        for place, block in enumerate(rows.blocks.tolist()):
+            add(self._picked, block.told, places[place : place + 1])
 
     def batch(self) -> Batch:
         """The batch, of as many rows as came."""
@@ -124,14 +125,12 @@ def told_of(rows: Rows) -> dict[str, list[Any]]:
         return {}
     blocks = [different[0] if block is None else block for block in rows.blocks.tolist()]
     places = np.array([block.first for block in blocks]) + np.where(rows.slots == GONE, 0, rows.numbers)
-    found: dict[str, list[Any]] = {}
-    for name, column in different[0].told.items():
-        if all(block.told[name] is column for block in different):
-            found[name] = column.values(places)
-        else:
-            each = zip(blocks, places, strict=True)
-            found[name] = [block.told[name].values(np.array([place]))[0] for block, place in each]
-    return found
+    picked: list[Part] = []
+    if all(block.told is different[0].told for block in different):
+        picked.append((different[0].told, places))
+    else:
+        picked += [(block.told, places[number : number + 1]) for number, block in enumerate(blocks)]
+    return {name: PickedColumn(name, picked).values() for name in different[0].told}
 
 
 def _values(name: str, rows: Rows, different: Sequence[Any]) -> list[Any]:

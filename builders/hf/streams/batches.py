@@ -170,7 +170,7 @@ class Batch(dict[str, Any]):
         return Columns(made)
 
 
-_UNMADE = ImageStack | PickedColumn
+_UNMADE = (ImageStack, PickedColumn)
 
 
 def length_of(columns: Mapping[str, Any]) -> int:

@@ -8,13 +8,13 @@ import numpy as np
 
 from builders.hf.stream_blocks import Block
 from builders.hf.streams.batches import Batch, ImageStack, Piece, memory_for
-from builders.hf.streams.picked_columns import PickedColumn
+from builders.hf.streams.picked_columns import Part, PickedColumn, add
 from builders.io.layout import Array
 
 
-def columns_for(block: Block) -> dict[str, Any]:
-    """Columns of no rows yet, for those of blocks like this one."""
-    return {name: PickedColumn() if name in block.told else [] for name in block.names}
+def columns_for(block: Block, picked: list[Part]) -> dict[str, Any]:
+    """Columns of no rows yet, for those of blocks like this one; those of a table have the rows that are picked."""
+    return {name: PickedColumn(name, picked) if name in block.told else [] for name in block.names}
 
 
 @dataclass(slots=True)
@@ -53,6 +53,7 @@ class Filling:
         self._size, self._expected, self._declared = size, expected, declared
         self._pieces: list[_Filled] = []
         self._columns: dict[str, Any] = {}
+        self._picked: list[Part] = []
         self._image = ""
         self.count, self.key = 0, ""
 
@@ -71,7 +72,7 @@ class Filling:
         stop = min(block.count, start + min(len(piece.memory) - piece.count, self._size - self.count))
         numbers, finite = block.fill(piece.memory[piece.count :], start, stop)
         if not self._columns:
-            self._columns, self._image = columns_for(block), block.image
+            self._columns, self._image = columns_for(block, self._picked), block.image
             self.key = block.key(start)
         if numbers:
             piece.sources.append((piece.count, block, numbers))
@@ -88,9 +89,10 @@ class Filling:
         for name, values in block.varying.items():
             self._columns[name] += values[chosen].tolist()
         if block.told:
-            places = np.asarray(numbers, np.int64) + block.first
-            for name, column in block.told.items():
-                self._columns[name].add(column, places)
+            first = block.first
+            is_range = isinstance(numbers, range)
+            places = range(first + numbers[0], first + numbers[-1] + 1) if is_range else np.array(numbers) + first
+            add(self._picked, block.told, places)
 
     def batch(self) -> Batch:
         """The batch, of as many rows as came."""

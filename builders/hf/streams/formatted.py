@@ -11,12 +11,13 @@ from datasets.formatting import NumpyFormatter, TensorFormatter, TorchFormatter,
 from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatted
 
 from builders.hf import decoding, nulls
+from builders.hf.batches.structs import Structs
 from builders.hf.features import EMImage
 from builders.hf.stream_layers import features_of, layers_of
 from builders.hf.streaming import is_ours
 from builders.hf.streams.batches import Batch, ImageStack
 from builders.hf.streams.mapping import gives_batches, is_grouping
-from builders.hf.streams.picked_columns import PickedColumn
+from builders.hf.streams.picked_columns import PickedColumn, is_usual
 
 _FLAT = {int, float, bool, str, bytes}
 
@@ -176,14 +177,20 @@ def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str
     """
     convert = next((own for kind, own in _CONVERTERS.items() if isinstance(formatter, kind)), None)
     done: dict[str, Any] = {}
+    nullable, is_torch = nullable or {}, is_usual(formatter)
     for name, column in columns.items():
         if isinstance(column, PickedColumn):
-            done[name] = column.formatted(formatter, (nullable or {}).get(name))
+            done[name] = column.formatted(formatter, nullable.get(name), is_torch)
             continue
+        if isinstance(column, Structs):
+            if isinstance(formatter, TorchFormatter):
+                done[name] = column
+                continue
+            column = list(column)
         converted = None
         if type(column) is list:
             kinds = set(map(type, column))
-            if nullable and name in nullable and not kinds <= _FLAT:
+            if name in nullable and not kinds <= _FLAT:
                 column = nulls.filled({name: column}, {name: nullable[name]})[name]
                 kinds = set(map(type, column))
             if convert is not None and len(kinds) == 1 and kinds <= _FLAT:

@@ -1,10 +1,11 @@
 """Picked rows of one file as blocks: each slice is read once for all rows of a run that name it."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from builders.errors import PercError
@@ -32,19 +33,15 @@ class PickedBlock(RunBlock):
         refuse: what to do with damage.
     """
 
-    def __init__(
-        self, run: PickedRun, raw: Bytes | None, reading: Reading, told: Mapping[str, TableColumn], refuse: Refuse
-    ) -> None:
+    def __init__(self, run: PickedRun, raw: Bytes | None, reading: Reading, told: "Told", refuse: Refuse) -> None:
         super().__init__(run, raw, run.layout(0), refuse)
         images = cast(Images, run.images)
         self._rows, self.first = run, run.rows.start
         size = reading.pixel_size if images.image.pixel_size is None else images.image.pixel_size
-        self.told = {**told}
-        if "pixel_size" in told:
-            self.told["pixel_size"] = told["pixel_size"].filled(size)
+        self.told = told.of_pixel_size(size)
         shared = {"pixel_size": size, "path": run.path, "index": None, **dict(reading.columns)}
         self.varying = {"index": run.slices} if images.by_slice else {}
-        self.names = (self.image, *dict.fromkeys((*shared, *told)))
+        self.names = (self.image, *dict.fromkeys((*shared, *self.told)))
         self.shared = {name: value for name, value in shared.items() if name not in (*self.told, *self.varying)}
         self.lies = None
         if self._lies_as_it_is and not location.is_remote(images.file.location):
@@ -151,6 +148,30 @@ def _until_damage(images: Iterator[Pixel], count: int) -> Iterator[Pixel]:
             done += 1
     except PercError as err:
         yield from [(err, False)] * (count - done)
+
+
+class Told:
+    """A catalogue's columns of other values than places.
+
+    Args:
+        values: the columns; of pixel sizes, none where each is null: then the file's is the same in all of its rows.
+    """
+
+    def __init__(self, values: pa.Table) -> None:
+        told = {name: values.column(name) for name in values.column_names}
+        if "pixel_size" in told and told["pixel_size"].null_count == len(told["pixel_size"]):
+            del told["pixel_size"]
+        self._columns = {name: TableColumn(column) for name, column in told.items()}
+        self._of: dict[float | None, dict[str, TableColumn]] = {}
+
+    def of_pixel_size(self, size: float | None) -> dict[str, TableColumn]:
+        """The columns, with the pixel size of a file where its rows have none."""
+        own = self._columns.get("pixel_size")
+        if own is None or own.filled(size) is own:
+            return self._columns
+        if size not in self._of:
+            self._of[size] = {**self._columns, "pixel_size": own.filled(size)}
+        return self._of[size]
 
 
 class Stretches:

@@ -54,11 +54,17 @@ class Catalogue:
 
     def numbers(self, name: str) -> Numbers:
         """One of `PLACES` of all rows, mapped; of a column that is not there, the number of each row."""
-        if name not in self.rows.column_names:
-            return np.arange(self.rows.num_rows)
-        column = self.rows.column(name)
-        numbers: Numbers = (column.chunk(0) if column.num_chunks == 1 else column).to_numpy()
-        return numbers
+        if name not in self._numbers:
+            column = self.rows.column(name) if name in self.rows.column_names else None
+            if column is None:
+                self._numbers[name] = np.arange(self.rows.num_rows)
+            else:
+                self._numbers[name] = (column.chunk(0) if column.num_chunks == 1 else column).to_numpy()
+        return self._numbers[name]
+
+    @cached_property
+    def _numbers(self) -> dict[str, Numbers]:
+        return {}
 
     @cached_property
     def sides(self) -> tuple[Side | None, ...]:

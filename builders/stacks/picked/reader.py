@@ -7,14 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
-from builders.hf.batches.mapped import TableColumn
 from builders.hf.image_storage import Row, fetched
 from builders.hf.shuffling.memory import fresh, fresh_image, size_of
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
 from builders.stacks.blocks import Bytes, Refuse
 from builders.stacks.headers import Headers
-from builders.stacks.picked.blocks import PickedBlock
+from builders.stacks.picked.blocks import PickedBlock, Told
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import Shard, groups_of
 from builders.stacks.picked.runs import PickedRun, runs_of
@@ -90,13 +89,8 @@ class PickedReader(RunReader):
         return f"{tally.rows} rows"
 
     @cached_property
-    def _told(self) -> dict[str, TableColumn]:
-        """The catalogue's columns of other values than places; none where every row has null for its pixel size."""
-        values = self.catalogue.values
-        told = {name: values.column(name) for name in values.column_names}
-        if "pixel_size" in told and told["pixel_size"].null_count == len(told["pixel_size"]):
-            del told["pixel_size"]  # what the file says is the same in all of its rows
-        return {name: TableColumn(column) for name, column in told.items()}
+    def _told(self) -> Told:
+        return Told(self.catalogue.values)
 
     @cached_property
     def _sizes(self) -> Numbers:

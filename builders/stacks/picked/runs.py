@@ -1,7 +1,7 @@
 """Picked rows of one file that are read together, and which of its bytes these are."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -47,20 +47,23 @@ class PickedRun(Run):
 
     def cut(self, first: int, stop: int) -> "PickedRun":
         """Some of its rows, counted in it, with the bytes that they need."""
-        some = replace(self, rows=self.rows[first:stop], place=self.place + first, slices=self.slices[first:stop])
-        return replace(some, ranges=some._needed())
+        images, slices = self.images, self.slices[first:stop]
+        assert isinstance(images, Images)
+        place = self.place + first
+        return PickedRun(images, self.path, self.rows[first:stop], place, self.data, _needed(images, slices), slices)
 
-    def _needed(self) -> tuple[Range, ...]:
-        """The stretches of a plain file that hold its rows; on this machine, also what lies between two of them."""
-        images = self.images
-        if not isinstance(images, Images) or not images.lies_apart:
-            return ()
-        gap = 0 if location.is_remote(images.file.location) else location.GAP
-        if images.is_regular:
-            first = images.layout(0)
-            return tuple(together(first.offset + self.slices * first.nbytes, first.nbytes, gap))
-        layouts = (images.layout(index) for index in np.unique(self.slices).tolist())
-        return merged([stretch for layout in layouts for stretch in layout.ranges])
+
+def _needed(images: Images, slices: Numbers) -> tuple[Range, ...]:
+    """The stretches of a plain file that hold some slices; on this machine, also what lies between two of them."""
+    if not images.lies_apart:
+        return ()
+    gap = 0 if location.is_remote(images.file.location) else location.GAP
+    if images.is_regular:
+        first = images.layout(0)
+        size = first.nbytes
+        return tuple(together(first.offset + slices * size, size, gap))
+    layouts = (images.layout(index) for index in np.unique(slices).tolist())
+    return merged([stretch for layout in layouts for stretch in layout.ranges])
 
 
 def merged(stretches: Iterable[Range]) -> tuple[Range, ...]:
@@ -130,17 +133,21 @@ def _count(run: PickedRun, first: int, asked: int, requests: int) -> int:
     """How many rows of a run from some one on are read together: a block of bytes, about."""
     images = run.images
     assert isinstance(images, Images)
-    if not images.lies_apart and (np.diff(run.slices) >= 0).all():
+    if not images.lies_apart and _is_rising(run.slices):
         return len(run.rows) - first  # the file is read from its start, once
     is_remote = images.lies_apart and location.is_remote(images.file.location)
     block = block_after(asked, requests) if is_remote else LARGEST
     most = max(1, block // max(1, run.row_size))
-    for times in (1, _LOOKED_AT):
-        some = run.slices[first : first + most * times + 1]
-        count = _with_different(some, most)
-        if count < len(some):
-            break
+    some = run.slices[first : first + most]
+    count = min(most, len(run.rows) - first)
+    if first + count < len(run.rows) and not _is_rising(some, 1):  # some of them may name the same slice
+        count = _with_different(run.slices[first : first + most * _LOOKED_AT], most)
     return count
+
+
+def _is_rising(slices: Numbers, least: int = 0) -> bool:
+    """Whether each is larger than the one before by so much at least."""
+    return bool((slices[1:] >= slices[:-1] + least).all())
 
 
 def _with_different(slices: Numbers, most: int) -> int:

@@ -82,7 +82,11 @@ def table(which, slices, nulls=False, seed=1, **more):
         "coordinate_x": numbers(),
         "good": pa.array(rng.random(count) < 0.5, mask=rng.permutation(gone)),
         "name": pa.array([f"particle {number}" for number in range(count)], mask=rng.permutation(gone)),
-        "picks": pa.array([[float(n), 1.0, 2.0] for n in range(count)], pa.list_(pa.float32()), mask=gone),
+        "picks": pa.array(
+            [[float(n), 1.0, 2.0] for n in range(count)],
+            pa.list_(pa.float32()),
+            mask=gone & (np.arange(count) % 7 == 3),
+        ),
     }
     return pa.table({**columns, **more})
 
