@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
 from perc_transforms.core.batch import RECORDS
-from perc_transforms.core.batch_rows import BatchRows
+from perc_transforms.core.batch_rows import BatchRows, Structs
 from perc_transforms.core.forms import IMAGE, as_image
 from perc_transforms.core.stacking import stack
 from perc_transforms.errors import TransformError
@@ -63,12 +63,14 @@ def _collated(batch: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_batch(columns: Mapping[str, Any]) -> bool:
     """Whether these are columns, with an entry for each row, and not the values of one row."""
-    are_many = all(isinstance(column, list) or getattr(column, "ndim", 0) > 0 for column in columns.values())
+    are_many = all(isinstance(column, list | Structs) or getattr(column, "ndim", 0) > 0 for column in columns.values())
     return are_many and len({len(column) for column in columns.values()}) == 1
 
 
 def _finished(name: str, column: Any, names: list[Any]) -> Any:
     """A column of a batch that was read as a whole, as it comes out where its rows are stacked."""
+    if isinstance(column, Structs):
+        return {field: _finished("", values, names) for field, values in column.fields.items()}
     if isinstance(column, Tensor) and name == IMAGE and column.ndim > _FEWEST:
         with contextlib.suppress(TransformError):  # which is to name the image
             return as_image(column, "collate")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perc_transforms.core.batch_rows import Columns
+from perc_transforms.core.batch_rows import Columns, Structs
 from perc_transforms.errors import TransformError
 
 IMAGE = "image"
@@ -144,6 +144,8 @@ def _nesting(image: Any) -> int:
 
 def _length(column: Any) -> int | None:
     """How many values a column holds; None for a single value."""
+    if isinstance(column, Structs):
+        return len(column)
     if isinstance(column, Mapping):  # a struct: of single values, or of columns
         return next((length for value in column.values() if (length := _length(value)) is not None), None)
     if isinstance(column, list | tuple):
@@ -173,6 +175,7 @@ def plain(value: Any) -> Any:
 
 def plain_column(column: Any) -> list[Any]:
     """The values of a batch's column; a dict of columns, as torch's default collate makes it, becomes dicts."""
+    column = column.fields if isinstance(column, Structs) else column
     if isinstance(column, Tensor | np.ndarray) and column.ndim == 1 and not _is_of_objects(column):
         column = column.tolist()
     if isinstance(column, list) and _PYTHONS.issuperset(map(type, column)):
@@ -189,6 +192,8 @@ def _is_of_objects(column: Any) -> bool:
 
 def like_column(column: Any, values: list[Any]) -> Any:
     """Values in the kind of container that the column came in; integers become floats, which the values are."""
+    if isinstance(column, Structs):
+        return Structs(like_column(column.fields, values))
     if isinstance(column, Mapping):
         any_of_them: Any = next(iter(column.values()), [])
         names = list(column) + [n for v in values if v is not None for n in v if n not in column]

@@ -11,13 +11,12 @@ from datasets.formatting import NumpyFormatter, TensorFormatter, TorchFormatter,
 from datasets.iterable_dataset import FormattedExamplesIterable as _StockFormatted
 
 from builders.hf import decoding, nulls
-from builders.hf.batches.structs import Structs
 from builders.hf.features import EMImage
 from builders.hf.stream_layers import features_of, layers_of
 from builders.hf.streaming import is_ours
 from builders.hf.streams.batches import Batch, ImageStack
 from builders.hf.streams.mapping import gives_batches, is_grouping
-from builders.hf.streams.picked_columns import PickedColumn, is_usual
+from builders.hf.streams.picked_columns import PickedColumn, is_structs, is_usual
 
 _FLAT = {int, float, bool, str, bytes}
 
@@ -182,8 +181,8 @@ def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str
         if isinstance(column, PickedColumn):
             done[name] = column.formatted(formatter, nullable.get(name), is_torch)
             continue
-        if isinstance(column, Structs):
-            if isinstance(formatter, TorchFormatter):
+        if is_structs(column):
+            if is_torch:
                 done[name] = column
                 continue
             column = list(column)

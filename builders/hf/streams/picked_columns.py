@@ -1,5 +1,6 @@
 """Columns of a batch that are rows of a table, as they are until somebody wants them in some format."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from datasets.formatting import NumpyFormatter, TorchFormatter
 
 from builders.hf import formatting, marking
 from builders.hf.batches.mapped import Chosen, TableColumn, as_places
-from builders.hf.batches.structs import Structs
 
 Table = Mapping[str, TableColumn]
 Part = tuple[Table, Chosen]
@@ -103,9 +103,17 @@ def is_usual(formatter: Any) -> bool:
     return isinstance(formatter, TorchFormatter) and formatting.is_usual(formatter)
 
 
+def is_structs(column: Any) -> bool:
+    """Whether a column is structs in the torch format."""
+    rows = sys.modules.get("perc_transforms.core.batch_rows")  # torch is slow to import
+    return rows is not None and isinstance(column, rows.Structs)
+
+
 def _as_tensors(column: TableColumn, places: Chosen) -> Any:
     """A column in the torch format, without a Python object a row; None where that cannot be."""
     import torch
+
+    from perc_transforms.core.batch_rows import Structs
 
     block = column.block(places)
     if block is not None:

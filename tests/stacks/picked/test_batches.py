@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader
 
+import perc_transforms as T
 from builders.hf.streams.mapping import gives_batches
-from builders.hf.streams.picked_columns import Structs
+from perc_transforms.core.batch_rows import Structs
 from tests.hf.test_stream_batches import same, same_rows, whole_only
-from tests.stacks.picked.catalogues import in_shards, made, mapped, picked, streamed, table, write_stacks
+from tests.stacks.picked.catalogues import FEATURES, in_shards, made, mapped, picked, streamed, table, write_stacks
 
 FORMATS = [None, "torch", "numpy"]
 
@@ -69,3 +72,49 @@ def as_plain(value):
     if isinstance(value, list):
         return [as_plain(inner) for inner in value]
     return None if np.isscalar(value) and value != value else value
+
+
+@whole_only
+def test_structs_come_whole_from_a_loaders_workers_and_collate_to_tensors(catalogue):
+    stream = streamed(catalogue, shards=in_shards(catalogue, 4)).with_format("torch")
+    rows = mapped(catalogue).with_format("torch")
+    loader = DataLoader(stream.batch(10), batch_size=None, num_workers=2)
+    batches = list(loader)
+    assert sum(len(batch["pose"]) for batch in batches) == len(rows)
+    for batch in batches:
+        assert isinstance(batch["pose"], Structs)
+        collated = T.collate(batch)["pose"]
+        for field in FEATURES["pose"]:
+            same(batch["pose"][field], collated[field])
+            same(torch.stack([row[field] for row in batch["pose"]]), collated[field])
+    poses = [row for batch in batches for row in batch["pose"]]
+    assert sorted(map(str, poses)) == sorted(str(row["pose"]) for row in rows)
+
+
+@whole_only
+def test_a_transform_moves_poses_of_tensors_as_it_moves_those_of_numbers(tmp_path):
+    catalogue = made(tmp_path, write_stacks(tmp_path), table(*picked(5)))
+    stream = streamed(catalogue).remove_columns("picks")
+    turned = {}
+    for format_type in (None, "torch"):
+        mapped_stream = stream.with_format(format_type).map(T.RandomRotate(seed=1), batched=True, batch_size=8)
+        turned[format_type] = [pose for batch in mapped_stream.iter(8) for pose in batch["pose"]]
+    assert len(turned[None]) == 40
+    for one, other in zip(turned[None], turned["torch"], strict=True):
+        assert one.keys() >= set(FEATURES["pose"])
+        for field in FEATURES["pose"]:
+            assert float(one[field]) == pytest.approx(float(other[field]), abs=1e-3)
+
+
+def test_structs_are_a_sequence_of_dicts():
+    poses = Structs(
+        {"rot": torch.tensor([1.0, 2.0, 3.0]), "by": ["a", "b", "c"], "deep": {"n": torch.tensor([4, 5, 6])}}
+    )
+    rows = [{"rot": torch.tensor(float(n)), "by": "abc"[n - 1], "deep": {"n": torch.tensor(n + 3)}} for n in (1, 2, 3)]
+    assert list(poses) == rows == poses
+    assert len(poses) == 3
+    assert poses[1:] == rows[1:]
+    assert poses[-1] == rows[-1]
+    assert poses["deep"]["n"].tolist() == [4, 5, 6]
+    assert poses.to(torch.float64)["rot"].dtype == torch.float64
+    assert repr(poses) == repr(rows)
