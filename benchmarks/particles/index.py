@@ -63,6 +63,15 @@ load("few.star")
 """,
     read="load(star.name)",
 )
+_TABLE = MEASURED.format(
+    prepare="""
+from builders.io.tables import read_particles
+def rows(path):
+    return read_particles([(path.name, path)]).rows.num_rows
+assert rows(pathlib.Path(base).with_name("few.star")) == 1000
+""",
+    read="assert rows(pathlib.Path(base)) == 1_000_000",
+)
 _STARFILE = MEASURED.format(
     prepare="""
 import starfile
@@ -92,7 +101,7 @@ def write_table(folder: Path, name: str, stacks: int) -> Path:
 
 
 def table_rows(folder: Path, starfile: str | None) -> Iterator[Row]:
-    """Made from the table and the headers of a thousand stacks; loaded again; as a stream.
+    """The table alone; a dataset made from it and the headers of a thousand stacks, and loaded again; a stream.
 
     Args:
         folder: for the files.
@@ -107,10 +116,11 @@ def table_rows(folder: Path, starfile: str | None) -> Iterator[Row]:
     write_table(folder, "few.star", 1)
     cache = str(folder / "cache")
     made, again = (run(sys.executable, _OURS, str(table), cache) for _ in range(2))
+    read = run(sys.executable, _TABLE, str(table), "")
     stream = run(sys.executable, _STREAM, str(table), str(folder / "streamed"))
     theirs = None if starfile is None else run(starfile, _STARFILE, str(table), "")
     what = "STAR of 1,000,000 rows of 25 columns"
-    for name, ours in (("to a dataset", made), ("to a stream", stream)):
+    for name, ours in (("read", read), ("to a dataset", made), ("to a stream", stream)):
         if theirs is None:
             yield Row(f"{what} {name}: seconds", f"{ours.seconds:.2f} s", "", ours.seconds, 0)
             yield Row(f"{what} {name}: MiB of memory more", f"{ours.added:.0f}", "", ours.added, 0)

@@ -54,7 +54,7 @@ class Rows:
             found = [_finite(own.combine_chunks())] if own is not None else []
             if (not found or found[0].null_count) and (of_group := self._of_group(label)) is not None:
                 found.append(_finite(of_group))
-            self._numbers[label] = pc.coalesce(*found) if found else None
+            self._numbers[label] = (pc.coalesce(*found) if len(found) > 1 else found[0]) if found else None
         return self._numbers[label]
 
     def integers(self, label: str) -> pa.Array:
@@ -66,8 +66,9 @@ class Rows:
         numbers = self.numbers(label)
         if numbers is None:
             return pa.nulls(self.count, pa.int64())
-        is_odd = pc.or_(pc.not_equal(numbers, pc.floor(numbers)), pc.greater(pc.abs(numbers), _EXACT))
-        if (row := first(is_odd)) is not None:
+        if _reaches_beyond(numbers, _EXACT) or first(pc.not_equal(numbers, pc.floor(numbers))) is not None:
+            is_odd = pc.or_(pc.not_equal(numbers, pc.floor(numbers)), pc.greater(pc.abs(numbers), _EXACT))
+            row = pc.index(is_odd, True).as_py()
             raise self.error(row, f"{label} is {numbers[row].as_py()}: expected a whole number of at most 2^53")
         return numbers.cast(pa.int64())
 
@@ -86,8 +87,8 @@ class Rows:
         Raises:
             FormatError: one is too large for that: with the line's number.
         """
-        row = first(pc.greater(pc.abs(numbers), _SINGLE))
-        if row is not None:
+        if _reaches_beyond(numbers, _SINGLE):
+            row = pc.index(pc.greater(pc.abs(numbers), _SINGLE), True).as_py()
             raise self.error(row, f"{label} is {numbers[row].as_py()}: expected a number that a float32 holds")
         return numbers.cast(pa.float32())
 
@@ -134,5 +135,14 @@ def first(flags: pa.Array) -> int | None:
 
 
 def _finite(numbers: pa.Array) -> pa.Array:
+    """Numbers with null for what is not finite, and for what was not determined."""
+    given = numbers.to_numpy(zero_copy_only=False)  # a look, unless there are nulls; these are NaN then
+    if np.isfinite(given.sum()) and not np.any(given == ABSENT):  # the usual case, in two passes
+        return numbers
     is_there = pc.and_(pc.is_finite(numbers), pc.not_equal(numbers, ABSENT))
-    return numbers if pc.all(is_there).as_py() else pc.if_else(is_there, numbers, pa.scalar(None, NUMBER))
+    return pc.if_else(is_there, numbers, pa.scalar(None, NUMBER))
+
+
+def _reaches_beyond(numbers: pa.Array, most: float) -> bool:
+    reach = pc.min_max(numbers)
+    return bool(numbers.null_count < len(numbers) and max(abs(value.as_py()) for value in reach.values()) > most)

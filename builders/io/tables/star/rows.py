@@ -1,6 +1,8 @@
 """Rows of a loop -> Arrow columns of the types that were asked for: fast, and exact where a line is unusual."""
 
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +20,8 @@ _SMALL = 32 * 1024
 """Bytes: lines of which one is odd are halved down to this, and only what is left goes the exact way."""
 _BLOCK = PIECE + 2 * MAX_LINE
 """Bytes that Arrow works on at a time: all that are given to it."""
+_AHEAD = 2
+"""Pieces that are packed before their columns are made."""
 _SHOWN = 60
 
 
@@ -67,32 +71,84 @@ def read_rows(text: Text, loop: Loop) -> tuple[pa.Table, LineNumbers]:
         FormatError: a row has too many or too few values, a value is none of its type, a quote is not closed: with the
             line's number. TruncatedError where the file ends there.
     """
-    schema = pa.schema(list(loop.types.items()))
-    tables, numbers = [schema.empty_table()], LineNumbers()
-    most = _SMALL
-    while lines := text.lines(most):
-        most = min(4 * most, PIECE)  # a file of many small tables is not gone through again for each of them
-        waiting = [lines]
-        while waiting:
-            piece = waiting.pop()
+    most, rest = _SMALL, None
+    with ThreadPoolExecutor(1, "perc-star") as aside:
+        rows = _Rows(text, loop, aside)
+        while rest is None and (lines := text.lines(most)):
+            rest = rows.add(lines)
+            most = min(4 * most, PIECE)  # a file of many small tables is not gone through again for each of them
+        rows.finish()
+    if rest is not None:
+        text.give_back(rest, text.line)
+    return pa.concat_tables(rows.tables), rows.numbers
+
+
+class _Job(NamedTuple):
+    table: Future[pa.Table]
+    piece: bytes
+    packed: Packed
+    line: int
+
+
+class _Rows:
+    """Rows that are read so far: while some are packed, a thread of its own makes columns of those before."""
+
+    def __init__(self, text: Text, loop: Loop, aside: ThreadPoolExecutor) -> None:
+        self._text, self._loop, self._aside = text, loop, aside
+        self._schema = pa.schema(list(loop.types.items()))
+        self._jobs: deque[_Job] = deque()
+        self.tables, self.numbers = [self._schema.empty_table()], LineNumbers()
+
+    def add(self, lines: bytes) -> bytes | None:
+        """Read lines, which the text comes to; what of them follows the table, or None where it may go on."""
+        try:
+            packed = pack(lines)
+        except OddError:
+            self.finish()
+            return self._carefully(lines, self._text.line)
+        job = self._aside.submit(_columns, packed, self._loop, self._schema)
+        self._jobs.append(_Job(job, lines, packed, self._text.line))
+        self._text.line += packed.ends
+        if len(self._jobs) > _AHEAD:
+            self._finish_first()
+        return None
+
+    def finish(self) -> None:
+        """Wait for what is under way."""
+        while self._jobs:
+            self._finish_first()
+
+    def _finish_first(self) -> None:
+        job, after = self._jobs.popleft(), self._text.line
+        try:
+            self._append(job.table.result(), job.packed, job.line)
+        except pa.ArrowInvalid:
+            self._carefully(job.piece, job.line)
+            self._text.line = after
+
+    def _append(self, table: pa.Table, packed: Packed, line: int) -> None:
+        self.tables.append(table)
+        self.numbers.append(packed.rows, line if packed.lines is None else packed.lines + line)
+
+    def _carefully(self, piece: bytes, line: int) -> bytes | None:
+        """Read lines of which one is odd, or wrong: what follows the table, as `add` has it."""
+        parts = _halves(piece) if len(piece) > _SMALL else None
+        if parts is None:
+            found = _exactly(self._text, piece, line, self._loop)
+            self.tables.append(_table(found.columns, self._schema))
+            self.numbers.append(len(found.lines), np.array(found.lines, np.int64))
+            self._text.line = found.next
+            return found.rest
+        for part, others in zip(parts, (parts[1], b""), strict=True):
             try:
-                table, packed = _fast(piece, loop, schema)
+                packed = pack(part)
+                self._append(_columns(packed, self._loop, self._schema), packed, line)
+                self._text.line = line + packed.ends
             except (OddError, pa.ArrowInvalid):
-                if len(piece) > _SMALL and (parts := _halves(piece)):
-                    waiting += reversed(parts)
-                    continue
-                found = _exactly(text, piece, loop)
-                tables.append(_table(found.columns, schema))
-                numbers.append(len(found.lines), np.array(found.lines, np.int64))
-                if found.rest is not None:
-                    text.give_back(found.rest + b"".join(reversed(waiting)), found.next)
-                    return pa.concat_tables(tables), numbers
-                text.line = found.next
-            else:
-                tables.append(table)
-                numbers.append(packed.rows, text.line if packed.lines is None else packed.lines + text.line)
-                text.line += packed.ends
-    return pa.concat_tables(tables), numbers
+                if (rest := self._carefully(part, line)) is not None:
+                    return rest + others
+            line = self._text.line
+        return None
 
 
 def _halves(piece: bytes) -> list[bytes] | None:
@@ -101,16 +157,15 @@ def _halves(piece: bytes) -> list[bytes] | None:
     return [piece[:middle], piece[middle:]] if 0 < middle < len(piece) else None
 
 
-def _fast(piece: bytes, loop: Loop, schema: pa.Schema) -> tuple[pa.Table, Packed]:
-    """Rows by Arrow's reader of CSV, which sees nothing but plain values.
+def _columns(packed: Packed, loop: Loop, schema: pa.Schema) -> pa.Table:
+    """Columns of packed rows, by Arrow's reader of CSV.
 
     Raises:
-        OddError, pa.ArrowInvalid: there is something else.
+        pa.ArrowInvalid: a row has too many or too few values, or a value is none of its type.
     """
-    packed = pack(piece)
     if not packed.rows or not loop.types:
-        return schema.empty_table(), packed
-    table = csv.read_csv(
+        return schema.empty_table()
+    return csv.read_csv(
         pa.BufferReader(packed.data),
         csv.ReadOptions(column_names=list(loop.labels), block_size=_BLOCK, use_threads=False),
         csv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, escape_char=False),
@@ -120,8 +175,8 @@ def _fast(piece: bytes, loop: Loop, schema: pa.Schema) -> tuple[pa.Table, Packed
             null_values=NULLS,
             strings_can_be_null=True,
         ),
+        pa.system_memory_pool(),  # Arrow's own gives what is freed back to the system, which clears it each time anew
     )
-    return table, packed
 
 
 def _table(columns: dict[str, list[str | float | None]], schema: pa.Schema) -> pa.Table:
@@ -129,13 +184,13 @@ def _table(columns: dict[str, list[str | float | None]], schema: pa.Schema) -> p
     return pa.table([pa.array(columns[name], kind) for name, kind in kinds.items()], list(kinds)).cast(schema)
 
 
-def _exactly(text: Text, piece: bytes, loop: Loop) -> _Exact:
-    """Rows token by token, from the text's line on."""
+def _exactly(text: Text, piece: bytes, first: int, loop: Loop) -> _Exact:
+    """Rows token by token, from the line of that number on."""
     columns: dict[str, list[str | float | None]] = {name: [] for name in loop.types}
     lines: list[int] = []
     places = {name: loop.labels.index(name) for name in loop.types}
     at = 0
-    for number, line in enumerate(piece.split(b"\n"), text.line):
+    for number, line in enumerate(piece.split(b"\n"), first):
         row = cut(text, line, number)
         after, at = at, at + len(line) + 1
         if not row:
@@ -152,7 +207,7 @@ def _exactly(text: Text, piece: bytes, loop: Loop) -> _Exact:
         for name, place in places.items():
             columns[name].append(value(text, number, name, row[place], loop.types[name]))
         lines.append(number)
-    return _Exact(columns, lines, text.line + piece.count(b"\n"), None)
+    return _Exact(columns, lines, first + piece.count(b"\n"), None)
 
 
 def value(text: Text, line: int, label: str, token: Token, kind: pa.DataType) -> str | float | None:
