@@ -220,23 +220,25 @@ def extra(table):
 
 
 def test_other_columns_are_what_all_of_their_values_are(read):
-    labels = ["rlnA", "rlnB", "rlnC", "rlnD", "rlnTomoName", "rlnE"]
+    labels = ["rlnA", "rlnB", "rlnC", "rlnD", "rlnTomoName", "rlnE", "rlnF", "rlnG"]
     rows = [
-        (1, 1, "007", "x", 24, "None"),
-        (-20, "2.5", "8", 1, 25, "null"),
-        ("None", "1e-7", "9", "nan", "None", "None"),
+        (1, 1, "007", "x", 24, "None", "18446744073709551615", "0.5"),
+        (-20, "2.5", "8", 1, 25, "null", "3", "-0.25"),
+        ("None", "1e-7", "9", "nan", "None", "None", "4", "0"),
     ]
     table = read(particles(labels, rows), *labels)
     assert extra(table) == (
         {
             "rlnA": [1, -20, None],
             "rlnB": [1.0, 2.5, 1e-7],
-            "rlnC": [7.0, 8.0, 9.0],
+            "rlnC": ["007", "8", "9"],  # an id: 7 would be another one
             "rlnD": ["x", "1", None],
             "rlnTomoName": ["24", "25", None],
             "rlnE": [None] * 3,
+            "rlnF": ["18446744073709551615", "3", "4"],  # no float64 holds it
+            "rlnG": [0.5, -0.25, 0.0],
         },
-        [pa.int64(), pa.float64(), pa.float64(), pa.string(), pa.string(), pa.string()],
+        [pa.int64(), pa.float64(), *[pa.string()] * 5, pa.float64()],
     )
 
 
