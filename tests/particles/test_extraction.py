@@ -71,7 +71,7 @@ def test_the_pixel_at_the_rounded_coordinate_is_the_centre_of_its_box(files, n):
         assert image[n // 2, n // 2] == micrograph(number % 2)[round(y[number]), round(x[number])]
 
 
-def test_what_lies_outside_is_the_backgrounds_mean_or_the_box_is_dropped(files):
+def test_what_lies_outside_is_the_backgrounds_mean_or_the_box_is_dropped(files, caplog):
     x, y = [0.0, 51.0, 30.0, 20.0, 2.0], [0.0, 39.0, -3.0, 20.0, 20.0]
     rows, n = table(x, y), 10
     boxes = plan(rows, BoxSize(pixels=n), None, 1, None)
@@ -81,6 +81,9 @@ def test_what_lies_outside_is_the_backgrounds_mean_or_the_box_is_dropped(files):
     assert filled.numbers.tolist() == [0, 1, 2, 3, 4]
     assert dropped.numbers.tolist() == [3]
     assert dropped.left_out == ()
+    assert [record.getMessage() for record in caplog.records] == [
+        "particles: 4 of 5 boxes reach beyond their micrographs and are dropped"
+    ]
     far = np.hypot(*(np.indices((n, n)) - n // 2)) > 0.375 * n
     for number, image in enumerate(images_of(filled, files, EMImage())):
         box, there = padded(number % 2, x[number], y[number], n)

@@ -3,11 +3,12 @@
 **Which way y runs.** Rows of an array are counted as they are stored, from 0, and a coordinate is the number of a
 pixel: the centre of the first one is at 0. RELION's coordinates are such numbers. CryoSPARC's `location/center_y_frac`
 is a fraction of the micrograph's height with its origin at the bottom left, where an MRC file's first row is: times the
-height, it is a row as it is stored, too. But a micrograph which another program made may be upside down beside the one
-that CryoSPARC worked on: RELION, AreTomo3 and Warp flip TIFF movies in y as they read them, CryoSPARC does not, and
-neither table nor file tells. `flip_y=True` is for these: what was in row y of h is in row h - 1 - y of the mirror image
-(h - y would be the place of an edge between pixels, one row too far). Nothing else changes: the images are as they are
-stored, so that beside CryoSPARC's they are mirror images, and so are their hand and the angle of their astigmatism.
+height, it is a row as it is stored, too. But the micrographs at hand may be upside down beside those that CryoSPARC
+worked on: RELION, AreTomo3 and Warp, for one, flip TIFF movies in y as they read them, and which program wrote a
+micrograph, neither table nor file tells. `flip_y=True` is for these: what was in row y of h is in row h - 1 - y of the
+mirror image (h - y would be the place of an edge between pixels, one row too far). Nothing else changes: images are as
+they are stored, mirror images of the others, and so are their hand and the angle of their astigmatism, beside what a
+table says.
 """
 
 from dataclasses import dataclass

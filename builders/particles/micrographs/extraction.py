@@ -5,6 +5,7 @@ than the micrograph's, a larger box is cut, of as many pixels as bring its Fouri
 row says the exact one. Pixels are as they are stored: contrast is not inverted.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,8 @@ from builders.particles.options import BoxSize
 from builders.particles.rows import Picked, values_of
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.boxes import BEYOND, OUTSIDE, lie, outside
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +157,7 @@ def held_against(picked: Picked, shapes: NDArray[np.int64], edge: str, skip: boo
             raise told
         left_out.append((picked.files[number].path, told))
     dropped = (how == BEYOND) & (edge == "drop")
+    if dropped.any():
+        count = int(np.count_nonzero(dropped))
+        logger.warning("particles: %d of %d boxes reach beyond their micrographs and are dropped", count, len(dropped))
     return replace(picked.take((how != OUTSIDE) & ~dropped), left_out=tuple(left_out))
