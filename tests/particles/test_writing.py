@@ -179,6 +179,23 @@ def test_what_some_rows_lack_is_told_in_relions_words(tmp_path, made):
     assert single(table.rlnAngleTilt[2]) == single(made[2]["pose"]["tilt"])
 
 
+def test_numbers_are_written_by_the_fewest_digits_that_read_back_the_same(tmp_path, made):
+    numbers = [2.7, 300, 1.2e-7, -0.1, 16777216, 3.4028235e38, 1e-45, 17429.427734375, 0.30000001192092896]
+    for row, number in zip(made, numbers, strict=False):
+        row["coordinate_x"] = single(number)
+    for row in made:
+        row["pixel_size"] = 1.1
+        row["ctf"] |= {"spherical_aberration": 2.7, "amplitude_contrast": 0.07}
+    write(dataset(made), tmp_path)
+    lines = (tmp_path / "particles.star").read_text("utf-8").splitlines()
+    found = [line.split()[3] for line in lines if "@particles/" in line]
+    told = ["2.7", "300", "1.2e-7", "-0.1", "16777216", "3.4028235e+38", "1e-45", "17429.428", "0.3"]
+    assert found[: len(numbers)] == told
+    assert all(single(text) == single(number) for text, number in zip(found, numbers, strict=False))
+    groups = [line for line in lines if line.startswith("opticsGroup")]
+    assert groups and all(" 2.7 0.07 1.1 " in group for group in groups)
+
+
 def test_sizes_get_stacks_and_groups_of_their_own(tmp_path, made):
     large = list(rows(6, size=10, seed=1))
     for row in large:

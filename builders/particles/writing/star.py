@@ -101,8 +101,8 @@ def _write_optics(file: TextIO, found: Survey, is_scaled: bool) -> None:
     _write_loop(file, labels)
     for key, number in sorted(found.groups.items(), key=lambda item: item[1]):
         of = dict(zip(GROUP, key, strict=True))
-        size = f"{of['pixel_size']:.9g}"
-        values = [f"opticsGroup{number}", str(number), *(f"{of[name]:.9g}" for name in known), size, str(of["size"])]
+        size, *optics = _shortest(pa.array([of["pixel_size"], *(of[name] for name in known)], pa.float32())).to_pylist()
+        values = [f"opticsGroup{number}", str(number), *optics, size, str(of["size"])]
         file.write(" ".join([*values, "2", *([size] if is_scaled else [])]) + "\n")
 
 
@@ -122,17 +122,22 @@ def _lines(piece: Piece, rows: pa.Table, names: Sequence[str], found: Survey, fo
 
 
 def _column(column: pa.ChunkedArray, unknown: float | None) -> tuple[list[Any], str]:
-    """Values of a column, and how one is formatted: single precision comes back exactly from nine digits."""
+    """Values of a column, and how one is formatted: numbers by the fewest digits that they come back from exactly."""
     kind = column.type
     if pa.types.is_floating(kind):
-        values = pc.fill_null(column, float("nan") if unknown is None else unknown).to_pylist()
-        return values, "%r" if pa.types.is_float64(kind) else "%.9g"
+        values = pc.fill_null(column, float("nan") if unknown is None else unknown)
+        return (values.to_pylist(), "%r") if pa.types.is_float64(kind) else (_shortest(values).to_pylist(), "%s")
     if pa.types.is_string(kind):
         return _quoted(["None" if value is None else value for value in column.to_pylist()]), "%s"
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     missing = "<NA>" if unknown is None else str(int(unknown))
     return pc.fill_null(column.cast(pa.string()), missing).to_pylist(), "%s"
+
+
+def _shortest(values: Any) -> Any:
+    """Numbers of single precision as texts: 2.7, which as a double is 2.70000005; nine digits at the most."""
+    return values.cast(pa.float32()).cast(pa.string())
 
 
 def _quoted(texts: Sequence[str]) -> list[str]:
