@@ -31,10 +31,12 @@ class _WholeBatches:
     Attributes:
         features: of the columns.
         is_shared: tensors of images are to lie in memory that processes share, where they can be read into it.
+        is_for_loader: structs may come as `Structs`, whose dicts are made if somebody looks at the rows.
     """
 
     features: Any
     is_shared = False
+    is_for_loader = False
 
     def format_batch(self, pa_table: pa.Table) -> Any:
         """A batch; without images in it, or of nothing, as `datasets` makes it."""
@@ -77,13 +79,17 @@ class _TorchFormatter(_WholeBatches, TorchFormatter):  # type: ignore[misc]
 
     def made(self, name: str, rows: PickedRows) -> Any:
         """A column as tensors, or a list of texts; None where `datasets` makes it."""
+        from perc_transforms.core.batch_rows import Structs  # torch is slow to import
+
         column = rows.column(name)
         if isinstance(column, TakenImages):
             return self._stack(column, self.features[name])
         if not is_usual(self):
             return None
         finished = finish(column)
-        return [*split(finished)] if isinstance(finished, dict) else finished
+        if not isinstance(finished, dict):
+            return finished
+        return Structs(finished) if self.is_for_loader else [*split(finished)]
 
     def _stack(self, images: TakenImages, feature: EMImage) -> Any:
         """The images of a batch as one tensor; None where `datasets` is to stack them."""

@@ -3,8 +3,10 @@
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
@@ -119,6 +121,12 @@ def _which(places: list[int], names: list[Any]) -> str:
 
 
 def _values(values: list[Any]) -> Any:
+    kinds = set(map(type, values))
+    if kinds == {float} or kinds == {float, NoneType}:
+        return torch.from_numpy(np.array(values, np.float64))  # None is NaN there
+    if kinds == {dict} and len(keys := {tuple(value) for value in values}) == 1:
+        fields = zip(*(value.values() for value in values), strict=True)
+        return {name: _values(list(field)) for name, field in zip(*keys, fields, strict=True)}
     structs = [value for value in values if isinstance(value, Mapping)]
     if structs and all(value is None or isinstance(value, Mapping) for value in values):
         names = dict.fromkeys(name for value in structs for name in value)

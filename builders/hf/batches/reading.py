@@ -34,8 +34,9 @@ def getitems(dataset: Any, keys: list[int]) -> list[Any]:
 
     has_images = holds_images(dataset._info.features, _formatted(dataset))
     if has_images and len(keys) and dataset._format_type == "torch" and get_worker_info() is not None:
-        return BatchRows(lambda: dataset[keys], lambda: _shared(dataset, keys))
-    batch = dataset[keys]
+        return BatchRows(lambda: dataset[keys], lambda: _for_loader(dataset, keys, is_shared=True))
+    is_torch = has_images and len(keys) and dataset._format_type == "torch"
+    batch = _for_loader(dataset, keys) if is_torch else dataset[keys]
     are_columns = has_images and len(keys) and isinstance(batch, dict)
     if are_columns and all(_is_of_rows(column, len(keys)) for column in batch.values()):
         first = [batch]  # is handed on once: who collates the rows twice may change either batch in place
@@ -49,9 +50,9 @@ def _is_of_rows(column: Any, count: int) -> bool:
     return not isinstance(column, Mapping | str | bytes) and hasattr(column, "__len__") and len(column) == count
 
 
-def _shared(dataset: Any, keys: list[int]) -> Any:
-    """A batch whose images lie in memory that the main process shares, where they can be read into it."""
-    batch = _batch(dataset, keys, is_shared=True)
+def _for_loader(dataset: Any, keys: list[int], is_shared: bool = False) -> Any:
+    """A batch for whoever collates its rows; its images in memory that processes share, if that is wanted."""
+    batch = _batch(dataset, keys, is_shared, is_for_loader=True)
     return dataset[keys] if batch is _NOT_OURS else batch
 
 
@@ -62,7 +63,7 @@ def _formatted(dataset: Any) -> list[str]:
     return names if chosen is None else [name for name in names if name in chosen]
 
 
-def _batch(dataset: Any, key: Any, is_shared: bool = False) -> Any:
+def _batch(dataset: Any, key: Any, is_shared: bool = False, is_for_loader: bool = False) -> Any:
     """Rows of a dataset as it formats them, `_NOT_OURS` where `datasets` is to do that."""
     features, wanted = dataset._info.features, _formatted(dataset)
     if not holds_images(features, wanted):
@@ -71,7 +72,7 @@ def _batch(dataset: Any, key: Any, is_shared: bool = False) -> Any:
     rows = rows_at(dataset._data, key, dataset._indices, features) if isinstance(formatter, _OURS) else None
     if rows is None:
         return _NOT_OURS
-    formatter.is_shared = is_shared
+    formatter.is_shared, formatter.is_for_loader = is_shared, is_for_loader
     batch = formatter.format_picked(rows, wanted)
     others = [name for name in decoded(dataset._data.table).names if name not in wanted]
     if not others or not dataset._output_all_columns:
