@@ -193,7 +193,8 @@ def test_numbers_are_written_by_the_fewest_digits_that_read_back_the_same(tmp_pa
     assert found[: len(numbers)] == told
     assert all(single(text) == single(number) for text, number in zip(found, numbers, strict=False))
     groups = [line for line in lines if line.startswith("opticsGroup")]
-    assert groups and all(" 2.7 0.07 1.1 " in group for group in groups)
+    assert groups
+    assert all(" 2.7 0.07 1.1 " in group for group in groups)
 
 
 def test_sizes_get_stacks_and_groups_of_their_own(tmp_path, made):
