@@ -93,15 +93,13 @@ def those_with(runs: Iterable[Run], only: Sequence[Places]) -> Iterator[Run]:
     """
     shard = 0
     for run in runs:
-        images = run.images
-        shard += images is None
-        if not isinstance(images, Images):
+        shard += run.images is None
+        if not isinstance(run.images, Images):
             yield run
             continue
         places = only[shard] - run.place
         wanted = places[(places >= 0) & (places < len(run.rows))]
         if not len(wanted):
             continue
-        gap = max(1, location.GAP // max(1, run.row_size)) if images.lies_apart else len(run.rows)
-        for stretch in np.split(wanted, np.flatnonzero(np.diff(wanted) > gap) + 1):
+        for stretch in np.split(wanted, np.flatnonzero(np.diff(wanted) > run.gap) + 1):
             yield from run.part(int(stretch[0]), int(stretch[-1]) + 1)

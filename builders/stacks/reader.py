@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builders.errors import ChangedError, PercError
 from builders.hf.stream_blocks import Places
@@ -21,7 +22,7 @@ from builders.io.blocks import read_ahead
 from builders.io.files import local, location
 from builders.io.files.header_store import HeaderStore
 from builders.io.finite import are_finite
-from builders.io.layout import joined
+from builders.io.layout import Range, joined
 from builders.io.net import remote
 from builders.io.net.threads import fork_safe_lock
 from builders.options import with_advice
@@ -81,6 +82,12 @@ class RunReader(ABC):
     @abstractmethod
     def counted(self, tally: Tally) -> str:
         """How much was left out, in words."""
+
+    def fetched(self, images: Images, ranges: Sequence[Range]) -> NDArray[np.uint8]:
+        """Stretches of a server's file, one after another."""
+        if len(ranges) == 1:
+            return location.read(images.file.location, *ranges[0], images.image.etag, BLOCK)
+        return location.read_ranges(images.file.location, ranges, images.image.etag)
 
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:
         """See `builders.hf.streaming.Reader`."""
@@ -191,10 +198,7 @@ class RunReader(ABC):
             return None
         else:
             try:
-                if len(run.ranges) == 1:
-                    raw = location.read(where, *run.ranges[0], images.image.etag, BLOCK)
-                else:
-                    raw = location.read_ranges(where, run.ranges, images.image.etag)
+                raw = self.fetched(images, run.ranges)
             except PercError as err:
                 return err
         return raw, are_finite(raw, images.image.layout)

@@ -58,6 +58,12 @@ class Run:
         """Bytes of a row, of which the others have about as many."""
         return cast(Images, self.images).layout(self.rows.start).nbytes
 
+    @property
+    def gap(self) -> int:
+        """How many rows may lie between two that are wanted for all of them to be read together."""
+        lie_apart = cast(Images, self.images).lies_apart
+        return max(1, location.GAP // max(1, self.row_size)) if lie_apart else len(self.rows)
+
     def part(self, first: int, stop: int) -> "Iterator[Run]":
         """Runs of some of its rows, counted in it."""
         images = cast(Images, self.images)

@@ -23,7 +23,7 @@ Pixel = tuple[Array | PercError, bool]
 
 
 class PickedBlock(RunBlock):
-    """The rows of a run that a catalogue names.
+    """The rows of a run that a catalogue names: their columns.
 
     Args:
         run: which rows, of a file whose header was read.
@@ -36,7 +36,7 @@ class PickedBlock(RunBlock):
     def __init__(self, run: PickedRun, raw: Bytes | None, reading: Reading, told: "Told", refuse: Refuse) -> None:
         super().__init__(run, raw, run.layout(0), refuse)
         images = cast(Images, run.images)
-        self._rows, self.first = run, run.rows.start
+        self.rows, self.first = run, run.rows.start
         size = reading.pixel_size if images.image.pixel_size is None else images.image.pixel_size
         self.told = told.of_pixel_size(size)
         shared = {"pixel_size": size, "path": run.path, "index": None, **dict(reading.columns)}
@@ -44,6 +44,22 @@ class PickedBlock(RunBlock):
         self.names = (self.image, *dict.fromkeys((*shared, *self.told)))
         self.shared = {name: value for name, value in shared.items() if name not in (*self.told, *self.varying)}
         self.lies = None
+
+    def layout(self, number: int) -> Layout:
+        """See `RunBlock`."""
+        return self.rows.layout(number)
+
+    def key(self, number: int) -> str:
+        """See `RunBlock`."""
+        return f"{self.rows.path}#{self.rows.slices[number]}@{self.first + number}"
+
+
+class SliceBlock(PickedBlock):
+    """Slices of a file, or all of it; for the arguments, see `PickedBlock`."""
+
+    def __init__(self, run: PickedRun, raw: Bytes | None, reading: Reading, told: "Told", refuse: Refuse) -> None:
+        super().__init__(run, raw, reading, told, refuse)
+        images = self._images
         if self._lies_as_it_is and not location.is_remote(images.file.location):
             stored = np.dtype(self._layout.encoding)
             self.lies = Lies(images.file.location, images.image.etag, self._offsets, stored)
@@ -55,25 +71,17 @@ class PickedBlock(RunBlock):
     @cached_property
     def _offsets(self) -> NDArray[np.int64]:
         """Where the pixels of each row begin, of a file of plain ones."""
-        return self._images.layout(0).offset + self._rows.slices * self._layout.nbytes
+        return self._images.layout(0).offset + self.rows.slices * self._layout.nbytes
 
     @cached_property
     def _distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The different slices, in rising order, and which of them each row names."""
-        slices, which = np.unique(self._rows.slices, return_inverse=True)
+        slices, which = np.unique(self.rows.slices, return_inverse=True)
         return slices, which
 
     @cached_property
     def _is_rising(self) -> bool:
-        return bool((np.diff(self._rows.slices) >= 0).all())
-
-    def layout(self, number: int) -> Layout:
-        """See `RunBlock`."""
-        return self._rows.layout(number)
-
-    def key(self, number: int) -> str:
-        """See `RunBlock`."""
-        return f"{self._run.path}#{self._rows.slices[number]}@{self.first + number}"
+        return bool((np.diff(self.rows.slices) >= 0).all())
 
     def close(self) -> None:
         """Let go of the rows' bytes, and of the file that is read from its start, if it is open."""
@@ -92,7 +100,7 @@ class PickedBlock(RunBlock):
             else:
                 out[slice(count) if places is None else places] = pixels[which]
             return finite
-        slices, offsets = self._rows.slices[start:stop], self._offsets[start:stop]
+        slices, offsets = self.rows.slices[start:stop], self._offsets[start:stop]
         if places is None and (np.diff(slices) == 1).all():
             where, etag = self._images.file.location, self._images.image.etag
             return read_into(where, int(offsets[0]), layout.encoding, out[:count], etag)

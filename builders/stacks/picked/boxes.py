@@ -1,6 +1,7 @@
 """Boxes as picked rows: references to them, and which of them a file can give."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,13 +10,61 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError
 from builders.hf.image_storage import STORAGE, reference
-from builders.io.layout import Layout
+from builders.io.boxes.crowds import Corners, row_ranges
+from builders.io.boxes.overhang import box_of
+from builders.io.boxes.reading import are_cut
+from builders.io.boxes.remote import FEW, MOST_UNNEEDED
+from builders.io.files import location
+from builders.io.layout import Layout, Range
 from builders.stacks.rows import Images
 
 Numbers = NDArray[np.int64]
 INSIDE, BEYOND, OUTSIDE = 0, 1, 2
 """How a box lies in its image: all of it does; it reaches beyond it; it has no pixel of it."""
 _SHOWN = 3
+_LARGEST = 128 * 1024 * 1024
+"""Bytes of rows of pixels that are in memory at once, of one image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes of one image.
+
+    Attributes:
+        image: where it lies.
+        shape: `(ny, nx)` of all of them.
+        corners: first row and column of each, `(count, 2)`; negative before the image.
+    """
+
+    image: Layout
+    shape: tuple[int, int]
+    corners: Corners
+
+    def layout(self, number: int, path: str) -> Layout:
+        """Where the pixels of one of them lie, in a file of this path."""
+        top, left = self.corners[number].tolist()
+        return box_of(self.image, ((top, top + self.shape[0]), (left, left + self.shape[1])), path)
+
+    def part(self, first: int, stop: int) -> "Boxes":
+        """Some of them."""
+        return replace(self, corners=self.corners[first:stop])
+
+    def ranges(self, images: Images) -> tuple[Range, ...]:
+        """The stretches of a file that hold the rows of pixels which they cross; none where it cannot be read in part.
+
+        Of a server's file they are few, with some rows among them that nobody needs.
+        """
+        if images.image.compressed or not are_cut(self.image):
+            return ()
+        few = (MOST_UNNEEDED, FEW) if location.is_remote(images.file.location) else (0.0, 1)
+        return tuple(row_ranges(self.image, self.corners[:, 0], self.shape[0], *few))
+
+    def together(self, first: int) -> int:
+        """How many of them from some one on are read together: all, unless what they cross is too large for memory."""
+        tops = self.corners[first:, 0]
+        rows = np.maximum.accumulate(tops) - np.minimum.accumulate(tops) + self.shape[0]
+        pitch = max(1, self.image.nbytes // self.image.shape[0])
+        return max(1, int(np.searchsorted(rows, _LARGEST // pitch, "right")))
 
 
 def lie(tops: Numbers, lefts: Numbers, box: tuple[int, int], image: tuple[int, int]) -> NDArray[np.int8]:

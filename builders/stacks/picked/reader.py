@@ -6,21 +6,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builders.hf.image_storage import Row, fetched
 from builders.hf.shuffling.memory import fresh, fresh_image, size_of
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
+from builders.io.layout import Range
 from builders.stacks.blocks import Bytes, Refuse
 from builders.stacks.headers import Headers
-from builders.stacks.picked.blocks import PickedBlock, Told
+from builders.stacks.picked.blocks import PickedBlock, SliceBlock, Told
+from builders.stacks.picked.box_blocks import BoxBlock, fetched_rows
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import Shard, groups_of
 from builders.stacks.picked.runs import PickedRun, runs_of
 from builders.stacks.picked.shards import pieces_of, row_sizes
 from builders.stacks.pieces import in_turn, those_with
 from builders.stacks.reader import RunReader, Tally
-from builders.stacks.rows import Reading
+from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import Run
 
 _TOGETHER = 1024 * 1024
@@ -72,7 +75,12 @@ class PickedReader(RunReader):
     def block(self, run: Run, raw: Bytes | None, refuse: Refuse) -> PickedBlock:
         """See `RunReader`."""
         assert isinstance(run, PickedRun)
-        return PickedBlock(run, raw, self.reading, self._told, refuse)
+        kind = SliceBlock if run.boxes is None else BoxBlock
+        return kind(run, raw, self.reading, self._told, refuse)
+
+    def fetched(self, images: Images, ranges: Sequence[Range]) -> NDArray[np.uint8]:
+        """See `RunReader`."""
+        return super().fetched(images, ranges) if self.catalogue.box is None else fetched_rows(images, ranges)
 
     def steps(self, run: Run, raw: Bytes | None, refuse: Refuse) -> Iterator[Step]:
         """See `RunReader`."""

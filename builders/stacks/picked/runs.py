@@ -12,6 +12,7 @@ from builders.io.gathering import together
 from builders.io.layout import Layout, Range
 from builders.stacks.cutting import LARGEST
 from builders.stacks.headers import Found
+from builders.stacks.picked.boxes import OUTSIDE, Boxes, layout_of, lie, outside
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import WHOLE, Group, as_told, beyond, edges_of, usable, whole
 from builders.stacks.rows import Images
@@ -27,18 +28,27 @@ class PickedRun(Run):
 
     Attributes:
         slices: of each row; any, in any order; 0 of whole files.
+        boxes: of rows that are boxes of the file's one image, which ones.
     """
 
     slices: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+    boxes: Boxes | None = None
 
     @property
     def row_size(self) -> int:
         """Bytes of a row, of which the others have about as many."""
         return self.layout(0).nbytes
 
+    @property
+    def gap(self) -> int:
+        """How many rows may lie between two that are wanted for all of them to be read together."""
+        return Run.gap.__get__(self) if self.boxes is None else len(self.rows)
+
     def layout(self, number: int) -> Layout:
         """Where the pixels of a row lie, which is counted in the run."""
         assert isinstance(self.images, Images)
+        if self.boxes is not None:
+            return self.boxes.layout(number, self.path)
         return self.images.layout(int(self.slices[number]))
 
     def part(self, first: int, stop: int) -> Iterator["PickedRun"]:
@@ -49,8 +59,9 @@ class PickedRun(Run):
         """Some of its rows, counted in it, with the bytes that they need."""
         images, slices = self.images, self.slices[first:stop]
         assert isinstance(images, Images)
-        place = self.place + first
-        return PickedRun(images, self.path, self.rows[first:stop], place, self.data, _needed(images, slices), slices)
+        boxes = None if self.boxes is None else self.boxes.part(first, stop)
+        needed = _needed(images, slices) if boxes is None else boxes.ranges(images)
+        return PickedRun(images, self.path, self.rows[first:stop], self.place + first, self.data, needed, slices, boxes)
 
 
 def _needed(images: Images, slices: Numbers) -> tuple[Range, ...]:
@@ -91,7 +102,8 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue)
             continue
         assert images is not None
         looked = as_told(images, catalogue.sides[catalogue.numbers("file")[group.first]])
-        for run in _stretches(group, looked, data, catalogue):
+        rows = _stretches if catalogue.box is None else _boxes
+        for run in rows(group, looked, data, catalogue):
             first = 0
             while first < len(run.rows):
                 if isinstance(run.images, PercError):
@@ -129,10 +141,40 @@ def _stretches(group: Group, images: object, data: bytes | None, catalogue: Cata
             yield PickedRun(images, path, rows[first:stop], place, data, (), some)
 
 
+def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogue) -> Iterator[PickedRun]:
+    """The boxes of a group: those of which the image has a pixel, and others."""
+    rows, path, shape = range(group.first, group.stop), group.file.path, catalogue.box
+    assert shape is not None
+    try:
+        if not isinstance(images, Images):
+            assert isinstance(images, PercError)
+            raise images
+        image = layout_of(images)
+    except PercError as err:
+        yield PickedRun(err, path, rows, group.place)
+        return
+    tops, lefts, numbers = (catalogue.numbers(name)[group.first : group.stop] for name in ("top", "left", "row"))
+    out = lie(tops, lefts, shape, (image.shape[0], image.shape[1])) == OUTSIDE
+    error = None
+    if out.any():
+        centres = lefts[out] + shape[1] // 2, tops[out] + shape[0] // 2
+        error = outside(path, (image.shape[0], image.shape[1]), *centres, numbers[out])
+    for first, stop in pairwise(edges_of(out.astype(np.int8))):
+        place = group.place + first
+        if out[first]:
+            yield PickedRun(error, path, rows[first:stop], place)
+            continue
+        boxes = Boxes(image, shape, np.stack([tops[first:stop], lefts[first:stop]], 1))
+        none = np.zeros(stop - first, np.int64)
+        yield PickedRun(whole(images), path, rows[first:stop], place, data, (), none, boxes)
+
+
 def _count(run: PickedRun, first: int, asked: int, requests: int) -> int:
     """How many rows of a run from some one on are read together: a block of bytes, about."""
     images = run.images
     assert isinstance(images, Images)
+    if run.boxes is not None:
+        return run.boxes.together(first)
     if not images.lies_apart and _is_rising(run.slices):
         return len(run.rows) - first  # the file is read from its start, once
     is_remote = images.lies_apart and location.is_remote(images.file.location)

@@ -3,14 +3,17 @@
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from builders.io.files import location
 from builders.io.formats.compression import is_packed
 from builders.stacks.cutting import Count, divided, how_many
+from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import Shard, edges_of
 from builders.stacks.pieces import largest_piece
 
+_MANY = 32
+"""Images of this machine, of which boxes are cut, from which on each of them is whole in one shard."""
 _DEEPEST = 4
 """Bytes of a pixel, of boxes: their files have not been looked at."""
 
@@ -18,23 +21,23 @@ _DEEPEST = 4
 def shards_of(catalogue: Catalogue) -> list[Shard]:
     """The shards of a catalogue's rows, in order, of as many rows each, but for one more in the first ones.
 
-    Rows of a packed file that stand together stay together as far as that is so: each part of them would be read from
-    the file's start.
+    Rows of one file stay together where parts of them would need the same bytes (`_stays_whole`): shards are as even as
+    these allow.
     """
     files = catalogue.numbers("file")
-    packed = np.array([is_packed(file.path) for file in catalogue.files], bool)
-    units = _units(files, packed)
-    counts = [Count(int(stop - start), not packed[files[start]]) for start, stop in pairwise(units)]
+    wholes = np.array([_stays_whole(catalogue, file) for file in catalogue.files], bool)
+    units = edges_of(np.where(wholes[files], files, -1))
+    counts = [Count(stop - start, not wholes[files[start]]) for start, stop in pairwise(units)]
     sizes = row_sizes(catalogue)
     rows = np.bincount(files, minlength=len(sizes))
     number = how_many(counts, int(rows @ sizes), int(sizes[rows > 0].max(initial=0)))
     return [(units[some[0][0]] + some[0][1], units[some[-1][0]] + some[-1][2]) for some in divided(counts, number)]
 
 
-def _units(files: Numbers, packed: NDArray[np.bool_]) -> list[int]:
-    """Where stretches of rows begin that are of one packed file, or of plain files, and the end of all."""
-    of_packed = np.where(packed[files], files, -1)
-    return edges_of(of_packed)
+def _stays_whole(catalogue: Catalogue, file: SourceFile) -> bool:
+    """Whether rows of a file are not parted: it is read from its start, or boxes of it need the same rows of pixels."""
+    are_boxes = catalogue.box is not None and (location.is_remote(file.location) or len(catalogue.files) >= _MANY)
+    return is_packed(file.path) or are_boxes
 
 
 def row_sizes(catalogue: Catalogue) -> Numbers:
@@ -56,7 +59,7 @@ def row_sizes(catalogue: Catalogue) -> Numbers:
 
 
 def pieces_of(catalogue: Catalogue, sizes: Numbers, shard: Shard, wanted: float) -> list[Shard]:
-    """A shard in pieces of so many rows, but of some size; rows of a packed file stay together.
+    """A shard in pieces of so many rows, but of some size; what `_stays_whole` stays together.
 
     Args:
         catalogue: which rows these are.
@@ -74,6 +77,6 @@ def pieces_of(catalogue: Catalogue, sizes: Numbers, shard: Shard, wanted: float)
             continue
         if first > edges[-1]:
             edges.append(first)
-        count = 1 if is_packed(file.path) else -(-(last - first) // most)
+        count = 1 if _stays_whole(catalogue, file) else -(-(last - first) // most)
         edges += [first + (last - first) * number // count for number in range(1, count)]
     return [(start + first, start + last) for first, last in pairwise([*edges, stop - start])]
