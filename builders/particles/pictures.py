@@ -15,6 +15,7 @@ from builders.errors import PercError
 from builders.hf.features import EMImage
 from builders.io.net import remote
 from builders.io.tables.particle_table import ParticleTable
+from builders.particles.inspecting.lettering import write
 from builders.particles.micrographs.coordinates import Coordinates, Numbers, binning, coordinates, floats, told_height
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.boxes import OUTSIDE, layout_of, lie, references
@@ -28,7 +29,7 @@ AVERAGED = 64
 _SINGLE = 8
 _WIDE, _TILE, _GAP, _GUTTER = 156, 76, 4, 28
 """Sides of the mean and of a single box; what lies between boxes, and between the two halves."""
-_TITLE, _SMALL = 16, 13
+_TITLE, _SMALL = 17, 15
 _INK, _SOFT, _WHITE = 20, 95, 255
 _DEVIATIONS = 3.0
 """Above and below the mean, what is white and black."""
@@ -69,20 +70,25 @@ def boxes_sheet(micrographs: Sequence[Micrograph]) -> Image.Image:
     line = _SMALL + 2 * _GAP + _WIDE + _SMALL + 3 * _GAP
     top = _TITLE + 3 * _GAP
     sheet = Image.new("L", (2 * half + _GUTTER + 2 * _GAP, top + len(micrographs) * line + _GAP), _WHITE)
-    pen, title, small = ImageDraw.Draw(sheet), ImageFont.load_default(_TITLE), ImageFont.load_default(_SMALL)
+    pen = ImageDraw.Draw(sheet)
     lefts = _GAP, _GAP + half + _GUTTER
     for left, words in zip(lefts, ("as stated: flip_y=False", "y flipped: flip_y=True"), strict=True):
-        pen.text((left, _GAP), words, fill=_INK, font=title)
+        write(pen, (left, _GAP), words, _TITLE, _INK)
     for number, micrograph in enumerate(micrographs):
         y = top + number * line
-        told = f"{printable(micrograph.path)}: {micrograph.count} particles, boxes of {micrograph.side} pixels"
-        pen.text((_GAP, y), told, fill=_INK, font=small)
+        told = f": {micrograph.count} particles, boxes of {micrograph.side} pixels"
+        font = ImageFont.load_default(_SMALL)
+        room = sheet.width - 2 * _GAP - pen.textlength(told, font)
+        path = printable(micrograph.path)
+        while "/" in path[4:] and pen.textlength(path, font) > room:  # the name, at its end, tells more than folders
+            path = f".../{path[4:].partition('/')[2]}"
+        write(pen, (_GAP, y), path + told, _SMALL, _INK)
         y += _SMALL + 2 * _GAP
         pair = micrograph.stated, micrograph.flipped
         levels = _levels([boxes.mean(0) for boxes in pair if len(boxes)])
         for left, boxes in zip(lefts, pair, strict=True):
             _draw_half(sheet, (left, y), boxes, levels)
-            pen.text((left, y + _WIDE + _GAP), _told(boxes), fill=_SOFT, font=small)
+            write(pen, (left, y + _WIDE + _GAP), _told(boxes), _SMALL, _SOFT)
     return sheet
 
 

@@ -1,5 +1,7 @@
 """Boxes of the first micrographs: on the side that is right, particles stand in the middle of theirs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,16 @@ def test_the_picture_has_a_line_for_each_micrograph(files):
     assert sizes[2][1] - sizes[1][1] == sizes[1][1] - sizes[0][1] > 150
     sheet = np.asarray(boxes_sheet(seen))
     assert 0.1 < (sheet < 100).mean() < 0.5
+
+
+def test_of_a_long_path_the_name_and_the_counts_are_seen(files):
+    (seen,) = first_micrographs(*table(), files, most=1)
+    name = "FoilHole_24015511_Data_24016401_24016403_20200225_0014_Fractions_patch_aligned.mrc"
+    short, long = (replace(seen, path=f"{folders}{name}") for folders in (".../", "data/micrographs/day_1/" * 9))
+    np.testing.assert_array_equal(boxes_sheet([long]), boxes_sheet([replace(seen, path=f".../day_1/{name}")]))
+    assert not np.array_equal(boxes_sheet([long]), boxes_sheet([short]))
+    rest = np.asarray(boxes_sheet([long]))[:, -4:]
+    assert (rest == 255).all()
 
 
 SIDES = {

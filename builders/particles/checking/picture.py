@@ -5,12 +5,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from builders.particles.inspecting.lettering import write
+
 SHOWN = 8
 """Images in a picture."""
 _SIDE = 112
 """Pixels of an image in it, about."""
 _GAP = 4
-_LINE = 16
+_LINE, _FONT = 22, 16
+"""Of a title: its line and its letters, which can be read in a page of 900 pixels."""
 
 
 def draw(rows: list[tuple[str, Tensor]]) -> Image.Image:
@@ -25,7 +28,7 @@ def draw(rows: list[tuple[str, Tensor]]) -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     for number, (title, images) in enumerate(rows):
         top = _GAP + number * (side + _LINE + _GAP)
-        pen.text((_GAP, top), title, fill=0)
+        write(pen, (_GAP, top), title, _FONT, 0)
         for place, image in enumerate(_greys(images)):
             tile = Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)
             sheet.paste(tile, (_GAP + place * (side + _GAP), top + _LINE))

@@ -1,7 +1,6 @@
 """Histograms of a table's defocus values and angles, as one picture."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from builders.particles.inspecting.lettering import write
 from builders.particles.inspecting.summary import numbers
 
 Values = NDArray[np.float64]
@@ -18,7 +18,7 @@ Colour = tuple[int, int, int]
 _BARS, _WIDE = 48, 288
 _PANEL, _HEIGHT, _GAP, _COLUMNS = 292, 150, 12, 3
 """A panel's width, its bars' height, and what lies between panels: three fill a page of 900 pixels."""
-_TITLE, _SMALL, _TOP = 16, 13, 26
+_TITLE, _SMALL, _TOP = 17, 15, 26
 _INK, _SOFT, _BAR, _MARK, _PALE = (20, 20, 20), (95, 95, 95), (70, 110, 160), (200, 90, 40), (236, 236, 236)
 _MICRON = 1e-4
 
@@ -93,10 +93,10 @@ def _draw_panel(sheet: Image.Image, panel: Histogram, x: int, y: int) -> None:
     median = float(np.median(known))
     at = left + round((_WIDE - 1) * (median - low) / (high - low))
     ink.line((at, y + _TOP, at, base), fill=_MARK, width=2)
-    _write(ink, (x + 2, y), panel.title, _TITLE, _INK)
+    write(ink, (x + 2, y), panel.title, _TITLE, _INK)
     _axis(ink, (left, base + 4), (low, high), panel.unit)
     told = f"{len(known):,} particles, median {_shown(median, high - low)}{panel.unit}"
-    _write(ink, (left, base + 6 + _SMALL + 4), told, _SMALL, _MARK)
+    write(ink, (left, base + 6 + _SMALL + 4), told, _SMALL, _MARK)
 
 
 def _axis(ink: ImageDraw.ImageDraw, place: tuple[int, int], limits: tuple[float, float], unit: str) -> None:
@@ -107,7 +107,7 @@ def _axis(ink: ImageDraw.ImageDraw, place: tuple[int, int], limits: tuple[float,
         text = f"{_shown(low + part * (high - low), high - low)}{unit}"
         width = ink.textlength(text, ImageFont.load_default(_SMALL))
         x = left + part * (_WIDE - width)
-        _write(ink, (round(x), y), text, _SMALL, _SOFT)
+        write(ink, (round(x), y), text, _SMALL, _SOFT)
 
 
 def _limits(values: Values) -> tuple[float, float]:
@@ -119,18 +119,3 @@ def _limits(values: Values) -> tuple[float, float]:
 def _shown(value: float, span: float) -> str:
     digits = max(0, 2 - math.floor(math.log10(span)))
     return f"{value:z.{digits}f}" if digits < 6 else f"{value:z.3g}"
-
-
-def _write(
-    ink: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, colour: tuple[int, int, int]
-) -> None:
-    """Write a line; Pillow's own font has no µ, so that a u gets its tail."""
-    x, y = float(place[0]), place[1]
-    font = ImageFont.load_default(size)
-    for part in re.split("(µ)", text):
-        if part == "µ":
-            left, _, _, bottom = ink.textbbox((x, y), "u", font)
-            ink.line((left, bottom - 2, left, bottom + size // 5), fill=colour)
-            part = "u"
-        ink.text((x, y), part, fill=colour, font=font)
-        x += ink.textlength(part, font)

@@ -102,18 +102,22 @@ def class_caption(name: str, number: int) -> str:
         >>> class_caption("Größe", 3), class_caption("核糖体", 3), class_caption("核糖体_70S", 3)
         ('Größe', 'class 3', 'class 3: ???_70S')
     """
-    lost = [character for character in name if _drawn(character) == _LOST != character]
+    lost = [character for character in name if drawn(character) == _LOST != character]
     if not lost:
         return name
-    shown = "".join(map(_drawn, name))
+    shown = "".join(map(drawn, name))
     return f"class {number}: {shown}" if re.search(r"\w", shown) else f"class {number}"
 
 
 @functools.lru_cache(maxsize=4096)
-def _drawn(character: str) -> str:
+def drawn(character: str) -> str:
     """A character where Pillow's own font, which has ASCII and little more, can draw it; else what stands for it.
 
     Letters lose their accents, and those of other alphabets are spelled by their names: `Å` is an `A`, `β` is `beta`.
+
+    Example:
+        >>> "".join(map(drawn, "1.5 Å, β-Größe, 核"))
+        '1.5 A, beta-Große, ?'
     """
     if _has_glyph(character):
         return character
@@ -121,7 +125,7 @@ def _drawn(character: str) -> str:
         return "u"
     parts = [part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part)]
     if parts != [character]:
-        return "".join(map(_drawn, parts))
+        return "".join(map(drawn, parts))
     if unicodedata.category(character) == "Pd":
         return "-"
     letter = _LETTER.match(unicodedata.name(character, ""))
@@ -206,7 +210,7 @@ def _tile(data: bytes, number: int) -> Image.Image:
 
 def _fitting(text: str, draw: ImageDraw.ImageDraw, font: Any) -> str:
     """A caption in one line of a tile; the middle of a long one is left out, since paths differ at their ends."""
-    whole = line = "".join(map(_drawn, printable(" ".join(text[:300].split()))))
+    whole = line = "".join(map(drawn, printable(" ".join(text[:300].split()))))
     kept = len(whole)
     while draw.textlength(line, font) > _TILE:
         kept -= 1
