@@ -38,12 +38,6 @@ class Part:
     looked: tuple[Images | PercError, ...]
     left_out: tuple[tuple[str, object], ...]
 
-    def pieces(self, rows: int) -> list["Part"]:
-        """The same rows in pieces of so many, for workers that divide them."""
-        table = self.catalogue.rows
-        starts = range(0, table.num_rows, rows)
-        return [Part(HeldCatalogue(table.slice(start, rows)), self.looked, self.left_out) for start in starts]
-
     @property
     def contradicted(self) -> list[tuple[str, str]]:
         """Paths of files that have another size than their headers say, and how they are read."""

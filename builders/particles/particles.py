@@ -53,8 +53,6 @@ logger = logging.getLogger(__name__)
 
 _OF_NO_ROWS = ("archive", "quarantine", "shuffle_memory", "star", "root")
 """Options that do not tell datasets apart, or whose meaning is told otherwise."""
-_BOXES = 256
-"""Rows of a shard of boxes, of which a stream's are made of references."""
 _cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
 """Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
 
@@ -229,10 +227,7 @@ class Particles(OptionedTableBuilder):
         self._left_out = [*picked.left_out, *(told for part in parts for told in part.left_out)]
         self._contradicted = [told for part in parts for told in part.contradicted]
         Quarantine(self.config.quarantine).begin(self._left_out)
-        shards: dict[str, Sequence[Part | Catalogue]] = {name: [part] for name, part in made.items()}
-        if dl_manager.is_streaming and self.config.unit == "extracted":
-            shards = {name: part.pieces(_BOXES) for name, part in made.items() if isinstance(part, Part)}
-        return [datasets.SplitGenerator(name=name, gen_kwargs={"parts": own}) for name, own in shards.items()]
+        return [datasets.SplitGenerator(name=name, gen_kwargs={"parts": [part]}) for name, part in made.items()]
 
     def _made(self, split: str, picked: Picked, is_streaming: bool) -> Part | Catalogue:
         """The rows of a split: as a stream gives them, or with the headers of their files."""
@@ -240,10 +235,10 @@ class Particles(OptionedTableBuilder):
         sides = sides_of(config.source.table, picked) if config.unit == "particle" else None
         columns = config.picking.schema(config.extra).names
         ordered = in_file_order(picked) if is_streaming and config.order is None else picked
-        if not is_streaming or config.unit == "extracted":
+        if not is_streaming:
             store = HeaderStore(self._files_folder)
             return held(table_for(ordered, columns, sides), config.reading, store, config.source.name)
-        state = self.VERSION, self.config_id, split, [file.location for file in picked.files]
+        state = self.VERSION, self.config_id, split, [(file.location, file.stamp) for file in picked.files]
         return written(table_for(ordered, columns, sides), state, self._files_folder)
 
     def _picked(self, anew: bool) -> Picked:
@@ -309,8 +304,6 @@ class Particles(OptionedTableBuilder):
             yield number, self.columns_asked_for(table)
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        config, catalogue = self.config, split_generator.gen_kwargs["parts"][0]
-        if isinstance(catalogue, Part):
-            return super()._get_examples_iterable_for_split(split_generator)
+        config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
         own = self._files_folder, config.quarantine, config.shuffle_memory * 2**20
         return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)

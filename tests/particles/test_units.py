@@ -98,9 +98,9 @@ def test_boxes_are_cut_out_at_their_coordinates(load, streaming, size):
 
 
 def test_workers_divide_boxes(load, monkeypatch):
-    monkeypatch.setattr("builders.particles.particles._BOXES", 2)
+    monkeypatch.setattr("builders.stacks.cutting._SMALLEST", 600)
     stream = load(unit="extracted", box_size=8, streaming=True)
-    assert stream.num_shards == 3
+    assert stream.num_shards > 2
     loader = DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context="fork")
     assert sorted(row["ctf"]["defocus_u"] for row in loader) == list(range(9000, 9006))
 
