@@ -228,6 +228,8 @@ def _note(places: Iterable[tuple[Tree, str]], others: set[str]) -> str:
     """What is there instead of a file, beside its place or in the folders that were searched; empty: nothing is."""
     for tree, path in places:
         base = path.rpartition("/")[2]
+        if base in tree.beside(path):
+            return " (a folder, or a link that leads nowhere)"
         close = _closest(base, tree.beside(path)) or _closest(base, others)
         if close:
             return f" (there is {printable(close)})"

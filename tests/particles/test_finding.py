@@ -119,6 +119,13 @@ def test_another_number_is_another_file(name, there, instead):
     assert made.missing == ((name, f" (there is {instead})" if instead else ""),)
 
 
+def test_a_folder_of_the_name_is_not_what_is_there_instead(tmp_path):
+    (tmp_path / "x.mrcs").mkdir()
+    (tmp_path / "y.mrcs").symlink_to("nowhere")
+    made = find(["x.mrcs", "y.mrcs"], [Stage([LocalTree(str(tmp_path))], 1)], "t.star")
+    assert made.missing == tuple((name, " (a folder, or a link that leads nowhere)") for name in ("x.mrcs", "y.mrcs"))
+
+
 def test_files_are_in_natural_order_and_none_is_there_twice():
     tree = Listed("x_10.mrcs", "x_2.mrcs", "x_1.mrcs")
     made = find(["x_10.mrcs", ">x_2.mrcs", "x_1.mrcs", "./x_2.mrcs"], [Stage([tree], 1)], "t.star")

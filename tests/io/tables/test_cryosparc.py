@@ -161,6 +161,11 @@ def test_half_sets_that_are_all_0_are_none(read, caplog):
     assert "0.cs: alignments3D/split is 0 in every row" in caplog.text
 
 
+def test_there_are_two_half_sets(read):
+    with pytest.raises(FormatError, match=r"0\.cs: alignments3D/split of row 2 is 2: expected 0 or 1"):
+        read({**PARTICLES, "alignments3D/split": np.array([0, 1, 2], np.uint32)})
+
+
 def test_other_fields_keep_their_names_and_uids_their_bits(read):
     more = {**MORE, "x/flag": np.array([True, False, True]), "x/big": np.array([[[1, 2], [3, 4]]] * 3, ">i2")}
     asked = ["uid", "alignments3D/pose", "location/micrograph_path", "blob/idx", "x/flag", "x/big", "ctf/df1_A"]

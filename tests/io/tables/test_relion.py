@@ -204,6 +204,7 @@ def test_half_sets_that_are_all_0_are_none(read, caplog):
         ("rlnDefocusU", "1e39", "rlnDefocusU is 1e+39: expected a number that a float32 holds"),
         ("rlnClassNumber", "1.5", "rlnClassNumber is 1.5: expected a whole number"),
         ("rlnClassNumber", "0x10", "rlnClassNumber is '0x10': expected a number"),
+        ("rlnRandomSubset", "5", "rlnRandomSubset is 5: expected 1 or 2, or 0 for neither"),
         ("rlnRandomSubset", "1e300", "rlnRandomSubset is 1e+300: expected a whole number of at most 2^53"),
     ],
 )

@@ -171,6 +171,10 @@ class _Table:
                 f"{alignment}/split is 0 in every row: its particles were not divided into half-sets", self.name
             )
             return pa.nulls(self.count, pa.int64())
+        row = pc.index(pc.greater(sets, 2), True).as_py()
+        if row >= 0:
+            msg = f"{self.name}: {alignment}/split of row {row} is {sets[row].as_py() - 1}: expected 0 or 1"
+            raise FormatError(msg)
         return sets
 
     def _numbers(self, field: str, scale: float | NDArray[np.int64] = 1.0) -> pa.Array:

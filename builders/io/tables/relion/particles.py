@@ -89,8 +89,14 @@ def _names(rows: Rows, label: str) -> pa.Array:
 
 
 def _half_sets(rows: Rows) -> pa.Array:
-    """1 and 2; what is 0 belongs to none."""
+    """1 and 2; what is 0 belongs to none.
+
+    Raises:
+        FormatError: there is a third one: with the line's number.
+    """
     given = rows.integers(labels.HALF_SET)
+    if (row := first(pc.invert(pc.is_in(given, pa.array([0, 1, 2, None], pa.int64()))))) is not None:
+        raise rows.error(row, f"{labels.HALF_SET} is {given[row].as_py()}: expected 1 or 2, or 0 for neither")
     sets = pc.if_else(pc.equal(given, 0), pa.scalar(None, pa.int64()), given)
     if len(sets) and sets.null_count == len(sets) and given.null_count < len(given):
         report_once(f"{labels.HALF_SET} is 0 in every row: its particles were not divided into half-sets", rows.name)
