@@ -172,8 +172,9 @@ def group_column(table: ParticleTable, picked: Picked, name: str) -> pa.ChunkedA
     if name == "path":
         return picked.rows["file"]
     source = table.rows if name in VALUES else table.extra
-    if name not in source.column_names or pa.types.is_struct(source.schema.field(name).type):
-        known = [*(other for other in VALUES if other not in ("ctf", "pose")), "path", *table.extra.column_names]
+    if name not in source.column_names or pa.types.is_nested(source.schema.field(name).type):
+        known = [*(other for other in VALUES if other not in ("ctf", "pose")), "path"]
+        known += [other for other in table.extra.column_names if other != name]
         msg = f"group_by is {name!r}: expected a column that tells groups: {', '.join(known)}, or one of the table's"
         raise OptionError(msg)
     column = source[name]

@@ -1,5 +1,6 @@
 """A table and the files that it names: what is asked of disks and servers, each once."""
 
+import base64
 import contextlib
 import functools
 import hashlib
@@ -26,9 +27,9 @@ from builders.particles.table_files import TableFile, bring
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 """Of the outlines of tables that are kept in the cache."""
-_Outline = tuple[list[str], list[tuple[str, str]]]
+_Outline = tuple[list[str], pa.Schema]
 
 
 @dataclass
@@ -99,21 +100,22 @@ class Source:
     @property
     def extra(self) -> pa.Schema:
         """The table's own columns that are wanted, as a dataset has them."""
-        return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in self._outline[1]])
+        return self._outline[1]
 
     @functools.cached_property
     def _outline(self) -> _Outline:
         """Names, and types of columns; those of a table that was read before are remembered."""
         with contextlib.suppress(OSError, ValueError):
             names, extra = json.loads(self._outline_file.read_text(encoding="utf-8"))
-            return list(map(str, names)), [(str(name), str(kind)) for name, kind in extra]
+            return list(map(str, names)), pa.ipc.read_schema(pa.py_buffer(base64.b64decode(extra)))
         names, _ = coded(self.table.rows[self.named])
-        extra = [(field.name, str(plain(field.type))) for field in self.table.extra.schema]
+        schema = pa.schema([(field.name, plain(field.type)) for field in self.table.extra.schema])
+        extra = base64.b64encode(schema.serialize()).decode()
         try:
             write_whole(self._outline_file, json.dumps([names, extra]).encode())
         except PercError as err:
             logger.info("%s: its names are not remembered: %s", self.name, err)
-        return names, extra
+        return names, schema
 
     @property
     def _outline_file(self) -> Path:

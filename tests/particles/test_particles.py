@@ -225,3 +225,39 @@ def test_only_some_columns_may_be_wanted(project, tmp_path):
     ds = load(project, tmp_path, features=wanted)
     assert ds.column_names == ["image", "index"]
     assert told(ds) == project.facts
+
+
+@pytest.fixture
+def cryosparc(project):
+    """The project's table as CryoSPARC has it: uids of 64 bits, rotation vectors."""
+    count = len(project.facts)
+    fields = [("uid", "<u8"), ("blob/path", "S99"), ("blob/idx", "<u4"), ("alignments3D/pose", "<f4", (3,))]
+    table = np.zeros(count, [*fields, ("blob/psize_A", "<f4")])
+    table["uid"] = 2**64 - 1 - np.arange(count, dtype=np.uint64)
+    table["blob/path"] = [f">{project.stack(stack)}" for stack, _ in project.facts]
+    table["blob/idx"] = [index for _, index in project.facts]
+    table["alignments3D/pose"] = np.arange(3 * count).reshape(count, 3) / 16
+    table["blob/psize_A"] = PIXEL_SIZE
+    path = project.folder / "J1" / "particles.cs"
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        np.save(file, table)
+    return path, table
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_vectors_and_uids_of_cryosparc_are_columns(project, tmp_path, cryosparc, streaming):
+    path, table = cryosparc
+    options = {"star": str(path), "columns": ["uid", "alignments3D/pose"], "order": "table", "streaming": streaming}
+    for _ in range(2):  # once more, out of what is remembered
+        ds = load(project, tmp_path, **options)
+        assert ds.features["uid"] == Value("int64")
+        rows = list(ds)
+        assert told(rows) == project.facts
+        assert (np.array([row["uid"] for row in rows], np.int64).view(np.uint64) == table["uid"]).all()
+        np.testing.assert_array_equal([row["alignments3D/pose"] for row in rows], table["alignments3D/pose"])
+
+
+def test_vectors_tell_no_groups(project, tmp_path, cryosparc):
+    with pytest.raises(OptionError, match="group_by is 'alignments3D/pose': expected a column that tells groups: pix"):
+        load(project, tmp_path, star=str(cryosparc[0]), validation_fraction=0.3, group_by="alignments3D/pose")
