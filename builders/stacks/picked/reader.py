@@ -28,6 +28,8 @@ from builders.stacks.runs import Run
 
 _TOGETHER = 1024 * 1024
 """Bytes of rows that are read at once, where they are given one by one: the file is opened once for them."""
+_BOXES_TOGETHER = 16 * 1024 * 1024
+"""The same of boxes: those that are read together share rows of pixels, which are much longer than they."""
 _ROWS = 1024
 """Rows whose columns are made Python objects at once."""
 
@@ -85,7 +87,8 @@ class PickedReader(RunReader):
     def steps(self, run: Run, raw: Bytes | None, refuse: Refuse) -> Iterator[Step]:
         """See `RunReader`."""
         with closing(self.block(run, raw, refuse)) as block:
-            count = max(1, min(_ROWS, _TOGETHER // max(1, size_of(block))))
+            most = _TOGETHER if self.catalogue.box is None else _BOXES_TOGETHER
+            count = max(1, min(_ROWS, most // max(1, size_of(block))))
             place = 0
             while place < block.count:
                 stop = min(place + count, block.count)
