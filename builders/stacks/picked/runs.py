@@ -128,8 +128,10 @@ def _stretches(group: Group, images: object, data: bytes | None, catalogue: Cata
     there = usable(images.count, slices)
     error = None
     if not there.all():
-        numbers = catalogue.numbers("row")[group.first : group.stop]
-        error = beyond(images, slices[~there], numbers[~there])
+        own = _all_of_file(group, catalogue)
+        named = catalogue.numbers("slice")[own]
+        lost = ~usable(images.count, named)
+        error = beyond(images, named[lost], catalogue.numbers("row")[own[lost]])
     kinds = there.astype(np.int8) + (slices == WHOLE)
     for first, stop in pairwise(edges_of(kinds)):
         place, some = group.place + first, slices[first:stop]
@@ -139,6 +141,12 @@ def _stretches(group: Group, images: object, data: bytes | None, catalogue: Cata
             yield PickedRun(whole(images), path, rows[first:stop], place, data, (), np.zeros(stop - first, np.int64))
         else:
             yield PickedRun(images, path, rows[first:stop], place, data, (), some)
+
+
+def _all_of_file(group: Group, catalogue: Catalogue) -> Numbers:
+    """All rows of a group's file: whoever meets one that is wrong, in whatever shard, tells the same of it."""
+    files = catalogue.numbers("file")
+    return np.flatnonzero(files == files[group.first])
 
 
 def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogue) -> Iterator[PickedRun]:
@@ -153,12 +161,15 @@ def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogu
     except PercError as err:
         yield PickedRun(err, path, rows, group.place)
         return
-    tops, lefts, numbers = (catalogue.numbers(name)[group.first : group.stop] for name in ("top", "left", "row"))
-    out = lie(tops, lefts, shape, (image.shape[0], image.shape[1])) == OUTSIDE
+    sides = image.shape[0], image.shape[1]
+    tops, lefts = (catalogue.numbers(name)[group.first : group.stop] for name in ("top", "left"))
+    out = lie(tops, lefts, shape, sides) == OUTSIDE
     error = None
     if out.any():
-        centres = lefts[out] + shape[1] // 2, tops[out] + shape[0] // 2
-        error = outside(path, (image.shape[0], image.shape[1]), *centres, numbers[out])
+        own = _all_of_file(group, catalogue)
+        y, x, numbers = (catalogue.numbers(name)[own] for name in ("top", "left", "row"))
+        lost = lie(y, x, shape, sides) == OUTSIDE
+        error = outside(path, sides, x[lost] + shape[1] // 2, y[lost] + shape[0] // 2, numbers[lost])
     for first, stop in pairwise(edges_of(out.astype(np.int8))):
         place = group.place + first
         if out[first]:
