@@ -76,7 +76,8 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         order: of a stream's rows: None, stack by stack in order of slices; `"table"`, as in the table. Rows that are
             not streamed are always in the table's order.
         box_size: of `unit="extracted"`: pixels, or Å as in `"200 Å"`.
-        pixel_size: Å per pixel where neither the table nor a file says it; of boxes, the one that they are to have.
+        pixel_size: Å per pixel where neither the table nor a file says it (of a table with origins in pixels, where it
+            does not itself); of boxes, the one that they are to have.
         edge: what a box that reaches beyond its micrograph does: `"fill"`, with the background's mean, or `"drop"`.
         flip_y: coordinates count from the other end of the micrograph's y.
         dtype: type of the decoded images; None keeps each file's own.

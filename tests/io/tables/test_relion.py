@@ -97,10 +97,11 @@ def test_what_gives_the_pixel_size_has_an_order(read):
 
 def test_origins_in_pixels_take_the_pixel_size_that_is_given(read, caplog):
     data = particles(["rlnAnglePsi", "rlnOriginX"], [(1, 2)])
-    assert columns(read(data, pixel_size=1.5), "shift_x") == [3.0]
+    assert columns(read(data, pixel_size=1.5), "shift_x", "pixel_size") == [[3.0], [1.5]]
+    assert columns(read(particles(["rlnOriginXAngst"], [(2,)]), pixel_size=1.5), "pixel_size") == [None]
     assert not caplog.records
     assert columns(read(data), "shift_x") == [None]
-    assert "p.star: rlnOriginX is in pixels, and nothing tells their size" in caplog.text
+    assert "p.star: rlnOriginX is in pixels, and the table does not tell their size: there is no" in caplog.text
 
 
 def test_origins_in_pixels_and_in_angstrom_are_alike_or_an_error(read):

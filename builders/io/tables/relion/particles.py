@@ -60,6 +60,8 @@ def _columns(rows: Rows, pixel_size: float | None) -> dict[str, pa.Array]:
     """All columns of `SCHEMA`."""
     images, slices = _images(rows)
     size, micrograph_size = _pixel_sizes(rows, has_images=labels.IMAGE in rows.block.labels)
+    if pixel_size is not None and any(in_pixels in rows.block.labels for _, in_pixels in labels.SHIFTS.values()):
+        size = pc.fill_null(size, pixel_size)  # the images', too, whatever their files say: shifts stay those pixels
     integers = {"optics_group": labels.GROUP, "class_number": labels.CLASS, "image_size": labels.IMAGE_SIZE}
     return {
         "image": images,
@@ -69,7 +71,7 @@ def _columns(rows: Rows, pixel_size: float | None) -> dict[str, pa.Array]:
         "micrograph_pixel_size": rows.narrowed(micrograph_size, labels.MICROGRAPH_PIXELS),
         "micrograph_height": pa.nulls(rows.count, pa.int64()),
         "ctf": _ctf(rows),
-        "pose": _pose(rows, size if pixel_size is None else pc.fill_null(size, pixel_size)),
+        "pose": _pose(rows, size),
         "half_set": _half_sets(rows),
         **{column: rows.single(label) for column, label in labels.COORDINATES.items()},
         **{column: rows.integers(label) for column, label in integers.items()},
@@ -155,7 +157,8 @@ def _shifts(rows: Rows, in_angstrom: str, in_pixels: str, size: pa.Array) -> pa.
     scaled = pc.multiply(pixels, size)
     if angstrom is None:
         if scaled.null_count > pixels.null_count:
-            report_once(f"{in_pixels} is in pixels, and nothing tells their size: there is no shift", rows.name)
+            said = f"{in_pixels} is in pixels, and the table does not tell their size: there is no shift"
+            report_once(f"{said}; pixel_size= tells it", rows.name)
         return scaled
     allowed = pc.add(pc.multiply(pc.abs(angstrom), _ALIKE[1]), _ALIKE[0])
     row = first(pc.greater(pc.abs(pc.subtract(scaled, angstrom)), allowed))
