@@ -4,8 +4,7 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +12,7 @@ import datasets
 import pyarrow as pa
 
 from builders.archive.archive import Archive, Found, segments_of
-from builders.archive.caching import fetch_all
+from builders.archive.builder import ImageFilesBuilder, files_folder
 from builders.archive.catalogue import EntryInfo, ImageSet, entry_number
 from builders.archive.patterns import matcher, taker
 from builders.archive.remembered import asked, revived_found, revived_info
@@ -28,22 +27,14 @@ from builders.io.files import location
 from builders.io.files.header_store import HeaderStore
 from builders.options import (
     ON_ERROR,
-    OptionedTableBuilder,
     check_choice,
     check_flag,
     check_integer,
     check_pixel_size,
     with_advice,
 )
-from builders.quarantine import (
-    Quarantine,
-    check_quarantine,
-    keep,
-    keep_contradicted,
-    say_again,
-    say_contradicted_again,
-)
-from builders.stacks.columns import PIECE, all_rows
+from builders.quarantine import Quarantine, check_quarantine
+from builders.stacks.columns import all_rows
 from builders.stacks.cutting import Shards
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look_at_all
@@ -57,8 +48,6 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T", EntryInfo, Found)
 _OF_NO_ROWS = ("archive", "api", "quarantine", "shuffle_memory")
 """Options that do not tell datasets apart, or whose meaning is told otherwise."""
-_cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
-"""Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
 
 
 @dataclass
@@ -134,7 +123,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self._takes = taker(self.pattern, self.regex)
         self.archive = None if self.archive is None else os.fspath(self.archive)
         self._archive = Archive(self.archive, self.api)
-        self._folder = _cache_folder.get()
+        self._folder = files_folder()
         self._told: EntryInfo | None = None
 
     @functools.cached_property
@@ -237,24 +226,13 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         return str(super().create_config_id(options, custom_features=custom_features))
 
 
-class Empiar(OptionedTableBuilder):
+class Empiar(ImageFilesBuilder):
     """Images of an EMPIAR entry as rows `image`, `pixel_size`, `path`, `index`, `entry`, `imageset`."""
 
     VERSION = datasets.Version("1.2.0")
     BUILDER_CONFIG_CLASS = EmpiarConfig
-    DEFAULT_WRITER_BATCH_SIZE = PIECE  # a table, as it is made, is a record batch of the index
+    WHAT = "files or parts of them"
     config: EmpiarConfig
-
-    def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
-        self._brought: list[SourceFile] | None = None
-        self._left_out: list[tuple[str, object]] | None = None
-        self._contradicted: list[tuple[str, str]] = []
-        self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
-        token = _cache_folder.set(self._files_folder)
-        try:
-            super().__init__(cache_dir, *args, **kwargs)
-        finally:
-            _cache_folder.reset(token)
 
     @property
     def _features(self) -> datasets.Features:
@@ -273,50 +251,27 @@ class Empiar(OptionedTableBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         anew = bool(dl_manager.download_config.force_download)
-        files = list(self.config.found.files) if self._brought is None else self._brought
-        if self.config.download and self._brought is None:
-            files, _ = fetch_all(files, self._files_folder, anew)
+        files = list(self.fetched(anew) if self.config.download else self.files())
         if dl_manager.is_streaming:
             Quarantine(self.config.quarantine).begin()
-            shards = Shards(files, self.config.reading, self._files_folder)
+            shards = Shards(files, self.config.reading, self.folder)
             return [datasets.SplitGenerator(name="train", gen_kwargs={"shards": shards})]
         return [datasets.SplitGenerator(name="train", gen_kwargs={"images": self._usable(files, anew)})]
 
-    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Build the index, or take it from the cache; its files and its table are made where they are missing.
+    def files(self) -> Sequence[SourceFile]:
+        """See `ImageFilesBuilder`."""
+        return self.config.found.files
 
-        What is left out, and which sizes contradict headers, is said in either case.
-        """
-        mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
-        anew = mode == datasets.DownloadMode.FORCE_REDOWNLOAD
-        if self.config.download:
-            self._brought, any_new = fetch_all(self.config.found.files, self._files_folder, anew)
-            if any_new:  # the index in the cache, if there is one, is of other files
-                kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
-        self._left_out = None
-        super().download_and_prepare(*args, **kwargs)
-        if self._left_out is None:
-            say_contradicted_again(self.cache_dir, "empiar")
-        else:
-            keep_contradicted(self.cache_dir, self._contradicted)
-        if self.config.on_error != "skip":
-            return
-        table = self.config.quarantine
-        if (
-            self._left_out is None
-            and not say_again(self.cache_dir, "empiar", "files or parts of them", table)
-            and table
-        ):
-            self._usable(self._brought or list(self.config.found.files))
-        if self._left_out is not None:
-            keep(self.cache_dir, self._left_out)
+    def look_again(self) -> None:
+        """See `ImageFilesBuilder`."""
+        self._usable(list(self.brought or self.files()))
 
     def _usable(self, files: list[SourceFile], anew: bool = False) -> list[Images]:
         """The files whose headers can be read, in order; with `anew`, none of them by what is remembered."""
         usable: list[Images] = []
         left_out: list[tuple[str, object]] = []
         damaged: list[PercError] = []
-        store = HeaderStore(self._files_folder)
+        store = HeaderStore(self.folder)
         if anew:
             store.forget(file.location for file in files)
         with contextlib.closing(look_at_all(files, self.config.reading, store)) as looked_at:
@@ -339,7 +294,7 @@ class Empiar(OptionedTableBuilder):
         if damaged:
             logger.warning("empiar: left out %d of %d files of EMPIAR-%s", len(damaged), len(files), self.config.entry)
         image_file.report_contradictions(f"EMPIAR-{self.config.entry}", [images.image for images in usable])
-        self._contradicted = [
+        self.contradicted = [
             (images.file.path, images.image.contradiction)
             for images in usable
             if images.image.contradicts_header and not images.lost
@@ -347,7 +302,7 @@ class Empiar(OptionedTableBuilder):
         if not usable:
             msg = f"EMPIAR-{self.config.entry}: none of {len(files)} files can be read; the first one: {damaged[0]}"
             raise NotFoundError(msg)
-        self._left_out = left_out
+        self.left_out = left_out
         return usable
 
     def _generate_tables(self, images: list[Images]) -> Iterator[tuple[int, pa.Table]]:
@@ -357,5 +312,5 @@ class Empiar(OptionedTableBuilder):
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> ShardStream:
         config = self.config
-        reader = ShardReader(config.reading, self._files_folder, config.quarantine, config.shuffle_memory * 2**20)
+        reader = ShardReader(config.reading, self.folder, config.quarantine, config.shuffle_memory * 2**20)
         return ShardStream(reader, split_generator.gen_kwargs["shards"], self.info.features)

@@ -3,9 +3,7 @@
 import functools
 import itertools
 import logging
-import os
 from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +11,12 @@ import datasets
 import pyarrow as pa
 
 from builders.archive.archive import Archive
-from builders.archive.caching import fetch_all
+from builders.archive.builder import ImageFilesBuilder, files_folder
 from builders.hf.features import EMImage, check_dtype
 from builders.hf.streaming import ShardStream
 from builders.io.files.header_store import HeaderStore
 from builders.options import (
     ON_ERROR,
-    OptionedTableBuilder,
     check_choice,
     check_flag,
     check_fraction,
@@ -33,15 +30,7 @@ from builders.particles.places import place_of
 from builders.particles.rows import VALUES, Picked, group_column
 from builders.particles.source import Source
 from builders.particles.splits import held_out
-from builders.quarantine import (
-    Quarantine,
-    check_quarantine,
-    keep,
-    keep_contradicted,
-    say_again,
-    say_contradicted_again,
-)
-from builders.stacks.columns import PIECE
+from builders.quarantine import Quarantine, check_quarantine
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue
 from builders.stacks.picked.reader import PickedReader
@@ -53,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 _OF_NO_ROWS = ("archive", "quarantine", "shuffle_memory", "star", "root")
 """Options that do not tell datasets apart, or whose meaning is told otherwise."""
-_cache_folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
-"""Where the builder that makes a config keeps files: `datasets` has no other way to tell it."""
 
 
 @dataclass
@@ -143,7 +130,7 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         archive, skip = Archive(self.archive), self.on_error == "skip"
         size = self.pixel_size if self.unit == "particle" else None
         asked = wanted, self.half_set, named, skip, size
-        self.source = Source(tables, root, archive, *asked, _cache_folder.get())
+        self.source = Source(tables, root, archive, *asked, files_folder())
 
     @property
     def _grouping(self) -> list[str]:
@@ -186,24 +173,13 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         return str(super().create_config_id(kept, custom_features=custom_features))
 
 
-class Particles(OptionedTableBuilder):
+class Particles(ImageFilesBuilder):
     """Particles of a table as rows `image`, `pixel_size`, `path`, `index`, `ctf`, `pose`, `micrograph`, ..."""
 
     VERSION = datasets.Version("1.0.0")
     BUILDER_CONFIG_CLASS = ParticlesConfig
-    DEFAULT_WRITER_BATCH_SIZE = PIECE  # a table, as it is made, is a record batch of the index
+    WHAT = "files or rows"
     config: ParticlesConfig
-
-    def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
-        self._brought: list[SourceFile] | None = None
-        self._left_out: list[tuple[str, object]] | None = None
-        self._contradicted: list[tuple[str, str]] = []
-        self._files_folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
-        token = _cache_folder.set(self._files_folder)
-        try:
-            super().__init__(cache_dir, *args, **kwargs)
-        finally:
-            _cache_folder.reset(token)
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(features=self._features, **self.config.source.facts)
@@ -225,9 +201,9 @@ class Particles(OptionedTableBuilder):
         picked = self._picked(anew)
         made = {name: self._made(name, part, dl_manager.is_streaming) for name, part in self._divided(picked).items()}
         parts = [part for part in made.values() if isinstance(part, Part)]
-        self._left_out = [*picked.left_out, *(told for part in parts for told in part.left_out)]
-        self._contradicted = [told for part in parts for told in part.contradicted]
-        Quarantine(self.config.quarantine).begin(self._left_out)
+        self.left_out = [*picked.left_out, *(told for part in parts for told in part.left_out)]
+        self.contradicted = [told for part in parts for told in part.contradicted]
+        Quarantine(self.config.quarantine).begin(self.left_out)
         return [datasets.SplitGenerator(name=name, gen_kwargs={"parts": [part]}) for name, part in made.items()]
 
     def _made(self, split: str, picked: Picked, is_streaming: bool) -> Part | Catalogue:
@@ -237,10 +213,10 @@ class Particles(OptionedTableBuilder):
         columns = config.picking.schema(config.extra).names
         ordered = in_file_order(picked) if is_streaming and config.order is None else picked
         if not is_streaming:
-            store = HeaderStore(self._files_folder)
+            store = HeaderStore(self.folder)
             return held(table_for(ordered, columns, sides), config.reading, store, config.source.name)
         state = self.VERSION, self.config_id, split, [(file.location, file.stamp) for file in picked.files]
-        return written(table_for(ordered, columns, sides), state, self._files_folder)
+        return written(table_for(ordered, columns, sides), state, self.folder)
 
     def _picked(self, anew: bool) -> Picked:
         """The rows of the table that have a file.
@@ -250,12 +226,9 @@ class Particles(OptionedTableBuilder):
         """
         config = self.config
         if config.download:
-            files = self._brought
-            if files is None:
-                files, _ = fetch_all(config.source.found.files, self._files_folder, anew)
-            config.bring(files)
+            config.bring(self.fetched(anew))
         elif anew:
-            HeaderStore(self._files_folder).forget(file.location for file in config.source.found.files)
+            HeaderStore(self.folder).forget(file.location for file in config.source.found.files)
         picked = config.picking.pick()
         for name, reason in picked.left_out:
             logger.warning("particles: leaving out %s: %s", name, reason)
@@ -270,33 +243,17 @@ class Particles(OptionedTableBuilder):
         validation = held_out(groups, config.validation_fraction, config.seed, config.group_by)
         return {"train": picked.take(~validation), "validation": picked.take(validation)}
 
-    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Build the index, or take it from the cache; its files and its table are made where they are missing.
+    def files(self) -> Sequence[SourceFile]:
+        """See `ImageFilesBuilder`."""
+        return self.config.source.found.files
 
-        What is left out, and which sizes contradict headers, is said in either case.
-        """
-        config = self.config
-        mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
-        anew = mode == datasets.DownloadMode.FORCE_REDOWNLOAD
-        if anew:
-            config.source.bring_anew()
-        if config.download:
-            self._brought, any_new = fetch_all(config.source.found.files, self._files_folder, anew)
-            if any_new:  # the index in the cache, if there is one, is of other files
-                kwargs["download_mode"] = datasets.DownloadMode.FORCE_REDOWNLOAD
-        self._left_out, self._contradicted = None, []
-        super().download_and_prepare(*args, **kwargs)
-        if self._left_out is None:
-            say_contradicted_again(self.cache_dir, "particles")
-        else:
-            keep_contradicted(self.cache_dir, self._contradicted)
-        if config.on_error != "skip":
-            return
-        table = config.quarantine
-        if self._left_out is None and not say_again(self.cache_dir, "particles", "files or rows", table) and table:
-            self._split_generators(datasets.DownloadManager())
-        if self._left_out is not None:
-            keep(self.cache_dir, self._left_out)
+    def forget(self) -> None:
+        """See `ImageFilesBuilder`."""
+        self.config.source.bring_anew()
+
+    def look_again(self) -> None:
+        """See `ImageFilesBuilder`."""
+        self._split_generators(datasets.DownloadManager())
 
     def _generate_tables(self, parts: list[Part]) -> Iterator[tuple[int, pa.Table]]:
         schema = self._features.arrow_schema
@@ -306,5 +263,5 @@ class Particles(OptionedTableBuilder):
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
         config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
-        own = self._files_folder, config.quarantine, config.shuffle_memory * 2**20
+        own = self.folder, config.quarantine, config.shuffle_memory * 2**20
         return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)

@@ -210,12 +210,12 @@ def test_several_rows_may_name_one_slice(project, tmp_path):
 
 @pytest.mark.parametrize("pieces", [5])
 def test_indexes_are_made_in_pieces(project, tmp_path, monkeypatch, pieces):
-    monkeypatch.setattr("builders.particles.particles.PIECE", pieces)
+    monkeypatch.setattr("builders.stacks.picked.tables.PIECE", pieces)
     assert told(load(project, tmp_path)) == project.facts
 
 
 def test_an_index_can_be_made_by_several_processes(project, tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.particles.particles.PIECE", 5)
+    monkeypatch.setattr("builders.stacks.picked.tables.PIECE", 5)
     assert told(load(project, tmp_path, num_proc=2)) == project.facts
 
 
