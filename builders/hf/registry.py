@@ -28,7 +28,7 @@ from builders.hf.data_files import named_files
 from builders.hf.formatting import FORMATTERS
 from builders.hf.names import MODULES, meant, named
 from builders.hf.shuffling.shuffle import shuffling
-from builders.hf.streams import formatted, mapping
+from builders.hf.streams import formatted, mapping, typed_nulls
 
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
 _StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
@@ -76,6 +76,7 @@ def register() -> None:
         datasets_features.decode_nested_example = decoding.listwise(datasets_features.decode_nested_example)
         datasets_iterable._apply_feature_types_on_example = decoding.apply_features
         datasets_iterable.FormattedExamplesIterable = formatted.FormattedExamplesIterable
+        datasets_iterable._convert_to_arrow = typed_nulls.typing_nulls(datasets_iterable._convert_to_arrow)
         if not streaming.THROUGH_ARROW:
             datasets_iterable.MappedExamplesIterable = mapping.MappedExamplesIterable
             datasets_iterable.SelectColumnsIterable = mapping.SelectColumnsIterable

@@ -51,6 +51,22 @@ def test_batches_are_those_of_the_table(catalogue, format_type, size):
             same_batch(batch, expected)
 
 
+@pytest.mark.parametrize("format_type", [*FORMATS, "arrow"])
+@pytest.mark.parametrize("kind", ["whole", "shuffled"])
+def test_batches_have_all_rows_whatever_is_null_in_them(catalogue, kind, format_type):
+    stream = streamed(catalogue).remove_columns("picks").with_format(format_type)  # datasets 4 makes no lists of nulls
+    stream = stream.shuffle(seed=1, buffer_size=9) if kind == "shuffled" else stream
+    found = []
+    for batch in stream.iter(7):
+        columns = batch.to_pydict() if format_type == "arrow" else batch
+        found += map(told, columns["path"], columns["index"], columns["half_set"])
+    assert sorted(found) == sorted(told(row["path"], row["index"], row["half_set"]) for row in mapped(catalogue))
+
+
+def told(path, index, half_set):
+    return str(path), int(index), -1 if half_set is None or half_set != half_set else int(half_set)
+
+
 @pytest.mark.parametrize("format_type", FORMATS)
 def test_rows_are_those_of_the_table(catalogue, format_type):
     stream = streamed(catalogue).with_format(format_type)
