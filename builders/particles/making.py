@@ -55,9 +55,8 @@ def table_for(picked: Picked, columns: Sequence[str], sides: Sequence[Side | Non
         columns: those that the dataset has, besides places.
         sides: of each file, how large its images are as the table says.
     """
-    rows = picked.rows.append_column("row", pa.array(picked.numbers))
-    names = [name for name in (*PLACES, *columns) if name in rows.column_names]
-    return table_of(picked.files, rows.select(names), picked.box, sides)
+    names = [name for name in (*PLACES, *columns) if name in picked.rows.column_names]
+    return table_of(picked.files, picked.rows.select(names), picked.box, sides)
 
 
 def written(table: pa.Table, state: tuple[object, ...], folder: str | None) -> Catalogue:

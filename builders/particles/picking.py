@@ -117,7 +117,7 @@ class Micrographs:
         source, seen = self._source, self._look()
         heights = np.append(seen.shapes[:, 0], 0)[seen.which].astype(np.float64) if self._flip_y else None
         found = coordinates(source.table, seen.times, heights)
-        left_out = seen.left_out + require_known(found, seen.named, source.name, source.skip)
+        left_out = seen.left_out + require_known(found, seen.named, source.name, source.skip, source.table.chosen)
         if self._box is None:
             picked = micrographs(source.table, seen.which, seen.files, seen.times, found)
         else:
@@ -184,6 +184,10 @@ def _seen(source: Source, reading: Reading, store: HeaderStore) -> _Seen:
                 left_out.append((found.files[number].path, err))
                 which = np.where(which == number, -1, which)
     there = np.flatnonzero(which >= 0)
+    if not found.files and not found.missing:
+        msg = f"{source.name}: none of its {len(which)} rows names a micrograph: expected rlnMicrographName, or "
+        msg += "location/micrograph_path of a passthrough file"
+        raise NotFoundError(msg)
     if not len(there):
         msg = f"{source.name}: none of its {len(which)} rows has a micrograph that can be read"
         msg += f": {left_out[0][0]}: {left_out[0][1]}" if left_out else ""

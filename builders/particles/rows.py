@@ -29,7 +29,7 @@ class Picked:
     Attributes:
         files: those that rows are of, in natural order.
         rows: some of `picked.catalogue.PLACES`, and the columns of the dataset, in the table's order.
-        numbers: of each row, which one of the table's it is, from 0.
+        numbers: of each row, which one of those of the table it is, from 0; its column `row` is that in the file.
         box: shape `(ny, nx)` of the boxes that rows are; None where they are slices or whole files.
         left_out: paths or names and reasons.
     """
@@ -62,7 +62,7 @@ def of_half_set(table: ParticleTable, half_set: int | None) -> ParticleTable:
         msg = f"{table.name}: half_set={half_set}: {has}"
         raise OptionError(msg)
     extra = table.extra.filter(mask) if table.extra.column_names else table.extra
-    return replace(table, rows=rows, extra=extra)
+    return replace(table, rows=rows, extra=extra, chosen=table.numbers[np.asarray(mask)])
 
 
 def require_rows(table: ParticleTable) -> None:
@@ -122,7 +122,7 @@ def particles(table: ParticleTable, names: Sequence[str], found: Found, skip: bo
     """
     files, missing = files_of(table.rows["image"], names, found)
     values = values_of(table)
-    picked = {"file": pa.array(files, pa.int32()), "slice": table.rows["slice"]}
+    picked = {"file": pa.array(files, pa.int32()), "slice": table.rows["slice"], "row": pa.array(table.numbers)}
     rows = pa.table(picked | {name: values[name] for name in values.column_names})
     left_out: list[tuple[str, object]] = []
     without = table.rows["image"].null_count

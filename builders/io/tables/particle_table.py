@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 CTF = pa.struct(
     {
@@ -47,6 +49,7 @@ class ParticleTable:
         extra: as many rows of the columns that were asked for besides, by their own names (RELION's without the `_`).
         has_poses: whether the table has orientations; without, every `pose` is null. The same of the CTF is `has_ctf`.
         has_ctf: whether it has defocus values.
+        chosen: of rows that are some of a file's, which ones, from 0; None: they are all of them.
     """
 
     name: str
@@ -55,3 +58,9 @@ class ParticleTable:
     extra: pa.Table
     has_poses: bool
     has_ctf: bool
+    chosen: NDArray[np.int64] | None = None
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """Of each row, which one of the file's it is, from 0."""
+        return np.arange(len(self.rows)) if self.chosen is None else self.chosen

@@ -99,7 +99,9 @@ def coordinates(table: ParticleTable, times: int, heights: Floats | None) -> Coo
     return Coordinates(x, y if heights is None else heights - 1 - y)
 
 
-def require_known(found: Coordinates, which: Numbers, source: str, skip: bool) -> tuple[tuple[str, object], ...]:
+def require_known(
+    found: Coordinates, which: Numbers, source: str, skip: bool, numbers: Numbers | None = None
+) -> tuple[tuple[str, object], ...]:
     """Refuse rows of which a table does not tell where they are.
 
     Args:
@@ -107,6 +109,7 @@ def require_known(found: Coordinates, which: Numbers, source: str, skip: bool) -
         which: the micrograph of each, by number; -1: the table names none.
         source: the table, for messages.
         skip: whether such rows are left out.
+        numbers: of rows that are some of the table's, which ones, from 0.
 
     Returns:
         What is left out, for the quarantine.
@@ -119,7 +122,7 @@ def require_known(found: Coordinates, which: Numbers, source: str, skip: bool) -
         count = int(np.count_nonzero(lacking))
         if not count:
             continue
-        first = int(np.flatnonzero(lacking)[0]) + 1
+        first = int((np.arange(len(which)) if numbers is None else numbers)[lacking][0]) + 1
         told = f"{count} of {len(which)} rows, row {first} first, counted from 1, have no {what}"
         if not skip or count == len(which):
             msg = f"{source}: {told}: expected rlnMicrographName, rlnCoordinateX and rlnCoordinateY, or location/*"

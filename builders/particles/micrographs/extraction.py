@@ -121,6 +121,7 @@ def extracted(
         "slice": pa.array(np.full(len(which), -1)),
         "top": pa.array(np.rint(y).astype(np.int64) - boxes.cut // 2),
         "left": pa.array(np.rint(x).astype(np.int64) - boxes.cut // 2),
+        "row": pa.array(table.numbers),
         **{name: values[name] for name in values.column_names},
         "pixel_size": pa.array(sizes, pa.float32(), mask=~np.isfinite(sizes)),
         "coordinate_x": pa.array(x / boxes.step, pa.float32(), mask=~keep),
@@ -152,7 +153,7 @@ def held_against(picked: Picked, shapes: NDArray[np.int64], edge: str, skip: boo
         some = rows[files[rows] == number]
         x, y = (starts[some] + side // 2 for starts, side in zip((lefts, tops), picked.box[::-1], strict=True))
         height, width = shapes[number].tolist()
-        told = outside(picked.files[number].path, (height, width), x, y, picked.numbers[some])
+        told = outside(picked.files[number].path, (height, width), x, y, picked.rows["row"].to_numpy()[some])
         if not skip:
             raise told
         left_out.append((picked.files[number].path, told))

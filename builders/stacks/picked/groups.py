@@ -103,13 +103,13 @@ def beyond(images: Images, slices: Numbers, rows: Numbers) -> FormatError:
     Args:
         images: the file.
         slices: of it, which it does not have.
-        rows: of the table, which name them.
+        rows: of the table, from 0, which name them.
     """
-    shown = [str(row) for row in islice(rows.tolist(), _SHOWN)]
+    shown = [str(row + 1) for row in islice(rows.tolist(), _SHOWN)]
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     low, high = int(slices.min()), int(slices.max())
     named = f"slice {low}" if low == high else f"slices {low} to {high}"
-    msg = f"{images.file.path}: row{'s' * (len(rows) > 1)} {', '.join(shown)}{more} of the table, counted from 0, "
+    msg = f"{images.file.path}: row{'s' * (len(rows) > 1)} {', '.join(shown)}{more} of the table, counted from 1, "
     msg += f"name{'s' * (len(rows) == 1)} {named}: expected 0 to {images.count - 1}, since the file has "
     msg += f"{images.count}"
     return FormatError(f"{msg} ({images.lost})" if images.lost else msg)
