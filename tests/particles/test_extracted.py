@@ -188,3 +188,12 @@ def test_splits_keep_a_micrographs_boxes_together(project, tmp_path):
     train, validation = (set(splits[name]["path"][:]) for name in ("train", "validation"))
     assert validation
     assert not train & validation
+
+
+@pytest.mark.parametrize("unit", [{"unit": "micrograph"}, {"unit": "extracted", "box_size": 8}])
+def test_a_table_that_names_no_micrograph_is_told_so(tmp_path, unit):
+    kept = [{name: value for name, value in row.items() if name != "rlnMicrographName"} for row in rows()]
+    table = tmp_path / "particles.star"
+    table.write_text(star([{"rlnImageName": "1@a.mrcs", **row} for row in kept], [OPTICS]))
+    with pytest.raises(NotFoundError, match=r"none of its 8 rows names a micrograph: expected rlnMicro"):
+        load_dataset("particles", star=str(table), **unit)
