@@ -103,7 +103,7 @@ def find(names: Sequence[str], stages: Sequence[Stage], source: str) -> Found:
     A name is a path relative to one of a stage's trees, the first one in which there is such a file; CryoSPARC's `>` is
     taken off, and its 21 digits and `_` where there is no file with them. What is at none of these places is looked for
     by its base name in the folders of some of the trees, before the next stage: of several files, the one whose path
-    has the longest end in common with the name is meant.
+    has the longest end in common with the name is meant. So are absolute paths of the machine that wrote the table.
 
     Args:
         names: as the table has them, each once.
@@ -125,9 +125,14 @@ def find(names: Sequence[str], stages: Sequence[Stage], source: str) -> Found:
         for tree in stage.trees[: stage.searched] if absent else ():
             below = _Below(tree)
             for number in absent:
-                found[number] = below.closest(names[number], spelled[number][0][1], source)
+                found[number] = below.closest(names[number], _path(names[number], spelled[number]), source)
             absent = [number for number in absent if found[number] is None]
             others |= below.names() if absent else set()
+    outside = next((number for number in absent if not spelled[number]), None)
+    if outside is not None:
+        where = ", ".join(tree.name for tree in trees)
+        msg = f"{source}: {printable(names[outside])} lies outside of {where}: root= names a folder that holds it"
+        raise UnsafePathError(msg)
     notes = {number: _note(spelled[number], others) for number in absent[:_SHOWN]}
     there = {file.location: file for file in found if file is not None}
     files = sorted(there.values(), key=lambda file: (natural_path_key(file.path), file.location))
@@ -137,10 +142,10 @@ def find(names: Sequence[str], stages: Sequence[Stage], source: str) -> Found:
 
 
 def spellings(name: str, trees: Sequence[Tree], source: str) -> Iterator[tuple[Tree, str]]:
-    """The places that a name may mean: in which tree, and at which path there.
+    """The places that a name may mean: in which tree, and at which path there; none of an absolute path elsewhere.
 
     Raises:
-        UnsafePathError: it leads out of the trees, or is none of a file.
+        UnsafePathError: it leads out of the trees by `..`, or is none of a file.
 
     Example:
         >>> [path for _, path in spellings(">J1/imported/000000000000000000042_x.mrc", [object()], "x.cs")]
@@ -155,10 +160,6 @@ def spellings(name: str, trees: Sequence[Tree], source: str) -> Iterator[tuple[T
     path = "/".join(segments)
     if bare.startswith("/"):
         insides = [(tree, inside) for tree in trees if (inside := tree.inside(f"/{path}"))]
-        if not insides:
-            where = ", ".join(tree.name for tree in trees)
-            msg = f"{source}: {printable(name)} lies outside of {where}: root= names a folder that holds it"
-            raise UnsafePathError(msg)
     else:
         insides = [(tree, path) for tree in trees]
     for tree, inside in insides:
@@ -166,6 +167,11 @@ def spellings(name: str, trees: Sequence[Tree], source: str) -> Iterator[tuple[T
         folder, slash, base = inside.rpartition("/")
         if marked := _CRYOSPARC.match(base):
             yield tree, f"{folder}{slash}{base[marked.end() :]}"
+
+
+def _path(name: str, places: Sequence[tuple[Tree, str]]) -> str:
+    """The path that has an end in common with that of the file that is meant."""
+    return places[0][1] if places else "/".join(_segments(name.removeprefix(">")) or [])
 
 
 def _segments(path: str) -> list[str] | None:

@@ -64,10 +64,16 @@ def test_suffixes_are_as_they_are_spelled():
         *("http://host/x.mrcs", "file:///etc/passwd", "empiar://10943/data/x.mrcs", ">../x.mrcs", "/root/../etc/x"),
     ],
 )
-@pytest.mark.parametrize("tree", [Listed("etc/passwd", "x.mrcs"), LocalTree("/root")])
+@pytest.mark.parametrize("tree", [Listed("etc/group", "x.mrcs"), LocalTree("/root")])
 def test_no_name_leads_out_of_the_trees(name, tree):
     with pytest.raises(UnsafePathError, match=r"t\.star: .*/root"):
         find([name], [Stage([tree], 1)], "t.star")
+
+
+def test_an_absolute_path_of_another_machine_means_the_file_here():
+    tree = Listed("job1/mics/x.mrcs", "job2/mics/x.mrcs", "passwd")
+    names = ["/scratch/anna/job2/mics/x.mrcs", ">/scratch/anna/job1/mics/x.mrcs", "/etc/passwd"]
+    assert found(names, tree) == ["/root/job2/mics/x.mrcs", "/root/job1/mics/x.mrcs", "/root/passwd"]
 
 
 def test_of_files_of_one_name_the_longest_common_path_decides():
