@@ -1,5 +1,7 @@
 """Columns of an Arrow table where it is, as in a file that is mapped: rows are taken, and no other one is decoded."""
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ _MOST_TEXTS = 2**16
 
 Chosen = Places | range
 """Rows of a table by their numbers: any of them, or one after another."""
+Packed = tuple[str, list[str] | None, int, int]
+"""A column, the fields of its structs if it is such, and which ones of several columns of numbers are its."""
 
 
 def as_places(chosen: Chosen) -> Places:
@@ -30,6 +34,7 @@ class TableColumn:
 
     Attributes:
         fields: names of those of structs that are single precision in all of them; else None.
+        is_text: whether its values are texts.
 
     Example:
         >>> column = TableColumn(pa.chunked_array([[1.5, None, 2.5]]))
@@ -41,8 +46,12 @@ class TableColumn:
         self._values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
         self._kept = _kept(self._values)
         self._filled: dict[float, FilledColumn] = {}
+        self.is_text = isinstance(self._kept, _Texts | _NumberedTexts)
         self._has_blocks = isinstance(self._kept, _Numbers | _Structs)
         self.fields = self._kept.singles if isinstance(self._kept, _Structs) else None
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def filled(self, value: float | None) -> "TableColumn":
         """The same with a number instead of null; of columns of numbers."""
@@ -64,6 +73,14 @@ class TableColumn:
         """
         return self._kept.block(places) if self._has_blocks else None
 
+    def plain(self, dtype: np.dtype[Any]) -> list[NDArray[Any]] | None:
+        """All numbers of the column, or of each of its `fields`, as they are mapped; None where there are others."""
+        columns = list(self._kept._columns.values()) if isinstance(self._kept, _Structs) else [self._kept]
+        if getattr(self._kept, "_valid", None) is not None or type(self) is not TableColumn:
+            return None
+        are_plain = all(isinstance(c, _Numbers) and c.is_plain and c.values.dtype == dtype for c in columns)
+        return [column.values for column in columns] if are_plain and (self.fields or len(columns) == 1) else None
+
     def values(self, places: Chosen) -> list[Any]:
         """The same as Python objects, None for null."""
         taken = self.take(places)
@@ -73,6 +90,45 @@ class TableColumn:
     def arrow(self, places: Chosen) -> pa.Array:
         """The same as Arrow's array, of texts where texts are numbered."""
         return _plain(self._values.take(pa.array(as_places(places))))
+
+
+class MappedTable(dict[str, TableColumn]):
+    """Columns of a table, by name, of which those of plain numbers are taken together."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(next(iter(self.values())))
+
+    def packs(self, chosen: Chosen) -> Iterator[tuple[NDArray[Any], list[Packed]]]:
+        """Some rows of all columns of single precision, and of all of int64, in which nothing is null.
+
+        Returns:
+            For each of the two types an array `(columns, rows)`, and which columns are there.
+        """
+        for arrays, names in self._packs:
+            pack = np.empty((len(arrays), len(chosen)), arrays[0].dtype)
+            if isinstance(chosen, range):
+                for row, values in zip(pack, arrays, strict=True):
+                    row[:] = values[chosen.start : chosen.stop]
+            else:
+                for row, values in zip(pack, arrays, strict=True):
+                    np.take(values, chosen, out=row, mode="clip")  # "raise" would copy once more
+            yield pack, names
+
+    @cached_property
+    def _packs(self) -> list[tuple[list[NDArray[Any]], list[Packed]]]:
+        found = []
+        for dtype in (np.float32, np.int64):
+            arrays: list[NDArray[Any]] = []
+            names: list[Packed] = []
+            for name, column in self.items():
+                own = column.plain(np.dtype(dtype))
+                if own is not None:
+                    names.append((name, column.fields, len(arrays), len(arrays) + len(own)))
+                    arrays += own
+            found += [(arrays, names)] if arrays else []
+        return found
 
 
 class FilledColumn(TableColumn):
@@ -85,6 +141,7 @@ class FilledColumn(TableColumn):
 
     def __init__(self, column: TableColumn, value: float) -> None:
         self._values, self._kept, self.fields = column._values, column._kept, column.fields
+        self.is_text = False
         self._filled, self._value = {}, value
 
     def take(self, places: Chosen) -> Taken | None:
@@ -135,20 +192,21 @@ class _Numbers:
     def __init__(self, values: pa.Array, dtype: np.dtype[Any]) -> None:
         self._valid, start = _valid(values), values.offset
         self._bits = _Bits(values.buffers()[1], start) if dtype.kind == "b" and len(values) else None
-        self.is_single, self._is_ready = dtype == np.float32, dtype in (np.float32, np.int64)
-        self._values = np.empty(0, dtype)
+        self.is_single = dtype == np.float32
+        self.is_plain = self._valid is None and dtype in (np.float32, np.int64)
+        self.values = np.empty(0, dtype)
         if self._bits is None and len(values):
-            self._values = np.frombuffer(values.buffers()[1], dtype)[start : start + len(values)]
+            self.values = np.frombuffer(values.buffers()[1], dtype)[start : start + len(values)]
 
     def block(self, places: Chosen) -> NDArray[Any] | None:
         if self._valid is not None and self.is_single:
             return self.take(as_places(places)).as_floats()
-        if self._valid is not None or not self._is_ready:
+        if not self.is_plain:
             return None
-        return self._values[places.start : places.stop].copy() if isinstance(places, range) else self._values[places]
+        return self.values[places.start : places.stop].copy() if isinstance(places, range) else self.values[places]
 
     def take(self, places: Places) -> TakenNumbers:
-        values = self._values[places] if self._bits is None else self._bits.take(places)
+        values = self.values[places] if self._bits is None else self._bits.take(places)
         valid = None if self._valid is None else self._valid.take(places)
         if valid is None or valid.all():
             return TakenNumbers(values, None)

@@ -14,6 +14,7 @@ from builders.hf import decoding, nulls
 from builders.hf.features import EMImage
 from builders.hf.stream_layers import features_of, layers_of
 from builders.hf.streaming import is_ours
+from builders.hf.streams.ahead import Ahead
 from builders.hf.streams.batches import Batch, ImageStack
 from builders.hf.streams.mapping import gives_batches, is_grouping
 from builders.hf.streams.picked_columns import PickedColumn, is_structs, is_usual
@@ -77,13 +78,13 @@ class FormattedExamplesIterable(_StockFormatted):  # type: ignore[misc]
         nullable = {}
         if _is_torch(self.formatting):
             nullable = nulls.nullable(features or features_of(layers) or {}, is_ours(layers[-1]))
-        batches = self.ex_iterable.iter_batches(size, drop_last)
+        batches, ahead = self.ex_iterable.iter_batches(size, drop_last), Ahead()
         try:
             for key, batch in batches:
                 if decode is not None:
                     batch = decode(batch)
                 if formatter is not None:
-                    batch = batch.with_columns(tensorized(formatter, batch, nullable))
+                    batch = batch.with_columns(tensorized(formatter, batch, nullable, ahead))
                 yield key, batch
                 del batch  # its memory is there for the next one, as soon as nobody else has it
         finally:
@@ -130,6 +131,7 @@ class _Decoding:
         self._features, self._format, self._was_filled, self._tokens = features, format_type, was_filled, tokens
         self._known: tuple[Any, Any, Any] = (None, None, None)
         self._settled: set[str] = set()
+        self._open: dict[str, Any] = {}
 
     def __call__(self, batch: Batch) -> Batch:
         """A batch decoded."""
@@ -137,14 +139,15 @@ class _Decoding:
         if batch.stored is not stored or batch.decoded is not decoded or batch.format != format_type:
             self._known = batch.stored, batch.decoded, batch.format
             self._settled = self._settled_of(batch)
-        columns: dict[str, Any] = {}
-        for name, feature in self._features.items():
-            column = batch[name] if name in batch else [None] * batch.length
+            pairs = self._features.items()
+            self._open = {n: kind for n, kind in pairs if n not in self._settled or isinstance(kind, EMImage)}
+        columns = {name: batch[name] if name in batch else [None] * batch.length for name in self._features}
+        for name, feature in self._open.items():
+            column = columns[name]
             if isinstance(column, ImageStack) and isinstance(feature, EMImage):
-                column = column.decoded(feature)
+                columns[name] = column.decoded(feature)
             elif isinstance(column, ImageStack) or name not in self._settled:
-                column = _applied(column, name, feature, self._was_filled, self._tokens)
-            columns[name] = column
+                columns[name] = _applied(column, name, feature, self._was_filled, self._tokens)
         return Batch(columns, batch.length, decoded=self._features, format=self._format)
 
     def _settled_of(self, batch: Batch) -> set[str]:
@@ -166,18 +169,28 @@ def _applied(column: Any, name: str, feature: Any, was_filled: bool, tokens: Any
     return np.stack(found) if is_images and len({(v.shape, v.dtype) for v in found}) == 1 else found
 
 
-def tensorized(formatter: Any, columns: Mapping[str, Any], nullable: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def tensorized(
+    formatter: Any,
+    columns: Mapping[str, Any],
+    nullable: Mapping[str, Any] | None = None,
+    ahead: Ahead | None = None,
+) -> dict[str, Any]:
     """Columns as a tensor formatter makes them, lists of plain values at once.
 
     Args:
         formatter: one of `datasets`.
         columns: by name.
         nullable: features of those in which null is filled.
+        ahead: has some of them, it may be.
     """
     convert = next((own for kind, own in _CONVERTERS.items() if isinstance(formatter, kind)), None)
     done: dict[str, Any] = {}
     nullable, is_torch = nullable or {}, is_usual(formatter)
+    ready = ahead.columns(columns, nullable) if is_torch and ahead is not None else {}
     for name, column in columns.items():
+        if name in ready:
+            done[name] = ready[name]
+            continue
         if isinstance(column, PickedColumn):
             done[name] = column.formatted(formatter, nullable.get(name), is_torch)
             continue

@@ -41,6 +41,16 @@ class PickedColumn:
     def __init__(self, name: str, parts: Sequence[Part]) -> None:
         self._name, self._parts = name, parts
 
+    @property
+    def name(self) -> str:
+        """The column's, in the table."""
+        return self._name
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Where its rows are, one after another."""
+        return self._parts
+
     def __len__(self) -> int:
         return sum(len(places) for _, places in self._parts)
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from builders.errors import PercError
-from builders.hf.batches.mapped import TableColumn
+from builders.hf.batches.mapped import MappedTable, TableColumn
 from builders.hf.stream_blocks import Lies, Places
 from builders.io.files import location
 from builders.io.layout import Array, Layout, Range, joined
@@ -80,6 +80,10 @@ class SliceBlock(PickedBlock):
         return slices, which
 
     @cached_property
+    def _is_consecutive(self) -> bool:
+        return bool((np.diff(self.rows.slices) == 1).all())
+
+    @cached_property
     def _is_rising(self) -> bool:
         return bool((np.diff(self.rows.slices) >= 0).all())
 
@@ -100,8 +104,8 @@ class SliceBlock(PickedBlock):
             else:
                 out[slice(count) if places is None else places] = pixels[which]
             return finite
-        slices, offsets = self.rows.slices[start:stop], self._offsets[start:stop]
-        if places is None and (np.diff(slices) == 1).all():
+        offsets = self._offsets[start:stop]
+        if places is None and self._is_consecutive:
             where, etag = self._images.file.location, self._images.image.etag
             return read_into(where, int(offsets[0]), layout.encoding, out[:count], etag)
         distinct, firsts, which = np.unique(offsets, return_index=True, return_inverse=True)
@@ -169,16 +173,16 @@ class Told:
         told = {name: values.column(name) for name in values.column_names}
         if "pixel_size" in told and told["pixel_size"].null_count == len(told["pixel_size"]):
             del told["pixel_size"]
-        self._columns = {name: TableColumn(column) for name, column in told.items()}
-        self._of: dict[float | None, dict[str, TableColumn]] = {}
+        self._columns = MappedTable({name: TableColumn(column) for name, column in told.items()})
+        self._of: dict[float | None, MappedTable] = {}
 
-    def of_pixel_size(self, size: float | None) -> dict[str, TableColumn]:
+    def of_pixel_size(self, size: float | None) -> MappedTable:
         """The columns, with the pixel size of a file where its rows have none."""
         own = self._columns.get("pixel_size")
         if own is None or own.filled(size) is own:
             return self._columns
         if size not in self._of:
-            self._of[size] = {**self._columns, "pixel_size": own.filled(size)}
+            self._of[size] = MappedTable({**self._columns, "pixel_size": own.filled(size)})
         return self._of[size]
 
 

@@ -134,3 +134,21 @@ def test_structs_are_a_sequence_of_dicts():
     assert poses["deep"]["n"].tolist() == [4, 5, 6]
     assert poses.to(torch.float64)["rot"].dtype == torch.float64
     assert repr(poses) == repr(rows)
+
+
+@whole_only
+def test_what_is_done_to_a_batch_is_done_to_no_other(tmp_path):
+    catalogue = made(tmp_path, write_stacks(tmp_path), table(*picked(5)))
+    stream, rows = streamed(catalogue).with_format("torch"), mapped(catalogue).with_format("torch")
+    for _ in range(2):
+        batches = zip(range(0, 40, 4), stream.iter(4), stream.iter(4), strict=True)
+        for start, batch, other in batches:
+            expected = rows[start : start + 4]
+            for one in (batch, other):
+                for name in ("coordinate_x", "half_set", "micrograph"):
+                    same(one[name], expected[name])
+                same(list(one["pose"]), expected["pose"])
+                one["coordinate_x"].zero_()
+                one["half_set"] += 1
+                one["pose"]["rot"].fill_(7.0)
+                one["micrograph"].clear()
