@@ -117,7 +117,7 @@ def drawn(character: str) -> str:
 
     Example:
         >>> "".join(map(drawn, "1.5 Å, β-Größe, 核"))
-        '1.5 A, beta-Große, ?'
+        '1.5 A, beta-Grosse, ?'
     """
     if _has_glyph(character):
         return character
