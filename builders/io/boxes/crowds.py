@@ -48,15 +48,16 @@ class Crowd:
         first, stop = self.rows
         return self.image.offset + first * self.pitch, self.image.offset + stop * self.pitch
 
-    def cut(self, raw: NDArray[np.uint8], row: int) -> bool:
+    def cut(self, raw: NDArray[np.uint8], row: int, look: bool = True) -> bool:
         """Copy what the boxes have of some rows.
 
         Args:
             raw: bytes of rows of the image, one after another, as they are stored.
             row: which of its rows the first one is.
+            look: whether it is not known yet if they are finite.
 
         Returns:
-            Whether what was copied is known to be finite; it is looked at while it is in the processor's cache.
+            Whether what was copied was looked at, while it is in the processor's cache, and is finite.
         """
         ny, nx = self.boxes[0].shape
         width, pitch = self.image.shape[1], self.pitch
@@ -65,7 +66,7 @@ class Crowd:
             pixels: Array = np.ndarray((count, width), np.dtype(self.image.encoding), raw)
         else:
             pixels = decode(raw[: count * pitch], self.image.encoding, (count, width))
-        stop, are_finite = row + count, True
+        stop, are_finite = row + count, look
         for number in range(bisect_right(self.tops, row - ny), bisect_left(self.tops, stop)):
             top, left = self.tops[number], self.lefts[number]
             above, below = max(top, row), min(top + ny, stop)

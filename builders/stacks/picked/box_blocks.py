@@ -53,7 +53,7 @@ class BoxBlock(PickedBlock):
         raw, finite = self._raw
         held = Stretches(self._run.ranges)
         for crowd in crowds_of(boxes.image, corners, memory, places, where):
-            crowd.cut(held.cut(raw, [crowd.range]), crowd.rows[0])
+            crowd.cut(held.cut(raw, [crowd.range]), crowd.rows[0], look=False)
             crowd.fill()
         return finite
 
