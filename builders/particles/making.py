@@ -100,7 +100,7 @@ def held(table: pa.Table, reading: Reading, store: HeaderStore, source: str) -> 
         for number, one in zip(used, found, strict=True):
             unused[number] = as_told(one, catalogue.sides[number])
     looked = tuple(unused)
-    lost = left_out(catalogue, looked)
+    lost = left_out(catalogue, looked, source)
     if lost and reading.on_error == "raise":
         raise with_advice(lost[0].error)
     gone, count = sum(rows for _, _, rows in lost), table.num_rows

@@ -140,14 +140,16 @@ def test_rows_are_told_by_their_numbers_in_the_file_also_if_some_are_chosen(proj
     write_stack(project.folder / project.stack(1), 1, 1)
     lacking = [n for n, fact in enumerate(project.facts) if fact == (1, 1)]
     half = project.rows[lacking[0]]["rlnRandomSubset"]
-    with pytest.raises(FormatError, match=f": row {lacking[0] + 1} of the table, counted from 1, names slice 1:"):
+    with pytest.raises(FormatError, match=f": row {lacking[0] + 1} of {project.table}, counted from 1, names slice 1:"):
         list(load(project, tmp_path, half_set=half, streaming=streaming))
 
 
 def test_a_stack_that_has_fewer_images_than_the_table_names(project, tmp_path, caplog):
     write_stack(project.folder / project.stack(1), 1, 2)
     place = project.facts.index((1, 2)) + 1
-    said = f"{project.stack(1)}: row {place} of the table, counted from 1, names slice 2: expected 0 to 1, since the"
+    said = (
+        f"{project.stack(1)}: row {place} of {project.table}, counted from 1, names slice 2: expected 0 to 1, since the"
+    )
     with pytest.raises(FormatError, match=rf"{said} file has 2 \(on_error='skip'"):
         load(project, tmp_path)
     with caplog.at_level(logging.WARNING):

@@ -143,7 +143,7 @@ def test_what_stacks_lack_is_raised_or_left_out(project, tmp_path, caplog):
     assert rows == [fact for fact in in_order(project) if fact[0] in (0, 1, 5) and fact != (1, 2)]
     lines = quarantine.read_text()
     for said in (
-        f"{project.stack(1)}: row {project.facts.index((1, 2)) + 1} of the table, counted from 1, names slice 2",
+        f"{project.stack(1)}: row {project.facts.index((1, 2)) + 1} of {project.table}, counted from 1, names slice 2",
         f"{project.stack(2)}: it has images of {SIDE + 2} x {SIDE + 2} pixels, optics group 1 says {SIDE} x {SIDE}",
         f"{project.stack(3)}\t",
         f"{project.stack(4)}\tnot there: 2 rows",

@@ -97,19 +97,20 @@ def as_told(looked: Images | PercError, side: Side | None) -> Images | PercError
     return FormatError(msg)
 
 
-def beyond(images: Images, slices: Numbers, rows: Numbers) -> FormatError:
+def beyond(images: Images, slices: Numbers, rows: Numbers, source: str) -> FormatError:
     """What is wrong with rows of a file that is shorter than a table says.
 
     Args:
         images: the file.
         slices: of it, which it does not have.
         rows: of the table, from 0, which name them.
+        source: the table's name.
     """
     shown = [str(row + 1) for row in islice(rows.tolist(), _SHOWN)]
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     low, high = int(slices.min()), int(slices.max())
     named = f"slice {low}" if low == high else f"slices {low} to {high}"
-    msg = f"{images.file.path}: row{'s' * (len(rows) > 1)} {', '.join(shown)}{more} of the table, counted from 1, "
+    msg = f"{images.file.path}: row{'s' * (len(rows) > 1)} {', '.join(shown)}{more} of {source}, counted from 1, "
     msg += f"name{'s' * (len(rows) == 1)} {named}: expected 0 to {images.count - 1}, since the file has "
     msg += f"{images.count}"
     return FormatError(f"{msg} ({images.lost})" if images.lost else msg)

@@ -71,7 +71,7 @@ class PickedReader(RunReader):
         """See `RunReader`."""
         groups = groups_of(self.catalogue, shards, skip, only)
         with closing(Headers(self.reading, self.folder).read_ahead(groups)) as headers:
-            runs = runs_of(headers, self.catalogue)
+            runs = runs_of(headers, self.catalogue, self.reading.source)
             yield from runs if only is None else those_with(runs, only)
 
     def block(self, run: Run, raw: Bytes | None, refuse: Refuse) -> PickedBlock:

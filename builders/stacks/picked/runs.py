@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -93,7 +94,7 @@ def merged(stretches: Iterable[Range]) -> tuple[Range, ...]:
     return tuple(found)
 
 
-def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue) -> Iterator[Run]:
+def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue, source: str) -> Iterator[Run]:
     """The runs of groups whose files were looked at, and the ends of shards."""
     asked = requests = 0
     for group, (images, data) in headers:
@@ -102,7 +103,7 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue)
             continue
         assert images is not None
         looked = as_told(images, catalogue.sides[catalogue.numbers("file")[group.first]])
-        rows = _stretches if catalogue.box is None else _boxes
+        rows = partial(_stretches, source=source) if catalogue.box is None else _boxes
         for run in rows(group, looked, data, catalogue):
             first = 0
             while first < len(run.rows):
@@ -117,7 +118,9 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue)
                 requests += 1
 
 
-def _stretches(group: Group, images: object, data: bytes | None, catalogue: Catalogue) -> Iterator[PickedRun]:
+def _stretches(
+    group: Group, images: object, data: bytes | None, catalogue: Catalogue, source: str
+) -> Iterator[PickedRun]:
     """The rows of a group: those that can be read as they stand, and those that cannot."""
     rows, path = range(group.first, group.stop), group.file.path
     if not isinstance(images, Images):
@@ -131,7 +134,7 @@ def _stretches(group: Group, images: object, data: bytes | None, catalogue: Cata
         own = _all_of_file(group, catalogue)
         named = catalogue.numbers("slice")[own]
         lost = ~usable(images.count, named)
-        error = beyond(images, named[lost], catalogue.numbers("row")[own[lost]])
+        error = beyond(images, named[lost], catalogue.numbers("row")[own[lost]], source)
     kinds = there.astype(np.int8) + (slices == WHOLE)
     for first, stop in pairwise(edges_of(kinds)):
         place, some = group.place + first, slices[first:stop]

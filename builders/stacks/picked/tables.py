@@ -35,19 +35,20 @@ class LeftOut(NamedTuple):
     rows: int
 
 
-def left_out(catalogue: Catalogue, files: Sequence[Looked]) -> list[LeftOut]:
+def left_out(catalogue: Catalogue, files: Sequence[Looked], source: str) -> list[LeftOut]:
     """What of a catalogue cannot be read, file by file: files that cannot be, and rows that a file does not have.
 
     Args:
         catalogue: of which rows.
         files: what is known of each of its files.
+        source: where its rows are from, a table.
     """
     which, slices, numbers = (catalogue.numbers(name) for name in ("file", "slice", "row"))
     rows = np.flatnonzero(~_there(catalogue, files))
     found = []
     for place in np.unique(which[rows]).tolist():
         own, looked = rows[which[rows] == place], files[place]
-        error = looked if isinstance(looked, PercError) else beyond(looked, slices[own], numbers[own])
+        error = looked if isinstance(looked, PercError) else beyond(looked, slices[own], numbers[own], source)
         found.append(LeftOut(catalogue.files[place].path, error, len(own)))
     return found
 
@@ -77,7 +78,7 @@ def picked_tables(
     """
     there = _there(catalogue, files)
     if not there.all() and reading.on_error == "raise":
-        raise with_advice(left_out(catalogue, files)[0].error)
+        raise with_advice(left_out(catalogue, files, reading.source)[0].error)
     rows = np.flatnonzero(there)
     regular = np.array([isinstance(looked, Images) and looked.is_regular for looked in files], bool)
     loads = np.cumsum(np.where(regular, 1, IRREGULAR)[catalogue.numbers("file")[rows]])

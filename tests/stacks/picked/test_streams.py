@@ -176,9 +176,11 @@ def test_slices_that_a_stack_does_not_have_are_told_or_left_out(tmp_path, caplog
         lambda: list(streamed(catalogue).iter(4)),
         lambda: mapped(catalogue),
     ):
-        with pytest.raises(FormatError, match=r"s_0\.mrcs: row 3 of the table.* names slice 7: expected 0 to 6"):
+        with pytest.raises(
+            FormatError, match=r"s_0\.mrcs: row 3 of particles\.star, .* names slice 7: expected 0 to 6"
+        ):
             make()
-    lost = left_out(catalogue, [look(file, READING) for file in catalogue.files])
+    lost = left_out(catalogue, [look(file, READING) for file in catalogue.files], READING.source)
     assert [(one.path, one.rows) for one in lost] == [(file.path, 1) for file in catalogue.files]
     kept = [number for number in range(21) if number not in (2, 9, 13)]
     assert numbers(mapped(catalogue, SKIP)) == kept
@@ -198,7 +200,9 @@ def test_errors_name_the_rows_of_the_table(tmp_path):
     slices = slices + 6
     rows = table(which, slices, row=np.arange(21)[::-1] * 10)
     catalogue = made(tmp_path, write_stacks(tmp_path), rows)
-    expected = r"s_0\.mrcs: rows 191, 181, 171 and 3 more of the table.* name slices 7 to 12: .* since the file has 7"
+    expected = (
+        r"s_0\.mrcs: rows 191, 181, 171 and 3 more of particles\.star, .* name slices 7 to 12: .* since the file has 7"
+    )
     with pytest.raises(FormatError, match=expected):
         list(streamed(catalogue))
 
