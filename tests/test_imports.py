@@ -50,7 +50,10 @@ SHARED = {
 # of perc_transforms, what a floor may have, but for those that draw and publish
 OF_TRANSFORMS = {
     "builders.errors": ["perc_transforms.errors"],
-    "builders.io": ["perc_transforms.core.buffers", "perc_transforms.core.halves"],
+    "builders.io": [
+        *("perc_transforms.core.buffers", "perc_transforms.core.halves"),
+        *("perc_transforms.errors", "perc_transforms.functional.intensity.gain"),  # of what a movie is multiplied by
+    ],
     "builders.hf": [
         *map("perc_transforms.core.".__add__, ("batch_rows", "buffers", "stacking")),
         "perc_transforms.spatial.resampling",  # an image may be cropped in Fourier space when it is decoded
@@ -76,6 +79,7 @@ ROOMS = {
         ["formats"],
         ["files"],
         ["image_file", "pixels", "gathering", "boxes.reading", "boxes.remote"],
+        ["movies.gain"],
     ],
     "builders.structures": [["uniprot"], ["reading"], ["databases"], ["cleaning"]],
     "builders.publishing": [["parts"], ["writing"], ["front"], ["hub"]],
