@@ -73,7 +73,10 @@ ROOMS = {
     ],
     "perc_transforms.functional": [["axes", "grids"], ["intensity"], ["spatial", "fourier"]],
     "builders.io": [
-        ["layout", "casting", "coded", "finite", "reports", "image_reference", "boxes.overhang", "boxes.crowds"],
+        [
+            *("layout", "casting", "coded", "finite", "flipped", "reports", "image_reference"),
+            *("boxes.overhang", "boxes.crowds"),
+        ],
         ["net"],
         ["blocks"],
         ["formats"],
@@ -87,7 +90,7 @@ ROOMS = {
 OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
-    "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock"},
+    "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock", "imagecodecs"},
     "builders.io.tables": {"numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
@@ -213,7 +216,7 @@ def loaded_by(statement):
 
 def test_importing_builders_imports_nothing_heavy():
     extra = loaded_by("import builders") - loaded_by("import datasets")
-    assert not extra & {"torch", "mrcfile", "scipy", "PIL", "gemmi", "starfile"}, extra
+    assert not extra & {"torch", "mrcfile", "scipy", "PIL", "gemmi", "starfile", "imagecodecs"}, extra
     assert "torch" not in loaded_by("from perc_transforms.errors import PercError")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from builders.errors import FormatError
 from builders.io.boxes.overhang import FilledBox, box_of
 from builders.io.coded import Coded, packed, unpacked
+from builders.io.flipped import Flipped, flipped
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
 
 _MOST = 2**63 - 1
@@ -23,7 +24,8 @@ def told(layout: Layout) -> dict[str, Any]:
     Of a box, they are those of the whole image, with the box in `dtype`, such as `"<f4@10:12,50:60"`, or
     `"<f4@-5:59,4060:4124"` where it reaches beyond the image (`builders.io.boxes.overhang`); of a slice that does not
     lie apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec, the shape
-    of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`.
+    of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`. Behind all that but a box,
+    `~` says that rows are stored bottom up (`builders.io.flipped`).
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))
@@ -33,6 +35,9 @@ def told(layout: Layout) -> dict[str, Any]:
         bounds = ",".join(f"{start}:{stop}" for start, stop in layout.bounds)
         whole = told((layout.inner if isinstance(layout, FilledBox) else layout).whole)
         return whole | {"dtype": f"{whole['dtype']}@{bounds}"}
+    if isinstance(layout, Flipped):
+        whole = told(layout.whole)
+        return whole | {"dtype": f"{whole['dtype']}~"}
     if isinstance(layout, InterleavedSlice):
         shape = [layout.count, *layout.shape]
         return {"offset": layout.offset, "shape": shape, "dtype": layout.spelling, "index": layout.index}
@@ -58,7 +63,8 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
     """
     if dtype in USUAL and offset >= 0 and 0 < len(shape) < 5 and min(shape) > 0 and index is None:
         return Layout(shape, dtype, offset)  # nearly all are, and each row that is decoded asks
-    text, at, box = dtype.partition("@")
+    spelling, at, box = dtype.partition("@")
+    text = spelling.removesuffix("~")
     encoding, *coding = text.split("/")
     if offset < 0 or not 0 < len(shape) <= _MOST_AXES or min(shape) < 0:
         msg = f"{name}: a reference to shape {shape[:_MOST_AXES]} at byte {offset}: expected nothing negative"
@@ -72,6 +78,8 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         layout = spelled(text, shape, offset, name)
         if index is not None and len(shape) > 2 and not layout.slices_lie_apart:
             layout = layout.slice(index, name)
+    if text != spelling:
+        layout = flipped(layout)
     return box_of(layout, _bounds(box, dtype, name), name).squeezed() if at else layout
 
 

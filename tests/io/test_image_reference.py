@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from builders.errors import FormatError
 from builders.io.coded import Coded
+from builders.io.flipped import flipped
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
 from tests.io import test_coded
@@ -83,6 +84,27 @@ def test_a_plain_layout_is_told_as_ever():
 GOOD = "AQAQ"  # one part of 16 bytes
 
 
+@given(plain_files() | test_coded.files(), st.data())
+def test_what_is_told_of_a_flipped_layout_reads_the_same_pixels(made, data):
+    stored, file, layout = made
+    array, layout = stored[..., ::-1, :], flipped(layout)
+    bounds = data.draw(boxes_in(array.shape))
+    same(file, layout, array)
+    same(file, layout.box(bounds, "x"), array[cut(bounds)])
+    if array.ndim == 3:
+        index = data.draw(st.integers(0, len(array) - 1))
+        same(file, layout.slice(index, "x"), array[index])
+        same(file, layout.slice(index, "x").box(bounds[1:], "x"), array[index][cut(bounds[1:])])
+        same(file, layout.box(bounds, "x").slice(0, "x"), array[cut(bounds)][0])
+
+
+def test_a_flipped_layout_is_told_by_a_mark():
+    layout = flipped(Layout((3, 5), "<f4", 7))
+    assert told(layout) == {"offset": 7, "shape": [3, 5], "dtype": "<f4~"}
+    assert told(layout.box([(0, 1), (2, 5)]))["dtype"] == "<f4~@0:1,2:5"
+    assert layout_of((3, 5), "<f4~", 7, None, "x") == layout
+
+
 def made(**lies):
     return layout_of(**{"shape": (4, 4), "dtype": "<f4", "offset": 0, "index": None, "name": "y.tif"} | lies)
 
@@ -93,7 +115,12 @@ def test_a_coded_reference_is_no_lie():
 
 
 LIES = {
-    **{f"dtype {text!r}": {"dtype": text} for text in ("", "@", "/", "//", "///", ":", "<f4@", "<f4/", "<f4:", "@0:1")},
+    **{f"mark {text!r}": {"dtype": text} for text in ("~<f4", "<f4~/zlib", f"<f4/zlib~/4,4/{GOOD}", "<f4@0:1,0:1~")},
+    "rows of nothing": {"dtype": "<f4~", "shape": (4,)},
+    **{
+        f"dtype {text!r}": {"dtype": text}
+        for text in ("", "@", "/", "//", "///", "~", "<f4~~", ":", "<f4@", "<f4/", "<f4:", "@0:1")
+    },
     **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("0:1", "0:1,0:1,0:1", "0:1,4:5", "1:1,0:1", "0:1,0", ",")},
     **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("-1:0,0:1", "0:1,0:1@0:1,0:1", "0:1,0:1/zlib", "0:1,:1")},
     **{f"box {box!r}": {"dtype": f"<f4@{box}"} for box in ("--1:1,0:1", "-:1,0:1", "0:-1,0:1", f"0:1,-{2**24}:1")},
@@ -141,7 +168,7 @@ def test_a_lie_is_refused_at_once_and_in_few_words(what):
 
 TEXTS = st.one_of(
     st.text(),
-    st.text("<>|=@/:,0123456789fiuc4bitzlAQ_-"),
+    st.text("<>|=@/:,0123456789fiuc4bitzlAQ_-~"),
     st.lists(
         st.sampled_from(
             [
@@ -151,6 +178,7 @@ TEXTS = st.one_of(
                 "<ci2",
                 "O",
                 "@",
+                "~",
                 "/",
                 ":",
                 ",",
