@@ -16,7 +16,7 @@ from builders.io.files.head import Head
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
 from builders.io.formats.contents import Contents, Header
-from builders.io.formats.known import format_of
+from builders.io.formats.known import contents_of, format_of
 from builders.io.formats.protocol import HEAD, Format, Read
 from builders.io.formats.reader import MOST_REQUESTS, Reader
 from builders.io.layout import Array, Layout
@@ -169,11 +169,11 @@ def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str) -> ImageF
         bytes_at = compression.reader_of(stream)
         head = bytes_at(0, HEAD)
         if not is_packed:
-            return _described(format_of(head).describe(Reader(bytes_at, head, size, name), size, name), name, etag)
+            return _described(contents_of(head, Reader(bytes_at, head, size, name), size, name), name, etag)
         format = format_of(head)
-        contents = format.describe(Reader(bytes_at, head, None, name), None, name)
+        contents = contents_of(head, Reader(bytes_at, head, None, name), None, name)
         if size is not None and (known := _content_size(raw, stream, format, contents, size)) is not None:
-            contents = format.describe(Reader(bytes_at, head, known, name), known, name)
+            contents = contents_of(head, Reader(bytes_at, head, known, name), known, name)
     return _described(contents, name, etag, is_packed)
 
 
@@ -203,7 +203,7 @@ def _survey_remote(name: str, head: Head) -> ImageFile:
 
     with compression.damage_named(name):
         read: Read = Reader(fetch, head.data, head.size, name, head.more, MOST_REQUESTS)
-        return _described(format_of(head.data).describe(read, head.size, name), name, head.etag)
+        return _described(contents_of(head.data, read, head.size, name), name, head.etag)
 
 
 def _is_sure(file: ImageFile, begun: bytes) -> bool:

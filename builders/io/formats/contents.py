@@ -78,6 +78,7 @@ class Contents:
         said: what the size contradicts, and how the file is read all the same; empty where nothing is.
         cut: why the file does not hold all that its header says; empty where it does.
         least_end: where pixels end without what the header may lie of; None where it cannot lie.
+        format: the name of the format that says it; `known.contents_of` fills it in.
     """
 
     layout: Layout
@@ -90,6 +91,7 @@ class Contents:
     said: str = ""
     cut: str = ""
     least_end: int | None = None
+    format: str = ""
 
     def __post_init__(self) -> None:
         if self.whole < 0:

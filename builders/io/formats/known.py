@@ -3,11 +3,14 @@
 import functools
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 
-from builders.io.formats import compression
+from builders.errors import FormatError
+from builders.io.formats import compression, foreign
+from builders.io.formats.contents import Contents
 from builders.io.formats.mrc.format import Mrc
 from builders.io.formats.npy import Npy
-from builders.io.formats.protocol import Format
+from builders.io.formats.protocol import Format, Read
 
 _MRC = Mrc()
 _BUILT_IN = (Npy(), _MRC)
@@ -49,6 +52,35 @@ def _is_importable(kind: type) -> bool:
 def format_of(head: bytes) -> Format:
     """The format of a file that begins so. What none recognises is left to MRC, whose files have no sure mark."""
     return next((format for format in _formats if format.recognises(head)), _MRC)
+
+
+def contents_of(head: bytes, read: Read, size: int | None, name: str) -> Contents:
+    """What a file holds, as the format says that recognises how it begins.
+
+    Args:
+        head: its first bytes.
+        read: gives bytes of it.
+        size: how many it has; None where that is not known.
+        name: what errors call it.
+
+    Raises:
+        FormatError: it is of none, and what it is, where that can be told; or damaged.
+        TruncatedError: it ends before what has to be read.
+    """
+    format = format_of(head)
+    try:
+        return replace(format.describe(read, size, name), format=format.name)
+    except FormatError as err:
+        what = foreign.told(head) or ("a text file" if foreign.is_text(head) else None)
+        if format is not _MRC or what in (None, foreign.MRC):
+            raise
+        msg = f"{name}: {what}: expected an image file of a format that is read ({', '.join(titles())})"
+        raise FormatError(msg) from err
+
+
+def titles() -> tuple[str, ...]:
+    """What people call the formats that are known, in the order of their names."""
+    return tuple(format.title or format.name.upper() for format in sorted(_formats, key=lambda format: format.name))
 
 
 @functools.cache

@@ -34,6 +34,11 @@ class Npy(Format):
 
     name = "npy"
     suffixes = (".npy",)
+    title = "NumPy"
+    notes = (
+        "Arrays of numbers of two or three axes, of either byte order, in C's or Fortran's order of axes.",
+        "It has no pixel size. Pickled objects and records are refused.",
+    )
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file begins as NumPy's do."""

@@ -20,11 +20,21 @@ class Format(ABC):
         name: as messages call it.
         suffixes: of its files' names, in lower case, with the dot.
         is_packed: files of it are also read where they are compressed as a whole (`.gz`, `.bz2`).
+        title: as people call it, where that is not its name in capitals; the others are what `table.py` tells of it.
+        items: what a row may be: the `"file"`, a `"slice"` of it, a `"frame"`.
+        by_range: an image, or a part of one, is read by its own bytes of a file on a server; else all of the file is.
+        extra: of this package, without which pixels cannot be decoded; empty: none is needed.
+        notes: sentences for users: what is flipped, where its pixel size stands, what is refused.
     """
 
     name: str = ""
     suffixes: tuple[str, ...] = ()
     is_packed: bool = False
+    title: str = ""
+    items: tuple[str, ...] = ("file", "slice", "frame")
+    by_range: bool = True
+    extra: str = ""
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def recognises(self, head: bytes) -> bool:

@@ -197,10 +197,9 @@ def test_the_greatest_header_of_a_file_of_unknown_size_costs_no_memory(tmp_path,
     assert peak < 16 * 2**20
 
 
-@pytest.mark.parametrize("content", [b"", b"This file is not an image", b"version https://git-lfs.github.com/spec/v1"])
-def test_what_is_no_image_is_refused_by_its_first_bytes(tmp_path, content):
-    (tmp_path / "x.mrc").write_bytes(content)
-    with pytest.raises(FormatError, match="not an MRC file"):
+def test_a_file_that_is_too_short_for_a_header_is_refused(tmp_path):
+    (tmp_path / "x.mrc").write_bytes(bytes(range(128, 160)))
+    with pytest.raises(FormatError, match=r"x\.mrc: 32 bytes, beginning .*: not an MRC file"):
         image_file.read(tmp_path / "x.mrc")
 
 

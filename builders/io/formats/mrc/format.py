@@ -15,6 +15,11 @@ class Mrc(Format):
     name = "mrc"
     suffixes = (".mrc", ".mrcs", ".map", ".rec", ".st", ".ali")
     is_packed = True
+    notes = (
+        "Every mode (0, 1, 2, 3, 4, 6, 12 and 101) of either byte order, extended headers, stacks of volumes.",
+        "Volumes come in the order z, y, x, whatever MAPC, MAPR and MAPS say; rows are not flipped.",
+        "The pixel size is the cell's side by its intervals.",
+    )
 
     def recognises(self, head: bytes) -> bool:
         """False: `known.format_of` takes for MRC what no other format recognises."""
