@@ -49,13 +49,13 @@ _PRINTABLE = frozenset(range(32, 127)) | frozenset(b"\t\r\n\f")
 
 
 def told(head: bytes) -> str | None:
-    """What a file that begins so is; None where its first bytes are those of nothing known.
+    r"""What a file that begins so is; None where its first bytes are those of nothing known.
 
     Args:
         head: the first bytes, 512 or more unless there are fewer.
 
     Example:
-        >>> told(b"PK\\x03\\x04..."), told(b"\\n<!DOCTYPE html>"), told(bytes(range(99)))
+        >>> told(b"PK\x03\x04..."), told(b"\n<!DOCTYPE html>"), told(bytes(range(99)))
         ('a zip archive: unpack it first', 'an HTML page, as servers give it in place of a file', None)
     """
     if not head.strip():
@@ -72,10 +72,10 @@ def told(head: bytes) -> str | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether bytes are plain text, all of them.
+    r"""Whether bytes are plain text, all of them.
 
     Example:
-        >>> is_text(b"PixelSpacing = 1.06\\r\\n"), is_text(bytes(4))
+        >>> is_text(b"PixelSpacing = 1.06\r\n"), is_text(bytes(4))
         (True, False)
     """
     return bool(head) and _PRINTABLE.issuperset(head)
