@@ -17,6 +17,7 @@ os.environ["HF_XET_CLIENT_RETRY_BASE_DELAY"] = "1ms"
 os.environ["HF_XET_LOG_DEST"] = f"{_HOME.name}/logs/"  # which stays open, wherever a test has its cache
 os.environ["HF_XET_TELEMETRY_ENABLED"] = "false"  # its requests come whenever they come
 
+import datasets.config  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
@@ -27,6 +28,7 @@ from builders.io.net import retrying  # noqa: E402
 from perc_transforms.spatial import motion  # noqa: E402
 
 torch.set_num_threads(1)
+datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0  # five seconds after each shuffled stream of files of its own
 gc.disable()  # until all tests are known: see below
 # Children of "forkserver" know no more of us than those of "spawn" (nothing but what was pickled), but what is dear to
 # import and none of ours is there already: with spawn each of them takes some five seconds.

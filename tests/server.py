@@ -288,6 +288,7 @@ def _pieces(body: bytes, step: int = _PIECE) -> Iterator[bytes]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # of five, the client that comes sixth is not heard until it asks again, a second later
 
     def handle_error(self, *_args: object) -> None:
         """Clients of these tests hang up on purpose."""

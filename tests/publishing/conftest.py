@@ -11,8 +11,15 @@ from huggingface_hub.utils._xet import abort_xet_session
 
 from builders.publishing.hub.repository import HubRepository
 from builders.publishing.parts import Finished
+from builders.publishing.writing import preview
 from tests.publishing.hub.hub_runs import BEGIN, END, TO, Clock
 from tests.publishing.hub.hub_server import serve_hub
+
+
+@pytest.fixture(autouse=True)
+def _small_tiles(monkeypatch):
+    """Most of what publishing a few tiny images takes is to pack a large sheet of them, which here nobody looks at."""
+    monkeypatch.setattr(preview, "_TILE", 56)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Published files of bytes as streams: rows and batches are those of the files, wherever these are read from."""
 
 import os
+import shutil
 from pathlib import Path
 
 import datasets
@@ -59,21 +60,30 @@ def made(kind, count=30):
     return Dataset.from_dict(rows, features=features)
 
 
-@pytest.fixture(params=["alike", "integers", "bool", "unlike", "missing"])
+@pytest.fixture(scope="module", params=["alike", "integers", "bool", "unlike", "missing"])
 def kind(request):
     return request.param
 
 
-@pytest.fixture
-def source(kind, tmp_path, monkeypatch):
-    """What was published, in several files of several row groups each."""
-    monkeypatch.setattr(encoding, "rows_per_group", lambda size, as_bytes: 4)
-    published = made(kind)
-    publish(published, tmp_path / "out", layout="bytes", max_shard_size=3_500)
-    files = sorted((tmp_path / "out" / "data").iterdir())
+@pytest.fixture(scope="module")
+def published(kind, tmp_path_factory):
+    """A dataset, and the folder where it was published in several files of several row groups each."""
+    rows, out = made(kind), tmp_path_factory.mktemp(kind) / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "rows_per_group", lambda size, as_bytes: 4)
+        publish(rows, out, layout="bytes", max_shard_size=3_500)
+    files = sorted((out / "data").iterdir())
     assert len(files) > 1
     assert pq.read_metadata(files[0]).num_row_groups > 1
-    return published
+    return rows, out
+
+
+@pytest.fixture
+def source(published, tmp_path):
+    """What was published; its files are the test's own."""
+    rows, out = published
+    shutil.copytree(out, tmp_path / "out")
+    return rows
 
 
 def streamed(tmp_path, **options):

@@ -16,6 +16,11 @@ RNG = np.random.default_rng(3)
 DTYPES = ["float16", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint64", ">f4", ">i2", "bool"]
 
 
+@pytest.fixture(autouse=True)
+def _small_tiles():
+    """None here: the sheets are looked at."""
+
+
 def drawn(data):
     picture = Image.open(io.BytesIO(data))
     assert (picture.format, picture.mode) == ("PNG", "L")
