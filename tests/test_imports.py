@@ -74,7 +74,7 @@ ROOMS = {
     "perc_transforms.functional": [["axes", "grids"], ["intensity"], ["spatial", "fourier"]],
     "builders.io": [
         [
-            *("layout", "casting", "coded", "finite", "flipped", "reports", "image_reference"),
+            *("layout", "casting", "coded", "finite", "flipped", "reports"),
             *("boxes.overhang", "boxes.crowds"),
         ],
         ["net"],
@@ -83,6 +83,9 @@ ROOMS = {
         ["files"],
         ["image_file", "pixels", "gathering", "boxes.reading", "boxes.remote"],
         ["movies.gain"],
+        ["movies.summing"],
+        ["movies.developed"],
+        ["image_reference"],
     ],
     "builders.structures": [["uniprot"], ["reading"], ["databases"], ["cleaning"]],
     "builders.publishing": [["parts"], ["writing"], ["front"], ["hub"]],

@@ -225,6 +225,20 @@ class Coded(Layout):
         options = self.codec, self.part, self.starts[own], self.stops[own], self.name
         return Coded.of((count, *self.shape[1:]), self.encoding, *options)
 
+    def between(self, start: int, stop: int, name: str) -> Layout:
+        """The layout of some entries along the first axis.
+
+        Raises:
+            FormatError: there are no such entries.
+        """
+        if not self.slices_lie_apart:
+            return Layout.between(self, start, stop, name)
+        self.checked_between(start, stop, name)
+        each = len(self.starts) // self._counts[0]
+        own = slice(start * each, stop * each)
+        options = self.codec, self.part, self.starts[own], self.stops[own], self.name
+        return Coded.of((stop - start, *self.shape[1:]), self.encoding, *options)
+
     def squeezed(self) -> Layout:
         """The same image without a leading axis of length one."""
         if len(self.shape) > 2 and self.shape[0] == 1:

@@ -60,9 +60,18 @@ class Flipped(Layout):
         """False: rows are in another order."""
         return False
 
+    @property
+    def largest(self) -> int:
+        """How far from 0 a pixel can be; of whole numbers alone."""
+        return self.whole.largest
+
     def slice(self, index: int, name: str) -> Layout:
         """The layout of one entry along the first axis: of an image alone, itself."""
         return flipped(self.whole.slice(index, name))
+
+    def between(self, start: int, stop: int, name: str) -> Layout:
+        """The layout of some entries along the first axis."""
+        return flipped(self.whole.between(start, stop, name))
 
     def ranges_of(self, bounds: Sequence[Range]) -> tuple[Range, ...]:
         """The stretches of the file that have to be read for a box of it."""
@@ -90,6 +99,10 @@ class Flipped(Layout):
         pixels: Array = np.ndarray(stored.shape, stored.dtype, buffer=buffers.take(stored.nbytes))
         pixels[...] = stored[..., ::-1, :]
         return pixels
+
+    def add_to(self, total: Array, raw: NDArray[np.uint8]) -> None:
+        """Add the array that `raw` holds to another one, without turning it first."""
+        self.whole.add_to(total[..., ::-1, :], raw)
 
 
 def flipped(layout: Layout) -> Layout:

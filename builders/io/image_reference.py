@@ -11,6 +11,8 @@ from builders.io.boxes.overhang import FilledBox, box_of
 from builders.io.coded import Coded, packed, unpacked
 from builders.io.flipped import Flipped, flipped
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
+from builders.io.movies import developed
+from builders.io.movies.developed import Developed
 
 _MOST = 2**63 - 1
 _MOST_AXES = 32
@@ -25,7 +27,8 @@ def told(layout: Layout) -> dict[str, Any]:
     `"<f4@-5:59,4060:4124"` where it reaches beyond the image (`builders.io.boxes.overhang`); of a slice that does not
     lie apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec, the shape
     of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`. Behind all that but a box,
-    `~` says that rows are stored bottom up (`builders.io.flipped`).
+    `~` says that rows are stored bottom up (`builders.io.flipped`). Of what is made of frames, they are those of the
+    frames, with what is made of them in `dtype`, such as `"|u1#{"each":8}"`.
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))
@@ -38,6 +41,9 @@ def told(layout: Layout) -> dict[str, Any]:
     if isinstance(layout, Flipped):
         whole = told(layout.whole)
         return whole | {"dtype": f"{whole['dtype']}~"}
+    if isinstance(layout, Developed):
+        frames = told(layout.frames)
+        return frames | {"dtype": f"{frames['dtype']}{layout.spelling}"}
     if isinstance(layout, InterleavedSlice):
         shape = [layout.count, *layout.shape]
         return {"offset": layout.offset, "shape": shape, "dtype": layout.spelling, "index": layout.index}
@@ -63,6 +69,13 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
     """
     if dtype in USUAL and offset >= 0 and 0 < len(shape) < 5 and min(shape) > 0 and index is None:
         return Layout(shape, dtype, offset)  # nearly all are, and each row that is decoded asks
+    text, mark, made = dtype.partition("#")
+    if mark:
+        image, rest = developed.spelled(layout_of(shape, text, offset, index, name), made, name)
+        if rest and not rest.startswith("@"):
+            msg = f"{name}: a reference to pixels of {rest[:100]!r}, behind what is made of frames: expected a box"
+            raise FormatError(msg)
+        return box_of(image, _bounds(rest[1:], rest, name), name).squeezed() if rest else image
     spelling, at, box = dtype.partition("@")
     text = spelling.removesuffix("~")
     encoding, *coding = text.split("/")

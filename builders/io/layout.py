@@ -14,7 +14,7 @@ An encoding is a string, so that a reference to an image can be kept in a table:
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,8 @@ from perc_transforms.core.buffers import PixelBuffer
 Array = NDArray[np.generic]
 Range = tuple[int, int]
 """Bytes of a file, or entries along an axis: the first one, and the one after the last."""
+Fetch = Callable[[Sequence[Sequence[Range]]], Iterator[NDArray[np.uint8]]]
+"""Gives the bytes of a file step by step: for each step some stretches, whose bytes come one after another."""
 
 MOST_STRETCHES = 2**18
 """Of a file, for one box: one in each image that it crosses, and whoever spells it can speak of any number."""
@@ -43,6 +45,22 @@ USUAL = frozenset((*_SPECIAL, *(kind.str for kind in _KINDS), *(kind.newbyteorde
 def joined(stretches: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Stretches of bytes one after another, as `Layout.decode` wants them; a single one as it is."""
     return stretches[0] if len(stretches) == 1 else np.concatenate([np.empty(0, np.uint8), *stretches])
+
+
+def merged(stretches: Iterable[Range]) -> tuple[Range, ...]:
+    """Stretches in rising order, none of which touches another.
+
+    Example:
+        >>> merged([(5, 9), (0, 2), (2, 4), (6, 7)])
+        ((0, 4), (5, 9))
+    """
+    found: list[Range] = []
+    for start, stop in sorted(stretches):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(stop, found[-1][1])
+        else:
+            found.append((start, stop))
+    return tuple(found)
 
 
 def is_fresh(array: Array) -> bool:
@@ -168,6 +186,20 @@ class Layout:
         """The dtype that the pixels decode to."""
         return native_dtype(self.encoding)
 
+    @property
+    def largest(self) -> int:
+        """How far from 0 a pixel can be; of whole numbers alone."""
+        dtype = self.dtype
+        if self.encoding == PACKED or dtype.kind == "b":
+            return 15 if self.encoding == PACKED else 1
+        limits = np.iinfo(dtype.str)
+        return max(int(limits.max), -int(limits.min))
+
+    @property
+    def comes_in_steps(self) -> bool:
+        """Whether the bytes are not wanted all at once: `develop` asks for them step by step."""
+        return False
+
     def slice(self, index: int, name: str) -> "Layout":
         """The layout of one entry along the first axis.
 
@@ -196,6 +228,32 @@ class Layout:
             msg = f"{name}: no slice {index}: expected 0 to {count - 1}"
             raise FormatError(msg)
         return count
+
+    def between(self, start: int, stop: int, name: str) -> "Layout":
+        """The layout of some entries along the first axis.
+
+        Raises:
+            FormatError: there are no such entries.
+
+        Example:
+            >>> Layout((10, 4, 5), "|u1", 100).between(2, 4, "x.mrc")
+            Layout(shape=(2, 4, 5), encoding='|u1', offset=140, axes=None)
+        """
+        self.checked_between(start, stop, name)
+        if not self.slices_lie_apart:
+            return self.box([(start, stop), *((0, side) for side in self.shape[1:])], name)
+        each = self.nbytes // self.shape[0]
+        return replace(self, shape=(stop - start, *self.shape[1:]), offset=self.offset + start * each)
+
+    def checked_between(self, start: int, stop: int, name: str) -> None:
+        """Refuse entries along the first axis that are not there.
+
+        Raises:
+            FormatError: they are not.
+        """
+        if not self.shape or not 0 <= start < stop <= self.shape[0]:
+            msg = f"{name}: entries {start} to {stop} of shape {self.shape}: expected some along its first axis"
+            raise FormatError(msg)
 
     def box(self, bounds: Sequence[Range], name: str = "image") -> "Layout":
         """The layout of a part of it, such as a rectangle of an image.
@@ -273,6 +331,14 @@ class Layout:
         if self.axes is None:
             return decode(raw, self.encoding, self.shape)
         return np.ascontiguousarray(self.ordered(decode(raw, self.encoding, self.stored_shape)))
+
+    def develop(self, fetch: Fetch) -> Array:
+        """The array, out of bytes that are asked for step by step: all in one, unless it `comes_in_steps`."""
+        return self.decode(next(fetch([self.ranges])))
+
+    def add_to(self, total: Array, raw: NDArray[np.uint8]) -> None:
+        """Add the array that `raw` holds to another one, in that one's type."""
+        np.add(total, self.decode(raw), out=total, dtype=total.dtype, casting="unsafe")
 
     def ordered(self, stored: Array) -> Array:
         """A view of an array whose axes are as stored, with the axes in their order."""
@@ -357,6 +423,11 @@ class Box(Layout):
         """False: there are bytes between its rows."""
         return False
 
+    @property
+    def comes_in_steps(self) -> bool:
+        """Whether the image does."""
+        return self.whole.comes_in_steps
+
     def slice(self, index: int, name: str) -> Layout:
         """The layout of one entry along the first axis."""
         self.count_for(index, name)
@@ -366,6 +437,11 @@ class Box(Layout):
         start = self.bounds[axis][0] + index
         bounds = (*self.bounds[:axis], (start, start + 1), *self.bounds[axis + 1 :])
         return replace(self, shape=self.shape[1:], bounds=bounds)
+
+    def between(self, start: int, stop: int, name: str) -> Layout:
+        """The layout of some entries along the first axis: a box."""
+        self.checked_between(start, stop, name)
+        return self.box([(start, stop), *((0, side) for side in self.shape[1:])], name)
 
     def squeezed(self) -> Layout:
         """The same box without a leading axis of length one."""
@@ -384,6 +460,13 @@ class Box(Layout):
     def decode(self, raw: NDArray[np.uint8]) -> Array:
         """The box out of the bytes that it needs."""
         return np.ascontiguousarray(self.whole.decode_box(raw, self.bounds)).reshape(self.shape)
+
+    def develop(self, fetch: Fetch) -> Array:
+        """The box, out of an image that may come in steps."""
+        if not self.comes_in_steps:
+            return self.decode(next(fetch([self.ranges])))
+        cut = self.whole.develop(fetch)[tuple(slice(*side) for side in self.bounds)]
+        return np.ascontiguousarray(cut).reshape(self.shape)
 
 
 def spelled(text: str, shape: tuple[int, ...], offset: int, name: str) -> Layout:

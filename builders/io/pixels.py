@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.boxes.reading import is_cut, read_box
-from builders.io.files import local, location
+from builders.io.files import local, location, steps
 from builders.io.files.local import Watch
 from builders.io.finite import FiniteWatch, is_finite
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
 from builders.io.formats.stream_end import StreamEnd
 from builders.io.gathering import PackedError
-from builders.io.layout import Array, Layout, Range, joined
+from builders.io.layout import Array, Fetch, Layout, Range, joined
 from builders.io.net import remote
 from builders.io.net.answers import RemoteFile, known_of
 from builders.io.reports import report_contradiction
@@ -55,15 +55,19 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         if compression.is_gzip(stream) and layout.nbytes > compression.DEFLATE_MOST * size:
             msg = f"{path}: {size} bytes compressed cannot hold the {layout.nbytes} that its header says"
             raise TruncatedError(msg)
+        if not is_packed and layout.comes_in_steps:
+            return layout.develop(steps.of_open(raw, path))
         if not is_packed:
             return layout.decode(location.fill_ranges(raw, layout.ranges, path, watch))
         end = StreamEnd(stream, path, local.etag_of(os.fstat(raw.fileno())))
-        return layout.decode(_read_packed(stream, end, layout, path))
+        return layout.develop(_unpacked(stream, end, layout, path))
 
 
 def _read_remote(url: str, layout: Layout, etag: str | None) -> Array:
     """The pixels at a layout of a remote file; a packed one is known by its name."""
     if not compression.is_packed(url):
+        if layout.comes_in_steps:
+            return layout.develop(steps.of_url(url, etag))
         return layout.decode(location.read_ranges(url, layout.ranges, etag))
     found = known_of(remote.client().head(url), RemoteFile(url, None, etag or None))
     with location.open_version(url, found.size, found.etag) as raw:
@@ -146,7 +150,10 @@ def read_each(
     with local.opened(path) as raw:
         local.check_version(raw, path, etag)
         for layout in layouts:
-            array = decoded(layout, location.fill_ranges(raw, layout.ranges, path))
+            if layout.comes_in_steps:
+                array = developed(layout, steps.of_open(raw, path))
+            else:
+                array = decoded(layout, location.fill_ranges(raw, layout.ranges, path))
             yield array, not isinstance(array, FormatError) and is_finite(array)
 
 
@@ -154,6 +161,16 @@ def decoded(layout: Layout, raw: NDArray[np.uint8]) -> Array | FormatError:
     """The array that bytes at a layout hold, or what is wrong with them."""
     try:
         return layout.decode(raw)
+    except FormatError as err:
+        return err
+
+
+def developed(layout: Layout, fetch: Fetch) -> Array | FormatError:
+    """The array that is made of bytes which come step by step, or what is wrong with them."""
+    try:
+        return layout.develop(fetch)
+    except TruncatedError:
+        raise
     except FormatError as err:
         return err
 
@@ -179,10 +196,29 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str, version: str 
         end = StreamEnd(stream, name, version) if is_packed else None
     held: tuple[Range, ...] | None = None
     for layout in layouts:
+        if layout.comes_in_steps:
+            with compression.damage_named(name):
+                made = layout.develop(_unpacked(stream, end, layout, name))
+            yield made
+            continue
         with compression.damage_named(name):
             if held != layout.ranges:  # images that do not lie apart have the same bytes
                 pixels, held = _read_packed(stream, end, layout, name), layout.ranges
         yield layout.decode(pixels)
+
+
+def _unpacked(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> Fetch:
+    """What gives the bytes of a stream, which is read on to its end behind the last that a layout needs."""
+
+    def fetch(wanted: Sequence[Sequence[Range]]) -> Iterator[NDArray[np.uint8]]:
+        if not layout.comes_in_steps:
+            yield _read_packed(stream, end, layout, name)
+            return
+        for ranges in wanted:
+            parts = [Layout((stop - start,), "|u1", start) for start, stop in ranges]
+            yield joined([_read_packed(stream, end, part, name) for part in parts])
+
+    return fetch
 
 
 def _read_packed(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError
-from builders.io.layout import Array, Box, Layout, Range
+from builders.io.layout import Array, Box, Fetch, Layout, Range
 from perc_transforms.core import buffers
 
 BACKGROUND = 0.375
@@ -61,6 +61,11 @@ class FilledBox(Layout):
         """False."""
         return False
 
+    @property
+    def comes_in_steps(self) -> bool:
+        """Whether the image does."""
+        return self.inner.comes_in_steps
+
     def slice(self, index: int, name: str) -> Layout:
         """None of its own, but of an image alone: what fills a volume is not what would fill a slice of it."""
         if len(self.shape) < 3 and index == 0:
@@ -85,11 +90,18 @@ class FilledBox(Layout):
 
     def decode(self, raw: NDArray[np.uint8]) -> Array:
         """The box out of the bytes of the part that lies in the image."""
+        return self._filled(self.inner.decode(raw))
+
+    def develop(self, fetch: Fetch) -> Array:
+        """The box, out of an image that may come in steps."""
+        return self._filled(self.inner.develop(fetch))
+
+    def _filled(self, part: Array) -> Array:
         sides = tuple(stop - start for start, stop in self.bounds)
         inside = _inside(self.bounds, self.inner.bounds)
         size = math.prod(sides) * self.dtype.itemsize
         pixels: Array = np.ndarray(sides, self.dtype, buffer=buffers.take(size))
-        pixels[inside] = self.inner.decode(raw)
+        pixels[inside] = part
         fill_around(pixels, inside)
         return pixels.reshape(self.shape)
 

@@ -1,6 +1,6 @@
 """Picked rows of one file as blocks: each slice is read once for all rows of a run that name it."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from functools import cached_property
 from typing import Any, cast
 
@@ -12,7 +12,8 @@ from builders.errors import PercError
 from builders.hf.batches.mapped import MappedTable, TableColumn
 from builders.hf.stream_blocks import Lies, Places
 from builders.io.files import location
-from builders.io.layout import Array, Layout, Range, joined
+from builders.io.files.steps import Stretches
+from builders.io.layout import Array, Layout
 from builders.io.pixels import decoded, read_each, read_into
 from builders.stacks.blocks import Bytes, Pixels, Refuse, RunBlock, decompressed, gathered, pixels_in
 from builders.stacks.picked.runs import PickedRun
@@ -184,29 +185,3 @@ class Told:
         if size not in self._of:
             self._of[size] = MappedTable({**self._columns, "pixel_size": own.filled(size)})
         return self._of[size]
-
-
-class Stretches:
-    """Stretches of a file whose bytes were read one after another.
-
-    Args:
-        ranges: from and to in the file, in rising order; none touches another.
-
-    Example:
-        >>> Stretches([(10, 12), (20, 24)]).cut(np.arange(6, dtype=np.uint8), [(21, 23)])
-        array([3, 4], dtype=uint8)
-    """
-
-    def __init__(self, ranges: Sequence[Range]) -> None:
-        edges = np.array(ranges, np.int64).reshape(-1, 2)
-        self._starts = edges[:, 0]
-        self._before = np.cumsum(edges[:, 1] - edges[:, 0]) - (edges[:, 1] - edges[:, 0])
-
-    def cut(self, raw: NDArray[np.uint8], ranges: Sequence[Range]) -> NDArray[np.uint8]:
-        """The bytes of some ranges, each of which lies in one of the stretches."""
-        found = []
-        for start, stop in ranges:
-            number = int(np.searchsorted(self._starts, start, "right")) - 1
-            first = int(self._before[number] + start - self._starts[number])
-            found.append(raw[first : first + stop - start])
-        return joined(found)

@@ -12,12 +12,13 @@ from builders.io.boxes.overhang import cut
 from builders.io.boxes.reading import read_boxes
 from builders.io.boxes.remote import FEW
 from builders.io.files import location
+from builders.io.files.steps import Stretches
 from builders.io.finite import are_finite
 from builders.io.layout import Array, Range, joined
 from builders.io.net import remote
 from builders.io.pixels import read_layout
 from builders.stacks.blocks import Bytes, Pixels, Refuse
-from builders.stacks.picked.blocks import PickedBlock, Stretches, Told
+from builders.stacks.picked.blocks import PickedBlock, Told
 from builders.stacks.picked.boxes import Boxes
 from builders.stacks.picked.runs import PickedRun
 from builders.stacks.rows import Images, Reading

@@ -10,7 +10,7 @@ import numpy as np
 from builders.errors import PercError
 from builders.io.files import location
 from builders.io.gathering import together
-from builders.io.layout import Layout, Range
+from builders.io.layout import Layout, Range, merged
 from builders.stacks.cutting import LARGEST
 from builders.stacks.headers import Found
 from builders.stacks.picked.boxes import OUTSIDE, Boxes, layout_of, lie, outside
@@ -76,22 +76,6 @@ def _needed(images: Images, slices: Numbers) -> tuple[Range, ...]:
         return tuple(together(first.offset + slices * size, size, gap))
     layouts = (images.layout(index) for index in np.unique(slices).tolist())
     return merged([stretch for layout in layouts for stretch in layout.ranges])
-
-
-def merged(stretches: Iterable[Range]) -> tuple[Range, ...]:
-    """Stretches in rising order, none of which touches another.
-
-    Example:
-        >>> merged([(5, 9), (0, 2), (2, 4), (6, 7)])
-        ((0, 4), (5, 9))
-    """
-    found: list[Range] = []
-    for start, stop in sorted(stretches):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(stop, found[-1][1])
-        else:
-            found.append((start, stop))
-    return tuple(found)
 
 
 def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue, source: str) -> Iterator[Run]:
