@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from builders.io.flipped import flipped
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
 from builders.io.movies.developed import developed
@@ -93,3 +94,11 @@ def test_parts_of_what_is_made_are_made_of_their_own_frames(tmp_path):
         np.testing.assert_array_equal(read_layout(path, spelled(part)), pixels)
     assert made.count_before(100 + 5 * NY * NX) == 2
     assert [(array == whole).all() for array, _ in read_each(path, [made, made])] == [True, True]
+
+
+def test_frames_that_are_stored_bottom_up_are_summed_as_they_are_read(tmp_path):
+    frames = frames_of("<u2")
+    path, layout = movie(tmp_path, frames)
+    made = developed(flipped(layout), 1, 6, summed=True)
+    np.testing.assert_array_equal(read_layout(path, made), frames[1:6].astype(int).sum(0)[::-1])
+    assert spelled(made) == made
