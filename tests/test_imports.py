@@ -94,6 +94,7 @@ OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock", "imagecodecs"},
+    "builders.io.movies": {"numpy", "torch"},
     "builders.io.tables": {"numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
