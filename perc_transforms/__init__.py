@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from perc_transforms.fourier.filters import Bandpass, Highpass, Lowpass, MissingWedge, Whiten
     from perc_transforms.intensity.background import NormalizeBackground
     from perc_transforms.intensity.erasing import Cutout
+    from perc_transforms.intensity.gain import GainCorrect
+    from perc_transforms.intensity.hot_pixels import HotPixels
     from perc_transforms.intensity.masks import SoftMask
     from perc_transforms.intensity.mixing import Mixup
     from perc_transforms.intensity.noise import AddNoise
@@ -45,8 +47,10 @@ __all__ = [
     "EpochCallback",
     "FourierCrop",
     "FourierPad",
+    "GainCorrect",
     "GaussianBlur",
     "Highpass",
+    "HotPixels",
     "InvertContrast",
     "Lowpass",
     "MinMax",
@@ -90,6 +94,8 @@ _HOMES = {
     "core.epochs": ["EpochCallback"],
     "intensity.erasing": ["Cutout"],
     "fourier.filters": ["Bandpass", "Highpass", "Lowpass", "MissingWedge", "Whiten"],
+    "intensity.gain": ["GainCorrect"],
+    "intensity.hot_pixels": ["HotPixels"],
     "intensity.normalization": ["InvertContrast", "MinMax", "Normalize", "PercentileClip"],
     "intensity.masks": ["SoftMask"],
     "intensity.mixing": ["Mixup"],

@@ -77,10 +77,10 @@ builders.io.image_file.memory_map(file: ImageFile)
 builders.io.mrc.parse_header(data: bytes, size: int | None = None, name: str = 'MRC file')
 builders.io.mrc.write(path: str | os.PathLike[str], array: Any, pixel_size: float | None = None, stack: bool = False)
 perc_transforms: CTF, AddNoise, Bandpass, CenterCrop, Compose, Cutout, DoseWeight, EpochCallback, FourierCrop, \
-FourierPad, GaussianBlur, Highpass, InvertContrast, Lowpass, MinMax, MissingWedge, Mixup, Normalize, \
-NormalizeBackground, Pad, PercError, PercentileClip, PhaseFlip, RandomCrop, RandomFlip, RandomGaussianBlur, \
-RandomRotate, RandomRotate90, RandomShift, RandomTransform, Rescale, SoftMask, ToTensor, Transform, TransformError, \
-Whiten, WienerFilter, collate, functional
+FourierPad, GainCorrect, GaussianBlur, Highpass, HotPixels, InvertContrast, Lowpass, MinMax, MissingWedge, Mixup, \
+Normalize, NormalizeBackground, Pad, PercError, PercentileClip, PhaseFlip, RandomCrop, RandomFlip, \
+RandomGaussianBlur, RandomRotate, RandomRotate90, RandomShift, RandomTransform, Rescale, SoftMask, ToTensor, \
+Transform, TransformError, Whiten, WienerFilter, collate, functional
 CTF(*, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_angle = None, voltage = None, \
 spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
 AddNoise(snr = None, *, spatial_dims = None, seed = 0, record = False, std = None, color = 'white')
@@ -94,8 +94,10 @@ True)
 EpochCallback(*targets)
 FourierCrop(shape = None, *, spatial_dims = None, pixel_size = None)
 FourierPad(shape = None, *, spatial_dims = None, pixel_size = None)
+GainCorrect(gain, *, spatial_dims = None, rotation = 0, flip = 0, counts = False)
 GaussianBlur(sigma = None, *, spatial_dims = None, sigma_angstrom = None)
 Highpass(resolution, width = 2.0, *, spatial_dims = None)
+HotPixels(sigma = 6.0, above = None, *, spatial_dims = None, size = 5, of_sum = False)
 InvertContrast(mode = 'always', *, spatial_dims = None)
 Lowpass(resolution, width = 2.0, *, spatial_dims = None)
 MinMax(*, spatial_dims = None)

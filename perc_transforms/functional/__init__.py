@@ -3,8 +3,8 @@
 Images are `(..., ny, nx)` (`spatial_dims=2`) or `(..., nz, ny, nx)` (`spatial_dims=3`), float32 or float64, on any
 device; leading axes are independent images. The centre of an axis of n pixels is pixel `n // 2`. Nothing here
 changes its input, and gradients flow. `torch.compile` makes one graph of each (`fullgraph=True`), but for `soft_mask`,
-`whiten`, `invert_contrast(mode="auto")`, `add_noise(spectrum=...)` and `gaussian_blur` with a tensor of widths, which
-need a value of the data and break it.
+`whiten`, `invert_contrast(mode="auto")`, `add_noise(spectrum=...)`, `fill_from_neighbours`, `gain_defects` and
+`gaussian_blur` with a tensor of widths, which need a value of the data and break it.
 """
 
 from perc_transforms.functional.fourier.blur import gaussian_blur
@@ -15,6 +15,8 @@ from perc_transforms.functional.fourier.projection import VolumeTransform, centr
 from perc_transforms.functional.fourier.wedge import missing_wedge
 from perc_transforms.functional.intensity.background import normalize_background
 from perc_transforms.functional.intensity.erasing import cutout
+from perc_transforms.functional.intensity.gain import GainDefects, gain_defects, gain_factors
+from perc_transforms.functional.intensity.hot_pixels import fill_from_neighbours, hot_pixels
 from perc_transforms.functional.intensity.masks import soft_mask
 from perc_transforms.functional.intensity.noise import add_noise, coloured, noise_std
 from perc_transforms.functional.intensity.statistics import invert_contrast, minmax, normalize, percentile_clip
@@ -25,6 +27,7 @@ from perc_transforms.functional.spatial.rotation import rotate
 from perc_transforms.functional.spatial.shifting import fourier_shift
 
 __all__ = [
+    "GainDefects",
     "VolumeTransform",
     "add_noise",
     "bandpass",
@@ -38,10 +41,14 @@ __all__ = [
     "dose_weighted",
     "dose_weights",
     "electron_wavelength",
+    "fill_from_neighbours",
     "filter_rows",
     "fourier_shift",
+    "gain_defects",
+    "gain_factors",
     "gaussian_blur",
     "highpass",
+    "hot_pixels",
     "invert_contrast",
     "lowpass",
     "minmax",

@@ -21,6 +21,7 @@ BOTH = {
     "PercentileClip": T.PercentileClip(5, 95),
     "InvertContrast": T.InvertContrast(),
     "InvertContrast auto": T.InvertContrast(mode="auto"),
+    "HotPixels": T.HotPixels(sigma=2.0, size=3),
     "SoftMask": T.SoftMask(3.0),
     "CenterCrop": T.CenterCrop(8),
     "RandomCrop": T.RandomCrop(8),
@@ -39,8 +40,9 @@ BOTH = {
 }
 IMAGES_ONLY = {"CTF": T.CTF(), "PhaseFlip": T.PhaseFlip(), "WienerFilter": T.WienerFilter(constant=0.1)}
 VOLUMES_ONLY = {"MissingWedge": T.MissingWedge(-50, 50)}
-OTHERS = {"DoseWeight", "Mixup"}
-"""Those whose rows are not like the others': movies, and batches that are mixed. They have tests of their own."""
+OTHERS = {"DoseWeight", "GainCorrect", "Mixup"}
+"""Those whose rows are not like the others': movies, frames of one size, and batches that are mixed. They have tests of
+their own."""
 
 CASES = [
     *((name, transform, 2) for name, transform in {**BOTH, **IMAGES_ONLY}.items()),

@@ -73,6 +73,7 @@ def test_what_keeps_the_mean_keeps_a_constant_image(case, value):
         T.RandomShift(2.0),
         T.AddNoise(snr=1.0),
         T.Cutout(1),
+        T.HotPixels(),
         *([T.MissingWedge(-40, 50)] if dims == 3 else []),
     ):
         transform.spatial_dims = dims

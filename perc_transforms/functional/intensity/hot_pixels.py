@@ -1,0 +1,75 @@
+"""Pixels of a detector that count more than they should."""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+
+def hot_pixels(x: Tensor, *, sigma: float | None = 6.0, above: float | None = None) -> Tensor:
+    """Which pixels of images are hot: those beyond `mean + sigma * std`, those beyond a value, and those not finite.
+
+    Mean and standard deviation are those of the image's finite pixels. RELION's motion correction finds hot pixels by
+    6 standard deviations, in the sum of a movie's frames.
+
+    Args:
+        x: `(..., ny, nx)`.
+        sigma: standard deviations above the mean; None: none.
+        above: the value, in the image's unit; None: none.
+
+    Returns:
+        True or False, in the shape of `x`.
+
+    Example:
+        >>> hot_pixels(torch.tensor([[0.0, 1.0, 0.0, 9.0]]), sigma=None, above=5.0)
+        tensor([[False, False, False,  True]])
+    """
+    finite = torch.isfinite(x)
+    hot = ~finite
+    if above is not None:
+        hot = hot | (x > above)
+    if sigma is not None:
+        pixels = torch.where(finite, x, 0.0).detach()
+        count = finite.sum((-2, -1), keepdim=True).clamp(min=1)
+        mean = pixels.sum((-2, -1), keepdim=True, dtype=torch.float64) / count
+        offsets = torch.where(finite, pixels - mean.to(x.dtype), 0.0)
+        std = torch.linalg.vector_norm(offsets, dim=(-2, -1), keepdim=True, dtype=torch.float64) / count.double().sqrt()
+        hot = hot | (x > (mean + sigma * std).to(x.dtype))
+    return hot
+
+
+def fill_from_neighbours(x: Tensor, bad: Tensor, *, size: int = 5) -> Tensor:
+    """Replace pixels by the mean of the others around them; all others stay as they are, bit for bit.
+
+    Args:
+        x: `(..., ny, nx)`.
+        bad: which to replace, in the shape of `x`, or of its last axes.
+        size: side of the square around a pixel whose other pixels count, those that are not bad and inside the image;
+            odd. Where there are none, the mean of all such pixels of the image counts, and 0 where there are none.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 900.0, 3.0]])
+        >>> fill_from_neighbours(x, x > 10, size=3)
+        tensor([[1., 2., 3.]])
+    """
+    ny, nx = x.shape[-2:]
+    images, bad = x.reshape(-1, ny, nx), bad.expand(x.shape).reshape(-1, ny, nx)
+    number, row, column = bad.nonzero(as_tuple=True)
+    if not len(number):
+        return x.clone()
+    total, count = images.new_zeros(len(number)), images.new_zeros(len(number))
+    reach = size // 2
+    for down, right in itertools.product(range(-reach, reach + 1), repeat=2):
+        r, c = row + down, column + right
+        inside = (r >= 0) & (r < ny) & (c >= 0) & (c < nx)
+        place = number, r.clamp(0, ny - 1), c.clamp(0, nx - 1)
+        good = inside & ~bad[place]
+        total = total + torch.where(good, images[place], 0.0)
+        count = count + good
+    filling = total / count.clamp(min=1)
+    lonely = count == 0
+    if lonely.any():
+        kept = torch.where(bad, 0.0, images).sum((-2, -1), dtype=torch.float64)
+        means = kept / (~bad).sum((-2, -1)).clamp(min=1)
+        filling = torch.where(lonely, means.to(x.dtype)[number], filling)
+    return images.index_put((number, row, column), filling).reshape(x.shape)
