@@ -16,8 +16,8 @@ from builders.errors import ChangedError, FormatError, NotFoundError, OptionErro
 from builders.io import image_file
 from builders.io.files import location
 from builders.io.files.natural_order import natural_path_key
-from builders.io.formats import compression
 from builders.io.flipped import unflipped
+from builders.io.formats import compression
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
 from builders.io.net.threads import fork_safe_lock
