@@ -8,12 +8,13 @@ from dataclasses import replace
 from builders.errors import FormatError
 from builders.io.formats import compression, foreign
 from builders.io.formats.contents import Contents
+from builders.io.formats.dm.format import Dm
 from builders.io.formats.mrc.format import Mrc
 from builders.io.formats.npy import Npy
 from builders.io.formats.protocol import Format, Read
 
 _MRC = Mrc()
-_BUILT_IN = (Npy(), _MRC)
+_BUILT_IN = (Npy(), Dm(), _MRC)
 """One line makes a format known."""
 _formats: list[Format] = list(_BUILT_IN)
 """In the order in which they are asked."""
