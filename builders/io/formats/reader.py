@@ -10,7 +10,7 @@ MOST_BYTES = 256 * 1024 * 1024
 """Of one file's header, far more than any has: a file can refer a reader from one place to the next for ever."""
 MOST_REQUESTS = 4096
 """Of them, to a server."""
-BLOCK = 16 * 1024
+BLOCK = 4 * 1024
 """Bytes that are fetched at the least: what a header refers to often lies side by side."""
 
 

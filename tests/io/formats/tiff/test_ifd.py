@@ -1,0 +1,160 @@
+"""The chain of pages against tifffile, and what a file may lie about it."""
+
+import contextlib
+import io
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builders.errors import FormatError, TruncatedError
+from builders.io.formats.reader import Reader
+from builders.io.formats.tiff import ifd
+from builders.io.formats.tiff.ifd import read_chain
+
+
+class Counted:
+    """Reads of bytes, as a server would have them asked for."""
+
+    def __init__(self, data):
+        self.data, self.asked = data, []
+        self.read = Reader(self.fetch, data[:1024], len(data), "x.tif")
+
+    def fetch(self, offset, count):
+        self.asked.append((offset, count))
+        return self.data[offset : offset + count]
+
+
+def chain(data, size=None):
+    return read_chain(lambda offset, count: data[offset : offset + count], size, "x.tif")
+
+
+def written(byteorder="<", bigtiff=False, count=3, shape=(20, 30), **options):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, byteorder=byteorder, bigtiff=bigtiff) as tiff:
+        for number in range(count):
+            tiff.write(np.full(shape, number, np.uint16), contiguous=False, photometric="minisblack", **options)
+    return file.getvalue()
+
+
+def directory(tags, order="<", following=0):
+    """A page of a classic file, of (tag, type, count, value)."""
+    entries = b"".join(struct.pack(f"{order}HHII", *tag) for tag in tags)
+    return struct.pack(f"{order}H", len(tags)) + entries + struct.pack(f"{order}I", following)
+
+
+@pytest.mark.parametrize("byteorder", "<>")
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_pages_and_tags_are_tifffiles(byteorder, bigtiff):
+    data = written(byteorder, bigtiff, rowsperstrip=3, resolution=(2.5e7, 2.5e7), software="us", description="µm".encode())
+    pages = chain(data, len(data))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        assert [page.offset for page in pages] == [page.offset for page in file.pages]
+        for ours, theirs in zip(pages, file.pages, strict=True):
+            assert ours.order == byteorder
+            assert set(ours.tags) == {tag.code for tag in theirs.tags}
+            np.testing.assert_array_equal(ours.integers(ifd.STRIP_OFFSETS), theirs.dataoffsets)
+            np.testing.assert_array_equal(ours.integers(ifd.STRIP_BYTE_COUNTS), theirs.databytecounts)
+            assert ours.number(256, 0) == theirs.imagewidth
+            assert ours.text(305) == "us"
+            assert tuple(ours.tags[282][0]) == theirs.tags[282].value
+    assert chain(data)[0].text(270) == "µm"
+    assert (pages[0].number(9999, 7), pages[0].text(9999), pages[0].integers(9999).size) == (7, "", 0)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (256, 512)])
+def test_a_cluster_of_pages_is_few_reads(shape):
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((40, *shape), np.uint16), photometric="minisblack")
+    counted = Counted(file.getvalue())
+    pages = read_chain(counted.read, len(counted.data), "x.tif")
+    assert len(pages) == 40
+    assert len(counted.asked) <= 2
+
+
+@pytest.mark.parametrize("rows", [512, 1])
+def test_pages_between_their_pixels_are_one_small_read_each_with_their_tables(rows):
+    counted = Counted(written(count=12, shape=(512, 256), rowsperstrip=rows))
+    for page in read_chain(counted.read, len(counted.data), "x.tif"):
+        assert len(page.integers(ifd.STRIP_OFFSETS)) == len(page.integers(ifd.STRIP_BYTE_COUNTS)) == 512 // rows
+    assert len(counted.asked) <= 13
+    assert max(count for _, count in counted.asked) <= (4096 if rows > 1 else 8192)
+
+
+LIES = {
+    "no page": (struct.pack("<2sHI", b"II", 42, 0), FormatError, "without a page"),
+    "a page beyond": (struct.pack("<2sHI", b"II", 42, 99), TruncatedError, "a TIFF page begins at 99"),
+    "no tags": (struct.pack("<2sHI", b"II", 42, 8) + bytes(6), FormatError, "a TIFF page of 0 tags"),
+    "garbage": (struct.pack("<2sHI", b"II", 42, 8) + b"\xff" * 10**6, FormatError, "a TIFF page of 65535 tags"),
+    "a loop": (
+        struct.pack("<2sHI", b"II", 42, 8) + directory([(256, 3, 1, 5)], following=8),
+        FormatError,
+        "back to byte 8",
+    ),
+    "cut": (struct.pack("<2sHI", b"II", 42, 8) + directory([(256, 3, 1, 5)])[:-5], TruncatedError, "TIFF directory"),
+    "cut before": (b"II*\0\0", TruncatedError, "TIFF header"),
+    "another file": (b"PK\3\4" + bytes(20), FormatError, "expected a TIFF file"),
+    "odd BigTIFF": (struct.pack("<2sHHHQ", b"II", 43, 4, 0, 16), FormatError, "expected 8 bytes"),
+    "far away": (struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**63), TruncatedError, "begins at 9223372036854775808"),
+}
+
+
+@pytest.mark.parametrize("what", LIES)
+def test_a_chain_that_lies_is_one_error(what):
+    data, error, match = LIES[what]
+    with pytest.raises(error, match=match):
+        chain(data, len(data))
+
+
+def test_a_chain_of_too_many_pages_or_tags_is_damage(monkeypatch):
+    monkeypatch.setattr(ifd, "MOST_PAGES", 10)
+    data = struct.pack("<2sHI", b"II", 42, 8)
+    for _ in range(20):
+        data += directory([(256, 3, 1, 5)], following=len(data) + 18)
+    with pytest.raises(FormatError, match="more than 10 TIFF pages"):
+        chain(data, len(data))
+    monkeypatch.setattr(ifd, "MOST_TAGS_OF_ALL", 5)
+    with pytest.raises(FormatError, match="6 tags in 6 TIFF pages"):
+        chain(data, len(data))
+
+
+VALUES = {
+    "no number": ((256, 11, 1, 5), FormatError, "float32: expected integers"),
+    "no value": ((256, 3, 0, 5), FormatError, "has no value"),
+    "ratios": ((256, 5, 1, 8), FormatError, "expected integers"),
+    "beyond": ((256, 4, 1000, 8), TruncatedError, "TIFF tag 256 ends at 4008"),
+    "very many": ((256, 4, 2**32 - 1, 8), FormatError, "expected at most"),
+}
+
+
+@pytest.mark.parametrize("what", VALUES)
+def test_a_value_that_lies_is_one_error(what):
+    tag, error, match = VALUES[what]
+    data = struct.pack("<2sHI", b"II", 42, 8) + directory([tag])
+    page = chain(data, len(data))[0]
+    with pytest.raises(error, match=match):
+        page.number(256, 0)
+
+
+def test_a_type_that_there_is_not_is_passed_over_and_the_first_of_two_tags_counts():
+    data = struct.pack("<2sHI", b"II", 42, 8) + directory([(256, 99, 1, 5), (257, 3, 1, 6), (257, 3, 1, 7)])
+    page = chain(data, len(data))[0]
+    assert (page.number(256, 1), page.number(257, 1)) == (1, 6)
+
+
+DATA = written(count=2, shape=(4, 5), rowsperstrip=2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.integers(0, len(DATA) - 1), st.integers(0, 255), max_size=6), st.integers(0, len(DATA)))
+def test_of_any_bytes_come_pages_or_one_of_our_errors(changes, size):
+    data = bytearray(DATA)
+    for place, value in changes.items():
+        data[place] = value
+    with contextlib.suppress(FormatError, TruncatedError):
+        for page in chain(bytes(data[: size or None]), size or len(data)):
+            for tag in page.tags:
+                page.number(tag, 0)
