@@ -49,7 +49,9 @@ def directory(tags, order="<", following=0):
 @pytest.mark.parametrize("byteorder", "<>")
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_pages_and_tags_are_tifffiles(byteorder, bigtiff):
-    data = written(byteorder, bigtiff, rowsperstrip=3, resolution=(2.5e7, 2.5e7), software="us", description="µm".encode())
+    data = written(
+        byteorder, bigtiff, rowsperstrip=3, resolution=(2.5e7, 2.5e7), software="us", description="µm".encode()
+    )
     pages = chain(data, len(data))
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         assert [page.offset for page in pages] == [page.offset for page in file.pages]
