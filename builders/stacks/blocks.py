@@ -21,8 +21,8 @@ from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import Run
 from perc_transforms.core import buffers
 
-Bytes = tuple[NDArray[np.uint8], bool]
-"""Bytes of rows, and whether all of their pixels are known to be finite."""
+Bytes = tuple[NDArray[Any], bool]
+"""Bytes of rows, or the image of one that comes in steps, and whether all of their pixels are known to be finite."""
 Refuse = Callable[[PercError, int], None]
 """What is done with damage, and how many rows it costs."""
 Pixels = Iterator[tuple[Array | PercError, bool]]
@@ -253,11 +253,14 @@ def _cut(raw: NDArray[np.uint8], finite: bool, first: Layout, shared: bool) -> I
 
 
 def _picked(
-    raw: NDArray[np.uint8], finite: bool, layouts: Iterable[Layout], ranges: Sequence[Range]
+    raw: NDArray[Any], finite: bool, layouts: Iterable[Layout], ranges: Sequence[Range]
 ) -> Iterator[tuple[Array | PercError, bool]]:
     """Images out of the bytes of some stretches: of all of them in one, or of one image in several."""
     first = ranges[0][0] if ranges else 0
     for layout in layouts:
+        if layout.comes_in_steps:
+            yield raw, finite
+            continue
         is_all = layout.ranges == tuple(ranges)
         own = raw if is_all else joined([raw[start - first : stop - first] for start, stop in layout.ranges])
         yield decoded(layout, own), finite

@@ -21,10 +21,11 @@ from builders.hf.streaming import Step
 from builders.io.blocks import read_ahead
 from builders.io.files import local, location
 from builders.io.files.header_store import HeaderStore
-from builders.io.finite import are_finite
+from builders.io.finite import are_finite, is_finite
 from builders.io.layout import Range, joined
 from builders.io.net import remote
 from builders.io.net.threads import fork_safe_lock
+from builders.io.pixels import read_layout
 from builders.options import with_advice
 from builders.quarantine import Quarantine
 from builders.stacks.blocks import Bytes, Refuse, RunBlock
@@ -137,7 +138,7 @@ class RunReader(ABC):
         wanted = self.runs(shards, skip, only)
         runs = read_ahead(
             *(wanted, self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD, _sharers),
-            is_slow=lambda run: run.is_fetched,
+            is_slow=lambda run: run.is_slow,
             waiting=2 * _AHEAD,
         )
         try:
@@ -185,11 +186,16 @@ class RunReader(ABC):
         Quarantine(self.quarantine).add(run.path, reason)
 
     def _read(self, run: Run) -> Bytes | PercError | None:
-        """The bytes of a remote run's rows, in another thread; what fails is said where the run is used."""
+        """The bytes of a remote run's rows, in another thread; what fails is said where the run is used.
+
+        Of an image that comes in steps, it is the image: its bytes are never here all at once.
+        """
         images = run.images
         if not isinstance(images, Images) or not images.lies_apart:
             return None
         where = images.file.location
+        if run.made:
+            return _made(run, images)
         if run.data is not None:
             whole = np.frombuffer(run.data, np.uint8)
             raw = joined([whole[start:stop] for start, stop in run.ranges])
@@ -202,6 +208,20 @@ class RunReader(ABC):
             except PercError as err:
                 return err
         return raw, are_finite(raw, images.image.layout)
+
+
+def _made(run: Run, images: Images) -> Bytes | PercError:
+    """The image of a run that comes in steps."""
+    layout = images.layout(run.rows.start)
+    try:
+        if run.data is None:
+            made = read_layout(images.file.location, layout, images.image.etag)
+        else:
+            whole = np.frombuffer(run.data, np.uint8)
+            made = layout.decode(joined([whole[start:stop] for start, stop in layout.ranges]))
+    except PercError as err:
+        return err
+    return made, is_finite(made)
 
 
 _live: "weakref.WeakSet[Generator[Any, None, None]]" = weakref.WeakSet()

@@ -1,7 +1,8 @@
 """Rows that are read together: how many of a file's, and which of its bytes."""
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from builders.errors import PercError
@@ -33,6 +34,7 @@ class Run:
         place: of the first row in its shard.
         data: the file's bytes, where they came along with its header.
         ranges: the stretches of a plain file that are read: of several rows, one that holds them all.
+        made: bytes of the image, where it comes in steps, one row at a time: what is read is not held.
     """
 
     images: Images | PercError | None = None
@@ -41,11 +43,17 @@ class Run:
     place: int = 0
     data: bytes | None = None
     ranges: tuple[Range, ...] = ()
+    made: int = field(default=0, kw_only=True)
 
     @property
     def size(self) -> int:
-        """Bytes that are read."""
-        return sum(stop - start for start, stop in self.ranges)
+        """Bytes that are held once it was read."""
+        return self.made or sum(stop - start for start, stop in self.ranges)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it is worth a thread to read it ahead of its use."""
+        return self.is_fetched or bool(self.made)
 
     @property
     def is_fetched(self) -> bool:
@@ -72,7 +80,7 @@ class Run:
             return
         while first < stop:
             rows, ranges = together(images, self.rows[first:stop], BLOCK)
-            yield replace(self, rows=rows, ranges=ranges, place=self.place + first)
+            yield replace(self, rows=rows, ranges=ranges, place=self.place + first, made=_made(images, rows))
             first += len(rows)
 
 
@@ -99,7 +107,7 @@ def runs_of(headers: Iterable[tuple[Part | None, Found]], skip: int) -> Iterator
             while first < len(wanted):
                 block = block_after(asked, requests) if is_remote else LARGEST
                 run = together(images, wanted[first:], block)
-                yield Run(images, part.file.path, run[0], place + first, data, run[1])
+                yield Run(images, part.file.path, run[0], place + first, data, run[1], made=_made(images, run[0]))
                 first += len(run[0])
                 asked += sum(stop - start for start, stop in run[1])
                 requests += 1
@@ -112,6 +120,8 @@ def together(images: Images, rows: range, block: int) -> tuple[range, tuple[Rang
     if images.is_regular:
         count = min(len(rows), max(1, block // layout.nbytes))
         return rows[:count], ((layout.offset, layout.offset + count * layout.nbytes),)
+    if layout.comes_in_steps:
+        return rows[:1], layout.ranges
     start, stop, needed, count = layout.offset, layout.end, layout.nbytes, 1
     while count < len(rows):
         following = images.layout(rows[count])
@@ -120,6 +130,12 @@ def together(images: Images, rows: range, block: int) -> tuple[range, tuple[Rang
             break
         start, stop, needed, count = low, high, more, count + 1
     return rows[:count], ((start, stop),) if count > 1 else layout.ranges
+
+
+def _made(images: Images, rows: range) -> int:
+    """Bytes of the image of some rows, if it comes in steps: then they are one row."""
+    layout = images.layout(rows.start)
+    return math.prod(layout.shape) * layout.dtype.itemsize if layout.comes_in_steps else 0
 
 
 def block_after(asked: int, requests: int) -> int:

@@ -1,6 +1,6 @@
 """The remote images of a batch: all are on their way before the first is waited for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,6 +13,7 @@ from builders.io.files import location
 from builders.io.formats.compression import is_packed
 from builders.io.layout import Array, InterleavedSlice, Layout
 from builders.io.net import remote, stretches
+from builders.io.pixels import read_layout
 
 
 def begin(values: Sequence[Any], reads: remote.Reads) -> list[Any]:
@@ -32,7 +33,10 @@ def begin(values: Sequence[Any], reads: remote.Reads) -> list[Any]:
     wanted: list[stretches.Wanted] = []
     for place, layout in layouts.items():
         value = values[place]
-        if len(layout.ranges) == 1:
+        if layout.comes_in_steps:
+            made = reads.submit(read_layout, value["path"], layout, value.get("etag"), pool="developed")
+            begun[place] = _held(value, made.result)
+        elif len(layout.ranges) == 1:
             wanted.append((value["path"], value.get("etag") or "", *layout.ranges[0], place))
         else:
             future = reads.submit(location.read_ranges, value["path"], layout.ranges, value.get("etag"))
@@ -76,6 +80,10 @@ def _fetched(
         raw = future.result()[start : start + layout.nbytes]
         return layout.decode(raw.copy() if shared else raw)
 
+    return _held(value, pixels)
+
+
+def _held(value: dict[str, Any], pixels: Callable[[], Array]) -> Fetched:
     fetched = Fetched(value)
     fetched.held, fetched.finite = pixels, False
     return fetched
