@@ -73,6 +73,7 @@ ROOMS = {
     ],
     "perc_transforms.functional": [["axes", "grids"], ["intensity"], ["spatial", "fourier"]],
     "builders.io": [
+        ["coding"],
         [
             *("layout", "casting", "coded", "finite", "flipped", "reports"),
             *("boxes.overhang", "boxes.crowds"),
@@ -94,6 +95,7 @@ OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock", "imagecodecs"},
+    "builders.io.coding": {"PIL", "numpy"},
     "builders.io.movies": {"numpy", "torch"},
     "builders.io.tables": {"numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},

@@ -126,5 +126,5 @@ def _glob_set(token: str) -> str:
 
 
 def _is_image(path: str) -> bool:
-    """Whether a name is that of an image; NumPy's arrays, which may be anything, a pattern has to name."""
-    return path.lower().endswith(suffixes()) and not path.lower().endswith(".npy")
+    """Whether a name is that of an image; NumPy's arrays and pictures, which may be anything, a pattern has to name."""
+    return path.lower().endswith(suffixes(sure=True))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, ReadError
+from builders.io.coding import pictures
 from builders.io.layout import Array, Layout, Range, decode, encoded_size, native_dtype
 
 Places = NDArray[np.int64]
@@ -59,7 +60,12 @@ def _as_it_is(code: NDArray[np.uint8], most: int) -> bytes:
     return code.tobytes()
 
 
-CODECS: dict[str, Codec] = {"raw": Codec(_as_it_is, 1), "zlib": Codec(_inflate, DEFLATE_MOST)}
+CODECS: dict[str, Codec] = {
+    "raw": Codec(_as_it_is, 1),
+    "zlib": Codec(_inflate, DEFLATE_MOST),
+    "png": Codec(pictures.png, pictures.PNG_MOST),
+    "jpg": Codec(pictures.jpeg, pictures.JPEG_MOST),
+}
 """Name, as references spell it -> what decodes a part. Whoever reads a reference must know its codec."""
 
 

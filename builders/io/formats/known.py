@@ -11,10 +11,11 @@ from builders.io.formats.contents import Contents
 from builders.io.formats.dm.format import Dm
 from builders.io.formats.mrc.format import Mrc
 from builders.io.formats.npy import Npy
+from builders.io.formats.pictures import Jpeg, Png
 from builders.io.formats.protocol import Format, Read
 
 _MRC = Mrc()
-_BUILT_IN = (Npy(), Dm(), _MRC)
+_BUILT_IN = (Npy(), Png(), Jpeg(), Dm(), _MRC)
 """One line makes a format known."""
 _formats: list[Format] = list(_BUILT_IN)
 """In the order in which they are asked."""
@@ -85,7 +86,12 @@ def titles() -> tuple[str, ...]:
 
 
 @functools.cache
-def suffixes() -> tuple[str, ...]:
-    """Endings of the names of all files that can be read, packed ones too, in lower case."""
-    plain = [(suffix, format.is_packed) for format in _formats for suffix in format.suffixes]
+def suffixes(sure: bool = False) -> tuple[str, ...]:
+    """Endings of the names of all files that can be read, packed ones too, in lower case.
+
+    Args:
+        sure: only those of formats whose files are images for sure.
+    """
+    formats = [format for format in _formats if not (sure and format.by_name)]
+    plain = [(suffix, format.is_packed) for format in formats for suffix in format.suffixes]
     return tuple(s for s, _ in plain) + tuple(s + ending for s, may in plain if may for ending in compression.SUFFIXES)

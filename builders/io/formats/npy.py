@@ -35,6 +35,7 @@ class Npy(Format):
     name = "npy"
     suffixes = (".npy",)
     title = "NumPy"
+    by_name = True
     notes = (
         "Arrays of numbers of two or three axes, of either byte order, in C's or Fortran's order of axes.",
         "It has no pixel size. Pickled objects and records are refused.",

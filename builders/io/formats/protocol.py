@@ -24,6 +24,8 @@ class Format(ABC):
         items: what a row may be: the `"file"`, a `"slice"` of it, a `"frame"`.
         by_range: an image, or a part of one, is read by its own bytes of a file on a server; else all of the file is.
         extra: of this package, without which pixels cannot be decoded; empty: none is needed.
+        by_name: its files may be anything, such as previews of others: where all images of an entry are asked for, they
+            are not meant, unless a pattern names them.
         notes: sentences for users: what is flipped, where its pixel size stands, what is refused.
     """
 
@@ -34,6 +36,7 @@ class Format(ABC):
     items: tuple[str, ...] = ("file", "slice", "frame")
     by_range: bool = True
     extra: str = ""
+    by_name: bool = False
     notes: tuple[str, ...] = ()
 
     @abstractmethod
