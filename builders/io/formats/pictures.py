@@ -32,7 +32,7 @@ _COLOUR = "a picture in colour, read as its luminance"
 _NOTES = (
     "One image of uint8{0}, read whole; rows are not flipped, and a turn that EXIF tells is not made.",
     "Of colours, the luminance is read (ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B); transparency is ignored.",
-    "It has no pixel size: resolutions in dots per inch are of print. In entries of EMPIAR, a pattern has to name them.",
+    "It has no pixel size: resolutions in dots per inch are of print. In EMPIAR a pattern has to name them.",
 )
 
 
