@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 CONFORMANCE := .conformance
 ONLY ?=
 
-.PHONY: demo test lint bench conformance versions newest clean
+.PHONY: demo test lint bench conformance formats versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -25,6 +25,10 @@ lint: $(READY)
 # with ONLY="batches casts"
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+# the tables of formats in README.md and docs/formats.md, out of the registry of formats
+formats: $(READY)
+	$(BIN)/python -m builders.io.formats.table README.md docs/formats.md
 
 # an environment of its own: the packages that we compare with want other versions of torch than constraints.txt has
 conformance: $(CONFORMANCE)/.ready

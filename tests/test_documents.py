@@ -17,6 +17,7 @@ import perc_transforms
 from builders.cli import main
 from builders.gallery.examples import EXAMPLES
 from builders.io import mrc
+from builders.io.formats import table
 from builders.io.net import remote
 from builders.stacks import runs
 from builders.structures.databases import services
@@ -158,6 +159,12 @@ def test_the_gallery_in_the_docs_shows_every_transform():
     shown = re.findall(r"^!\[(\w+)\]\((\w+\.png)\)$", (folder / "index.md").read_text(), re.M)
     assert [name for name, _ in shown] == [type(example.transform).__name__ for example in EXAMPLES]
     assert {picture for _, picture in shown} == {path.name for path in folder.glob("*.png")}
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/formats.md"])
+def test_the_tables_of_formats_are_what_the_registry_gives(name):
+    text = (ROOT / name).read_text()
+    assert text == table.renewed(text, name), "make formats"
 
 
 def test_the_worked_example_is_the_real_one():
