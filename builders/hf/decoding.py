@@ -16,7 +16,7 @@ _stock_apply_features: Any = datasets_iterable._apply_feature_types_on_example
 _stock_decode_batch: Any = datasets_features.Features.decode_batch
 _stock_decode_column: Any = datasets_features.Features.decode_column
 _SEVERAL = 2
-_agreed: tuple[Any, Any, tuple[str, ...] | None] = (None, None, None)
+_agreed: tuple[Any, Any, tuple[tuple[str, Any], ...] | None] = (None, None, None)
 
 
 def apply_features(example: Any, features: Any, *args: Any, **kwargs: Any) -> Any:
@@ -25,12 +25,12 @@ def apply_features(example: Any, features: Any, *args: Any, **kwargs: Any) -> An
     if images is None:
         return _stock_apply_features(example, features, *args, **kwargs)
     row = dict(example)
-    for name in images:
-        row[name] = features[name].decode_example(row[name])
+    for name, feature in images:
+        row[name] = feature.decode_example(row[name])
     return row
 
 
-def _images_of(features: Any, declared: Any) -> tuple[str, ...] | None:
+def _images_of(features: Any, declared: Any) -> tuple[tuple[str, Any], ...] | None:
     """The columns with images to decode, of features that differ in nothing else from those a row was made for."""
     global _agreed
     agreed = _agreed  # another thread may put another one in its place
@@ -41,7 +41,7 @@ def _images_of(features: Any, declared: Any) -> tuple[str, ...] | None:
             isinstance(theirs, kind) and theirs.decode if name in images else theirs == declared[name]
             for name, theirs in features.items()
         )
-        agreed = _agreed = features, declared, images if same else None
+        agreed = _agreed = features, declared, tuple((n, features[n]) for n in images) if same else None
     return agreed[2]
 
 

@@ -204,7 +204,21 @@ class _NumpyFormatter(_WholeBatches, NumpyFormatter):  # type: ignore[misc]
         return None if column is None or self.np_array_kwargs else as_array(column)
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
-        return _flat(self, data_struct) if _is_flat(data_struct) else super().recursive_tensorize(data_struct)
+        if (
+            type(data_struct) is not dict
+            or self.np_array_kwargs
+            or not _FLAT.issuperset(map(type, data_struct.values()))
+        ):
+            return _flat(self, data_struct) if _is_flat(data_struct) else super().recursive_tensorize(data_struct)
+        row = {}
+        for name, value in data_struct.items():  # as below, without a call for each: a stream has many
+            kind = type(value)
+            if kind is float or kind is int:
+                value = np.asarray(value)
+            elif kind is not str and value is not None and not (kind is np.ndarray and value.dtype is _FLOAT32):
+                value = self._recursive_tensorize(value)
+            row[name] = value
+        return row
 
     def _recursive_tensorize(self, data_struct: Any) -> Any:
         kind = type(data_struct)

@@ -79,6 +79,8 @@ def _filled(value: Any, feature: Any) -> Any:
     if not isinstance(feature, Value | ClassLabel):
         return value
     filler = _filler(feature.dtype)
+    if type(value) is list and type(filler) is float and {type(None)} == set(map(type, value)):
+        return np.full(len(value), filler, np.float32)
     if isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object):
         values = [filler if item is None else item for item in value]
         lacks_some = any(item is None for item in value)

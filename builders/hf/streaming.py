@@ -78,7 +78,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
     def __iter__(self) -> Generator[tuple[str, dict[str, Any]], None, None]:
         state = self._state_dict
         first, skip = self._begin()
-        steps = self.reader(islice(self.shards, first, None), skip)
+        steps, finished = self.reader(islice(self.shards, first, None), skip), self.finished
         try:
             for step in steps:
                 if step is None:
@@ -89,7 +89,7 @@ class ShardStream(ExamplesIterable):  # type: ignore[misc]
                 place, key, row = step
                 if state:
                     state["shard_example_idx"] = place + 1
-                yield key, self.finished(row)
+                yield key, finished(row)
         finally:
             steps.close()
 

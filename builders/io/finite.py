@@ -22,8 +22,8 @@ def floats_of(layout: Layout) -> np.dtype[Any] | None:
 class FiniteWatch:
     """Looks for NaN and infinite pixels while an image is read.
 
-    A sum of squares is finite only where every term is, and costs a tenth of asking each pixel. It can overflow,
-    so that only its finiteness is an answer.
+    A sum of products is finite only where every pixel is, and costs a tenth of asking each one. It can overflow, so
+    that only its finiteness is an answer.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class FiniteWatch:
 
     def __call__(self, piece: NDArray[np.uint8]) -> None:
         """Look at some of the image's bytes."""
-        self._sum += _sum_of_squares(np.ndarray(piece.size // self._dtype.itemsize, self._dtype, piece))
+        self._sum += sum_of_products(np.ndarray(piece.size // self._dtype.itemsize, self._dtype, piece))
         self._seen += piece.size - piece.size % self._dtype.itemsize
 
     def vouches_for(self, pixels: Array) -> bool:
@@ -61,15 +61,20 @@ def is_finite(pixels: Array) -> bool:
     """Whether all of some pixels, in C order, are surely finite; False says nothing."""
     if pixels.dtype.char not in "fd":
         return pixels.dtype.kind not in "fc"
-    if pixels.size <= _PIECE:
-        return math.isfinite(_sum_of_squares(pixels))
     flat = pixels.reshape(-1)
-    return all(math.isfinite(_sum_of_squares(flat[i : i + _PIECE])) for i in range(0, flat.size, _PIECE))
+    if flat.size <= _PIECE:
+        return math.isfinite(sum_of_products(flat))
+    return all(math.isfinite(sum_of_products(flat[i : i + _PIECE])) for i in range(0, flat.size, _PIECE))
 
 
-def _sum_of_squares(numbers: NDArray[Any]) -> float:
-    """Finite only where all of the numbers are. `vdot` does not warn where the sum overflows."""
-    return float(np.vdot(numbers, numbers))
+def sum_of_products(numbers: NDArray[Any]) -> float:
+    """Each number times one of the other half, summed: finite only where all of them are.
+
+    Half as many products as squares take two thirds of their time. `vdot` does not warn where the sum overflows.
+    """
+    count = numbers.size
+    half = (count + 1) // 2  # of an odd number of them, the middle one is in both
+    return float(np.vdot(numbers[:half], numbers[count - half :]))
 
 
 def count_non_finite(pixels: Array) -> int:

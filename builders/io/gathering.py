@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.files import local, location
+from builders.io.finite import sum_of_products
 from builders.io.formats import compression
 
 _PIECE = 256 * 1024
@@ -154,8 +155,7 @@ def _fill(
             _read_on(raw, path, offset, count, parts, done)
         if pixels is not None:
             for start, stop in spans:
-                seen = pixels[start // width : stop // width]
-                total += np.vdot(seen, seen)  # finite only where every pixel is; does not warn where it overflows
+                total += sum_of_products(pixels[start // width : stop // width])
     return pixels is not None and math.isfinite(total)
 
 

@@ -12,7 +12,7 @@ from builders.errors import FormatError, TruncatedError
 from builders.io.boxes.reading import is_cut, read_box
 from builders.io.files import local, location, steps
 from builders.io.files.local import Watch
-from builders.io.finite import FiniteWatch, is_finite
+from builders.io.finite import FiniteWatch, floats_of, is_finite
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
 from builders.io.formats.stream_end import StreamEnd
@@ -90,18 +90,21 @@ def read_slices(path: str, first: Layout, count: int, etag: str | None = None) -
         ChangedError: the file is not the one that was described.
         TruncatedError: it ends before the last pixel.
     """
-    size = first.nbytes
+    size, floats = first.nbytes, None if first.axes else floats_of(first)
     with local.opened(path) as raw:
         local.check_version(raw, path, etag)
         raw.seek(first.offset)
         for number in range(count):
             data = buffers.take(size)
-            done = local.fill(raw, data.data)
+            place = data.data
+            done = raw.readinto(place) or 0
+            if done < size:
+                done += local.fill(raw, place[done:])
             if done < size:
                 end = first.offset + number * size
                 msg = f"{path}: {end + done} bytes, expected {end + size}: the file is truncated"
                 raise TruncatedError(msg)
-            pixels = first.decode(data)
+            pixels = first.decode(data) if floats is None else np.ndarray(first.shape, floats, data)
             yield pixels, is_finite(pixels)
 
 

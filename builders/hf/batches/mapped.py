@@ -49,6 +49,8 @@ class TableColumn:
         self.is_text = isinstance(self._kept, _Texts | _NumberedTexts)
         self._has_blocks = isinstance(self._kept, _Numbers | _Structs)
         self.fields = self._kept.singles if isinstance(self._kept, _Structs) else None
+        is_number = isinstance(self._kept, _Numbers) and self._kept.values.dtype.kind != "b"
+        self._is_absent = (is_number or self.fields is not None) and self._values.null_count == len(self._values) > 0
 
     def __len__(self) -> int:
         return len(self._values)
@@ -71,6 +73,9 @@ class TableColumn:
         Returns:
             `(rows,)` or `(fields, rows)`; None where there are other values, or where a null makes others of them.
         """
+        if self._is_absent:
+            sides = (len(places),) if self.fields is None else (len(self.fields), len(places))
+            return np.full(sides, np.nan, np.float32)
         return self._kept.block(places) if self._has_blocks else None
 
     def plain(self, dtype: np.dtype[Any]) -> list[NDArray[Any]] | None:

@@ -199,6 +199,9 @@ def tensorized(
                 done[name] = column
                 continue
             column = list(column)
+        if is_torch and _is_tensor(column):
+            done[name] = column.detach()
+            continue
         converted = None
         if type(column) is list:
             kinds = set(map(type, column))
@@ -215,6 +218,12 @@ def tensorized(
                 converted = tensorize(converted)  # arrays are made single precision, numbers of Python's are not
         done[name] = converted
     return done
+
+
+def _is_tensor(column: Any) -> bool:
+    import torch
+
+    return type(column) is torch.Tensor
 
 
 def _as_tensor(column: list[Any], kind: type) -> Any:

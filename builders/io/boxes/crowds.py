@@ -66,13 +66,18 @@ class Crowd:
             pixels: Array = np.ndarray((count, width), np.dtype(self.image.encoding), raw)
         else:
             pixels = decode(raw[: count * pitch], self.image.encoding, (count, width))
-        stop, are_finite = row + count, look
-        for number in range(bisect_right(self.tops, row - ny), bisect_left(self.tops, stop)):
-            top, left = self.tops[number], self.lefts[number]
-            above, below = max(top, row), min(top + ny, stop)
-            before, after = max(0, -left), min(nx, width - left)
-            part = self.boxes[number][above - top : below - top, before:after]
-            part[:] = pixels[above - row : below - row, left + before : left + after]
+        stop, are_finite, boxes, lefts = row + count, look, self.boxes, self.lefts
+        first, last = bisect_right(self.tops, row - ny), bisect_left(self.tops, stop)
+        for number, top in enumerate(self.tops[first:last], first):
+            left, box = lefts[number], boxes[number]
+            above, below = row if top < row else top, stop if top + ny > stop else top + ny
+            if left < 0 or left + nx > width:
+                before, after = max(0, -left), min(nx, width - left)
+                part = box[above - top : below - top, before:after]
+                part[:] = pixels[above - row : below - row, left + before : left + after]
+            else:
+                part = box if below - above == ny else box[above - top : below - top]
+                part[:] = pixels[above - row : below - row, left : left + nx]
             are_finite = are_finite and is_finite(part)
         return are_finite
 
@@ -114,11 +119,11 @@ def crowds_of(
         FormatError: a box has no pixel of the image.
     """
     ny, nx = out.shape[1:]
-    for top, left in corners.tolist():
-        if not (0 <= top <= image.shape[0] - ny and 0 <= left <= image.shape[1] - nx):
-            checked(image.shape, ((top, top + ny), (left, left + nx)), name)
+    lie_inside = ((corners >= 0) & (corners <= (image.shape[0] - ny, image.shape[1] - nx))).all(1)
+    for top, left in corners[~lie_inside].tolist():
+        checked(image.shape, ((top, top + ny), (left, left + nx)), name)
     order = np.argsort(corners[:, 0], kind="stable")
-    boxes = [out[place] for place in (order if places is None else places[order])]
+    boxes = [out[place] for place in (order if places is None else places[order]).tolist()]
     tops, lefts = corners[order].T
     return [
         Crowd(image, tops[start:stop].tolist(), lefts[start:stop].tolist(), boxes[start:stop])

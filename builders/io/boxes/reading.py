@@ -15,7 +15,7 @@ from builders.io.gathering import fill_exactly, opened_plain
 from builders.io.layout import Array, Box, Layout
 from perc_transforms.core import buffers
 
-_PIECE = 2 * 1024 * 1024
+_PIECE = 4 * 1024 * 1024
 """Bytes of rows that are read in one go: boxes are cut out of them while they are in the processor's cache."""
 
 

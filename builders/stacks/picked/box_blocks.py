@@ -41,7 +41,7 @@ class BoxBlock(PickedBlock):
         boxes, images = self._boxes, self._images
         where, etag, corners = images.file.location, images.image.etag, boxes.corners[start:stop]
         memory = out[: stop - start] if places is None else out
-        if not boxes.ranges(images):
+        if not boxes.lie_apart(images):
             chosen = range(stop - start) if places is None else places.tolist()
             for place, (top, left) in zip(chosen, corners.tolist(), strict=True):
                 cut(self._image, 0, (top, left), (boxes.image.shape[0], boxes.image.shape[1]), out[place])

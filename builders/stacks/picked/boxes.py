@@ -49,12 +49,16 @@ class Boxes:
         """Some of them."""
         return replace(self, corners=self.corners[first:stop])
 
+    def lie_apart(self, images: Images) -> bool:
+        """Whether the rows of pixels that they cross can be read, and nothing else of the file."""
+        return not images.image.compressed and are_cut(self.image)
+
     def ranges(self, images: Images) -> tuple[Range, ...]:
         """The stretches of a file that hold the rows of pixels which they cross; none where it cannot be read in part.
 
         Of a server's file they are few, with some rows among them that nobody needs.
         """
-        if images.image.compressed or not are_cut(self.image):
+        if not self.lie_apart(images):
             return ()
         few = (MOST_UNNEEDED, FEW) if location.is_remote(images.file.location) else (0.0, 1)
         return tuple(row_ranges(self.image, self.corners[:, 0], self.shape[0], *few))
