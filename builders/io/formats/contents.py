@@ -79,6 +79,7 @@ class Contents:
         cut: why the file does not hold all that its header says; empty where it does.
         least_end: where pixels end without what the header may lie of; None where it cannot lie.
         format: the name of the format that says it; `known.contents_of` fills it in.
+        frame_dose: of a raw frame of a movie, e/Å²; None when the file does not say.
     """
 
     layout: Layout
@@ -92,6 +93,7 @@ class Contents:
     cut: str = ""
     least_end: int | None = None
     format: str = ""
+    frame_dose: float | None = None
 
     def __post_init__(self) -> None:
         if self.whole < 0:
