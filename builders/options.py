@@ -103,10 +103,24 @@ def check_pixel_size(value: Any) -> float | None:
     Raises:
         OptionError: not a number above 0 that a float32, of which the column is, can hold.
     """
+    return check_positive("pixel_size", value, "Å")
+
+
+def check_positive(name: str, value: Any, unit: str) -> float | None:
+    """A number above 0 that a float32 can hold; None stays None.
+
+    Args:
+        name: of the option.
+        value: of it.
+        unit: in which it is.
+
+    Raises:
+        OptionError: it is none.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not _LEAST <= float(value) <= _MOST:
-        msg = f"pixel_size is {value!r}: expected a number above 0, in Å"
+        msg = f"{name} is {value!r}: expected a number above 0, in {unit}"
         raise OptionError(msg)
     return float(value)
 

@@ -16,6 +16,7 @@ from builders.io import image_file, mrc
 from builders.local_classes.inspect import inspect_folder
 from builders.local_classes.local_classes import LocalClassesConfig
 from builders.particles.particles import ParticlesConfig
+from builders.stacks.movies.options import MovieOptions
 from builders.structures.structures import StructuresConfig
 
 API = """\
@@ -33,9 +34,11 @@ publish(dataset, to, *, title = None, license = None, doi = None, citation = Non
 layout = 'lists', preview = False, max_shard_size = '500MB', num_proc = None, dask = None, private = False, \
 token = None, overwrite = False, work_dir = None)
 as_em_images(dataset, columns = ('image',), dtype = None)
+both of images: frames = None, sum_frames = False, frame_group = None, group_dose = None, frame_dose = None, \
+superres = 1, gain = None, gain_rotation = 0, gain_flip = 0, flip_y = True, align = None
 local_classes: data_dir = None, extension = None, class_from = 'name', class_pattern = None, classes = None, \
-num_examples = None, validation_fraction = None, seed = 42, recursive = False, pixel_size = None, dtype = 'float32', \
-on_error = 'raise', non_finite = 'pass', quarantine = None
+num_examples = None, validation_fraction = None, seed = 42, recursive = False, item = 'file', pixel_size = None, \
+dtype = 'float32', on_error = 'raise', non_finite = 'pass', quarantine = None
 empiar: entry = None, imageset = None, directory = None, pattern = None, regex = False, recursive = False, \
 item = 'auto', pixel_size = None, dtype = 'float32', download = False, on_error = 'raise', quarantine = None, \
 non_finite = 'pass', shuffle_memory = 512, archive = None, api = None
@@ -154,10 +157,13 @@ def test_the_public_api_is_what_it_was():
     for name in ("publish", "as_em_images"):
         lines.append(f"{name}{signature(getattr(builders, name), annotated=False)}")
     inherited = {"name", "version", "data_files", "description"}
+    of_movies = dataclasses.fields(MovieOptions)
+    lines.append("both of images: " + ", ".join(f"{f.name} = {default(f)!r}" for f in of_movies))
     configs = {"local_classes": LocalClassesConfig, "empiar": EmpiarConfig, "particles": ParticlesConfig}
     configs["structures"] = StructuresConfig
     for name, config in configs.items():
-        options = [f for f in dataclasses.fields(config) if f.name not in inherited]
+        known = inherited | {f.name for f in of_movies if issubclass(config, MovieOptions)}
+        options = [f for f in dataclasses.fields(config) if f.name not in known]
         options = [f for f in options if name == "local_classes" or f.name != "data_dir"]
         lines.append(f"{name}: " + ", ".join(f"{f.name} = {default(f)!r}" for f in options))
     lines.append(f"Entry{signature(Entry, annotated=False)}")

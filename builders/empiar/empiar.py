@@ -5,7 +5,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import datasets
@@ -37,6 +37,9 @@ from builders.quarantine import Quarantine, check_quarantine
 from builders.stacks.columns import all_rows
 from builders.stacks.cutting import Shards
 from builders.stacks.files import SourceFile
+from builders.stacks.movies.development import COLUMNS, Development
+from builders.stacks.movies.options import NAMES, MovieOptions
+from builders.stacks.movies.references import frame_shape, gain_of, may_be_gain
 from builders.stacks.rows import Images, Reading, look_at_all
 from builders.stacks.shards import ShardReader
 from builders.stacks.slices_or_files import ITEMS
@@ -46,12 +49,12 @@ logger = logging.getLogger(__name__)
 
 
 _T = TypeVar("_T", EntryInfo, Found)
-_OF_NO_ROWS = ("archive", "api", "quarantine", "shuffle_memory")
+_OF_NO_ROWS = ("archive", "api", "quarantine", "shuffle_memory", *NAMES)
 """Options that do not tell datasets apart, or whose meaning is told otherwise."""
 
 
 @dataclass
-class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
+class EmpiarConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
     """Options of `empiar`.
 
     Attributes:
@@ -62,8 +65,9 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             default: every format that can be read.
         regex: `pattern` is a regular expression, for the whole path.
         recursive: look into the directory's folders; a `**` in the pattern does so, too.
-        item: `"slice"`, a row for each slice of a stack; `"file"`, a row for each file; `"auto"` decides by the
-            image set's category, else the suffix, else the header.
+        item: `"slice"`, a row for each slice of a stack; `"file"`, a row for each file; `"frame"`, a row for each frame
+            of a movie; `"auto"` decides between slices and files by the image set's category, else the suffix, else
+            the header.
         pixel_size: Å per pixel of the files that do not say it.
         dtype: type of the decoded images; None keeps each file's own.
         download: bring the files into the cache first.
@@ -107,6 +111,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.entry = entry_number(self.entry)
         self.dtype = check_dtype(self.dtype)
         check_choice("item", self.item, ITEMS)
+        self.check_movies(self.item)
         self.pixel_size = check_pixel_size(self.pixel_size)
         check_choice("on_error", self.on_error, ON_ERROR)
         self.quarantine = check_quarantine(self.quarantine, self.on_error)
@@ -161,6 +166,14 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
             return ask()
         return asked(question, ask, revive, self._folder)
 
+    @property
+    def _searched(self) -> str:
+        """The folder of the images."""
+        if self.directory is not None:
+            return self.directory
+        assert self.chosen is not None
+        return self.chosen.directory or "data"
+
     @functools.cached_property
     def found(self) -> Found:
         """The files that were asked for.
@@ -168,10 +181,7 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         Raises:
             NotFoundError: the directory is not there, or nothing in it fits.
         """
-        folder = self.directory
-        if folder is None:
-            assert self.chosen is not None
-            folder = self.chosen.directory or "data"
+        folder = self._searched
         question = (self._archive.base, self.entry, folder, self.pattern, self.regex, self.recursive)
         found = self._asked(
             question,
@@ -195,7 +205,36 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
         source = f"EMPIAR-{self.entry}"
         columns = ("entry", source), ("imageset", self._imageset)
         options = self.item, wants_complex, self.on_error, sign, self.pixel_size
-        return Reading("empiar", source, columns, said, *options)
+        return Reading("empiar", source, columns, said, *options, self.developed)
+
+    @functools.cached_property
+    def developed(self) -> Development:
+        """What becomes of the frames of movies."""
+        plain, entry, archive = self.development(self.item), str(self.entry), self._archive
+        taken = gain_of(
+            self,
+            lambda path: archive.locate(entry, path),
+            lambda: (file.location for file in self._beside(may_be_gain).files),
+            lambda: frame_shape((f.location for f in self.found.files if not may_be_gain(f.path)), plain),
+        )
+        return replace(plain, gain=taken)
+
+    def _beside(self, fits: Callable[[str], bool]) -> Found:
+        """Files that lie about the images that were asked for: in their folders, those above and those named so."""
+        folder = self._searched
+        top, _, below = folder.partition("/")
+
+        def enters(inner: str) -> bool:
+            if f"{below}/".startswith(f"{inner}/") or fits(inner.rpartition("/")[2]):
+                return True
+            within = inner.removeprefix(f"{below}/") if below else inner
+            return (not below or within != inner) and self._matcher[1](within)
+
+        question = (self._archive.base, self.entry, folder, self.pattern, self.regex, self.recursive, "beside")
+        find = functools.partial(
+            self._archive.find, str(self.entry), top, lambda p: fits(p.rpartition("/")[2]), enters, False
+        )
+        return self._asked(question, find, revived_found)
 
     @property
     def _imageset(self) -> str | None:
@@ -227,9 +266,12 @@ class EmpiarConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
 
 class Empiar(ImageFilesBuilder):
-    """Images of an EMPIAR entry as rows `image`, `pixel_size`, `path`, `index`, `entry`, `imageset`."""
+    """Images of an EMPIAR entry as rows `image`, `pixel_size`, `path`, `index`, `entry`, `imageset`.
 
-    VERSION = datasets.Version("1.2.0")
+    Rows of frames have `frame`, `dose` and `pre_exposure` besides.
+    """
+
+    VERSION = datasets.Version("1.3.0")
     BUILDER_CONFIG_CLASS = EmpiarConfig
     WHAT = "files or parts of them"
     config: EmpiarConfig
@@ -244,6 +286,8 @@ class Empiar(ImageFilesBuilder):
             "entry": datasets.Value("string"),
             "imageset": datasets.Value("string"),
         }
+        if self.config.item == "frame":
+            features |= {name: datasets.Value(kind) for name, kind in COLUMNS.items()}
         return datasets.Features(features)
 
     def _info(self) -> datasets.DatasetInfo:
@@ -260,7 +304,8 @@ class Empiar(ImageFilesBuilder):
 
     def files(self) -> Sequence[SourceFile]:
         """See `ImageFilesBuilder`."""
-        return self.config.found.files
+        taken = self.config.developed.gain
+        return [file for file in self.config.found.files if taken is None or file.location != taken.path]
 
     def look_again(self) -> None:
         """See `ImageFilesBuilder`."""

@@ -77,6 +77,10 @@ class ImageFile:
         contents = self.contents and self.contents.with_header(header)
         return replace(self, layout=header.layout, pixel_size=header.pixel_size, header=header, contents=contents)
 
+    def with_layout(self, layout: Layout) -> "ImageFile":
+        """The same file where its pixels are to be read otherwise, its images being as many."""
+        return replace(self, layout=layout, contents=self.contents and replace(self.contents, layout=layout))
+
     def with_sign(self, bits: int, signed: bool) -> "ImageFile":
         """The same file where metadata say whether whole numbers of `bits` have a sign; the file itself counts more."""
         if self.header is None:

@@ -17,9 +17,10 @@ from builders.errors import FormatError, PercError
 from builders.io import image_file
 from builders.io.formats.compression import plain_name
 from builders.io.image_file import ImageFile
-from builders.io.layout import Array
+from builders.io.layout import Array, Layout
 from builders.io.pixels import read_layout
 from builders.local_classes.folder import ClassFile
+from builders.stacks.movies.development import Development, Movie
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -29,6 +30,7 @@ _TRIALS = 16
 _SLOW = 0.001
 _SAMPLES = 16
 _SAMPLE_PIXELS = 1024
+_AS_THEY_ARE = Development()
 _NO_STACKS = (".st", ".rec", ".map")
 """Suffixes of what is one thing, a tilt series or a volume, whatever the header says."""
 
@@ -41,13 +43,29 @@ class ClassImage:
         file: where it stands.
         image: what it holds.
         axis_order: the file's MAPC, MAPR and MAPS where they are others than 1, 2, 3; None otherwise.
-        stacked: of how many images the file is a stack, though it is one row here; 0: it is an image or a volume.
+        stacked: of how many images the file is a stack, though it is one row here; 0: it is an image, a volume or a
+            movie.
+        movie: how its frames become rows, where it was asked for as a movie.
+        rows: which of its rows are meant.
     """
 
     file: ClassFile
     image: ImageFile
     axis_order: tuple[int, int, int] | None = None
     stacked: int = 0
+    movie: Movie | None = None
+    rows: range = range(1)
+
+    def layout(self, row: int) -> Layout:
+        """Where the pixels of a row lie."""
+        if self.movie is None:
+            return self.image.layout
+        return self.movie.layout(self.image.layout, row if self.movie.by_frame else None, self.image.path)
+
+    @property
+    def lies_apart(self) -> bool:
+        """Whether each row can be read without the others."""
+        return not self.image.compressed and self.image.layout.slices_lie_apart
 
     @property
     def label(self) -> str:
@@ -64,7 +82,10 @@ class Unusable:
 
 
 def read_headers(
-    files: Sequence[ClassFile], complex_pixels: bool = False, thorough: bool = False
+    files: Sequence[ClassFile],
+    complex_pixels: bool = False,
+    thorough: bool = False,
+    development: Development = _AS_THEY_ARE,
 ) -> Iterator[ClassImage | Unusable]:
     """Read the files' headers and give the results in the files' order.
 
@@ -74,13 +95,21 @@ def read_headers(
         files: which.
         complex_pixels: whether complex pixels are usable.
         thorough: also decompress compressed files to their end, since their headers do not tell damage.
+        development: what becomes of the frames of movies.
     """
 
     def look(file: ClassFile) -> ClassImage | Unusable:
         try:
-            described = image_file.describe(file.location)
+            described = development.rendered(image_file.describe(file.location))
             order = None if described.header is None else described.header.stored_order
-            return ClassImage(file, _usable(described, complex_pixels, thorough), order, _images_in(described))
+            if not development.is_of_frames:
+                image = _usable(described, complex_pixels, thorough)
+                return ClassImage(file, image, order, _images_in(described))
+            described = described.as_images()
+            movie = development.movie(described)
+            image = _usable(described, complex_pixels, thorough, movie)
+            count = movie.count if movie is not None and movie.by_frame else 1
+            return ClassImage(file, image, order, 0, movie, range(count))
         except PercError as err:
             return Unusable(file, err)
 
@@ -125,8 +154,8 @@ def _images_in(described: ImageFile) -> int:
     return sections if name.endswith(".mrcs") or header.calls_itself_stack else 0
 
 
-def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile:
-    """The image as a row holds it: 2-D or 3-D, a single section as 2-D.
+def _usable(image: ImageFile, complex_pixels: bool, thorough: bool, movie: Movie | None = None) -> ImageFile:
+    """The image as a row holds it: 2-D or 3-D, a single section as 2-D; of a movie, all frames.
 
     Raises:
         FormatError: it has another number of axes, no pixels, or complex ones where those are not wanted.
@@ -140,6 +169,7 @@ def _usable(image: ImageFile, complex_pixels: bool, thorough: bool) -> ImageFile
         raise FormatError(msg)
     if thorough and image.compressed:
         read_layout(image.path, layout)
+    layout = layout if movie is None else image.layout
     return replace(image, layout=layout, header=None, contents=image.contents if image.contradicts_header else None)
 
 

@@ -139,6 +139,12 @@ def list_named(
     return _sorted_listing("data_files", paths, root, extension, naming, root.name)
 
 
+def without(listing: Listing, path: str | None) -> Listing:
+    """A listing without one file, which is no example of a class but a gain reference."""
+    files = tuple(file for file in listing.files if file.location != path)
+    return listing if len(files) == len(listing.files) else replace(listing, files=files)
+
+
 def fingerprint(listings: Iterable[Listing]) -> str:
     """A digest that changes when a file is added, removed or changed."""
     digest = hashlib.sha256()

@@ -5,7 +5,7 @@ import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from builders.io.files.natural_order import natural_path_key
 from builders.io.layout import Layout
 from builders.local_classes.classes import class_names
 from builders.local_classes.content import ClassImage, group_identical, read_headers
-from builders.local_classes.folder import Listing, fingerprint, list_folder, list_named, require_files
+from builders.local_classes.folder import Listing, fingerprint, list_folder, list_named, require_files, without
 from builders.local_classes.names import check_extension, check_naming
 from builders.local_classes.selection import split, take
 from builders.options import (
@@ -45,12 +45,18 @@ from builders.quarantine import (
     stacks_kept,
 )
 from builders.stacks.columns import PIECE, bounds
+from builders.stacks.cutting import Count, divided, how_many
+from builders.stacks.movies.development import COLUMNS, Development
+from builders.stacks.movies.options import NAMES, MovieOptions
+from builders.stacks.movies.references import beside, frame_shape, gain_of, may_be_gain
 
 logger = logging.getLogger(__name__)
 
+_ITEMS = ("file", "frame")
+
 
 @dataclass
-class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
+class LocalClassesConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
     """Options of `local_classes`.
 
     Attributes:
@@ -66,6 +72,8 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
             the same pixels stay together.
         seed: decides which files `num_examples` and `validation_fraction` take.
         recursive: look into the folder's folders, too.
+        item: `"file"`, a row for each file; `"frame"`, a row for each frame of a movie. `num_examples` and
+            `validation_fraction` count files in either case: frames of a movie stay together.
         pixel_size: Å per pixel of the files that do not say it.
         dtype: type of the decoded images; None keeps each file's own.
         on_error: what a damaged file does: `"raise"`, or `"skip"` to leave it out, with a warning.
@@ -82,6 +90,7 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
     validation_fraction: float | None = None
     seed: int = 42
     recursive: bool = False
+    item: str = "file"
     pixel_size: float | None = None
     dtype: str | None = "float32"
     on_error: str = "raise"
@@ -96,6 +105,8 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         check_choice("on_error", self.on_error, ON_ERROR)
         check_choice("non_finite", self.non_finite, ("pass", "raise"))
         check_flag("recursive", self.recursive)
+        check_choice("item", self.item, _ITEMS)
+        self.check_movies(self.item)
         check_integer("seed", self.seed, least=0)
         self.pixel_size = check_pixel_size(self.pixel_size)
         if self.num_examples is not None:
@@ -124,6 +135,20 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     @functools.cached_property
     def listings(self) -> dict[str, Listing]:
+        """The class files of each split, without a gain reference among them.
+
+        Raises:
+            NotFoundError: no folder, or no class files in it.
+            OptionError: nothing was named, or options contradict each other.
+        """
+        taken = None if self.developed.gain is None else self.developed.gain.path
+        listings = {name: without(listing, taken) for name, listing in self._listed.items()}
+        for listing in listings.values():
+            require_files(listing)
+        return listings
+
+    @functools.cached_property
+    def _listed(self) -> dict[str, Listing]:
         """The class files of each split that the caller named; of the folder, as `train`, otherwise.
 
         Raises:
@@ -146,8 +171,6 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         if self.validation_fraction is not None and "validation" in named:
             msg = "validation_fraction makes a split 'validation', which data_files names too: drop one of them"
             raise OptionError(msg)
-        for listing in named.values():
-            require_files(listing)
         return named
 
     @functools.cached_property
@@ -155,6 +178,20 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         """The classes in the order of their ids."""
         wanted = None if self.classes is None else list(self.classes)
         return class_names(self.listings.values(), wanted)
+
+    @functools.cached_property
+    def developed(self) -> Development:
+        """What becomes of the frames of movies."""
+        plain, files = self.development(self.item), [file for one in self._listed.values() for file in one.files]
+        return replace(
+            plain,
+            gain=gain_of(
+                self,
+                lambda path: os.path.join(self.data_dir or os.getcwd(), path),  # noqa: PTH109, PTH118
+                lambda: beside((file.location for file in files), self.data_dir, may_be_gain),
+                lambda: frame_shape((file.location for file in files if not may_be_gain(file.path)), plain),
+            ),
+        )
 
     @property
     def summary(self) -> str:
@@ -167,16 +204,20 @@ class LocalClassesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for the state of every file, so that it is never stale."""
-        options = {k: v for k, v in config_kwargs.items() if k not in ("data_files", "quarantine")}
+        options = {k: v for k, v in config_kwargs.items() if k not in ("data_files", "quarantine", *NAMES)}
         options |= {"data_dir": self.data_dir, "splits": list(self.listings), "classes": self.class_names}
         options["fingerprint"] = fingerprint(self.listings.values())
+        options["development"] = repr(self.developed)
         return str(super().create_config_id(options, custom_features=custom_features))
 
 
 class LocalClasses(OptionedTableBuilder):
-    """Class-prefixed image files as rows `image`, `label`, `suffix`, `path`, `pixel_size`."""
+    """Class-prefixed image files as rows `image`, `label`, `suffix`, `path`, `pixel_size`.
 
-    VERSION = datasets.Version("1.2.0")
+    Rows of frames have `index`, `frame`, `dose` and `pre_exposure` besides.
+    """
+
+    VERSION = datasets.Version("1.3.0")
     BUILDER_CONFIG_CLASS = LocalClassesConfig
     DEFAULT_WRITER_BATCH_SIZE = PIECE  # a table, as it is made, is a record batch of the index
     config: LocalClassesConfig
@@ -190,6 +231,8 @@ class LocalClasses(OptionedTableBuilder):
             "path": datasets.Value("string"),
             "pixel_size": datasets.Value("float32"),
         }
+        if self.config.item == "frame":
+            features |= {name: datasets.Value(kind) for name, kind in {"index": "int64", **COLUMNS}.items()}
         return datasets.Features(features)
 
     def _info(self) -> datasets.DatasetInfo:
@@ -197,27 +240,34 @@ class LocalClasses(OptionedTableBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         return [
-            datasets.SplitGenerator(name=name, gen_kwargs={"images": images}) for name, images in self.splits.items()
+            datasets.SplitGenerator(name=name, gen_kwargs={"images": _in_pieces(images)})
+            for name, images in self.splits.items()
         ]
 
     def _generate_examples(self, images: list[ClassImage]) -> Iterator[tuple[str, dict[str, Any]]]:
         for item in images:
-            row = {
-                "image": reference(item.image, item.image.layout),
-                "label": item.label,
-                "suffix": item.file.name.suffix,
-                "path": item.file.path,
-                "pixel_size": self.config.pixel_size if item.image.pixel_size is None else item.image.pixel_size,
-            }
-            yield item.file.path, row
+            for row in item.rows:
+                yield f"{item.file.path}#{row}" if item.movie else item.file.path, self._row(item, row)
+
+    def _row(self, item: ClassImage, row: int) -> dict[str, Any]:
+        of_frame = {"index": row, **item.movie.told(row)} if item.movie is not None and item.movie.by_frame else {}
+        return {
+            "image": reference(item.image, item.layout(row)),
+            "label": item.label,
+            "suffix": item.file.name.suffix,
+            "path": item.file.path,
+            "pixel_size": self.config.pixel_size if item.image.pixel_size is None else item.image.pixel_size,
+            **of_frame,
+        }
 
     # a stream's rows are not made of tables: each is there as soon as it is asked for
     _get_examples_iterable_for_split = datasets.GeneratorBasedBuilder._get_examples_iterable_for_split
 
     def _generate_tables(self, images: list[ClassImage]) -> Iterator[tuple[int, pa.Table]]:
-        features, plain = self._features, [type(item.image.layout) is Layout for item in images]
-        for start, stop in itertools.pairwise(bounds([1] * len(images), plain)):
-            rows = [row for _, row in self._generate_examples(images[start:stop])]
+        features, of_files = self._features, [(item, row) for item in images for row in item.rows]
+        plain = [type(item.layout(item.rows.start)) is Layout for item in images]
+        for start, stop in itertools.pairwise(bounds([len(item.rows) for item in images], plain)):
+            rows = [self._row(item, row) for item, row in of_files[start:stop]]
             labels = features["label"].str2int([row["label"] for row in rows])
             for row, label in zip(rows, labels, strict=True):
                 row["label"] = label
@@ -269,11 +319,12 @@ class LocalClasses(OptionedTableBuilder):
     def _usable(self, listing: Listing) -> list[ClassImage]:
         """The listing's readable images of the wanted classes; the unreadable ones are left out."""
         config = self.config
+        wants_complex, thorough = config.dtype is None or "complex" in config.dtype, config.on_error == "skip"
         wanted = set(config.class_names)
         files = [file for file in listing.files if file.name.label in wanted]
         usable: list[ClassImage] = []
         unusable: list[tuple[str, object]] = []
-        for item in read_headers(files, config.dtype is None or "complex" in config.dtype, config.on_error == "skip"):
+        for item in read_headers(files, wants_complex, thorough, config.developed):
             if isinstance(item, ClassImage):
                 usable.append(item)
                 continue
@@ -292,13 +343,25 @@ class LocalClasses(OptionedTableBuilder):
         return usable
 
 
+def _in_pieces(images: Sequence[ClassImage]) -> list[ClassImage]:
+    """Rows of files in pieces, which workers and nodes divide among them: of a movie, there may be several."""
+    counts = [Count(len(item.rows), item.lies_apart) for item in images]
+    if all(count.rows == 1 for count in counts):
+        return list(images)
+    sizes = [item.image.layout.nbytes for item in images]
+    largest = max(size // count.rows for size, count in zip(sizes, counts, strict=True))
+    number = max(len(images), how_many(counts, sum(sizes), largest))
+    pieces = [piece for shard in divided(counts, number) for piece in shard]
+    return [replace(images[place], rows=range(start, stop)) for place, start, stop in pieces]
+
+
 def _warn_of_stacks(stacks: Sequence[tuple[str, str]]) -> None:
     """Say that stacks of images, which hold a row each in other builders, are one row each here."""
     if not stacks:
         return
     many, (path, images) = len(stacks) > 1, stacks[0]
     logger.warning(
-        "local_classes: %d file%s of images (%s: %s): %s one row of 3 axes, read as a volume; the builder 'empiar' "
-        "gives rows of slices from a mirror, spatial_dims=2 tells transforms",
+        "local_classes: %d file%s of images (%s: %s): %s one row of 3 axes, read as a volume; item='frame' gives each "
+        "image a row, spatial_dims=2 tells transforms",
         *(len(stacks), "s are stacks" if many else " is a stack", path, images, "each is" if many else "it is"),
     )

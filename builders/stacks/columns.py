@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError
 from builders.hf.image_storage import STORAGE, reference
+from builders.stacks.movies.development import COLUMNS, Movie
 from builders.stacks.rows import Images, Reading
 
 Numbers = NDArray[np.int64]
@@ -81,6 +82,17 @@ class Selection:
     def _regular(self) -> NDArray[np.bool_]:
         return np.array([images.is_regular for images in self.files], bool)
 
+    def _of_frames(self) -> dict[str, pa.Array]:
+        """The columns of rows that are frames, or groups of them: what `Movie.columns` has of each file."""
+        movies = [cast(Movie, images.movie) for images in self.files]
+        starts, steps = (np.array(side, np.int64) for side in ([m.start for m in movies], [m.step for m in movies]))
+        doses = np.array([movie.frame_dose for movie in movies], np.float64)[self.which]
+        step, unknown = steps[self.which], np.isnan(doses)
+        frames = starts[self.which] + self.numbers * step
+        told = {"frame": frames, "dose": doses * step, "pre_exposure": doses * frames}
+        columns = {name: np.asarray(told[name], kind) for name, kind in COLUMNS.items()}
+        return {name: pa.array(column, mask=unknown & (name != "frame")) for name, column in columns.items()}
+
     def table(self, reading: Reading, schema: pa.Schema) -> pa.Table:
         """The rows, with the columns that `Images.row` gives each.
 
@@ -98,6 +110,8 @@ class Selection:
             "path": self.per_file(paths, schema.field("path").type),
             "index": pa.array(self.numbers, schema.field("index").type, mask=~by_slice[self.which]),
         }
+        if reading.development.by_frame:
+            columns |= self._of_frames()
         for name, value in reading.columns:
             columns[name] = pa.repeat(pa.scalar(value, schema.field(name).type), len(self.which))
         return pa.table([columns[name] for name in schema.names], schema=schema)

@@ -213,7 +213,7 @@ def count_rows(files: Sequence[SourceFile], reading: Reading, store: HeaderStore
     for number, kind in enumerate(kinds):
         nearest = round(number / every)
         for place in alike[kind]:
-            counts[place] = _counted(looked[nearest], files[place], chosen[nearest] == number)
+            counts[place] = _counted(looked[nearest], files[place], chosen[nearest] == number, reading)
     return counts
 
 
@@ -222,11 +222,13 @@ def _is_one_row(file: SourceFile, reading: Reading) -> bool:
     return before_header(reading.item, reading.said, file.path) == "file"
 
 
-def _counted(looked: Images | PercError, file: SourceFile, same: bool) -> Count:
+def _counted(looked: Images | PercError, file: SourceFile, same: bool, reading: Reading) -> Count:
     """Rows of a file by what was seen of another one, or of one of the same size."""
     if isinstance(looked, PercError):
         return Count(0 if same else 1)
     if same or not looked.lies_apart or not looked.by_slice:
         return Count(looked.count, looked.lies_apart)
-    layout = looked.layout(0)
-    return Count(max(1, (file.most - looked.image.layout.offset) // max(1, layout.nbytes)))
+    layout, movie = looked.image.layout, looked.movie
+    first = layout.slice(0, file.path) if len(layout.shape) > 2 else layout
+    count = max(1, (file.most - layout.offset) // max(1, first.nbytes))
+    return Count(count if movie is None else reading.development.rows(count, movie.group))

@@ -5,6 +5,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from builders.errors import ChangedError, FormatError, PercError
@@ -19,10 +21,13 @@ from builders.io.layout import Layout
 from builders.io.net import remote
 from builders.io.reports import report_contradiction
 from builders.stacks.files import SourceFile
+from builders.stacks.movies.development import Development, Movie
 from builders.stacks.slices_or_files import is_by_slice
 
 ToldSign = tuple[int, bool]
 """Bits of a whole number, 8 or 16, and whether it has a sign."""
+
+_AS_THEY_ARE = Development()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +39,12 @@ class Reading:
         source: where files are from, such as `"EMPIAR-10943"`.
         columns: names and values of the columns that are the same in all rows.
         said: what metadata say of the files: `"slice"`, `"file"`, `"volume"` or None.
-        item: `"slice"`, `"file"` or `"auto"`.
+        item: `"slice"`, `"file"`, `"frame"` or `"auto"`.
         complex_pixels: whether complex pixels are wanted.
         on_error: `"raise"` or `"skip"`.
         sign: what metadata say of whole numbers that nothing in a file tells the sign of; None: nothing.
         pixel_size: Å per pixel where a file does not say it, or None.
+        development: what becomes of the frames of movies.
     """
 
     builder: str
@@ -50,6 +56,7 @@ class Reading:
     on_error: str
     sign: ToldSign | None = None
     pixel_size: float | None = None
+    development: Development = _AS_THEY_ARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,14 @@ class Images:
         image: what it holds.
         by_slice: a row for each entry along the first axis, instead of one for all.
         lost: what of the file was left out, in words; empty when nothing was.
+        movie: how its frames become rows, where it was asked for as a movie.
     """
 
     file: SourceFile
     image: ImageFile
     by_slice: bool
     lost: str = ""
+    movie: Movie | None = None
 
     @property
     def lies_apart(self) -> bool:
@@ -77,16 +86,22 @@ class Images:
     def is_regular(self) -> bool:
         """Whether rows are plain pixels, one after another in rising order of bytes."""
         layout = self.image.layout
+        if self.movie is not None and not self.movie.is_plain:
+            return False
         return type(layout) is Layout and (not self.by_slice or layout.slices_lie_apart)
 
     @property
     def count(self) -> int:
         """Number of rows."""
+        if self.movie is not None:
+            return self.movie.count if self.by_slice else 1
         shape = self.image.layout.shape
         return shape[0] if self.by_slice and len(shape) > 2 else 1
 
     def layout(self, row: int) -> Layout:
         """Where the pixels of a row lie."""
+        if self.movie is not None:
+            return self.movie.layout(self.image.layout, row if self.by_slice else None, self.file.path)
         if not self.by_slice:
             return self.image.layout.squeezed()
         layout = self.image.layout
@@ -99,8 +114,18 @@ class Images:
             "pixel_size": reading.pixel_size if self.image.pixel_size is None else self.image.pixel_size,
             "path": self.file.path,
             "index": number if self.by_slice else None,
+            **({} if self.movie is None or not self.movie.by_frame else self.movie.told(number)),
             **dict(reading.columns),
         }
+
+    def varying(self, rows: range) -> dict[str, NDArray[Any]]:
+        """Columns, besides the image, that are not the same in all rows of a file: their values in some rows."""
+        if not self.by_slice:
+            return {}
+        numbers = np.arange(rows.start, rows.stop)
+        if self.movie is None:
+            return {"index": numbers}
+        return {"index": numbers} | self.movie.columns(numbers)
 
 
 def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images:
@@ -113,11 +138,15 @@ def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images
     image = image_file.survey(file.location, head)
     if reading.sign is not None:
         image = image.with_sign(*reading.sign)
+    image, development = reading.development.rendered(image), reading.development
     by_slice = is_by_slice(reading.item, reading.said, file.path, image.header)
-    if by_slice and (reading.item == "auto" or image.is_stack(file.path)):
+    if by_slice and development.is_of_frames and not development.by_frame:
+        msg = f"{file.location}: its slices are taken as rows, by item='auto': with item='file' it is read as a movie"
+        raise FormatError(msg)
+    if development.is_of_frames or (by_slice and (reading.item == "auto" or image.is_stack(file.path))):
         image = image.as_images()
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
-    images = Images(file, image, by_slice, lost)
+    images = Images(file, image, by_slice, lost, development.movie(image))
     layout = images.layout(0)
     if len(layout.shape) not in (2, 3) or 0 in layout.shape:
         msg = f"{file.location}: an array of shape {layout.shape}: expected images (2 axes) or volumes (3 axes)"

@@ -79,6 +79,7 @@ class ShardReader(RunReader):
             pixels = decompressed(run, map(images.layout, run.rows))
         values = images.row(run.rows.start, self.reading, first)
         stored, path = values["image"], images.file.path
+        of_frames = [] if images.movie is None else list(images.varying(run.rows).items())
         for number, (array, finite) in enumerate(pixels):
             if isinstance(array, PercError):
                 refuse(array, 1)
@@ -89,6 +90,8 @@ class ShardReader(RunReader):
             row["image"] = image
             if number:
                 row["index"] = run.rows[number]
+                for name, column in of_frames:
+                    row[name] = column[number].item()
                 if is_regular:
                     image["offset"], image["shape"] = first.offset + number * size, list(first.shape)
                 elif is_interleaved:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from builders.io.formats.compression import plain_name
 from builders.io.formats.contents import Header
 
-ITEMS = ("auto", "slice", "file")
+ITEMS = ("auto", "slice", "file", "frame")
 
 SUFFIXES: Mapping[str, str] = {".mrcs": "slice", ".st": "file", ".ali": "file", ".rec": "volume", ".map": "volume"}
 """What suffixes say, where nothing else is said."""
 
 
 def before_header(item: str, said: str | None, path: str) -> str | None:
-    """Whether rows are slices (`"slice"`) or files (`"file"`), as far as it is known of a file that was not looked at.
+    """Whether rows are slices, frames or files, as far as it is known of a file that was not looked at.
 
     Args:
         item: what was asked for, one of `ITEMS`.
@@ -50,7 +50,7 @@ def is_by_slice(item: str, said: str | None, path: str, header: Header | None) -
     """
     meaning = _meaning(item, said, path)
     if item != "auto" or header is None:
-        return meaning == "slice"
+        return meaning in ("slice", "frame")
     if header.is_volume_stack:
         return True
     if meaning is not None:
@@ -59,7 +59,7 @@ def is_by_slice(item: str, said: str | None, path: str, header: Header | None) -
 
 
 def _meaning(item: str, said: str | None, path: str) -> str | None:
-    """What is known without the header: `"slice"`, `"file"`, `"volume"` or None."""
+    """What is known without the header: `"slice"`, `"file"`, `"frame"`, `"volume"` or None."""
     if item != "auto":
         return item
     name = plain_name(path)

@@ -1,0 +1,182 @@
+"""What becomes of the frames of movies: which of them make which row, and what dose that row has."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builders.errors import FormatError
+from builders.io.flipped import unflipped
+from builders.io.image_file import ImageFile
+from builders.io.layout import Layout
+from builders.io.movies.developed import developed
+from builders.io.movies.gain import Gain
+
+COLUMNS = {"frame": "int64", "dose": "float32", "pre_exposure": "float32"}
+"""What rows of frames have besides: the first raw frame of each, from 0; the dose of the row and that before, e/Å²."""
+
+
+@dataclass(frozen=True, slots=True)
+class Movie:
+    """The frames of one file, and how they become rows.
+
+    Attributes:
+        start: the first raw frame that is read.
+        stop: the one after the last.
+        group: how many neighbouring frames are summed; None: each stays as it is.
+        summed: all of them are summed.
+        by_frame: each frame, or group, is a row.
+        frame_dose: of a raw frame, e/Å²; None where that is not known.
+        gain: what each frame is multiplied by.
+        shifts: of each frame that is read, pixels along y and x, by which it is moved.
+    """
+
+    start: int
+    stop: int
+    group: int | None = None
+    summed: bool = False
+    by_frame: bool = False
+    frame_dose: float | None = None
+    gain: Gain | None = None
+    shifts: tuple[tuple[float, float], ...] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether rows are frames as they lie in the file."""
+        return self.group is None and not self.summed and self.gain is None and self.shifts is None
+
+    @property
+    def step(self) -> int:
+        """Raw frames of a row that is one of several."""
+        return self.group or 1
+
+    @property
+    def count(self) -> int:
+        """How many frames, or groups of them."""
+        return (self.stop - self.start) // self.step
+
+    def layout(self, frames: Layout, row: int | None, name: str) -> Layout:
+        """Where the pixels of a row lie.
+
+        Args:
+            frames: of the file, `(count, ny, nx)`, or the one of a file that holds no more.
+            row: which frame or group, from 0; None: all of them.
+            name: of the file, for errors.
+        """
+        if row is not None and self.is_plain:
+            return frames.slice(self.start + row, name).squeezed() if len(frames.shape) > 2 else frames
+        first, stop = self.start, self.stop
+        if row is not None:
+            if not 0 <= row < self.count:
+                msg = f"{name}: no row {row}: expected 0 to {self.count - 1}"
+                raise FormatError(msg)
+            first, stop = self.start + row * self.step, self.start + (row + 1) * self.step
+        moved = self.shifts and self.shifts[first - self.start : stop - self.start]
+        how: dict[str, Any] = {"gain": self.gain, "shifts": moved, "name": name}
+        if row is not None:
+            return developed(frames, first, stop, summed=True, **how)
+        return developed(frames, first, stop, group=self.group, summed=self.summed, **how).squeezed()
+
+    def columns(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """What is known of some rows of frames or groups: their first raw frames and their dose, if that is known.
+
+        The dose before a row is that of all raw frames before it, whichever are read.
+        """
+        frames = self.start + rows * self.step
+        if self.frame_dose is None:
+            return {"frame": frames}
+        dose = np.full(len(rows), self.frame_dose * self.step, np.float32)
+        return {"frame": frames, "dose": dose, "pre_exposure": (self.frame_dose * frames).astype(np.float32)}
+
+    def told(self, row: int) -> dict[str, Any]:
+        """The columns of one row, null where nothing is known."""
+        known = {name: values[0].item() for name, values in self.columns(np.array([row])).items()}
+        return dict.fromkeys(COLUMNS) | known
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """What is asked for of movies; the same for all files.
+
+    Attributes:
+        by_frame: each frame, or group of frames, is a row.
+        start: the first raw frame; negative: from the end; None: the first there is.
+        stop: the one after the last; negative: from the end; None: that after the last there is.
+        summed: all frames are summed.
+        group: how many neighbouring frames are summed.
+        group_dose: as many neighbouring frames are summed as come closest to it, e/Å².
+        frame_dose: of a raw frame where files do not say it, e/Å².
+        superres: how many times finer than its pixels a camera's counts are rendered.
+        flip_y: TIFF images are turned upside down.
+        gain: what frames are multiplied by, of movies that are no EER files.
+    """
+
+    by_frame: bool = False
+    start: int | None = None
+    stop: int | None = None
+    summed: bool = False
+    group: int | None = None
+    group_dose: float | None = None
+    frame_dose: float | None = None
+    superres: int = 1
+    flip_y: bool = True
+    gain: Gain | None = None
+
+    @property
+    def is_of_frames(self) -> bool:
+        """Whether files are movies: rows are frames, or made of them."""
+        asked = (self.start, self.stop, self.group, self.group_dose, self.gain)
+        return self.by_frame or self.summed or any(value is not None for value in asked)
+
+    def rendered(self, image: ImageFile) -> ImageFile:
+        """A file whose pixels come as they are wanted: finer, or in the order of the file."""
+        layout = image.layout
+        if not self.flip_y:
+            layout = unflipped(layout)
+        return image if layout is image.layout else image.with_layout(layout)
+
+    def rows(self, count: int, group: int | None) -> int:
+        """How many rows a movie of so many frames gives, as far as is known: at least one."""
+        ends = (end if end is None or end >= 0 else count + end for end in (self.start, self.stop))
+        start, stop = (count if end is None else min(max(end, 0), count) for end in ends)
+        return max(1, (stop - (0 if self.start is None else start)) // (group or 1))
+
+    def movie(self, image: ImageFile) -> Movie | None:
+        """The frames of a file as rows; None where files are not asked for as movies.
+
+        Raises:
+            FormatError: it has fewer frames than are asked for, or its dose, which has to be known, is not.
+        """
+        if not self.is_of_frames:
+            return None
+        shape = image.layout.shape
+        start, stop = self.span(shape[0] if len(shape) > 2 else 1, image.path)
+        movie = Movie(start, stop, None, self.summed, self.by_frame, self.frame_dose, self.gain)
+        group = self._group_of(movie.frame_dose, image.path)
+        if group is not None and group > stop - start:
+            msg = f"{image.path}: {stop - start} frames, fewer than the {group} that are summed to one"
+            raise FormatError(msg)
+        return replace(movie, group=None if group == 1 else group)
+
+    def span(self, count: int, name: str) -> tuple[int, int]:
+        """The first of a movie's frames, and the one after the last.
+
+        Raises:
+            FormatError: it has not so many.
+        """
+        start, stop = (end if end is None or end >= 0 else count + end for end in (self.start, self.stop))
+        start, stop = 0 if start is None else start, count if stop is None else stop
+        if not 0 <= start < stop <= count:
+            msg = f"{name}: {count} frame{'s' * (count != 1)}, too few for frames=({self.start}, {self.stop})"
+            raise FormatError(msg)
+        return start, stop
+
+    def _group_of(self, frame_dose: float | None, name: str) -> int | None:
+        if self.group_dose is None:
+            return self.group
+        if frame_dose is None:
+            msg = f"{name}: it does not say the dose of its frames, which group_dose={self.group_dose} goes by: "
+            msg += "frame_dose= tells it, in e/Å² a raw frame (or frame_group= the number of frames)"
+            raise FormatError(msg)
+        return max(1, int(self.group_dose / frame_dose + 0.5))

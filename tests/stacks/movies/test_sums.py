@@ -1,0 +1,130 @@
+"""Rows that are sums of frames: of all, or of groups of them by number or by dose."""
+
+import numpy as np
+import pytest
+from torch.utils.data import DataLoader
+
+from builders.errors import FormatError
+from tests.server import serve
+from tests.stacks.movies import films
+
+
+@pytest.fixture
+def held(tmp_path):
+    return films.write(tmp_path / "mirror")
+
+
+@pytest.fixture
+def archive(tmp_path, held):
+    with serve() as server:
+        server.publish(tmp_path / "mirror")
+        yield server
+
+
+@pytest.fixture(params=["http", "mirror"])
+def place(request, tmp_path, archive):
+    return archive.base if request.param == "http" else str(tmp_path / "mirror")
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("item", ["auto", "file"])
+def test_a_movie_may_be_the_sum_of_its_frames(place, held, tmp_path, item, streaming):
+    ds = films.load(place, tmp_path, item=item, sum_frames=True, frames=(1, -1), dtype=None, streaming=streaming)
+    rows = list(ds)
+    assert [row["path"] for row in rows] == list(held)
+    assert set(rows[0]) == {"image", "pixel_size", "path", "index", "entry", "imageset"}
+    for row, frames in zip(rows, held.values(), strict=True):
+        np.testing.assert_array_equal(row["image"], frames[1:-1].sum(axis=0, dtype=np.float64))
+        assert (row["image"].dtype, row["index"], row["pixel_size"]) == (films.SUMMED, None, 1.5)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize(("frames", "group"), [(None, 2), ((1, None), 3), (None, 1)])
+def test_groups_of_frames_are_rows(place, held, tmp_path, streaming, frames, group):
+    options = {"frames": frames, "frame_group": group, "frame_dose": 0.2}
+    rows = list(films.load(place, tmp_path, item="frame", streaming=streaming, **options))
+    films.check(rows, films.groups_of(held, group, *(frames or ())))
+    for row in rows:
+        assert row["index"] == (row["frame"] - (frames or [0])[0]) / group
+        assert row["dose"] == np.float32(0.2 * group)
+        assert row["pre_exposure"] == np.float32(0.2 * row["frame"])
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_movie_of_groups_is_one_file(archive, held, tmp_path, streaming):
+    ds = films.load(archive.base, tmp_path, frame_group=2, dtype=None, streaming=streaming)
+    for row, frames in zip(ds, held.values(), strict=True):
+        count = len(frames) // 2
+        groups = frames[: 2 * count].reshape(count, 2, *films.SHAPE).sum(axis=1, dtype=np.float64)
+        np.testing.assert_array_equal(row["image"], groups)
+
+
+@pytest.mark.parametrize(("dose", "group"), [(1.0, 3), (0.29, 1), (0.1, 1), (1.06, 4)])
+def test_groups_go_by_dose(tmp_path, held, dose, group):
+    ds = films.load(tmp_path / "mirror", tmp_path, item="frame", group_dose=dose, frame_dose=0.3)
+    films.check(ds, films.groups_of(held, group))
+    assert ds[0]["dose"] == np.float32(0.3 * group)
+
+
+def test_groups_by_dose_need_a_dose(tmp_path, held):
+    with pytest.raises(FormatError, match="frame_dose= tells it, in e/Å²"):
+        films.load(tmp_path / "mirror", tmp_path, item="frame", group_dose=1.0)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_movie_of_no_whole_group_is_told_or_left_out(archive, held, tmp_path, streaming):
+    load = {"item": "frame", "frame_group": 6, "streaming": streaming}
+    with pytest.raises(FormatError, match=r"m_2\.mrcs: 5 frames, fewer than the 6 that are summed"):
+        list(films.load(archive.base, tmp_path, **load))
+    kept = {path: frames for path, frames in held.items() if len(frames) >= 6}
+    films.check(films.load(archive.base, tmp_path, on_error="skip", **load), films.groups_of(kept, 6))
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2"])
+@pytest.mark.parametrize("streaming", [True, False])
+def test_sums_of_a_packed_movie(tmp_path, kind, streaming):
+    held = films.write(tmp_path / "mirror", packed=[kind])
+    films.check(
+        films.load(tmp_path / "mirror", tmp_path, item="frame", frame_group=2, streaming=streaming),
+        films.groups_of(held, 2),
+    )
+
+
+def test_a_group_moves_the_bytes_of_its_frames_alone(archive, held, tmp_path):
+    ds = films.load(archive.base, tmp_path, item="frame", frame_group=3)
+    archive.bytes_sent = 0
+    films.check([ds[1]], films.groups_of(held, 3)[1:2])
+    assert archive.bytes_sent == 3 * next(iter(held.values()))[0].nbytes
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_batches_and_resumptions_of_groups(archive, held, tmp_path, workers):
+    def fresh():
+        return films.load(archive.base, tmp_path, item="frame", frame_group=2, frame_dose=1.0, streaming=True)
+
+    expected = films.groups_of(held, 2)
+    loader = DataLoader(fresh().with_format("torch"), batch_size=None, num_workers=workers)
+    seen = sorted((row["path"], int(row["frame"]), float(row["image"].sum())) for row in loader)
+    assert seen == [(path, first, float(pixels.sum())) for path, first, pixels in expected]
+    stream = fresh()
+    rows = iter(stream)
+    films.check([next(rows) for _ in range(4)], expected[:4])
+    state = stream.state_dict()
+    rows.close()
+    again = fresh()
+    again.load_state_dict(state)
+    films.check(again, expected[4:])
+    batch = next(iter(fresh().with_format("numpy").batch(5)))
+    np.testing.assert_array_equal(batch["image"], [pixels for *_, pixels in expected[:5]])
+    assert batch["pre_exposure"].tolist() == batch["frame"].tolist() == [first for _, first, _ in expected[:5]]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_sum_of_a_large_remote_movie_is_never_held_as_a_whole(tmp_path, monkeypatch, streaming):
+    held = films.write(tmp_path / "mirror", {"m.mrc": 40}, shape=(32, 32))
+    monkeypatch.setattr("builders.stacks.runs.BLOCK", 4096)
+    with serve() as server:
+        server.publish(tmp_path / "mirror")
+        ds = films.load(server.base, tmp_path, sum_frames=True, streaming=streaming)
+        (row,) = list(ds)
+    np.testing.assert_array_equal(row["image"], held["data/movies/m.mrc"].sum(axis=0, dtype=np.float64))
