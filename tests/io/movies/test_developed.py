@@ -1,15 +1,26 @@
 """What is made of frames of a movie: by what is here, read piece by piece, and spelled by references."""
 
+import gzip
+import json
+import zlib
+
 import numpy as np
 import pytest
 import torch
 
+from builders.errors import FormatError, PercError, TruncatedError
+from builders.io import image_file, mrc
+from builders.io.coded import Coded
+from builders.io.files import location, steps
 from builders.io.flipped import flipped
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
+from builders.io.movies import gain
 from builders.io.movies.developed import developed
-from builders.io.pixels import read_each, read_layout
+from builders.io.net import remote
+from builders.io.pixels import read_each, read_layout, read_open
 from perc_transforms.functional.spatial.shifting import fourier_shift
+from tests.server import serve
 
 NY, NX = 6, 8
 
@@ -102,3 +113,131 @@ def test_frames_that_are_stored_bottom_up_are_summed_as_they_are_read(tmp_path):
     made = developed(flipped(layout), 1, 6, summed=True)
     np.testing.assert_array_equal(read_layout(path, made), frames[1:6].astype(int).sum(0)[::-1])
     assert spelled(made) == made
+
+
+@pytest.fixture
+def archive():
+    with serve() as server:
+        remote.permit(server.base)
+        yield server
+
+
+def coded(frames):
+    """Frames in strips of two rows of zlib, as bytes and a layout."""
+    strips = [zlib.compress(frame[y : y + 2].tobytes()) for frame in frames for y in range(0, NY, 2)]
+    ends = np.cumsum([0, *map(len, strips)]).astype(np.int64)
+    return b"".join(strips), Coded.of(frames.shape, frames.dtype.str, "zlib", (2, NX), ends[:-1], ends[1:], "x")
+
+
+def test_frames_on_a_server_come_by_few_requests_for_their_own_bytes(archive):
+    frames = frames_of("<u2", 40)
+    archive.files["/x"], layout = coded(frames)
+    for made, oracle in [
+        (developed(layout, 3, 33, summed=True), frames[3:33].astype(int).sum(0)),
+        (developed(layout, 3, 33, group=10), frames[3:33].astype(int).reshape(3, 10, NY, NX).sum(1)),
+    ]:
+        archive.requests.clear()
+        np.testing.assert_array_equal(read_layout(archive.url("/x"), made, archive.etag("/x")), oracle)
+        assert [request.headers["Range"] for request in archive.requests] == [f"bytes={made.offset}-{made.end - 1}"]
+
+
+def test_of_a_server_no_more_than_some_frames_are_here_at_once(archive, monkeypatch):
+    monkeypatch.setattr(steps, "_MOST_AHEAD", 2 * NY * NX)
+    monkeypatch.setattr(remote, "PIECE", NY * NX)
+    frames = frames_of("|u1", 12)
+    archive.files["/x"] = frames.tobytes()
+    layout = developed(Layout(frames.shape, "|u1", 0), summed=True)
+    asked = []
+    original = location.read_ranges
+    monkeypatch.setattr(location, "read_ranges", lambda *given: asked.append(given[1]) or original(*given))
+    np.testing.assert_array_equal(read_layout(archive.url("/x"), layout, None), frames.astype(int).sum(0))
+    assert sorted(asked) == [((i * NY * NX, (i + 1) * NY * NX),) for i in range(12)]
+
+
+def test_a_packed_movie_is_summed_as_it_comes(tmp_path):
+    frames = frames_of("<f4", 9)
+    mrc.write(tmp_path / "x.mrc", frames, pixel_size=1)
+    (tmp_path / "x.mrc.gz").write_bytes(gzip.compress((tmp_path / "x.mrc").read_bytes()))
+    plain, packed = (image_file.describe(tmp_path / name) for name in ("x.mrc", "x.mrc.gz"))
+    for made in (developed(plain.layout, 2, 9, summed=True), developed(plain.layout, group=4)):
+        oracle = read_layout(plain.path, made, plain.etag)
+        np.testing.assert_array_equal(read_layout(packed.path, made, packed.etag), oracle)
+        with (tmp_path / "x.mrc.gz").open("rb") as raw:
+            np.testing.assert_array_equal(next(read_open(raw, [made], "x")), oracle)
+    data = (tmp_path / "x.mrc.gz").read_bytes()
+    (tmp_path / "x.mrc.gz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(TruncatedError):
+        read_layout(packed.path, developed(plain.layout, summed=True))
+
+
+def test_the_gain_multiplies_frames_before_they_are_shifted(tmp_path):
+    frames = frames_of("|u1", 6)
+    path, layout = movie(tmp_path, frames)
+    mrc.write(tmp_path / "gain.mrc", np.random.default_rng(3).uniform(0.5, 1.5, (NY, NX)).astype(np.float32))
+    reference = gain.of(str(tmp_path / "gain.mrc"), eer=False)
+    factors = gain.factors(reference, (NY, NX))
+    made = developed(layout, summed=True, gain=reference)
+    np.testing.assert_allclose(read_layout(path, made), frames.astype(int).sum(0) * factors, rtol=1e-6)
+    assert spelled(made) == made
+    np.testing.assert_allclose(read_layout(path, developed(layout, gain=reference)), frames * factors, rtol=1e-6)
+    moved = developed(layout, group=3, gain=reference, shifts=[(1, 2)] * 6)
+    oracle = np.roll(frames * factors, (1, 2), (1, 2)).reshape(2, 3, NY, NX).sum(1)
+    np.testing.assert_allclose(read_layout(path, moved), oracle, rtol=1e-4, atol=1e-3)
+    assert spelled(moved) == moved
+
+
+def test_what_cannot_be_made_is_told(tmp_path):
+    layout = Layout((5, NY, NX), "<u2", 0)
+    for options, said in [
+        ({"group": 6}, "groups of 6 frames of 5"),
+        ({"start": 4, "stop": 7, "summed": True}, "frames 4 to 7"),
+        ({"start": 3, "stop": 5, "group": 3}, "groups of 3 frames of 2"),
+        ({"shifts": [(0, 0)] * 4, "summed": True}, "shifts of 4 frames for 5"),
+        ({"shifts": [(0, np.nan)] * 5}, "finite"),
+        ({"shifts": 3.0}, "expected"),
+    ]:
+        with pytest.raises(FormatError, match=said):
+            developed(layout, **options)
+    with pytest.raises(FormatError, match="complex"):
+        developed(Layout((5, NY, NX), "<c8", 0), summed=True)
+    path, layout = movie(tmp_path, frames_of("<u2", 4))
+    with pytest.raises(TruncatedError):
+        read_layout(path, developed(Layout((5, NY, NX), "<u2", 100), summed=True))
+
+
+def test_of_a_damaged_frame_the_sum_is_refused_and_others_are_read(tmp_path):
+    data, layout = coded(frames_of("<u2", 6))
+    (tmp_path / "x").write_bytes(data[:3] + b"\xff\xff\xff" + data[6:])
+    sums = [developed(layout, first, first + 3, summed=True) for first in (0, 3)]
+    (damaged, _), (fine, _) = read_each(str(tmp_path / "x"), sums)
+    assert isinstance(damaged, FormatError)
+    assert "part 0" in str(damaged)
+    assert fine.shape == (NY, NX)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("#", "#{", "#[]", "#{}~", "#{}#{}", '#{"each":0}', '#{"each":1e3}', '#{"each":true}', '#{"each":9}', "#{}@"),
+        *('#{"shifts":[[0,0]]}', '#{"shifts":[[NaN,0]]}', '#{"shifts":[["a",0]]}', '#{"shifts":1}', '#{"more":1}'),
+        *('#{"gain":1}', '#{"gain":{"path":1,"etag":""}}', '#{"gain":{"path":"x"}}', '#{"gain":{}}'),
+        *('#{"gain":{"path":"x","etag":"","rotation":9}}', '#{"gain":{"path":"x","etag":"","rotation":true}}'),
+        *("#" + "[" * 100_000, "#{}@0:99,0:2,0:2", '#{"each":1' + "0" * 5000 + "}", '#{"shifts":[[1e999,0],[0,0]]}'),
+    ],
+)
+def test_nothing_that_a_reference_says_of_frames_is_believed(text):
+    with pytest.raises(PercError, match="x"):
+        layout_of((2, NY, NX), "|u1" + text, 0, None, "x").slice(0, "x").decode(np.zeros(2 * NY * NX, np.uint8))
+
+
+def test_a_reference_to_more_frames_than_any_file_has_is_refused():
+    for shape in [(2**40, 1, 1), (2, 0, 1), (5,), (1, 2, 3, 4)]:
+        with pytest.raises(FormatError):
+            layout_of(shape, "|u1#{}", 0, None, "x")
+
+
+def test_a_reference_reads_as_json():
+    made = developed(Layout((8, NY, NX), "|u1", 7), 2, 6, group=2, shifts=[(0, 0.5)] * 4)
+    text, _, said = told(made)["dtype"].partition("#")
+    assert (text, told(made)["shape"], told(made)["offset"]) == ("|u1", [4, NY, NX], 7 + 2 * NY * NX)
+    assert json.loads(said) == {"each": 2, "shifts": [[0.0, 0.5]] * 4}
