@@ -42,6 +42,8 @@ EXAMPLES = (
     Example(T.RandomGaussianBlur(sigma=(1, 3))),
     Example(T.Whiten(), one_grey=False),
     Example(T.MissingWedge(min_angle=-50, max_angle=50), image=None),
+    Example(T.GainCorrect(subjects.gain()), image=subjects.uncorrected, volume=None, one_grey=False),
+    Example(T.HotPixels(sigma=5), image=subjects.hot_particle, volume=None, one_grey=False),
     Example(T.Normalize(), image=subjects.raw_particle, volume=subjects.raw_volume, one_grey=False),
     Example(
         T.NormalizeBackground(radius_angstrom=80),

@@ -119,6 +119,25 @@ def raw_volume() -> Row:
     return _row(3 - density() + np.random.default_rng(8).normal(0, 0.15, density().shape))
 
 
+@functools.lru_cache(maxsize=1)
+def gain() -> NDArray[np.float32]:
+    """A camera's gain reference, `(ny, nx)`: columns and corners that differ, single pixels, and two that are dark."""
+    rng = np.random.default_rng(11)
+    side = np.linspace(-1, 1, PARTICLE)
+    sensitivity = 1 + 0.03 * rng.standard_normal((PARTICLE, PARTICLE)) + 0.08 * rng.standard_normal(PARTICLE)
+    reference = 1 / (sensitivity - 0.15 * np.hypot(side, side[:, None]))
+    reference[20, 70] = reference[75, 30] = 0
+    return reference.astype(np.float32)
+
+
+def uncorrected() -> Row:
+    """The raw particle as the camera reads it out, before its gain is corrected."""
+    row = raw_particle()
+    dark = gain() == 0
+    row["image"] = np.where(dark, row["image"].min(), row["image"] / np.where(dark, 1, gain()))
+    return row
+
+
 def hot_particle() -> Row:
     """The raw particle, with a few hot pixels."""
     row = raw_particle()

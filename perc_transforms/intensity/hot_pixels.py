@@ -24,12 +24,14 @@ class HotPixels(Transform):
     Args:
         sigma: standard deviations above the mean, more than 0; None: none. Default: 6.
         above: in the image's unit, such as counts; with `of_sum`, that of the sum. None, the default: none.
+        below: dead pixels are replaced, too: those below this value, in the same unit, such as those that a gain
+            reference leaves dark. None, the default: none.
         size: pixels of the square's side, odd, 3 or more. Default: 5.
         of_sum: look for them in the sum of a movie's frames, `(frames, ny, nx)`, and replace those in every frame.
             Default: False.
 
     Raises:
-        TransformError: an option is out of its range, both thresholds are None, or `of_sum` meets a single image.
+        TransformError: an option is out of its range, all thresholds are None, or `of_sum` meets a single image.
 
     Example:
         >>> import torch
@@ -41,20 +43,23 @@ class HotPixels(Transform):
 
     sigma: float | None = 6.0
     above: float | None = None
+    below: float | None = field(default=None, kw_only=True)
     size: int = field(default=5, kw_only=True)
     of_sum: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.sigma is None and self.above is None:
-            msg = f"{self!r}: expected sigma (standard deviations), above (in the image's unit), or both"
+        if self.sigma is None and self.above is None and self.below is None:
+            msg = f"{self!r}: expected sigma (standard deviations), above or below (in the image's unit), or several"
             raise TransformError(msg)
         if self.sigma is not None and not (is_number(self.sigma) and self.sigma > 0):
             msg = f"{self!r}: sigma is {self.sigma!r}: expected a number of standard deviations, more than 0, or None"
             raise TransformError(msg)
-        if self.above is not None and not is_number(self.above):
-            msg = f"{self!r}: above is {self.above!r}: expected a number in the image's unit, or None"
-            raise TransformError(msg)
+        for name in ("above", "below"):
+            value = getattr(self, name)
+            if value is not None and not is_number(value):
+                msg = f"{self!r}: {name} is {value!r}: expected a number in the image's unit, or None"
+                raise TransformError(msg)
         if not is_whole(self.size) or self.size < 3 or self.size % 2 == 0:
             msg = f"{self!r}: size is {self.size!r}: expected an odd number of pixels, 3 or more"
             raise TransformError(msg)
@@ -66,5 +71,5 @@ class HotPixels(Transform):
             msg = f"{self!r}: an image of shape {tuple(images.shape[1:])}: expected a movie (frames, ny, nx)"
             raise TransformError(msg)
         seen = images.sum(-3, keepdim=True) if self.of_sum else images
-        hot = hot_pixels(seen, sigma=self.sigma, above=self.above)
+        hot = hot_pixels(seen, sigma=self.sigma, above=self.above, below=self.below)
         return replace(rows, images=fill_from_neighbours(images, hot, size=self.size))

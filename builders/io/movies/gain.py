@@ -93,12 +93,25 @@ def of(path: str, *, eer: bool, rotation: int = 0, flip: int = 0, flip_y: bool =
         FormatError: no image, or more than one.
         OptionError: no such rotation or flip.
     """
-    is_multiplied = compression.plain_name(path).endswith(MULTIPLIED)
-    counts, turned_over = eer and not is_multiplied, flip_y and not (eer and is_multiplied)
-    gain = Gain(path, "", rotation, flip, counts, turned_over)
+    gain = suited(Gain(path, "", rotation, flip, flip_y=flip_y), eer=eer)
     file = image_file.describe(path)
     image_of(file)
     return replace(gain, etag=file.etag)
+
+
+def suited(gain: Gain, *, eer: bool) -> Gain:
+    """The same reference for movies of EER files, or for others: which of them is multiplied by, see `of`.
+
+    Args:
+        gain: as it is for movies that are no EER files.
+        eer: the movies are EER files.
+
+    Example:
+        >>> suited(Gain("gain.mrc", ""), eer=True).counts, suited(Gain("x.gain", ""), eer=True).flip_y
+        (True, False)
+    """
+    is_multiplied = compression.plain_name(gain.path).endswith(MULTIPLIED)
+    return replace(gain, counts=eer and not is_multiplied, flip_y=gain.flip_y and not (eer and is_multiplied))
 
 
 def find(candidates: Iterable[str], shape: tuple[int, int], *, rotation: int = 0) -> str:

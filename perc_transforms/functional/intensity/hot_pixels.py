@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 
-def hot_pixels(x: Tensor, *, sigma: float | None = 6.0, above: float | None = None) -> Tensor:
+def hot_pixels(
+    x: Tensor, *, sigma: float | None = 6.0, above: float | None = None, below: float | None = None
+) -> Tensor:
     """Which pixels of images are hot: those beyond `mean + sigma * std`, those beyond a value, and those not finite.
 
     Mean and standard deviation are those of the image's finite pixels. RELION's motion correction finds hot pixels by
@@ -16,6 +18,7 @@ def hot_pixels(x: Tensor, *, sigma: float | None = 6.0, above: float | None = No
         x: `(..., ny, nx)`.
         sigma: standard deviations above the mean; None: none.
         above: the value, in the image's unit; None: none.
+        below: dead ones count, too: those below this value; None: none.
 
     Returns:
         True or False, in the shape of `x`.
@@ -28,6 +31,8 @@ def hot_pixels(x: Tensor, *, sigma: float | None = 6.0, above: float | None = No
     hot = ~finite
     if above is not None:
         hot = hot | (x > above)
+    if below is not None:
+        hot = hot | (x < below)
     if sigma is not None:
         pixels = torch.where(finite, x, 0.0).detach()
         count = finite.sum((-2, -1), keepdim=True).clamp(min=1)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 import perc_transforms as T
 import perc_transforms.functional as F
@@ -29,6 +30,16 @@ def test_one_hot_pixel_becomes_the_mean_of_its_neighbours_and_no_other_changes(y
     torch.testing.assert_close(found[y, x], (around.sum() - 100) / (around.numel() - 1))
     found[y, x] = 100
     assert torch.equal(found, image)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_replaced_pixels_are_what_scipys_filter_makes_of_the_others(size):
+    image = np.random.default_rng(4).normal(0, 1, (3, 20, 23))
+    bad = np.random.default_rng(5).random(image.shape) < 0.2
+    known = np.where(bad, np.nan, image)
+    means = ndimage.generic_filter(known, np.nanmean, (1, size, size), mode="constant", cval=np.nan)
+    found = F.fill_from_neighbours(torch.from_numpy(image), torch.from_numpy(bad), size=size)
+    np.testing.assert_allclose(found.numpy(), np.where(bad, means, image), atol=1e-12)
 
 
 def test_hot_neighbours_do_not_count_and_where_all_are_hot_the_images_mean_does():
@@ -71,6 +82,15 @@ def test_both_thresholds_count():
     image[4, 9] = 90.0
     assert F.hot_pixels(image, sigma=6, above=1.5).sum() == 2
     assert F.hot_pixels(image, sigma=6).sum() == 1
+
+
+def test_dark_pixels_of_a_gain_reference_are_replaced_where_that_is_asked_for():
+    movie = torch.ones(3, 8, 8)
+    movie[:, 2, 5] = 0
+    assert torch.equal(T.HotPixels(of_sum=True)(movie), movie)
+    assert torch.equal(T.HotPixels(of_sum=True, below=0.5)(movie), torch.ones(3, 8, 8))
+    movie[1, 4, 4] = 0  # of a frame, but not of the sum
+    assert (T.HotPixels(of_sum=True, below=0.5)(movie) == 0).nonzero().tolist() == [[1, 4, 4]]
 
 
 def test_counting_frames_lose_no_electrons_to_the_threshold_of_their_sum():
@@ -116,8 +136,9 @@ def test_gradients_flow_to_the_neighbours():
     ("options", "said"),
     [
         ({"sigma": 0}, "sigma is 0: expected a number of standard deviations, more than 0, or None"),
-        ({"sigma": None}, r"HotPixels\(sigma=None\): expected sigma .*, above .*, or both"),
+        ({"sigma": None}, r"HotPixels\(sigma=None\): expected sigma .*, above or below .*, or several"),
         ({"above": "10"}, "above is '10': expected a number in the image's unit, or None"),
+        ({"below": True}, "below is True: expected a number in the image's unit, or None"),
         ({"size": 4}, "size is 4: expected an odd number of pixels, 3 or more"),
         ({"size": 1}, "size is 1: expected an odd number"),
         ({"of_sum": 1}, "of_sum is 1: expected True or False"),
