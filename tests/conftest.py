@@ -19,7 +19,7 @@ os.environ["HF_XET_TELEMETRY_ENABLED"] = "false"  # its requests come whenever t
 
 import datasets.config  # noqa: E402
 import pytest  # noqa: E402
-import torch  # noqa: E402
+import torch.utils.data  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 import builders.hf.features  # noqa: E402
@@ -29,6 +29,8 @@ from perc_transforms.spatial import motion  # noqa: E402
 
 torch.set_num_threads(1)
 datasets.config.SLEEP_TIME_ON_THREADS_SHUTDOWN = 0  # five seconds after each shuffled stream of files of its own
+# A loader that failed goes as garbage, perhaps after the queues that tell its workers: it waits so long for each.
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.5
 gc.disable()  # until all tests are known: see below
 # Children of "forkserver" know no more of us than those of "spawn" (nothing but what was pickled), but what is dear to
 # import and none of ours is there already: with spawn each of them takes some five seconds.

@@ -100,13 +100,14 @@ def columns(count=COUNT, nulls=True):
     }
 
 
-@pytest.fixture
-def full(tmp_path):
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
     """A dataset of all kinds of columns, in pieces of seven rows."""
-    rows, _ = stack_file(tmp_path)
+    folder = tmp_path_factory.mktemp("full")
+    rows, _ = stack_file(folder)
     made = Dataset.from_dict({"image": rows, **columns()}, FEATURES)
-    made.save_to_disk(str(tmp_path / "saved"), max_shard_size="1kB")
-    return load_from_disk(str(tmp_path / "saved"))
+    made.save_to_disk(str(folder / "saved"), max_shard_size="1kB")
+    return load_from_disk(str(folder / "saved"))
 
 
 def same(found, wanted):

@@ -1,7 +1,5 @@
 """Batches of our streams, whichever way they are made, hold the rows that the stream gives one by one."""
 
-from itertools import islice
-
 import datasets
 import numpy as np
 import pytest
@@ -64,6 +62,15 @@ def no_batches(stream, size):
     """What `datasets` makes of rows: the oracle for the sizes of batches."""
     rows = list(stream)
     return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def stops(stream, items):
+    """What a stream gives, and its states before each of these and after the last one."""
+    found, states = [], [stream.state_dict()]
+    for item in items:
+        found.append(item)
+        states.append(stream.state_dict())
+    return found, states
 
 
 @pytest.fixture
@@ -226,7 +233,9 @@ def test_rows_after_functions_are_those_of_datasets(mirror, tmp_path, name, monk
 @whole_only
 @pytest.mark.parametrize("name", [name for name in CHAINS if name not in ("all at once", "none left")])
 @pytest.mark.parametrize("made", ["rows", "iter", "batch"])
-def test_a_stream_goes_on_at_the_row(mirror, tmp_path, name, made):
+def test_a_stream_goes_on_at_the_row(tmp_path, name, made):
+    mirror = write(tmp_path / "mirror", "float32", (4, 3, 5))
+
     def stream():
         made_of = CHAINS[name](load(mirror, tmp_path).with_format("torch"))
         return made_of.batch(4) if made == "batch" else made_of
@@ -234,13 +243,12 @@ def test_a_stream_goes_on_at_the_row(mirror, tmp_path, name, made):
     def read(stream):
         return stream.iter(4) if made == "iter" else iter(stream)
 
-    whole = list(read(stream()))
-    for place in range(len(whole) + 1):
-        first = stream()
-        before = list(islice(read(first), place))
+    first = stream()
+    whole, states = stops(first, read(first))
+    for place, state in enumerate(states):
         again = stream()
-        again.load_state_dict(first.state_dict())
-        same_rows([*before, *read(again)], whole)
+        again.load_state_dict(state)
+        same_rows([*whole[:place], *read(again)], whole)
 
 
 @whole_only

@@ -108,13 +108,14 @@ def test_rows_come_map_style_and_streamed(place, tmp_path, images):
     expected = rows_of(images)
     ds = load(place, tmp_path)
     assert_rows(ds, expected)
-    assert_rows([dict(zip(ds[:], values, strict=True)) for values in zip(*ds[:].values(), strict=True)], expected)
+    batch = ds[:]
+    assert_rows([dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)], expected)
     stream = load(place, tmp_path, streaming=True)
     assert stream.num_shards > 1
     assert_rows(stream, expected)
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", "forkserver"])
 def test_workers_know_it_however_they_are_started(place, tmp_path, images, start):
     stream, ds = load(place, tmp_path, streaming=True), load(place, tmp_path)
     options = {"batch_size": None, "num_workers": 2, "multiprocessing_context": start}

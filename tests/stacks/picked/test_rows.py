@@ -23,7 +23,8 @@ def test_a_stream_gives_the_rows_of_the_table(tmp_path, kind, order, nulls):
     files = write_stacks(tmp_path, kind)
     which, slices = in_order() if order == "all" else picked(5, rising=order == "sorted")
     catalogue = made(tmp_path, files, table(which, slices, nulls))
-    expected = [mapped(catalogue)[number] for number in range(len(which))]
+    rows = mapped(catalogue)
+    expected = [rows[number] for number in range(len(which))]
     assert [row["index"] for row in expected] == slices.tolist()
     assert [row["path"] for row in expected] == [files[number].path for number in which]
     for shards in (None, in_shards(catalogue, 3)):
