@@ -11,6 +11,7 @@ from builders import interrupt
 from builders.empiar import cli as empiar
 from builders.errors import PercError
 from builders.gallery import cli as gallery
+from builders.inspecting import cli as inspecting
 from builders.local_classes import cli as local_classes
 from builders.particles import cli as particles
 from builders.publishing import cli as publishing
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = _Parser(prog="perc", description="CryoEM data as Hugging Face datasets.")
     parser.add_argument("--version", action="version", version=f"perc {VERSION} ({NAME})")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    inspecting.add_commands(commands)
     empiar.add_commands(commands)
     local_classes.add_commands(commands)
     particles.add_commands(commands)

@@ -17,10 +17,10 @@ FLOORS = [
     ["builders.io"],
     ["builders.hf"],
     ["builders.stacks", "builders.publishing"],
-    ["builders.archive"],
+    ["builders.archive", "builders.drawing"],
     [
         *("builders.empiar", "builders.local_classes", "builders.particles", "builders.structures"),
-        "builders.gallery",
+        *("builders.gallery", "builders.inspecting"),
     ],
     ["builders.cli", "builders.__main__"],
 ]
@@ -99,7 +99,9 @@ OUTSIDE = {
     "builders.io.movies": {"numpy", "torch"},
     "builders.io.tables": {"numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
+    "builders.drawing": {"PIL", "numpy"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
+    "builders.inspecting": {"PIL", "numpy"},
     "builders.particles.inspecting": {"PIL", "numpy", "pyarrow"},
     "builders.particles": {"PIL", "datasets", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
     "builders.publishing": {

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from builders.drawing.lettering import write
 from builders.errors import PercError
 from builders.hf.features import EMImage
 from builders.io.net import remote
 from builders.io.tables.particle_table import ParticleTable
-from builders.particles.inspecting.lettering import write
 from builders.particles.micrographs.coordinates import Coordinates, Numbers, binning, coordinates, floats, told_height
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.boxes import OUTSIDE, layout_of, lie, references

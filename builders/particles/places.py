@@ -9,10 +9,10 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from builders.archive.archive import Archive, segments_of
-from builders.archive.catalogue import entry_number
+from builders.archive.archive import Archive
 from builders.archive.listing import Child
 from builders.archive.remembered import Folder, asked, revived_folder
+from builders.archive.scheme import SCHEME, entry_and_path
 from builders.errors import AccessError, FormatError, NotFoundError, OptionError, ReadError
 from builders.io.files import location
 from builders.io.files.hidden import is_hidden
@@ -21,7 +21,6 @@ from builders.options import check_named
 from builders.particles.finding import Stage
 from builders.stacks.files import SourceFile
 
-SCHEME = "empiar://"
 _MOST_FOLDERS = 100_000
 """Folders in which base names are looked for, at the most."""
 
@@ -66,8 +65,8 @@ def place_of(option: str, value: Any) -> Place:
     text = os.fspath(value)
     check_named(option, text)
     if text.startswith(SCHEME):
-        entry, _, path = text.removeprefix(SCHEME).partition("/")
-        return Place("/".join(segments_of(path, option)), entry_number(entry))
+        entry, path = entry_and_path(option, text)
+        return Place(path, entry)
     if "://" in text:
         msg = f"{option} is {text!r}: expected a path of this machine, or {SCHEME}ENTRY/path"
         raise OptionError(msg)

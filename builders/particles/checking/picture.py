@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from builders.particles.inspecting.lettering import write
+from builders.drawing.lettering import write
 
 SHOWN = 8
 """Images in a picture."""

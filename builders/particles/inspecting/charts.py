@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from builders.particles.inspecting.lettering import write
+from builders.drawing.lettering import write
 from builders.particles.inspecting.summary import numbers
 
 Values = NDArray[np.float64]

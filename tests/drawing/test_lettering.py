@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from builders.particles.inspecting.lettering import write
+from builders.drawing.lettering import write
 
 
 def drawn(text, size=16):

@@ -1,0 +1,56 @@
+"""What an image file holds, in words."""
+
+from builders.inspecting.pictures import sides_of
+from builders.inspecting.statistics import Numbers
+from builders.inspecting.summary import Summary
+from builders.io.formats import table
+from builders.io.formats.known import formats
+from builders.terminal import printable, readable
+
+_ITEMS = {"slice": "a slice of it", "file": "the file"}
+
+
+def describe(told: Summary) -> str:
+    """A summary for people, as a terminal may get it."""
+    titles = {format.name: table.title_of(format) for format in formats()}
+    facts = {
+        "format": titles.get(told.format, told.format) + (f", packed by {told.packed}" if told.packed else ""),
+        "size": "unknown" if told.size is None else readable(told.size),
+        "shape": f"{sides_of(told.shape)} ({_axes(told.shape)})",
+        "type": _type(told),
+        "stored": _stored(told),
+        "pixel size": "not told" if told.pixel_size is None else f"{told.pixel_size:.6g} Å",
+        "dose of a frame": "" if told.frame_dose is None else f"{told.frame_dose:.4g} e/Å²",
+        "a row is": _ITEMS[told.item],
+        "pixels": "not looked at: more than 1 GB would have to be read"
+        if told.numbers is None
+        else _numbers(told.numbers),
+        "said otherwise": told.contradiction,
+    }
+    lines = [f"  {name}: {value}" for name, value in facts.items() if value]
+    lines += [f"  read all the same: {deviation}" for deviation in told.deviations]
+    return printable("\n".join(line.replace("\n", "?") for line in (told.path, *lines)))
+
+
+def _axes(shape: tuple[int, ...]) -> str:
+    return ", ".join(("volume", "z", "y", "x")[-len(shape) :] if len(shape) < 5 else map(str, range(len(shape))))
+
+
+def _type(told: Summary) -> str:
+    return told.dtype if told.encoding.lstrip("<>|=") not in ("4bit", "ci2") else f"{told.dtype}, from {told.encoding}"
+
+
+def _stored(told: Summary) -> str:
+    """Compression and order of rows."""
+    way = f"{told.codec}, in parts of {sides_of(told.part)}" if told.codec else "not compressed"
+    return way + ("; rows bottom up, which is turned around" if told.flipped else "")
+
+
+def _numbers(numbers: Numbers) -> str:
+    """Numbers of a first image."""
+    told = (numbers.minimum, numbers.maximum, numbers.mean, numbers.std)
+    names = ("min", "max", "mean", "std")
+    known = [f"{name} {value:.6g}" for name, value in zip(names, told, strict=True) if value is not None]
+    zeros = f"{numbers.zeros:,} zero{'s' * (numbers.zeros != 1)}" if numbers.zeros else "no zeros"
+    lost = f"{numbers.not_finite:,} NaN or infinite" if numbers.not_finite else "all finite"
+    return f"{numbers.of}: {', '.join([*known, zeros, lost])}"
