@@ -65,11 +65,11 @@ def gain_factors(
     ny, nx = check_fits(tuple(given.shape), tuple(shape), rotation)
     turned = torch.rot90(given, -rotation, (-2, -1)).flip(FLIPS[flip])
     turned = torch.where(torch.isfinite(turned), turned, 0.0)
-    factors = _on_grid(turned, ny, nx)
+    factors = _summed(turned, ny, nx)
     if counts:
         mean = factors.mean(dtype=torch.float64).to(factors.dtype)
         factors = torch.where(factors == 0, 0.0, mean / torch.where(factors == 0, 1.0, factors))
-    return factors.to(torch.float32).contiguous()
+    return _repeated(factors, ny, nx).contiguous()
 
 
 def check_fits(reference: Sequence[int], shape: Sequence[int], rotation: int) -> tuple[int, int]:
@@ -102,7 +102,7 @@ def gain_defects(reference: Any) -> GainDefects:
     """
     given = _as_floats(reference)
     finite = torch.isfinite(given)
-    good = given[finite & (given != 0)].double()
+    good = given[finite & (given != 0)]
     outlying = 0
     if good.numel():
         std, mean = torch.std_mean(good, correction=0)
@@ -123,10 +123,13 @@ def _fits(reference: Sequence[int], shape: Sequence[int]) -> bool:
     )
 
 
-def _on_grid(x: Tensor, ny: int, nx: int) -> Tensor:
-    """A reference that fits, on the grid of the frames."""
-    if x.shape[0] > ny:
-        step = x.shape[0] // ny
-        return x.reshape(ny, step, nx, step).sum((1, 3))
+def _summed(x: Tensor, ny: int, nx: int) -> Tensor:
+    """A reference that fits, with the pixels summed that make one of a coarser grid."""
+    step = x.shape[0] // ny
+    return x.reshape(ny, step, nx, step).sum((1, 3)) if step > 1 else x
+
+
+def _repeated(x: Tensor, ny: int, nx: int) -> Tensor:
+    """A reference that fits, with each pixel for all that it makes of a finer grid."""
     step = ny // x.shape[0]
-    return x if step == 1 else x[:, None, :, None].expand(-1, step, -1, step).reshape(ny, nx)
+    return x[:, None, :, None].expand(-1, step, -1, step).reshape(ny, nx) if step > 1 else x

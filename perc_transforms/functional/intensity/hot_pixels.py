@@ -5,6 +5,8 @@ import itertools
 import torch
 from torch import Tensor
 
+from perc_transforms.functional.intensity.statistics import rounding
+
 
 def hot_pixels(
     x: Tensor, *, sigma: float | None = 6.0, above: float | None = None, below: float | None = None
@@ -27,20 +29,28 @@ def hot_pixels(
         >>> hot_pixels(torch.tensor([[0.0, 1.0, 0.0, 9.0]]), sigma=None, above=5.0)
         tensor([[False, False, False,  True]])
     """
-    finite = torch.isfinite(x)
-    hot = ~finite
-    if above is not None:
-        hot = hot | (x > above)
+    largest = torch.finfo(x.dtype).max
+    low, high = x.new_tensor(-largest), x.new_tensor(largest)
     if below is not None:
-        hot = hot | (x < below)
+        low = low.clamp(min=below)
+    if above is not None:
+        high = high.clamp(max=above)
     if sigma is not None:
-        pixels = torch.where(finite, x, 0.0).detach()
+        high = torch.minimum(high, _threshold(x.detach(), sigma))
+    return ~((x >= low) & (x <= high))  # nothing compares with NaN
+
+
+def _threshold(x: Tensor, sigma: float) -> Tensor:
+    """Mean and some standard deviations of each image's finite pixels, `(..., 1, 1)`; beyond those of a flat one."""
+    std, mean = torch.std_mean(x, (-2, -1), correction=0, keepdim=True)
+    if not torch.isfinite(std).all():
+        finite = torch.isfinite(x)
         count = finite.sum((-2, -1), keepdim=True).clamp(min=1)
-        mean = pixels.sum((-2, -1), keepdim=True, dtype=torch.float64) / count
-        offsets = torch.where(finite, pixels - mean.to(x.dtype), 0.0)
-        std = torch.linalg.vector_norm(offsets, dim=(-2, -1), keepdim=True, dtype=torch.float64) / count.double().sqrt()
-        hot = hot | (x > (mean + sigma * std).to(x.dtype))
-    return hot
+        mean = torch.where(finite, x, 0.0).sum((-2, -1), keepdim=True, dtype=torch.float64).div(count).to(x.dtype)
+        offsets = torch.where(finite, x - mean, 0.0)
+        norm = torch.linalg.vector_norm(offsets, dim=(-2, -1), keepdim=True, dtype=torch.float64)
+        std = norm.div(count.sqrt()).to(x.dtype)
+    return mean + torch.maximum(sigma * std, rounding(mean))
 
 
 def fill_from_neighbours(x: Tensor, bad: Tensor, *, size: int = 5) -> Tensor:

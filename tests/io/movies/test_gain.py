@@ -11,7 +11,9 @@ import torch
 import perc_transforms as T
 from builders.errors import ChangedError, FormatError, NotFoundError, OptionError, TruncatedError
 from builders.io import mrc
+from builders.io.layout import Layout
 from builders.io.movies import gain
+from builders.io.movies.developed import developed
 from builders.io.movies.gain import Gain
 from builders.io.net import remote
 from tests.server import serve
@@ -35,14 +37,23 @@ def written(path, pixels, **options):
 
 
 @pytest.mark.parametrize(("rotation", "flip", "eer"), [(0, 0, False), *product((1, 3), (1, 2), (False, True))])
-def test_developed_by_it_a_frame_is_that_of_the_transform(tmp_path, rotation, flip, eer):
+def test_what_is_developed_with_it_is_what_the_transform_makes(tmp_path, rotation, flip, eer):
     path = written(tmp_path / "gain.mrc", reference())
     shape = (NX, NY) if rotation % 2 else (NY, NX)
-    frame = np.random.default_rng(1).poisson(5, (2 * shape[0], 2 * shape[1])).astype(np.uint8)
-    found = gain.factors(gain.of(path, eer=eer, rotation=rotation, flip=flip), frame.shape)
-    assert (found.dtype, found.shape, found.flags.writeable) == (np.float32, frame.shape, False)
+    movie = np.random.default_rng(1).poisson(5, (4, 2 * shape[0], 2 * shape[1])).astype(np.uint8)
+    frames, raw = Layout(movie.shape, "|u1", 0), movie.reshape(-1)
+    it = gain.of(path, eer=eer, rotation=rotation, flip=flip)
     correct = T.GainCorrect(reference(), rotation=rotation, flip=flip, counts=eer)
-    assert torch.equal(torch.from_numpy(frame * found), correct(frame))
+    found = developed(frames, gain=it).decode(raw)
+    assert found.dtype == np.float32
+    assert torch.equal(torch.from_numpy(found), correct(movie))
+    total = developed(frames, summed=True, gain=it).decode(raw)
+    assert torch.equal(torch.from_numpy(total), correct(movie.sum(0, dtype=np.int16)))
+
+
+def test_factors_are_not_to_be_written_to(tmp_path):
+    found = gain.factors(gain.of(written(tmp_path / "gain.mrc", reference()), eer=False), (NY, NX))
+    assert (found.dtype, found.shape, found.flags.writeable) == (np.float32, (NY, NX), False)
 
 
 def test_polarity_goes_by_the_movie_and_the_name(tmp_path):

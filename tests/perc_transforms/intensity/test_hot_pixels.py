@@ -17,7 +17,9 @@ def test_without_hot_pixels_an_image_stays_as_it_is_bit_for_bit():
     x = noise(3, 16, 16)
     assert torch.equal(T.HotPixels()(x), x)
     assert torch.equal(T.HotPixels(sigma=None, above=1.0)(x), x)
-    assert torch.equal(T.HotPixels()(torch.full((8, 8), 0.1)), torch.full((8, 8), 0.1))
+    for value in (0.0, 0.1, -7.7, 1000.1, 3e20):
+        flat = torch.full((65, 63), value)
+        assert torch.equal(T.HotPixels(sigma=0.5)(flat), flat)
 
 
 @given(st.integers(0, 8), st.integers(0, 11), st.sampled_from([3, 5, 7]))
