@@ -12,6 +12,7 @@ __all__ = [
     "FolderError",
     "FormatError",
     "HttpError",
+    "MissingPackageError",
     "MixedError",
     "NotEmptyError",
     "NotFoundError",
@@ -42,6 +43,10 @@ class TruncatedError(FormatError, OSError):
 
 class ChangedError(PercError, OSError):
     """A file changed after the dataset that refers to it was made."""
+
+
+class MissingPackageError(PercError, ImportError):
+    """An optional package is needed that is not installed."""
 
 
 class NotFoundError(PercError, FileNotFoundError):

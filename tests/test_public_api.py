@@ -25,7 +25,8 @@ builders.EMImage(dtype: str | None = 'float32', decode: bool = True, non_finite:
 shape: tuple[int, ...] | None = None)
 errors: AccessError < PermissionError, ChangedError < OSError, DiskFullError < OSError, \
 FolderError < IsADirectoryError & ValueError, FormatError < ValueError, \
-HttpError < OSError, MixedError < ValueError, NotEmptyError < FileExistsError, NotFoundError < FileNotFoundError, \
+HttpError < OSError, MissingPackageError < ImportError, MixedError < ValueError, \
+NotEmptyError < FileExistsError, NotFoundError < FileNotFoundError, \
 OptionError < ValueError, ReadError < OSError, \
 StalledError < TimeoutError, TruncatedError < OSError & ValueError, UnknownOptionError < TypeError & ValueError, \
 UnreachableError < ConnectionError, UnsafeAddressError < PermissionError, \

@@ -1,72 +1,28 @@
 """Images in coded parts: strips, tiles or chunks, each compressed by itself, wherever they lie in the file."""
 
 import math
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import FormatError, ReadError
-from builders.io.coding import pictures
-from builders.io.layout import Array, Layout, Range, decode, encoded_size, native_dtype
+from builders.errors import FormatError, MissingPackageError, ReadError
+from builders.io.codecs import threads
+from builders.io.codecs.codec import Part, bytes_of
+from builders.io.codecs.known import codec_of
+from builders.io.layout import PACKED, Array, Layout, Range, decode, encoded_size, native_dtype
+from perc_transforms.core import buffers
 
 Places = NDArray[np.int64]
 
-DEFLATE_MOST = 1032
-"""How many bytes one byte of a deflated stream can stand for at the most."""
 MOST_BYTES = 2**36
 """Of one image, decoded: a file of few bytes can speak of any number of them."""
 MOST_UNASKED = 2**30
 """Bytes that are decoded whatever they come from; more of them only from as many as a codec needs for them at least.
 Parts of no bytes, and parts that share theirs, would let a small table stand for any number of images."""
-
-
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """What decodes the parts of images.
-
-    Attributes:
-        decode: bytes of a part, and how many may come out of them at the most -> what they hold. Damage is any
-            exception, best a `ValueError` that says what.
-        ratio: how many bytes one byte can stand for at the most.
-    """
-
-    decode: Callable[[NDArray[np.uint8], int], bytes]
-    ratio: float
-
-
-def _inflate(code: NDArray[np.uint8], most: int) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        content = inflater.decompress(code.data, most + 1)  # one more: else the checksum behind the last is not read
-    except zlib.error as err:
-        msg = str(err).partition(": ")[2] or str(err)
-        raise ValueError(msg) from err
-    if len(content) > most:
-        msg = f"more than {most} bytes"
-        raise ValueError(msg)
-    if not inflater.eof:
-        msg = "incomplete stream"
-        raise ValueError(msg)
-    return content
-
-
-def _as_it_is(code: NDArray[np.uint8], most: int) -> bytes:
-    if code.size > most:
-        msg = f"{code.size} bytes, more than {most}"
-        raise ValueError(msg)
-    return code.tobytes()
-
-
-CODECS: dict[str, Codec] = {
-    "raw": Codec(_as_it_is, 1),
-    "zlib": Codec(_inflate, DEFLATE_MOST),
-    "png": Codec(pictures.png, pictures.PNG_MOST),
-    "jpg": Codec(pictures.jpeg, pictures.JPEG_MOST),
-}
-"""Name, as references spell it -> what decodes a part. Whoever reads a reference must know its codec."""
+_SHARE = 256 * 1024
+"""Decoded bytes for which it pays to wake a thread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +37,7 @@ class Coded(Layout):
         encoding: of the decoded pixels.
         offset: the first byte that is needed.
         axes: None.
-        codec: one of `CODECS`.
+        codec: as `builders.io.codecs.known.codec_of` reads it.
         part: shape of a part.
         starts: first byte of each part, images and grid in C order.
         stops: the byte after its last.
@@ -99,9 +55,7 @@ class Coded(Layout):
 
     def __post_init__(self) -> None:
         native_dtype(self.encoding)
-        if self.codec not in CODECS:
-            msg = f"{self.name}: pixels coded by {self.codec!r}: expected one of {', '.join(map(repr, CODECS))}"
-            raise FormatError(msg)
+        codec_of(self.codec, self.name)
         if not 0 < len(self.part) <= len(self.shape) or min(self.part) < 1 or min(self.shape) < 0:
             msg = f"{self.name}: parts of shape {self.part} of images of shape {self.shape}: expected axes of 1 or more"
             raise FormatError(msg)
@@ -214,8 +168,17 @@ class Coded(Layout):
             return replace(box, shape=self.shape[1:])
         each = len(self.starts) // count
         own = slice(index * each, (index + 1) * each)
-        options = self.codec, self.part, self.starts[own], self.stops[own], self.name
-        return Coded.of(self.shape[1:], self.encoding, *options)
+        starts, stops = self.starts[own], self.stops[own]
+        if self.codec == "raw" and self._are_rows(starts, stops):
+            return Layout(self.shape[1:], self.encoding, int(starts[0]))
+        return Coded.of(self.shape[1:], self.encoding, self.codec, self.part, starts, stops, self.name)
+
+    def _are_rows(self, starts: Places, stops: Places) -> bool:
+        """Whether the parts of an image are its rows, one after another as in a file of plain pixels."""
+        are_whole = self.part[1:] == self._image[1:] and self.encoding != PACKED
+        are_beside = bool((starts[1:] == stops[:-1]).all())
+        size = encoded_size(self.encoding, self.shape[1:])
+        return are_whole and are_beside and bool(starts.size) and int(stops[-1] - starts[0]) == size
 
     def count_before(self, size: int) -> int:
         """How many of the first entries lie whole in the first bytes of a file."""
@@ -269,33 +232,65 @@ class Coded(Layout):
 
     def decode_box(self, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> Array:
         """A box, out of the bytes at `ranges_of` it one after another."""
+        pixels = self.room(raw, bounds)
+        self.decode_into(pixels, raw, bounds)
+        return pixels
+
+    def room(self, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> Array:
+        """An array for a box, if the bytes that are there for it can hold that much; zeros where there are none.
+
+        Raises:
+            FormatError: they cannot.
+            ReadError: there is no memory for it.
+        """
+        shape = tuple(stop - start for start, stop in bounds)
+        size = encoded_size(self.encoding, shape)
+        if size > max(MOST_UNASKED, codec_of(self.codec, self.name).ratio * raw.size):
+            msg = f"{self.name}: {raw.size} bytes of parts cannot hold the {size} of shape {shape}: damaged"
+            raise FormatError(msg)
+        numbers = self._parts_of(bounds)
+        try:
+            if (self.stops[numbers] > self.starts[numbers]).all():
+                return np.ndarray(shape, self.dtype, buffer=buffers.take(math.prod(shape) * self.dtype.itemsize))
+            return np.zeros(shape, self.dtype)
+        except (MemoryError, ValueError, OSError) as err:
+            msg = f"{self.name}: there is no memory for an image of shape {shape}"
+            raise ReadError(msg) from err
+
+    def decode_into(self, pixels: Array, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> None:
+        """Fill an array with a box, out of the bytes at `ranges_of` it one after another.
+
+        Args:
+            pixels: what `room` gave for it; its rows may lie in any order.
+            raw: the bytes.
+            bounds: from and to along each axis.
+        """
         numbers = self._parts_of(bounds)
         starts, stops = self.starts[numbers], self.stops[numbers]
-        stretches = np.array(_merged(starts, stops) or [(0, 0)])
-        sizes = stretches[:, 1] - stretches[:, 0]
-        pixels = self._zeros(tuple(stop - start for start, stop in bounds), int(sizes.sum()))
-        numbers, starts, stops = (side[stops > starts] for side in (numbers, starts, stops))
+        there = stops > starts
+        numbers, starts, stops = numbers[there], starts[there], stops[there]
         if not numbers.size:
-            return pixels
+            return
+        stretches = np.array(_merged(starts, stops))
+        sizes = stretches[:, 1] - stretches[:, 0]
         stretch = np.searchsorted(stretches[:, 0], starts, "right") - 1
         places = (np.cumsum(sizes) - sizes - stretches[:, 0])[stretch] + starts
         corners = np.transpose(np.unravel_index(numbers, self._counts)) * self._lengths
         told = (side.tolist() for side in (numbers, places, places + stops - starts, corners))
-        for number, place, end, corner in zip(*told, strict=True):
-            self._put(pixels, bounds, corner, self._decoded(raw[place:end], number, corner))
-        return pixels
+        parts = list(zip(*told, strict=True))
 
-    def _zeros(self, shape: tuple[int, ...], coded: int) -> Array:
-        """Memory for a box, if the bytes that are there for it can hold that much."""
-        size = encoded_size(self.encoding, shape)
-        if size > max(MOST_UNASKED, CODECS[self.codec].ratio * coded):
-            msg = f"{self.name}: {coded} bytes of parts cannot hold the {size} of shape {shape}: damaged"
-            raise FormatError(msg)
-        try:
-            return np.zeros(shape, native_dtype(self.encoding))
-        except (MemoryError, ValueError) as err:
-            msg = f"{self.name}: there is no memory for an image of shape {shape}"
-            raise ReadError(msg) from err
+        def put(some: range) -> None:
+            for number, place, end, corner in parts[some.start : some.stop]:
+                self._put(pixels, bounds, corner, self._decoded(raw[place:end], number, corner))
+
+        threads.shared(put, self._shares(len(parts)))
+
+    def _shares(self, count: int) -> list[range]:
+        """How parts are divided among threads: some for each, if they are worth it."""
+        size = count * encoded_size(self.encoding, self.part)
+        number = max(1, min(count, size // _SHARE)) if codec_of(self.codec, self.name).is_heavy else 1
+        step = -(-count // number)
+        return [range(first, first + step) for first in range(0, count, step)]
 
     def _parts_of(self, bounds: Sequence[Range]) -> Places:
         """Numbers of the parts that a box crosses."""
@@ -311,19 +306,20 @@ class Coded(Layout):
         """The pixels of a part: a full one, or as much of it as lies in the image."""
         inside = corner[len(self.shape) - len(self.part) :]
         cut = tuple(min(n, side - at) for n, side, at in zip(self.part, self._image, inside, strict=True))
-        most = encoded_size(self.encoding, self.part)
+        part = Part(self.part, cut, self.encoding)
         try:
-            content = np.frombuffer(CODECS[self.codec].decode(code, most), np.uint8)
+            content = bytes_of(codec_of(self.codec, self.name).decode(code, part))
+        except (MemoryError, MissingPackageError):
+            raise
         except Exception as err:  # a codec's library has errors of its own
-            if isinstance(err, MemoryError):
-                raise
             where = f"bytes {self.starts[number]} to {self.stops[number]}"
-            msg = f"{self.name}: part {number} ({where}) is damaged: {self.codec}: {err}"
+            codec = self.codec.partition(":")[0]
+            msg = f"{self.name}: part {number} ({where}) is damaged: {codec}: {err}"
             raise FormatError(msg) from err
         for shape in (self.part, cut):
             if content.size == encoded_size(self.encoding, shape):
                 return decode(content, self.encoding, shape)
-        msg = f"{self.name}: part {number} holds {content.size} bytes: expected {most} for {self.part}"
+        msg = f"{self.name}: part {number} holds {content.size} bytes: expected {part.size} for {self.part}"
         raise FormatError(msg)
 
     def _put(self, pixels: Array, bounds: Sequence[Range], corner: Sequence[int], part: Array) -> None:

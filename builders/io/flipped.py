@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError
+from builders.io.coded import Coded
 from builders.io.layout import Array, Box, Layout, Range
 from perc_transforms.core import buffers
 
@@ -95,8 +96,13 @@ class Flipped(Layout):
 
     def decode(self, raw: NDArray[np.uint8]) -> Array:
         """The array that `raw`, the image's bytes, holds, in memory of its own."""
+        if isinstance(self.whole, Coded):
+            bounds = [(0, side) for side in self.shape]
+            pixels = self.whole.room(raw, bounds)
+            self.whole.decode_into(pixels[..., ::-1, :], raw, bounds)
+            return pixels
         stored = self.whole.decode(raw)
-        pixels: Array = np.ndarray(stored.shape, stored.dtype, buffer=buffers.take(stored.nbytes))
+        pixels = np.ndarray(stored.shape, stored.dtype, buffer=buffers.take(stored.nbytes))
         pixels[...] = stored[..., ::-1, :]
         return pixels
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import ChangedError, PercError
+from builders.errors import ChangedError, MissingPackageError, PercError
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
 from builders.io.blocks import read_ahead
@@ -175,7 +175,7 @@ class RunReader(ABC):
     def _refuse(self, run: Run, tally: Tally, error: PercError, rows: int) -> None:
         if isinstance(error, ChangedError) and isinstance(run.images, Images):
             HeaderStore(self.folder).forget([run.images.file.location])
-        if self.reading.on_error == "raise":
+        if self.reading.on_error == "raise" or isinstance(error, MissingPackageError):
             raise with_advice(error)
         self._report(run, error)
         tally.stretches += 1

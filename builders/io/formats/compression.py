@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, PercError, ReadError, TruncatedError
-from builders.io.coded import DEFLATE_MOST as DEFLATE_MOST
+from builders.io.codecs.plain import DEFLATE_MOST as DEFLATE_MOST
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from builders.io.codecs.codec import Bytes, Part
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,12 +22,12 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _INFLATED = 1032
 
 
-def png(code: NDArray[np.uint8], most: int) -> bytes:
+def png(code: Bytes, part: Part) -> bytes:
     """The pixels of a PNG: uint8, or uint16 of one that is grey and has 16 bits; of a picture in colour its luminance.
 
     Args:
         code: the file.
-        most: bytes that come out: those of a picture of another size are damage.
+        part: its pixels: a picture of another size is damage.
 
     Raises:
         ValueError: it is another picture, or its bytes cannot hold as many pixels.
@@ -37,17 +38,17 @@ def png(code: NDArray[np.uint8], most: int) -> bytes:
     columns, rows = (int.from_bytes(head[at : at + 4], "big") for at in (16, 20))
     depth, kind = head[24], head[25]
     stored = rows * (columns * depth * _CHANNELS.get(kind, 4) // 8)
-    return _decoded(PngImageFile, code, most, stored // _INFLATED, (depth, kind) == (16, 0))
+    return _decoded(PngImageFile, code, part.size, stored // _INFLATED, (depth, kind) == (16, 0))
 
 
-def jpeg(code: NDArray[np.uint8], most: int) -> bytes:
+def jpeg(code: Bytes, part: Part) -> bytes:
     """The pixels of a JPEG, uint8; of one in colour its luminance. Arguments and errors as for `png`."""
     from PIL.JpegImagePlugin import JpegImageFile
 
-    return _decoded(JpegImageFile, code, most, most // JPEG_MOST, False)
+    return _decoded(JpegImageFile, code, part.size, part.size // JPEG_MOST, False)
 
 
-def _decoded(kind: Any, code: NDArray[np.uint8], most: int, least: int, is_deep: bool) -> bytes:
+def _decoded(kind: Any, code: Bytes, most: int, least: int, is_deep: bool) -> bytes:
     """The pixels of a picture whose file has `least` bytes or more."""
     if code.size < least:
         msg = f"{code.size} bytes cannot hold as many pixels"
