@@ -39,7 +39,8 @@ from builders.stacks.cutting import Shards
 from builders.stacks.files import SourceFile
 from builders.stacks.movies.development import COLUMNS, Development
 from builders.stacks.movies.options import NAMES, MovieOptions
-from builders.stacks.movies.references import frame_shape, gain_of, may_be_gain
+from builders.stacks.movies.references import frame_shape, gain_of, is_table, may_be_gain, tables_of
+from builders.stacks.movies.tables import Listed
 from builders.stacks.rows import Images, Reading, look_at_all
 from builders.stacks.shards import ShardReader
 from builders.stacks.slices_or_files import ITEMS
@@ -217,7 +218,17 @@ class EmpiarConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
             lambda: (file.location for file in self._beside(may_be_gain).files),
             lambda: frame_shape((f.location for f in self.found.files if not may_be_gain(f.path)), plain),
         )
-        return replace(plain, gain=taken)
+        tables = tables_of(self.align, lambda path: archive.locate(entry, path), self._tables)
+        return replace(plain, gain=taken, tables=tables)
+
+    def _tables(self, pattern: str | None) -> list[Listed]:
+        """Tables of shifts inside the entry: those of a pattern, or all about the images."""
+        if pattern is None:
+            found = self._beside(is_table)
+        else:
+            find = functools.partial(self._archive.find, str(self.entry), "", *matcher(pattern, False, False), False)
+            found = self._asked((self._archive.base, self.entry, pattern), find, revived_found)
+        return [(file.path, file.location, file.stamp) for file in found.files]
 
     def _beside(self, fits: Callable[[str], bool]) -> Found:
         """Files that lie about the images that were asked for: in their folders, those above and those named so."""
@@ -230,7 +241,7 @@ class EmpiarConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
             within = inner.removeprefix(f"{below}/") if below else inner
             return (not below or within != inner) and self._matcher[1](within)
 
-        question = (self._archive.base, self.entry, folder, self.pattern, self.regex, self.recursive, "beside")
+        question = (self._archive.base, self.entry, folder, self.pattern, self.regex, self.recursive, fits.__name__)
         find = functools.partial(
             self._archive.find, str(self.entry), top, lambda p: fits(p.rpartition("/")[2]), enters, False
         )

@@ -106,7 +106,7 @@ def read_headers(
                 image = _usable(described, complex_pixels, thorough)
                 return ClassImage(file, image, order, _images_in(described))
             described = described.as_images()
-            movie = development.movie(described)
+            movie = development.movie(described, file.location)
             image = _usable(described, complex_pixels, thorough, movie)
             count = movie.count if movie is not None and movie.by_frame else 1
             return ClassImage(file, image, order, 0, movie, range(count))

@@ -1,6 +1,7 @@
 """`load_dataset("local_classes", data_dir=...)`: files named CLASS_suffix.ext as labelled images."""
 
 import functools
+import glob
 import itertools
 import logging
 import os
@@ -48,7 +49,15 @@ from builders.stacks.columns import PIECE, bounds
 from builders.stacks.cutting import Count, divided, how_many
 from builders.stacks.movies.development import COLUMNS, Development
 from builders.stacks.movies.options import NAMES, MovieOptions
-from builders.stacks.movies.references import beside, frame_shape, gain_of, may_be_gain
+from builders.stacks.movies.references import (
+    beside,
+    frame_shape,
+    gain_of,
+    is_table,
+    listed,
+    may_be_gain,
+    tables_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -182,16 +191,28 @@ class LocalClassesConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[
     @functools.cached_property
     def developed(self) -> Development:
         """What becomes of the frames of movies."""
-        plain, files = self.development(self.item), [file for one in self._listed.values() for file in one.files]
-        return replace(
-            plain,
-            gain=gain_of(
-                self,
-                lambda path: os.path.join(self.data_dir or os.getcwd(), path),  # noqa: PTH109, PTH118
-                lambda: beside((file.location for file in files), self.data_dir, may_be_gain),
-                lambda: frame_shape((file.location for file in files if not may_be_gain(file.path)), plain),
+        plain = self.development(self.item)
+        if self.gain is None and self.align is None:
+            return plain
+        paths, folder = [file.location for one in self._listed.values() for file in one.files], self.data_dir
+
+        def inside(path: str) -> str:
+            return os.path.join(folder or os.getcwd(), path)  # noqa: PTH109, PTH118
+
+        taken = gain_of(
+            self,
+            inside,
+            lambda: beside(paths, folder, may_be_gain),
+            lambda: frame_shape((path for path in paths if not may_be_gain(path)), plain),
+        )
+        tables = tables_of(
+            self.align,
+            inside,
+            lambda pattern: listed(
+                beside(paths, folder, is_table) if pattern is None else glob.glob(inside(pattern), recursive=True)  # noqa: PTH207
             ),
         )
+        return replace(plain, gain=taken, tables=tables)
 
     @property
     def summary(self) -> str:

@@ -146,7 +146,7 @@ def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images
     if development.is_of_frames or (by_slice and (reading.item == "auto" or image.is_stack(file.path))):
         image = image.as_images()
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
-    images = Images(file, image, by_slice, lost, development.movie(image))
+    images = Images(file, image, by_slice, lost, development.movie(image, file.path))
     layout = images.layout(0)
     if len(layout.shape) not in (2, 3) or 0 in layout.shape:
         msg = f"{file.location}: an array of shape {layout.shape}: expected images (2 axes) or volumes (3 axes)"

@@ -1,6 +1,6 @@
 """What becomes of the frames of movies: which of them make which row, and what dose that row has."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,11 @@ from builders.errors import FormatError
 from builders.io.flipped import unflipped
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
+from builders.io.movies import gain as gains
+from builders.io.movies import shifts
 from builders.io.movies.developed import developed
 from builders.io.movies.gain import Gain
+from builders.stacks.movies.tables import Tables
 
 COLUMNS = {"frame": "int64", "dose": "float32", "pre_exposure": "float32"}
 """What rows of frames have besides: the first raw frame of each, from 0; the dose of the row and that before, e/Å²."""
@@ -110,6 +113,7 @@ class Development:
         superres: how many times finer than its pixels a camera's counts are rendered.
         flip_y: TIFF images are turned upside down.
         gain: what frames are multiplied by, of movies that are no EER files.
+        tables: those of shifts.
     """
 
     by_frame: bool = False
@@ -122,18 +126,25 @@ class Development:
     superres: int = 1
     flip_y: bool = True
     gain: Gain | None = None
+    tables: Tables | None = None
 
     @property
     def is_of_frames(self) -> bool:
         """Whether files are movies: rows are frames, or made of them."""
-        asked = (self.start, self.stop, self.group, self.group_dose, self.gain)
+        asked = (self.start, self.stop, self.group, self.group_dose, self.gain, self.tables)
         return self.by_frame or self.summed or any(value is not None for value in asked)
 
     def rendered(self, image: ImageFile) -> ImageFile:
-        """A file whose pixels come as they are wanted: finer, or in the order of the file."""
+        """A file whose pixels come as they are wanted: finer, or in the order of the file.
+
+        Raises:
+            FormatError: finer, of a file that cannot be.
+        """
         layout = image.layout
         if not self.flip_y:
             layout = unflipped(layout)
+        if self.superres != 1:
+            layout = magnified(layout, self.superres, image.path)
         return image if layout is image.layout else image.with_layout(layout)
 
     def rows(self, count: int, group: int | None) -> int:
@@ -142,22 +153,41 @@ class Development:
         start, stop = (count if end is None else min(max(end, 0), count) for end in ends)
         return max(1, (stop - (0 if self.start is None else start)) // (group or 1))
 
-    def movie(self, image: ImageFile) -> Movie | None:
+    def movie(self, image: ImageFile, path: str) -> Movie | None:
         """The frames of a file as rows; None where files are not asked for as movies.
 
+        Args:
+            image: the file, `rendered`.
+            path: the file's, as tables of shifts are found by it.
+
         Raises:
-            FormatError: it has fewer frames than are asked for, or its dose, which has to be known, is not.
+            FormatError: it has fewer frames than are asked for, its dose, which has to be known, is not, or there are
+                no shifts of its frames.
         """
         if not self.is_of_frames:
             return None
         shape = image.layout.shape
-        start, stop = self.span(shape[0] if len(shape) > 2 else 1, image.path)
-        movie = Movie(start, stop, None, self.summed, self.by_frame, self.frame_dose, self.gain)
-        group = self._group_of(movie.frame_dose, image.path)
+        count = shape[0] if len(shape) > 2 else 1
+        start, stop = self.span(count, image.path)
+        said = None if image.contents is None else image.contents.frame_dose
+        dose = self.frame_dose if said is None else said
+        group = self._group_of(dose, image.path)
         if group is not None and group > stop - start:
             msg = f"{image.path}: {stop - start} frames, fewer than the {group} that are summed to one"
             raise FormatError(msg)
-        return replace(movie, group=None if group == 1 else group)
+        group = None if group == 1 else group
+        moved = None if self.tables is None else self._shifts_of(image, path, count)[start:stop]
+        return Movie(start, stop, group, self.summed, self.by_frame, dose, self._gain_of(image), moved)
+
+    def _shifts_of(self, image: ImageFile, path: str, count: int) -> tuple[tuple[float, float], ...]:
+        assert self.tables is not None
+        is_turned = not self.flip_y and is_of(image, "tiff")
+        ny, nx = image.layout.shape[-2:]
+        found = shifts.read(self.tables.of(path), count, (ny, nx), upside_down=is_turned)
+        return tuple((float(y), float(x)) for y, x in found)
+
+    def _gain_of(self, image: ImageFile) -> Gain | None:
+        return self.gain and gains.suited(self.gain, eer=is_of(image, "eer"))
 
     def span(self, count: int, name: str) -> tuple[int, int]:
         """The first of a movie's frames, and the one after the last.
@@ -180,3 +210,19 @@ class Development:
             msg += "frame_dose= tells it, in e/Å² a raw frame (or frame_group= the number of frames)"
             raise FormatError(msg)
         return max(1, int(self.group_dose / frame_dose + 0.5))
+
+
+def is_of(image: ImageFile, format: str) -> bool:
+    """Whether a file is of a format."""
+    return image.contents is not None and image.contents.format == format
+
+
+def magnified(layout: Layout, superres: int, name: str) -> Layout:
+    """Frames of an EER movie on a finer grid.
+
+    Raises:
+        FormatError: they are of no EER movie.
+    """
+    msg = f"{name}: superres={superres} is for EER movies, whose electrons are known finer than their pixels: "
+    msg += "expected one (pattern= or extension= chooses them)"
+    raise FormatError(msg)

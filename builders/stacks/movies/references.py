@@ -16,6 +16,7 @@ from builders.io.movies.gain import Gain
 from builders.io.net import remote
 from builders.stacks.movies.development import Development
 from builders.stacks.movies.options import MovieOptions
+from builders.stacks.movies.tables import Listed, Tables
 
 AUTO = "auto"
 _MOST_TRIED = 20
@@ -57,6 +58,36 @@ def gain_of(
     return gain.of(place, eer=False, flip_y=options.flip_y, **turned)
 
 
+def is_table(name: str) -> bool:
+    """Whether a file may be a table of shifts, by its name."""
+    return name.lower().endswith((".star", ".xf"))
+
+
+def tables_of(
+    align: str | None, inside: Callable[[str], str], search: Callable[[str | None], list[Listed]]
+) -> Tables | None:
+    """The tables of shifts that an option names; None where it names none.
+
+    Args:
+        align: a file's name, a glob, or `"auto"`.
+        inside: where a path inside the entry, or below the folder, is.
+        search: gives the files that fit a glob; with None, the tables that lie about the movies.
+
+    Raises:
+        NotFoundError: there is no such file.
+    """
+    if align is None:
+        return None
+    if align == AUTO or any(sign in align for sign in "*?["):
+        found = search(None if align == AUTO else align)
+        if not found:
+            msg = f"align={align!r}: no such table: expected a STAR file of RELION's motion correction, or IMOD's .xf"
+            raise NotFoundError(msg)
+        return Tables(align, tuple(found), is_beside=align == AUTO)
+    place = place_of("align", align, inside)
+    return Tables(align, ((align, place, str(location.size_and_etag(place)[1])),), is_for_all=True)
+
+
 def beside(paths: Iterable[str], folder: str | None, fits: Callable[[str], bool]) -> list[str]:
     """Files of this machine that lie about others: in their folders, in the one above all, and in folders called so.
 
@@ -72,6 +103,11 @@ def beside(paths: Iterable[str], folder: str | None, fits: Callable[[str], bool]
         inner = [item for outer in called_so if outer.is_dir() for item in outer.iterdir() if not is_hidden(item.name)]
         found |= {str(item) for item in (*called_so, *inner) if item.is_file()}
     return sorted(found, key=natural_path_key)
+
+
+def listed(paths: Iterable[str]) -> list[Listed]:
+    """Files of this machine with their versions."""
+    return [(path, path, str(location.size_and_etag(path)[1])) for path in sorted(paths, key=natural_path_key)]
 
 
 def frame_shape(places: Iterable[str], development: Development) -> tuple[int, int]:
