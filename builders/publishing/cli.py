@@ -10,7 +10,7 @@ import re
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from datasets import load_dataset
 
@@ -52,10 +52,13 @@ def add_commands(commands: Any) -> None:
         group = parser.add_argument_group(f"options of {builder}")
         explanations = _explanations(builder)
         for field in _options(builder):
-            if field.name in fields:
-                continue  # said of an earlier builder: it means the same
-            fields[field.name] = field
-            _add_option(group, field, explanations.get(field.name, ""))
+            explanation = explanations.get(field.name, "")
+            if field.name not in fields:
+                fields[field.name] = field.default, _add_option(group, field, explanation)
+                continue
+            default, action = fields[field.name]  # said of an earlier builder: mostly, it means the same
+            if isinstance(default, bool) and default is not field.default:
+                action.help += f"; of {builder}: {explanation}"
     parser.set_defaults(run=_publish)
 
 
@@ -81,11 +84,8 @@ def _add_publishing(parser: argparse.ArgumentParser) -> None:
 def _config(builder: str) -> Any:
     """The dataclass of a builder's options."""
     module = importlib.import_module(MODULES[builder])
-    return next(
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.__name__
-    )
+    own = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
+    return next(kind for value in own if dataclasses.is_dataclass(kind := getattr(value, "BUILDER_CONFIG_CLASS", None)))
 
 
 def _options(builder: str) -> list[Any]:
@@ -95,27 +95,43 @@ def _options(builder: str) -> list[Any]:
 
 
 def _explanations(builder: str) -> dict[str, str]:
-    """What its docstring says of each option of a builder, in short."""
-    pieces = re.split(r"^ {8}(\w+): ", str(_config(builder).__doc__), flags=re.MULTILINE)
-    said = {name: " ".join(text.split()) for name, text in zip(pieces[1::2], pieces[2::2], strict=True)}
+    """What docstrings say of each option of a builder, in short: its own, and that of options it shares."""
+    said: dict[str, str] = {}
+    for kind in reversed(_config(builder).__mro__):
+        if kind.__module__.startswith("builders."):
+            pieces = re.split(r"^ {8}(\w+): ", str(kind.__doc__), flags=re.MULTILINE)
+            said |= {name: " ".join(text.split()) for name, text in zip(pieces[1::2], pieces[2::2], strict=True)}
     return {name: re.split(r"[;.]( |$)", text)[0].replace("%", "%%") for name, text in said.items()}
 
 
-def _add_option(group: Any, field: Any, explanation: str) -> None:
+def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
     flag = f"--{field.name.replace('_', '-')}"
     if field.name == "endpoints":
         words = "base URL or folder in place of a service"
-        group.add_argument("--endpoint", action="append", dest=field.name, metavar="NAME=BASE", type=_pair, help=words)
-        return
+        options = {"dest": field.name, "metavar": "NAME=BASE", "type": _pair, "help": words}
+        return cast(argparse.Action, group.add_argument("--endpoint", action="append", **options))
+    if field.name == "frames":
+        words = f"{explanation}, written --frames=START:STOP"
+        return cast(argparse.Action, group.add_argument(flag, type=_frames, metavar="START:STOP", help=words))
     kinds = set(typing.get_args(field.type)) or {field.type}
     if bool in kinds:
         default = field.default is True
         action: Any = argparse.BooleanOptionalAction if default else "store_true"
-        group.add_argument(flag, default=None, action=action, help=explanation)
-        return
+        return cast(argparse.Action, group.add_argument(flag, default=None, action=action, help=explanation))
     listed = field.name in ("classes", "columns", "ids", "remove", "star")
     kind: Any = float if float in kinds else int if int in kinds and str not in kinds else str
-    group.add_argument(flag, type=kind, nargs="+" if listed else None, metavar="X", help=explanation)
+    several = "+" if listed else None
+    return cast(argparse.Action, group.add_argument(flag, type=kind, nargs=several, metavar="X", help=explanation))
+
+
+def _frames(text: str) -> tuple[int | None, int | None]:
+    """The first frame and the one after the last, either of which may be left open."""
+    match = re.fullmatch(r"(-?\d+)?:(-?\d+)?", text)
+    if match is None:
+        msg = f"{text!r}: expected START:STOP, such as 0:10, :-2 or 5:"
+        raise argparse.ArgumentTypeError(msg)
+    start, stop = (None if end is None else int(end) for end in match.groups())
+    return start, stop
 
 
 def _pair(text: str) -> tuple[str, str]:

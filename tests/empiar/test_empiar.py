@@ -762,7 +762,7 @@ def test_a_redirect_to_a_host_that_nobody_named_is_refused(archive, tmp_path):
 
 
 def test_options_are_checked(mirror, tmp_path):
-    for option, value in [("item", "frame"), ("on_error", "ignore"), ("regex", "yes"), ("dtype", "float31")]:
+    for option, value in [("item", "frames"), ("on_error", "ignore"), ("regex", "yes"), ("dtype", "float31")]:
         with pytest.raises(OptionError, match=option):
             load(str(mirror), tmp_path, **{option: value})
     with pytest.raises(OptionError, match="archive='FOLDER' names a mirror"):

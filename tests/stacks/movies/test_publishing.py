@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from builders import as_em_images, publish
+from builders.cli import main
 from tests.stacks.movies import films
 
 
@@ -20,3 +21,19 @@ def test_what_is_published_is_the_same(tmp_path, layout, streaming):
     films.check(rows, films.groups_of(held, 2))
     assert [row["pre_exposure"] for row in rows] == [0.5 * row["frame"] for row in rows]
     assert {float(np.float32(row["dose"])) for row in rows} == {1.0}
+
+
+def test_the_command_has_the_options_of_movies(tmp_path, capsys):
+    held = films.write(tmp_path / "mirror")
+    source = ["publish", "EMPIAR-10943", "--archive", str(tmp_path / "mirror"), "--to", str(tmp_path / "out")]
+    assert main([*source, "--item", "frame", "--frames=1:-1", "--frame-group", "2", "--no-flip-y"]) == 0
+    plain = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    films.check(plain.with_format("numpy"), films.groups_of(held, 2, 1, -1))
+    with pytest.raises(SystemExit):
+        main([*source, "--frames", "3"])
+    assert "expected START:STOP" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["publish", "--help"])
+    help = " ".join(capsys.readouterr().out.split())
+    assert "e/Å² a raw frame" in help or "dose of a raw frame, in e/Å²" in help
+    assert "of particles:" in help
