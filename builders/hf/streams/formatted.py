@@ -1,5 +1,6 @@
 """Rows and batches of our streams as features and formats want them: a batch column by column, its images at once."""
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from copy import copy
 from typing import Any
@@ -191,17 +192,17 @@ def tensorized(
         if name in ready:
             done[name] = ready[name]
             continue
+        if is_torch and _is_tensor(column):
+            done[name] = column.detach()
+            continue
         if isinstance(column, PickedColumn):
             done[name] = column.formatted(formatter, nullable.get(name), is_torch)
             continue
-        if is_structs(column):
+        if type(column) is not list and is_structs(column):
             if is_torch:
                 done[name] = column
                 continue
             column = list(column)
-        if is_torch and _is_tensor(column):
-            done[name] = column.detach()
-            continue
         converted = None
         if type(column) is list:
             kinds = set(map(type, column))
@@ -221,9 +222,8 @@ def tensorized(
 
 
 def _is_tensor(column: Any) -> bool:
-    import torch
-
-    return type(column) is torch.Tensor
+    torch = sys.modules.get("torch")  # slow to import
+    return torch is not None and type(column) is torch.Tensor
 
 
 def _as_tensor(column: list[Any], kind: type) -> Any:

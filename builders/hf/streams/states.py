@@ -8,6 +8,7 @@ from typing import Any
 from builders.errors import OptionError
 
 _SHARE = "share"
+_PLAIN = frozenset((int, str, type(None)))
 _EXPECTED = (
     "the number of workers or nodes is another one, or the stream, its epoch or its seed: expected all of it as it was "
     "when the state was saved"
@@ -31,7 +32,7 @@ class State(dict[str, Any]):
         raise OptionError(msg)
 
     def __deepcopy__(self, memo: Any) -> dict[str, Any]:
-        return {name: deepcopy(value, memo) for name, value in self.items()}
+        return {name: value if type(value) in _PLAIN else deepcopy(value, memo) for name, value in self.items()}
 
     def settle(self, own: str) -> None:
         """Note whose share it is of.
