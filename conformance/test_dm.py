@@ -1,8 +1,8 @@
 """DM3 and DM4 files beside ncempy and RosettaSciIO: the same image, the same order of rows, the same pixel size.
 
 Files are made here. `DM_FILES=/folder make conformance` takes those of a folder, too: of the 103 that the sources of
-HyperSpy 1.6.5 have, all 63 with images of numbers came out the same in both, and 40 with
-spectra or colours alone were refused.
+HyperSpy 1.6.5 have, all 63 with images of numbers came out the same (4 are masks, which ncempy does not read), and the
+40 with nothing but spectra or colours were refused.
 """
 
 import os

@@ -1,6 +1,6 @@
 """What image files look like: one as a plate, several side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +8,10 @@ import numpy as np
 from builders.drawing.plates import plate
 from builders.inspecting.statistics import first_image, is_volume
 from builders.inspecting.summary import Summary
+from builders.io.files import location
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array, Layout
-from builders.io.pixels import read_layout
+from builders.io.pixels import read_layout, read_open
 from builders.publishing.writing.preview import preview_png, thumbnail_sheet
 
 SIDE = 1024
@@ -55,13 +56,12 @@ def shown(file: ImageFile) -> Shown | None:
     if not layout.slices_lie_apart:
         return _single(file)
     if max(layout.shape[1:]) < _SMALL:
-        images = tuple(_read(file, layout.slice(number, file.path)) for number in range(count))
+        images = tuple(_first(file, layout, count))
         return Shown(f"the first {count} of {layout.shape[0]} images", images, 0)
     if first_image(file) is None:
         return None
     mean = np.zeros(layout.shape[1:], np.float32)
-    for number in range(count):
-        frame = _read(file, layout.slice(number, file.path))
+    for frame in _first(file, layout, count):
         mean += np.abs(frame) if frame.dtype.kind == "c" else frame.astype(np.float32)
     return Shown(f"mean of the first {count} of {layout.shape[0]} images", (mean / count,), layout.shape[-1])
 
@@ -70,11 +70,17 @@ def _single(file: ImageFile) -> Shown | None:
     first = first_image(file)
     if first is None or 0 in first[0].shape:
         return None
-    return Shown(first[1], (_read(file, first[0]),), first[0].shape[-1])
+    return Shown(first[1], (read_layout(file.path, first[0], file.etag),), first[0].shape[-1])
 
 
-def _read(file: ImageFile, layout: Layout) -> Array:
-    return read_layout(file.path, layout, file.etag)
+def _first(file: ImageFile, layout: Layout, count: int) -> Iterator[Array]:
+    """The first images of a file; one that is packed is read once for all of them."""
+    layouts = [layout.slice(number, file.path) for number in range(count)]
+    if not file.compressed:
+        yield from (read_layout(file.path, one, file.etag) for one in layouts)
+        return
+    with location.open_file(file.path) as raw:
+        yield from read_open(raw, layouts, file.path, file.etag)
 
 
 def picture(told: Summary, of: Shown) -> bytes:

@@ -127,6 +127,7 @@ def test_what_is_odd_is_told_once_and_not_logged(tmp_path, image, capsys, caplog
         ("x.mrc", (48, 64), ""),
         ("x.mrcs", (20, 32, 48), "shown: the first 16 of 20 images"),
         ("x.mrcs", (3, 1200, 1300), "shown: mean of the first 3 of 3 images"),
+        ("x.mrcs.gz", (20, 32, 48), "shown: the first 16 of 20 images"),
         ("x.st", (5, 32, 48), "shown: image 2 of 5"),
         ("x.map", (7, 20, 20), "shown: image 3 of 7"),
     ],
@@ -134,7 +135,10 @@ def test_what_is_odd_is_told_once_and_not_logged(tmp_path, image, capsys, caplog
 def test_pictures_are_of_what_says_most(tmp_path, capsys, monkeypatch, name, shape, what):
     words = []
     monkeypatch.setattr("builders.inspecting.pictures.plate", lambda png, said, *_: words.extend(said) or png)
-    mrc.write(tmp_path / name, np.broadcast_to(np.arange(shape[-1], dtype=np.float32), shape).copy())
+    plain = tmp_path / name.removesuffix(".gz")
+    mrc.write(plain, np.broadcast_to(np.arange(shape[-1], dtype=np.float32), shape).copy())
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(plain.read_bytes()))
     code, _, err = told(capsys, str(tmp_path / name), "--png", str(tmp_path / "out.png"))
     assert (code, err) == (0, f"drawn: {tmp_path / 'out.png'}\n")
     assert words[0] == name

@@ -12,7 +12,7 @@ from builders.io.formats.dm.format import Dm
 from builders.io.formats.mrc.format import Mrc
 from builders.io.formats.npy import Npy
 from builders.io.formats.pictures import Jpeg, Png
-from builders.io.formats.protocol import Format, Read
+from builders.io.formats.protocol import HEAD, Format, Read
 
 _MRC = Mrc()
 _BUILT_IN = (Npy(), Png(), Jpeg(), Dm(), _MRC)
@@ -76,7 +76,8 @@ def contents_of(head: bytes, read: Read, size: int | None, name: str) -> Content
         what = foreign.told(head) or ("a text file" if foreign.is_text(head) else None)
         if format is not _MRC or what in (None, foreign.MRC):
             raise
-        msg = f"{name}: {what}: expected an image file of a format that is read ({', '.join(titles())})"
+        all_of_it = f"{len(head)} bytes, " if 0 < len(head) < HEAD else ""
+        msg = f"{name}: {all_of_it}{what}: expected an image file of a format that is read ({', '.join(titles())})"
         raise FormatError(msg) from err
 
 
