@@ -1,5 +1,6 @@
-"""A loopback Hub for a test, and runs of publishing to it."""
+"""A loopback Hub for a test, and runs of publishing to it; a cluster."""
 
+import logging
 from types import SimpleNamespace
 
 import huggingface_hub.constants
@@ -20,6 +21,19 @@ from tests.publishing.hub.hub_server import serve_hub
 def _small_tiles(monkeypatch):
     """Most of what publishing a few tiny images takes is to pack a large sheet of them, which here nobody looks at."""
     monkeypatch.setattr(preview, "_TILE", 56)
+
+
+@pytest.fixture(scope="module")
+def started():
+    """Two workers of one thread each, on this machine, forked from the server that children of tests come from."""
+    dask = pytest.importorskip("dask", reason="the extra 'dask' is not installed")
+    distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    by_fork = {"distributed.worker.multiprocessing-method": "forkserver"}
+    options = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
+    with pytest.MonkeyPatch.context() as patch, dask.config.set(by_fork):
+        patch.setattr(distributed.utils, "_forkserver_preload_set", True)  # to what tests/conftest.py says
+        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
+            yield cluster
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import logging
 import os
 import re
 import signal
@@ -50,13 +49,6 @@ class Write:
 def files_of(folder):
     """All files of a repository."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def started():
-    options = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -87,30 +87,27 @@ class KillsOnce:
         return "KillsOnce()"
 
 
-def test_a_cluster_whose_worker_is_killed_makes_the_same_bytes(tmp_path):
-    distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+def test_a_cluster_whose_worker_is_killed_makes_the_same_bytes(started, tmp_path):
     source = classes(write_classes(tmp_path / "source"))
     publish(source, tmp_path / "alone", max_shard_size=6_000)
-    options = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1", "silence_logs": 50}
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
-        publish(source, tmp_path / "out", max_shard_size=6_000, dask=cluster.scheduler_address)
-        assert contents(tmp_path / "out") == contents(tmp_path / "alone")
-        note = str(tmp_path / "killed")
-        open(note, "x").close()  # not this process, which looks at the first rows  # noqa: PTH123
-        killing = classes(tmp_path / "source").with_transform(KillsOnce(note))
-        publish(killing, tmp_path / "whole", max_shard_size=6_000)
-        module = sys.modules["builders.publishing.publish"]
-        sample = module._sample
+    publish(source, tmp_path / "out", max_shard_size=6_000, dask=started.scheduler_address)
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+    note = str(tmp_path / "killed")
+    open(note, "x").close()  # not this process, which looks at the first rows  # noqa: PTH123
+    killing = classes(tmp_path / "source").with_transform(KillsOnce(note))
+    publish(killing, tmp_path / "whole", max_shard_size=6_000)
+    module = sys.modules["builders.publishing.publish"]
+    sample = module._sample
 
-        def sampled(*arguments):
-            rows = sample(*arguments)
-            os.unlink(note)  # noqa: PTH108 - from here on
-            return rows
+    def sampled(*arguments):
+        rows = sample(*arguments)
+        os.unlink(note)  # noqa: PTH108 - from here on
+        return rows
 
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(module, "_sample", sampled)
-            publish(killing, tmp_path / "killed-out", max_shard_size=6_000, dask=cluster.scheduler_address)
-        assert os.path.exists(note)  # noqa: PTH110 - a worker was killed
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_sample", sampled)
+        publish(killing, tmp_path / "killed-out", max_shard_size=6_000, dask=started.scheduler_address)
+    assert os.path.exists(note)  # noqa: PTH110 - a worker was killed
     assert contents(tmp_path / "killed-out") == contents(tmp_path / "whole")
     assert len(contents(tmp_path / "whole")) > 2
     assert_same_rows(killing, source)

@@ -131,7 +131,7 @@ def test_workers_that_are_spawned_get_the_same_and_are_told_the_epoch():
     transform = T.Compose([T.AddNoise(snr=1.0), T.RandomGaussianBlur((0.5, 2.0))])
     stack = [torch.from_numpy(image(n)) for n in range(4)]
     loader = DataLoader(
-        stack, batch_size=2, num_workers=1, collate_fn=transform, multiprocessing_context="spawn",
+        stack, batch_size=2, num_workers=1, collate_fn=transform, multiprocessing_context="forkserver",
         persistent_workers=True,
     )  # fmt: skip
     for epoch in (0, 3):
