@@ -7,6 +7,12 @@ from builders.io.formats import table
 from builders.io.formats.known import formats
 from builders.terminal import printable, readable
 
+_CODECS = {
+    **{"raw": "", "zlib": "deflate", "packbits": "PackBits", "lzw": "LZW", "zstd": "Zstandard"},
+    **{"jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "eer": "EER", "bits": "", "halves": ""},
+    **{"sums": "differences of pixels", "floats": "differences of bytes"},
+}
+"""Codecs for people; of what only turns bits around, nothing is said."""
 _ITEMS = {"slice": "a slice of it", "file": "the file"}
 
 
@@ -42,7 +48,10 @@ def _type(told: Summary) -> str:
 
 def _stored(told: Summary) -> str:
     """Compression and order of rows."""
-    way = f"{told.codec}, in parts of {sides_of(told.part)}" if told.codec else "not compressed"
+    way = "not compressed"
+    if told.codec:
+        steps = [_CODECS.get(step, step) for step in told.codec.split("+")]
+        way = f"{' with '.join(filter(None, steps)) or way}, in parts of {sides_of(told.part)}"
     return way + ("; rows bottom up, which is turned around" if told.flipped else "")
 
 

@@ -25,7 +25,7 @@ class Summary:
         shape: of its pixels, `(ny, nx)` or `(nz, ny, nx)`; four axes of a stack of volumes.
         dtype: that its pixels decode to.
         encoding: how they are stored, such as `"<f4"` or `"4bit"`.
-        codec: of compressed parts; empty: there are none.
+        codec: of compressed parts, such as `"zlib"`, or those of each step of it; empty: there are none.
         part: shape of these.
         flipped: rows are stored bottom up, and are read from the last to the first.
         images: how many there are along the first axis.
@@ -85,7 +85,7 @@ def summarise(path: str, place: str) -> tuple[Summary, ImageFile]:
         shape=layout.shape,
         dtype=str(layout.dtype),
         encoding=layout.encoding,
-        codec="" if coded is None else coded.codec,
+        codec="" if coded is None else "+".join(step.partition(":")[0] for step in coded.codec.split("+")),
         part=() if coded is None else coded.part,
         flipped=isinstance(layout, Flipped),
         images=layout.shape[0] if len(layout.shape) > 2 else 1,
