@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.io.codecs.codec import Bytes, Part
+from builders.io.layout import PACKED
 
 
 def summed(code: Bytes, part: Part) -> NDArray[Any]:
@@ -16,7 +17,7 @@ def summed(code: Bytes, part: Part) -> NDArray[Any]:
         array([[1, 2, 3],
                [5, 4, 4]], dtype=uint8)
     """
-    pixel = np.dtype(part.encoding)
+    pixel = np.dtype(np.uint8 if part.encoding == PACKED else part.encoding)
     return _sums(_rows(code, part).view(f"{pixel.str[0]}u{pixel.itemsize}"))
 
 

@@ -13,9 +13,10 @@ from builders.io.formats.mrc.format import Mrc
 from builders.io.formats.npy import Npy
 from builders.io.formats.pictures import Jpeg, Png
 from builders.io.formats.protocol import HEAD, Format, Read
+from builders.io.formats.tiff.format import Tiff
 
 _MRC = Mrc()
-_BUILT_IN = (Npy(), Png(), Jpeg(), Dm(), _MRC)
+_BUILT_IN = (Npy(), Tiff(), Png(), Jpeg(), Dm(), _MRC)
 """One line makes a format known."""
 _formats: list[Format] = list(_BUILT_IN)
 """In the order in which they are asked."""

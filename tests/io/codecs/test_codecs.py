@@ -44,7 +44,7 @@ def test_what_was_encoded_comes_out(codec, rows):
 @pytest.mark.parametrize("codec", [*CODECS, "jpeg:"])
 @given(code=st.binary(max_size=60))
 def test_of_any_bytes_comes_no_more_than_the_part_or_an_error(codec, code):
-    with contextlib.suppress(ValueError, TypeError, RuntimeError):
+    with contextlib.suppress(ValueError, TypeError, RuntimeError, SyntaxError, OSError, IndexError):
         content = decoded(codec, code, (6, 6))
         assert len(content) <= 36 or codec in ("sums", "floats", "bits", "halves")
 

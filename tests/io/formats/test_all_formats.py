@@ -1,9 +1,11 @@
 """Laws that hold for every format: wherever its files lie, and whichever way they are asked for."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
+import tifffile
 from datasets import Dataset, Features
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +51,18 @@ def as_jpeg(pixels, folder):
     return file.getvalue()
 
 
+def as_tiff(pixels, folder, **options):
+    """Upside down, as TIFF files are read; each page by itself."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for image in pixels:
+            tiff.write(image[::-1], photometric="minisblack", contiguous=False, **options)
+    return file.getvalue()
+
+
 WRITERS = {
+    "x.tif": (as_tiff, STACK),
+    "x.tiff": (partial(as_tiff, compression="lzw", rowsperstrip=7), STACK),
     "x.mrc": (as_mrc, STACK),
     "x.npy": (as_npy, STACK),
     "x.dm3": (lambda pixels, _: dm.encode(pixels, 3), STACK),

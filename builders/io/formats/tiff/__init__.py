@@ -1,4 +1,4 @@
-"""TIFF: `ifd.py` reads the chain of a file's pages and their tags.
+"""TIFF files: the chain of their pages (`ifd.py`), what each holds (`pages.py`), and the image or movie that they make.
 
-From outside: `ifd.read_chain`, upon which formats stand that keep to TIFF's structure, such as EER.
+From outside: `format.Tiff`, and `ifd.read_chain`, upon which formats stand that keep to TIFF's structure, such as EER.
 """
