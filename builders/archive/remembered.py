@@ -16,6 +16,7 @@ from builders.archive.catalogue import EntryInfo, ImageSet
 from builders.archive.listing import Child
 from builders.errors import PercError, StalledError, UnreachableError
 from builders.io.files.cache import default_folder
+from builders.io.movies.gain import Gain
 from builders.stacks.files import SourceFile
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Folder:
     children: tuple[Child, ...]
 
 
-_T = TypeVar("_T", EntryInfo, Found, Folder)
+_T = TypeVar("_T", EntryInfo, Found, Folder, Gain)
 
 
 def asked(question: tuple[object, ...], ask: Callable[[], _T], revive: Callable[[Any], _T], folder: str | None) -> _T:
@@ -80,6 +81,11 @@ def revived_found(facts: Any) -> Found:
 def revived_folder(facts: Any) -> Folder:
     """What a folder held."""
     return Folder(tuple(Child(**child) for child in facts["children"]))
+
+
+def revived_gain(facts: Any) -> Gain:
+    """A gain reference as it was taken."""
+    return Gain(**facts)
 
 
 def _tuples(facts: Any) -> Any:

@@ -11,17 +11,20 @@ import datasets
 
 from builders.archive.archive import Archive, Found, segments_of
 from builders.archive.builder import files_folder
+from builders.archive.caching import fetch_all
 from builders.archive.catalogue import EntryInfo, ImageSet, entry_number
 from builders.archive.patterns import matcher, taker
-from builders.archive.remembered import asked, revived_found, revived_info
+from builders.archive.remembered import asked, revived_found, revived_gain, revived_info
 from builders.archive_licences import ARCHIVES, entry_of
 from builders.empiar.categories import said_by
 from builders.empiar.voxels import sign_told_by
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.hf.features import check_dtype
 from builders.io.files import location
+from builders.io.movies.gain import Gain
 from builders.options import ON_ERROR, check_choice, check_flag, check_integer, check_pixel_size
 from builders.quarantine import check_quarantine
+from builders.stacks.files import SourceFile
 from builders.stacks.movies.development import Development
 from builders.stacks.movies.options import NAMES, MovieOptions
 from builders.stacks.movies.references import frame_shape, gain_of, is_table, may_be_gain, tables_of
@@ -31,7 +34,7 @@ from builders.stacks.slices_or_files import ITEMS
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T", EntryInfo, Found)
+_T = TypeVar("_T", EntryInfo, Found, Gain)
 _OF_NO_ROWS = ("archive", "api", "quarantine", "shuffle_memory", *NAMES)
 """Options that do not tell datasets apart, or whose meaning is told otherwise."""
 
@@ -193,15 +196,30 @@ class EmpiarConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
     @functools.cached_property
     def developed(self) -> Development:
         """What becomes of the frames of movies."""
-        plain, entry, archive = self.development(self.item), str(self.entry), self._archive
-        taken = gain_of(
-            self,
-            lambda path: archive.locate(entry, path),
-            lambda: (file.location for file in self._beside(may_be_gain).files),
-            lambda: frame_shape((f.location for f in self.found.files if not may_be_gain(f.path)), plain),
-        )
-        tables = tables_of(self.align, lambda path: archive.locate(entry, path), self._tables)
-        return replace(plain, gain=taken, tables=tables)
+        taken = self.gain_reference
+        if taken is not None and self.download and location.is_remote(taken.path):
+            file = SourceFile(taken.path, taken.path, 0, taken.etag)
+            (brought,), _ = fetch_all([file], self._folder)
+            taken = replace(taken, path=brought.location, etag=location.size_and_etag(brought.location)[1] or "")
+        return replace(self.development(self.item), gain=taken, tables=tables_of(self.align, self._place, self._tables))
+
+    @functools.cached_property
+    def gain_reference(self) -> Gain | None:
+        """The gain reference that was asked for, where it was found; None where none was asked for."""
+        if self.gain is None:
+            return None
+
+        def ask() -> Gain:
+            plain, files = self.development(self.item), self.found.files
+            shape = functools.partial(frame_shape, (f.location for f in files if not may_be_gain(f.path)), plain)
+            return gain_of(self, self._place, lambda: [f.location for f in self._beside(may_be_gain).files], shape)
+
+        how = self.gain, self.gain_rotation, self.gain_flip, self.flip_y, self.superres
+        question = (self._archive.base, self.entry, self._searched, self.pattern, self.regex, self.recursive, *how)
+        return self._asked(question, ask, revived_gain)
+
+    def _place(self, path: str) -> str:
+        return self._archive.locate(str(self.entry), path)
 
     def _tables(self, pattern: str | None) -> list[Listed]:
         """Tables of shifts inside the entry: those of a pattern, or all about the images."""

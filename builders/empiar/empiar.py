@@ -68,7 +68,7 @@ class Empiar(ImageFilesBuilder):
 
     def files(self) -> Sequence[SourceFile]:
         """See `ImageFilesBuilder`."""
-        taken = self.config.developed.gain
+        taken = self.config.gain_reference
         return [file for file in self.config.found.files if taken is None or file.location != taken.path]
 
     def look_again(self) -> None:

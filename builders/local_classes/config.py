@@ -175,12 +175,10 @@ class LocalClassesConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[
         def inside(path: str) -> str:
             return os.path.join(folder or os.getcwd(), path)  # noqa: PTH109, PTH118
 
-        taken = gain_of(
-            self,
-            inside,
-            lambda: beside(paths, folder, may_be_gain),
-            lambda: frame_shape((path for path in paths if not may_be_gain(path)), plain),
-        )
+        taken = None
+        if self.gain is not None:
+            shape = functools.partial(frame_shape, (path for path in paths if not may_be_gain(path)), plain)
+            taken = gain_of(self, inside, lambda: beside(paths, folder, may_be_gain), shape)
         tables = tables_of(
             self.align,
             inside,

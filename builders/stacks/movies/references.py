@@ -34,11 +34,11 @@ def gain_of(
     inside: Callable[[str], str],
     candidates: Callable[[], Iterable[str]],
     shape: Callable[[], tuple[int, int]],
-) -> Gain | None:
-    """The gain reference that options ask for, which is looked at; None where they ask for none.
+) -> Gain:
+    """The gain reference that options ask for, which is looked at.
 
     Args:
-        options: `gain`, `gain_rotation`, `gain_flip` and `flip_y`.
+        options: `gain`, which is not None, `gain_rotation`, `gain_flip` and `flip_y`.
         inside: where a path inside the entry, or below the folder, is.
         candidates: paths or URLs of files that `gain="auto"` looks among.
         shape: of the first movie's frames, `(ny, nx)`.
@@ -48,8 +48,7 @@ def gain_of(
         FormatError: it is no single image.
         OptionError: several fit.
     """
-    if options.gain is None:
-        return None
+    assert options.gain is not None
     if options.gain == AUTO:
         place = gain.find(candidates(), shape(), rotation=options.gain_rotation)
     else:

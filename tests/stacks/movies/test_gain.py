@@ -8,6 +8,8 @@ import pytest
 from builders import load_dataset
 from builders.errors import FormatError, NotFoundError, OptionError
 from builders.io import mrc
+from builders.io.net import remote
+from builders.io.net.retrying import Patience
 from tests.empiar import deposit
 from tests.server import serve
 from tests.stacks.movies import films
@@ -104,6 +106,18 @@ def test_another_reference_makes_another_index(tmp_path, held):
     after = index()
     assert before.cache_files != after.cache_files
     check(list(after), held, 2 * GAIN)
+
+
+def test_a_reference_comes_along_with_a_download(held, tmp_path, monkeypatch):
+    options = {"item": "frame", "gain": "auto", "download": True}
+    with serve() as server:
+        server.publish(tmp_path / "mirror")
+        check(list(films.load(server.base, tmp_path, **options)), held)
+        base = server.base
+    monkeypatch.setattr(remote, "_clients", {})  # its connections outlive the server's own end
+    remote.client().patience = Patience(backoff=0.001)
+    for streaming in (True, False):
+        check(list(films.load(base, tmp_path, streaming=streaming, **options)), held)
 
 
 def test_references_that_do_not_fit_are_told(tmp_path, held):
