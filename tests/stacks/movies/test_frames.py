@@ -13,6 +13,7 @@ from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader
 
 from builders.errors import FormatError, OptionError
+from builders.io import mrc
 from tests.empiar import deposit
 from tests.server import serve
 from tests.stacks.movies import films
@@ -205,3 +206,30 @@ def test_the_index_of_other_frames_is_another_one(tmp_path, held):
 
     assert index(frames=(0, 3)) == index(frames=slice(0, 3))
     assert len({index(), index(frames=(0, 3)), index(frames=(0, 3), frame_dose=1.0)}) == 3
+
+
+@pytest.mark.skipif(BEFORE_5, reason="datasets 4 makes batches of single rows")
+@pytest.mark.parametrize("options", [{}, {"frame_group": 2}])
+def test_batches_across_movies_of_unlike_frames(tmp_path, options):
+    folder = tmp_path / "mirror" / deposit.ENTRY / "data"
+    folder.mkdir(parents=True)
+    held = {}
+    for number, side in enumerate((4, 7)):
+        held[f"data/m_{number}.mrc"] = frames = np.arange(6 * side * 5, dtype=np.float32).reshape(6, side, 5)
+        mrc.write(folder / f"m_{number}.mrc", frames)
+    deposit.write_xml(tmp_path / "mirror", [("M", "data", films.MULTIFRAME)])
+    ds = films.load(tmp_path / "mirror", tmp_path, item="frame", streaming=True, **options)
+    size = options.get("frame_group", 1)
+    expected = [pixels for *_, pixels in films.groups_of(held, size)]
+    seen = [image for batch in ds.with_format("numpy").batch(4) for image in batch["image"]]
+    assert len(seen) == len(expected) == 12 // size
+    for image, pixels in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(image, pixels)
+
+
+def test_headers_of_movies_are_remembered(archive, tmp_path):
+    films.load(archive.base, tmp_path, item="frame")
+    archive.requests.clear()
+    list(films.load(archive.base, tmp_path, item="frame", frames=(0, 2), streaming=True))
+    movies = [request for request in archive.requests if "m_" in str(request)]
+    assert 0 < len(movies) <= 2 * len(films.COUNTS)
