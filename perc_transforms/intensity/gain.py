@@ -60,7 +60,7 @@ class GainCorrect(Transform):
         if reference.ndim != 2:
             msg = f"GainCorrect: gain of shape {tuple(reference.shape)}: expected one image (ny, nx)"
             raise TransformError(msg)
-        self.gain = reference
+        self.gain = reference.to(torch.float32, copy=True)  # of no larger array, which a pickle would hold whole
         self._made: OrderedDict[Key, Tensor] = OrderedDict()
         for name, value, count in (("rotation", self.rotation, 4), ("flip", self.flip, len(FLIPS))):
             if not is_whole(value) or not 0 <= value < count:
