@@ -110,8 +110,8 @@ def suited(gain: Gain, *, eer: bool) -> Gain:
         >>> suited(Gain("gain.mrc", ""), eer=True).counts, suited(Gain("x.gain", ""), eer=True).flip_y
         (True, False)
     """
-    is_multiplied = compression.plain_name(gain.path).endswith(MULTIPLIED)
-    return replace(gain, counts=eer and not is_multiplied, flip_y=gain.flip_y and not (eer and is_multiplied))
+    is_multiplied = eer and _is_multiplied(gain.path)
+    return replace(gain, counts=eer and not is_multiplied, flip_y=gain.flip_y and not is_multiplied)
 
 
 def find(candidates: Iterable[str], shape: tuple[int, int], *, rotation: int = 0) -> str:
@@ -180,17 +180,25 @@ def _check_fits(layout: Layout, shape: tuple[int, int], rotation: int, path: str
 
 
 def image_of(file: ImageFile) -> Layout:
-    """Where the pixels of a gain reference lie, `(ny, nx)`.
+    """Where the pixels of a gain reference lie, `(ny, nx)`: of a `.gain` file of several pages the first, as in RELION.
 
     Raises:
         FormatError: the file holds none, or several images.
     """
     layout = file.layout.squeezed()
+    if len(layout.shape) == 3 and _is_multiplied(file.path):
+        report_once(f"{layout.shape[0]} pages: the first one is taken as the gain reference", file.path)
+        layout = layout.slice(0, file.path)
     if len(layout.shape) != 2 or layout.dtype.kind == "c":
         what = "complex numbers" if layout.dtype.kind == "c" else f"shape {layout.shape}"
         msg = f"{file.path}: {what}: expected a gain reference, which is one image (ny, nx)"
         raise FormatError(msg)
     return layout
+
+
+def _is_multiplied(path: str) -> bool:
+    """Whether EER frames, too, are multiplied by it."""
+    return compression.plain_name(path).endswith(MULTIPLIED)
 
 
 def factors(gain: Gain, shape: tuple[int, int]) -> Factors:

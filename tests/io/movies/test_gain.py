@@ -10,12 +10,14 @@ import torch
 
 import perc_transforms as T
 from builders.errors import ChangedError, FormatError, NotFoundError, OptionError, TruncatedError
-from builders.io import mrc
+from builders.io import image_file, mrc
+from builders.io.flipped import unflipped
 from builders.io.layout import Layout
 from builders.io.movies import gain
 from builders.io.movies.developed import developed
 from builders.io.movies.gain import Gain
 from builders.io.net import remote
+from builders.io.pixels import read_layout
 from tests.server import serve
 
 NY, NX = 6, 10
@@ -216,3 +218,54 @@ def test_none_or_several_are_told_with_what_was_looked_at(tmp_path):
         OptionError, match=r"21 files are called a gain or a reference: .* and 11 more: expected at most"
     ):
         gain.find([str(tmp_path / f"gain_{n}.mrc") for n in range(21)], (NY, NX))
+
+
+# of TIFF files, whose rows are turned over
+
+
+@pytest.fixture
+def tiff(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+
+    def write(name, pixels):
+        tifffile.imwrite(tmp_path / name, pixels, photometric="minisblack")
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.mark.parametrize("flip_y", [True, False])
+def test_a_tiff_movie_and_its_gain_are_turned_over_together(tiff, flip_y):
+    stored = reference()
+    movie = tiff("movie.tif", (100 / stored)[None].repeat(2, 0).astype(np.float32))
+    file = image_file.describe(movie)
+    layout = file.layout if flip_y else unflipped(file.layout)
+    it = gain.of(tiff("gain.tif", stored), eer=False, flip_y=flip_y)
+    np.testing.assert_array_equal(gain.factors(it, (NY, NX)), stored[::-1] if flip_y else stored)
+    made = read_layout(movie, developed(layout, gain=it), file.etag)
+    np.testing.assert_allclose(made, 100, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["x.gain", "x.GAIN"])
+def test_a_gain_file_of_eer_movies_is_not_turned_over_and_multiplied(tiff, name):
+    path = tiff(name, reference())
+    np.testing.assert_array_equal(gain.factors(gain.of(path, eer=True), (NY, NX)), reference())
+    np.testing.assert_array_equal(gain.factors(gain.of(path, eer=False), (NY, NX)), reference()[::-1])
+    np.testing.assert_array_equal(gain.factors(gain.of(path, eer=False, flip_y=False), (NY, NX)), reference())
+
+
+def test_any_other_tiff_of_eer_movies_is_counts_and_turned_over(tiff):
+    counts = reference() * 50
+    found = gain.factors(gain.of(tiff("gain.tiff", counts), eer=True), (NY, NX))
+    np.testing.assert_allclose(found, (counts.mean() / counts)[::-1], rtol=1e-6)
+
+
+def test_of_several_pages_it_is_a_stack_but_of_a_gain_file_the_first(tiff, caplog):
+    pages = np.stack([reference(), 2 * reference()])
+    it = gain.of(tiff("x.gain", pages), eer=True)
+    np.testing.assert_array_equal(gain.factors(it, (NY, NX)), reference())
+    assert "x.gain: 2 pages: the first one is taken as the gain reference" in caplog.text
+    with pytest.raises(
+        FormatError, match=r"gain.tif: shape \(3, 6, 10\): expected a gain reference, which is one image"
+    ):
+        gain.of(tiff("gain.tif", np.stack([reference()] * 3)), eer=False)
