@@ -16,7 +16,7 @@ from builders.errors import ChangedError, FormatError, NotFoundError, OptionErro
 from builders.io import image_file
 from builders.io.files import location
 from builders.io.files.natural_order import natural_path_key
-from builders.io.flipped import unflipped
+from builders.io.flipped import flipped, unflipped
 from builders.io.formats import compression
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
@@ -54,7 +54,7 @@ class Gain:
         rotation: quarter turns, 0 to 3: `numpy.rot90(g, -rotation)`.
         flip: after that: 0, none; 1, upside down (`g[::-1]`); 2, left to right (`g[:, ::-1]`).
         counts: it is a mean of counts, by which frames are divided, as for EER movies; else frames are multiplied.
-        flip_y: where it is a TIFF file, its rows are turned over, as those of TIFF movies are.
+        flip_y: where it is a TIFF or a DM file, its rows are turned over, as those of TIFF movies are.
 
     Raises:
         OptionError: no such rotation or flip.
@@ -193,6 +193,8 @@ def image_of(file: ImageFile) -> Layout:
         what = "complex numbers" if layout.dtype.kind == "c" else f"shape {layout.shape}"
         msg = f"{file.path}: {what}: expected a gain reference, which is one image (ny, nx)"
         raise FormatError(msg)
+    if file.contents is not None and file.contents.format == "dm":
+        return flipped(layout)  # it lies as the TIFF files of its camera do, whose rows are turned over
     return layout
 
 

@@ -13,6 +13,7 @@ from builders.errors import FormatError, PercError, TruncatedError
 from builders.io import image_file
 from builders.io.formats.dm import tags
 from builders.io.formats.dm.format import Dm
+from builders.io.movies import gain
 from builders.io.net import remote
 from tests.io.formats.dm import KINDS, Writer, encode, image, thumbnail, tree, value
 from tests.server import serve
@@ -51,6 +52,15 @@ def test_files_may_be_packed_and_slices_are_read_alone(tmp_path, name):
     file = image_file.describe(tmp_path / name)
     assert (file.layout.shape, file.contents.format, file.contradicts_header) == ((6, 7, 9), "dm", False)
     np.testing.assert_array_equal(image_file.read(tmp_path / name, 4), pixels[4])
+
+
+def test_gain_references_are_turned_over_as_those_in_tiff_files(tmp_path):
+    values = RNG.uniform(0.9, 1.1, (32, 40)).astype(np.float32)
+    path = tmp_path / "CountRef.dm4"
+    path.write_bytes(encode(values))
+    for flip_y, expected in ((True, values[::-1]), (False, values)):
+        reference = gain.of(str(path), eer=False, flip_y=flip_y)
+        np.testing.assert_allclose(gain.factors(reference, (32, 40)), expected)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ class Dm(Format):
     title = "DM3, DM4"
     notes = (
         "The first image that is not in colour, as the thumbnail is: two or three axes, in the order z, y, x.",
-        "Rows are as stored, as ncempy and RosettaSciIO give them; nothing is flipped.",
+        "Rows are as stored, as ncempy and RosettaSciIO give them. That is their order in TIFF files that the same",
+        "program saves, so IMOD's dm2mrc turns them over; here only gain references are, as those in TIFF files.",
         "The pixel size is the calibration along x, if its unit is pm, Å, nm or µm; 1/nm and none are none.",
         "Spectra, images in colour and packed Fourier transforms are refused.",
     )
