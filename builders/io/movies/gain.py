@@ -253,8 +253,8 @@ def _read(gain: Gain, shape: tuple[int, int]) -> Factors:
     found = gain_factors(pixels, shape, rotation=gain.rotation, flip=gain.flip, counts=gain.counts)
     defects = gain_defects(pixels)
     if any(defects):
-        told = f"{defects.dark} are 0, {defects.not_finite} not finite, {defects.outlying} beyond 5 standard deviations"
-        report_once(f"a gain reference with defects: of {pixels.size} pixels, {told}", gain.path)
+        told = f"{defects.dark} of value 0, {defects.not_finite} not finite, {defects.outlying} beyond 5 sigma"
+        report_once(f"a gain reference with defects: {told}, of {pixels.size} pixels", gain.path)
     made: Factors = found.numpy()
     made.flags.writeable = False
     return made

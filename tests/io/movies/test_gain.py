@@ -112,7 +112,7 @@ def test_defects_are_told_once(tmp_path, caplog):
     for shape in ((32, 32), (64, 64)):
         gain.factors(it, shape)
     (said,) = [record.message for record in caplog.records if "defects" in record.message]
-    assert said.endswith("of 1024 pixels, 3 are 0, 1 not finite, 2 beyond 5 standard deviations")
+    assert said.endswith("defects: 3 of value 0, 1 not finite, 2 beyond 5 sigma, of 1024 pixels")
 
 
 def test_a_file_that_changed_is_told(tmp_path):
