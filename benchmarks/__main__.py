@@ -22,6 +22,7 @@ from benchmarks.batches.volumes import volume_rows
 from benchmarks.boxes import box_rows
 from benchmarks.maps import Maps, make_files
 from benchmarks.memory import particle_rows, stream_rows
+from benchmarks.movies import movie_rows
 from benchmarks.particles.batches import particle_batch_rows
 from benchmarks.particles.index import table_rows
 from benchmarks.publishing import publishing_rows
@@ -104,6 +105,7 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "tables": lambda: table_rows(folder / "tables", pythons.get("starfile")),
         "particles": lambda: particle_batch_rows(folder / "particles", min(5, rounds)),
         "streams": lambda: stream_rows(folder / "streams"),
+        "movies": lambda: movie_rows(folder / "movies", min(3, rounds), pythons.get("vitrio")),
         "publishing": lambda: publishing_rows(folder / "published", rounds),
     }
 

@@ -1,7 +1,8 @@
 """Images in coded parts: strips, tiles or chunks, each compressed by itself, wherever they lie in the file."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from builders.errors import FormatError, MissingPackageError, ReadError
 from builders.io.codecs import threads
 from builders.io.codecs.codec import Part, bytes_of
 from builders.io.codecs.known import codec_of
-from builders.io.layout import PACKED, Array, Layout, Range, decode, encoded_size, native_dtype
+from builders.io.layout import PACKED, Array, Layout, Range, decode, encoded_size, largest_of, native_dtype
 from perc_transforms.core import buffers
 
 Places = NDArray[np.int64]
@@ -134,6 +135,12 @@ class Coded(Layout):
         return False
 
     @property
+    def largest(self) -> int:
+        """How far from 0 a pixel can be; of whole numbers alone."""
+        known = codec_of(self.codec, self.name).largest
+        return largest_of(self.encoding) if known is None else known
+
+    @property
     def ranges(self) -> tuple[Range, ...]:
         """The stretches of the file that hold its parts; parts beside each other are one."""
         return _merged(self.starts, self.stops)
@@ -225,6 +232,15 @@ class Coded(Layout):
         """
         return self.decode_box(raw, [(0, side) for side in self.shape])
 
+    def add_to(self, total: Array, raw: NDArray[np.uint8]) -> None:
+        """Add an image to an array of its shape, by the codec itself where it can and the image is one part."""
+        add, is_one = codec_of(self.codec, self.name).add, self.part == self.shape and self.nbytes == raw.size > 0
+        if add is None or not is_one or total.dtype not in (np.uint8, np.uint16) or not total.flags.c_contiguous:
+            Layout.add_to(self, total, raw)
+            return
+        with self._damage_told(0):
+            add(raw, Part(self.part, self.part, self.encoding), total)
+
     def ranges_of(self, bounds: Sequence[Range]) -> tuple[Range, ...]:
         """The stretches of the file that hold the parts of a box."""
         numbers = self._parts_of(bounds)
@@ -307,20 +323,26 @@ class Coded(Layout):
         inside = corner[len(self.shape) - len(self.part) :]
         cut = tuple(min(n, side - at) for n, side, at in zip(self.part, self._image, inside, strict=True))
         part = Part(self.part, cut, self.encoding)
-        try:
+        with self._damage_told(number):
             content = bytes_of(codec_of(self.codec, self.name).decode(code, part))
-        except (MemoryError, MissingPackageError):
-            raise
-        except Exception as err:  # a codec's library has errors of its own
-            where = f"bytes {self.starts[number]} to {self.stops[number]}"
-            codec = self.codec.partition(":")[0]
-            msg = f"{self.name}: part {number} ({where}) is damaged: {codec}: {err}"
-            raise FormatError(msg) from err
         for shape in (self.part, cut):
             if content.size == encoded_size(self.encoding, shape):
                 return decode(content, self.encoding, shape)
         msg = f"{self.name}: part {number} holds {content.size} bytes: expected {part.size} for {self.part}"
         raise FormatError(msg)
+
+    @contextlib.contextmanager
+    def _damage_told(self, number: int) -> Iterator[None]:
+        """Say of what a codec's library raises, which has errors of its own, in which part that was."""
+        try:
+            yield
+        except (MemoryError, MissingPackageError):
+            raise
+        except Exception as err:
+            where = f"bytes {self.starts[number]} to {self.stops[number]}"
+            codec = self.codec.partition(":")[0]
+            msg = f"{self.name}: part {number} ({where}) is damaged: {codec}: {err}"
+            raise FormatError(msg) from err
 
     def _put(self, pixels: Array, bounds: Sequence[Range], corner: Sequence[int], part: Array) -> None:
         """Copy what of a part lies in a box."""

@@ -89,6 +89,15 @@ def native_dtype(encoding: str) -> np.dtype[np.generic]:
     return dtype.newbyteorder("=")
 
 
+def largest_of(encoding: str) -> int:
+    """How far from 0 a pixel of an encoding of whole numbers can be."""
+    dtype = native_dtype(encoding)
+    if encoding == PACKED or dtype.kind == "b":
+        return 15 if encoding == PACKED else 1
+    limits = np.iinfo(dtype.str)
+    return max(int(limits.max), -int(limits.min))
+
+
 def encoded_size(encoding: str, shape: tuple[int, ...]) -> int:
     """Number of bytes that an image of this shape takes, in exact integers."""
     if encoding == PACKED:
@@ -189,11 +198,7 @@ class Layout:
     @property
     def largest(self) -> int:
         """How far from 0 a pixel can be; of whole numbers alone."""
-        dtype = self.dtype
-        if self.encoding == PACKED or dtype.kind == "b":
-            return 15 if self.encoding == PACKED else 1
-        limits = np.iinfo(dtype.str)
-        return max(int(limits.max), -int(limits.min))
+        return largest_of(self.encoding)
 
     @property
     def comes_in_steps(self) -> bool:

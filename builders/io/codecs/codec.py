@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.io.layout import encoded_size
+from builders.io.layout import Array, encoded_size
 
 Bytes = NDArray[np.uint8]
 Content = bytes | bytearray | NDArray[np.generic]
@@ -51,11 +51,16 @@ class Codec:
             `ValueError` that says what.
         ratio: how many bytes one byte can stand for at the most.
         is_heavy: it takes so long that cores share the parts of an image.
+        add: adds what a part holds to an array of its shape, uint8 or uint16, in C order, where that is less work than
+            to decode it; it may leave anything in the array where it raises.
+        largest: the largest number that a pixel can be, where that is less than its type holds.
     """
 
     decode: Callable[[Bytes, Part], Content]
     ratio: float
     is_heavy: bool = True
+    add: Callable[[Bytes, Part, Array], None] | None = None
+    largest: int | None = None
 
 
 def bytes_of(content: Content) -> Bytes:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 
 from builders.errors import FormatError
-from builders.io.codecs import compressed, pictures, plain, predictors
+from builders.io.codecs import compressed, eer, pictures, plain, predictors
 from builders.io.codecs.codec import Bytes, Codec, Content, Part, bytes_of
 
 CODECS: dict[str, Codec] = {
@@ -33,7 +33,7 @@ def _jpeg(argument: str) -> Codec:
     return Codec(functools.partial(compressed.jpeg, tables=tables), compressed.JPEG_MOST)
 
 
-MAKERS: dict[str, Callable[[str], Codec]] = {"jpeg": _jpeg}
+MAKERS: dict[str, Callable[[str], Codec]] = {"jpeg": _jpeg, "eer": eer.codec}
 """Name -> what makes a codec of the text behind the name and a colon; it may raise a `ValueError`."""
 
 

@@ -9,6 +9,7 @@ from builders.errors import FormatError
 from builders.io.formats import compression, foreign
 from builders.io.formats.contents import Contents
 from builders.io.formats.dm.format import Dm
+from builders.io.formats.eer.format import Eer
 from builders.io.formats.mrc.format import Mrc
 from builders.io.formats.npy import Npy
 from builders.io.formats.pictures import Jpeg, Png
@@ -16,7 +17,7 @@ from builders.io.formats.protocol import HEAD, Format, Read
 from builders.io.formats.tiff.format import Tiff
 
 _MRC = Mrc()
-_BUILT_IN = (Npy(), Tiff(), Png(), Jpeg(), Dm(), _MRC)
+_BUILT_IN = (Npy(), Tiff(), Eer(), Png(), Jpeg(), Dm(), _MRC)
 """One line makes a format known."""
 _formats: list[Format] = list(_BUILT_IN)
 """In the order in which they are asked."""
@@ -72,7 +73,8 @@ def contents_of(head: bytes, read: Read, size: int | None, name: str) -> Content
     """
     format = format_of(head)
     try:
-        return replace(format.describe(read, size, name), format=format.name)
+        contents = format.describe(read, size, name)
+        return replace(contents, format=contents.format or format.name)
     except FormatError as err:
         what = foreign.told(head) or ("a text file" if foreign.is_text(head) else None)
         if format is not _MRC or what in (None, foreign.MRC):

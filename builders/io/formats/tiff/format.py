@@ -16,6 +16,7 @@ from builders.io.codecs.known import codec_of
 from builders.io.coded import Coded
 from builders.io.flipped import flipped
 from builders.io.formats.contents import Contents, weigh
+from builders.io.formats.eer import format as eer
 from builders.io.formats.protocol import Format, Read
 from builders.io.formats.tiff.ifd import MAGICS, Ifd, read_chain
 from builders.io.formats.tiff.pages import REDUCED, Kind, OtherPageError, Page, page_of
@@ -46,13 +47,14 @@ class Tiff(Format):
         return head.startswith(MAGICS)
 
     def describe(self, read: Read, size: int | None, name: str) -> Contents:
-        """The movie that most of its pages make, as far as the size lets them stand.
+        """The movie that most of its pages make, as far as the size lets them stand; of electron events, if any do.
 
         Raises:
             FormatError: damaged, or no page holds grey values.
             TruncatedError: the file ends before the last page does.
         """
-        return described(read_chain(read, size, name), size, name)
+        chain = read_chain(read, size, name)
+        return eer.described(chain, size, name) if eer.is_movie(chain) else described(chain, size, name)
 
 
 def described(chain: Sequence[Ifd], size: int | None, name: str) -> Contents:

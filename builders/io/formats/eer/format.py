@@ -1,0 +1,175 @@
+"""The format of EER files: the pages of a TIFF file that hold electron events are the frames of a movie.
+
+The first page of some files is the sum of all frames, in a coding of TIFF's own: frames are told by their coding. Rows
+lie in the file as they are shown, which those of TIFF files do not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from builders.errors import FormatError
+from builders.io.codecs.eer import Coding
+from builders.io.coded import Coded
+from builders.io.formats.contents import Contents, weigh
+from builders.io.formats.eer import metadata
+from builders.io.formats.protocol import Format, Read
+from builders.io.formats.tiff.ifd import (
+    STRIP_BYTE_COUNTS,
+    STRIP_OFFSETS,
+    TILE_BYTE_COUNTS,
+    TILE_OFFSETS,
+    Ifd,
+    read_chain,
+)
+from builders.io.layout import Layout
+
+_WIDTH, _LENGTH, _COMPRESSION = 256, 257, 259
+_ACQUISITION = 65001
+_BITS = (65007, 65008, 65009)
+"""Tags of the numbers of bits, where the compression does not tell them."""
+_CODINGS = {65000: Coding(8, 2, 2), 65001: Coding(7, 2, 2)}
+_OWN_BITS = 65002
+_MOST_PIXELS = 2**28
+"""Of a frame: sixteen times those of a camera of today."""
+_PLAUSIBLE = (0.01, 1000.0)
+"""Pixel sizes in Å that some microscope may have."""
+
+
+class Eer(Format):
+    """Movies of electron events."""
+
+    name = "eer"
+    suffixes = (".eer",)
+    is_packed = True
+    items = ("file", "frame")
+    extra = "movies"
+    notes = (
+        "Frames are 0 or 1 in each pixel; a first page that is the sum of all is left out.",
+        "Pixel size and dose are those of the acquisition's metadata.",
+    )
+
+    def recognises(self, head: bytes) -> bool:
+        """False: it begins as any TIFF file does, whose format tells it by its pages."""
+        return False
+
+    def describe(self, read: Read, size: int | None, name: str) -> Contents:
+        """The movie, as far as the size lets its pages stand."""
+        pages = read_chain(read, size, name)
+        if not is_movie(pages):
+            msg = f"{name}: no page of a compression from 65000 to 65002: expected an EER file"
+            raise FormatError(msg)
+        return described(pages, size, name)
+
+
+def is_movie(pages: Sequence[Ifd]) -> bool:
+    """Whether some pages of a TIFF file hold electron events."""
+    return any(_is_frame(page) for page in pages)
+
+
+def described(pages: Sequence[Ifd], size: int | None, name: str) -> Contents:
+    """The movie that pages of a file hold, those among them that hold electron events.
+
+    Args:
+        pages: all of the file.
+        size: its bytes; None where that is not known.
+        name: of the file, for errors.
+
+    Raises:
+        FormatError: frames are unlike each other, or of no coding that is known.
+        TruncatedError: the file ends before its first frame does.
+    """
+    frames = [page for page in pages if _is_frame(page)]
+    shape, coding = _shape(frames[0]), _coding(frames[0])
+    alike = [page for page in frames if (_shape(page), _coding(page)) == (shape, coding)]
+    if len(alike) < len(frames):
+        other = next(page for page in frames if (_shape(page), _coding(page)) != (shape, coding))
+        msg = (
+            f"{name}: a frame of {_shape(other)} in {_coding(other)} among those of {shape} in {coding}: expected "
+            "frames of one size and coding"
+        )
+        raise FormatError(msg)
+    starts, stops = zip(*(_place(page) for page in frames), strict=True)
+    places = np.array(starts, np.int64), np.array(stops, np.int64)
+    layout = Coded.of((len(frames), *shape), "|u1", coding.spelling, shape, *places, name)
+    acquisition = _acquisition(pages)
+    told = acquisition or metadata.Acquisition()
+    dose = told.frame_dose(len(frames))
+    contents = weigh(layout, size, name, f"{len(frames)} frames", more_follows=True)
+    said = () if acquisition else ("no metadata of its acquisition: pixel size and dose are not known",)
+    return replace(contents, pixel_size=told.pixel_size, frame_dose=dose, deviations=said, format=Eer.name)
+
+
+def magnified(layout: Layout, times: int) -> Layout:
+    """The same EER movie on a finer grid, as its events tell where in a pixel they were; others as they are.
+
+    Args:
+        layout: of a movie, or of frames of it, on the grid of the camera.
+        times: 1, 2 or 4: how many pixels each becomes along each axis. Pixel sizes are to be divided by it.
+
+    Raises:
+        FormatError: the file does not tell places so finely.
+    """
+    coding = Coding.of(layout.codec) if isinstance(layout, Coded) else None
+    if coding is None or times == 1:
+        return layout
+    assert isinstance(layout, Coded)
+    finer = coding.magnified(times, layout.name)
+    *before, ny, nx = layout.shape
+    image = ny * times, nx * times
+    return replace(layout, shape=(*before, *image), part=image, codec=finer.spelling)
+
+
+def is_eer(layout: Layout) -> bool:
+    """Whether a layout is of electron events."""
+    return isinstance(layout, Coded) and Coding.of(layout.codec) is not None
+
+
+def _is_frame(page: Ifd) -> bool:
+    return page.number(_COMPRESSION, 1) in (*_CODINGS, _OWN_BITS)
+
+
+def _shape(page: Ifd) -> tuple[int, int]:
+    ny, nx = page.number(_LENGTH, 0), page.number(_WIDTH, 0)
+    if not (0 < ny and 0 < nx and ny * nx <= _MOST_PIXELS):
+        msg = f"{page.name}: a frame of {ny} x {nx} pixels: expected 1 to {_MOST_PIXELS} of them"
+        raise FormatError(msg)
+    return ny, nx
+
+
+def _coding(page: Ifd) -> Coding:
+    compression = page.number(_COMPRESSION, 1)
+    if compression in _CODINGS:
+        return _CODINGS[compression]
+    bits = [page.number(tag, default) for tag, default in zip(_BITS, (7, 2, 2), strict=True)]
+    return Coding(*bits).checked(page.name)
+
+
+def _place(page: Ifd) -> tuple[int, int]:
+    """First byte of a frame, and the one after the last; its strips, if it has several, are one stream."""
+    starts, sizes = page.integers(STRIP_OFFSETS), page.integers(STRIP_BYTE_COUNTS)
+    if not starts.size:
+        starts, sizes = page.integers(TILE_OFFSETS), page.integers(TILE_BYTE_COUNTS)
+    if starts.size != 1 or sizes.size != 1 or starts[0] < 0 or sizes[0] <= 0:
+        msg = (
+            f"{page.name}: the page at byte {page.offset} has its events in {starts.size} strips of {sizes.size} sizes:"
+            " expected one of some bytes"
+        )
+        raise FormatError(msg)
+    stop = int(starts[0]) + int(sizes[0])
+    if stop > np.iinfo(np.int64).max:
+        msg = f"{page.name}: the page at byte {page.offset} has its events at byte {starts[0]}: expected a file's"
+        raise FormatError(msg)
+    return int(starts[0]), stop
+
+
+def _acquisition(pages: Sequence[Ifd]) -> metadata.Acquisition | None:
+    """What the first page that has it says of the acquisition, if it is plausible."""
+    page = next((page for page in pages if _ACQUISITION in page.tags), None)
+    if page is None or page.tags.place(_ACQUISITION)[1] > metadata.MOST_TEXT:
+        return None
+    found = metadata.parse(page.tags[_ACQUISITION].tobytes())
+    if found is None or found.pixel_size is None or _PLAUSIBLE[0] <= found.pixel_size <= _PLAUSIBLE[1]:
+        return found
+    return replace(found, pixel_size=None)
