@@ -43,11 +43,11 @@ class Eer(Format):
     name = "eer"
     suffixes = (".eer",)
     is_packed = True
-    items = ("file", "frame")
     extra = "movies"
     notes = (
-        "Frames are 0 or 1 in each pixel; a first page that is the sum of all is left out.",
-        "Pixel size and dose are those of the acquisition's metadata.",
+        "Frames of electron events, 0 or 1 in each pixel as uint8; a first page that is the sum of all is left out.",
+        "Nothing is flipped.",
+        "Pixel size and dose of a frame are those of the acquisition's metadata; without these, neither is known.",
     )
 
     def recognises(self, head: bytes) -> bool:
