@@ -52,7 +52,7 @@ def _stored(told: Summary) -> str:
     if told.codec:
         steps = [_CODECS.get(step, step) for step in told.codec.split("+")]
         way = f"{' with '.join(filter(None, steps)) or way}, in parts of {sides_of(told.part)}"
-    return way + ("; rows bottom up, which is turned around" if told.flipped else "")
+    return way + ("; rows are read from the last to the first (flipped in y)" if told.flipped else "")
 
 
 def _numbers(numbers: Numbers) -> str:
