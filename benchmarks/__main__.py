@@ -30,6 +30,7 @@ from benchmarks.remote import remote_rows, stack_rows
 from benchmarks.rivals.running import PACKAGES
 from benchmarks.row import Row, per_item
 from benchmarks.structures import structure_rows
+from benchmarks.tiff_movies import tiff_rows
 from benchmarks.timing import medians
 from benchmarks.transforms import transform_rows
 from builders import load_dataset
@@ -99,6 +100,7 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "boxes": lambda: box_rows(folder / "boxes", cache, min(3, rounds)),
         "transforms": lambda: transform_rows(rounds),
         "structures": lambda: structure_rows(rounds),
+        "tiff": lambda: tiff_rows(folder / "tiff", cache, rounds),
         "stack": lambda: stack_rows(folder / "stack", cache, rounds),
         "remote": lambda: remote_rows(folder / "remote", cache, min(3, rounds)),
         "particle": lambda: particle_rows(folder / "particle", pythons.get("empiarreader")),

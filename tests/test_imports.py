@@ -81,7 +81,7 @@ ROOMS = {
         ["blocks"],
         ["formats"],
         ["files"],
-        ["image_file", "pixels", "gathering", "boxes.reading", "boxes.remote"],
+        ["image_file", "pixels", "upside_down", "gathering", "boxes.reading", "boxes.remote"],
         ["movies.gain"],
         ["movies.summing"],
         ["movies.developed"],

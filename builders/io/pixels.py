@@ -21,6 +21,7 @@ from builders.io.layout import Array, Fetch, Layout, Range, joined
 from builders.io.net import remote
 from builders.io.net.answers import RemoteFile, known_of
 from builders.io.reports import report_contradiction
+from builders.io.upside_down import is_turned, read_turned
 from perc_transforms.core import buffers
 
 
@@ -57,6 +58,8 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
             raise TruncatedError(msg)
         if not is_packed and layout.comes_in_steps:
             return layout.develop(steps.of_open(raw, path))
+        if not is_packed and is_turned(layout):
+            return read_turned(raw, layout, path)
         if not is_packed:
             return layout.decode(location.fill_ranges(raw, layout.ranges, path, watch))
         end = StreamEnd(stream, path, local.etag_of(os.fstat(raw.fileno())))
@@ -155,6 +158,8 @@ def read_each(
         for layout in layouts:
             if layout.comes_in_steps:
                 array = developed(layout, steps.of_open(raw, path))
+            elif is_turned(layout):
+                array = read_turned(raw, layout, path)
             else:
                 array = decoded(layout, location.fill_ranges(raw, layout.ranges, path))
             yield array, not isinstance(array, FormatError) and is_finite(array)

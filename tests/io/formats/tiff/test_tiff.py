@@ -11,10 +11,10 @@ import pytest
 import tifffile
 
 from builders.errors import FormatError, MissingPackageError
-from builders.io import image_file
+from builders.io import image_file, upside_down
 from builders.io.flipped import Flipped, unflipped
 from builders.io.formats.tiff import pages
-from builders.io.layout import Layout
+from builders.io.layout import Layout, is_fresh
 
 RANDOM = np.random.default_rng(4)
 
@@ -279,3 +279,16 @@ def test_without_imagecodecs_what_needs_none_is_read(monkeypatch):
     for data in coded:
         with pytest.raises(MissingPackageError, match=r"pip install 'perc-cryoem\[movies\]'"):
             image_file.read_bytes(data)
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "<f4"])
+def test_large_plain_images_are_turned_while_they_are_read(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(upside_down, "_PIECE", 1000)
+    monkeypatch.setattr(upside_down, "_SHARE", 5000)
+    array = numbers((3, 101, 67), dtype)
+    file = described(tmp_path, written(array, byteorder=">" if dtype[0] == ">" else "<"))
+    for layout, expected in ((file.layout, array), (file.part(1), array[1])):
+        pixels = image_file.read_layout(file.path, layout, file.etag)
+        assert is_fresh(pixels)
+        assert pixels.flags.c_contiguous
+        np.testing.assert_array_equal(pixels, expected[..., ::-1, :])
