@@ -122,41 +122,55 @@ def walk(read: Read, head: Head, name: str) -> Iterator[Tag]:
         TruncatedError: the file ends before the tree does.
     """
     window, number = _Window(read, name), head.number
-    place, seen = head.size, 0
-    groups: list[tuple[tuple[str, ...], int, int]] = []
-    """Those around a place: their paths, how many tags of each are left, and how many there are."""
-
-    def opened(path: tuple[str, ...], at: int) -> int:
-        """Go into a group whose two flags stand here; where its first tag does."""
-        (count,) = number.unpack(window.at(at + 2, number.size))
-        if len(groups) == MOST_DEPTH:
-            raise _damaged(name, at, f"groups of tags in more than {MOST_DEPTH} groups")
-        groups.append((path, count, count))
-        return at + 2 + number.size
-
-    place = opened((), place)
+    groups: list[_Group] = []
+    place, seen = _entered(groups, (), window, number, head.size, name), 0
     while groups:
-        path, left, count = groups[-1]
-        if not left:
+        group = groups[-1]
+        if group.left == 0:
             groups.pop()
             continue
-        groups[-1] = path, left - 1, count
-        seen += 1
-        if seen > MOST_TAGS:
+        if seen == MOST_TAGS:
             raise _damaged(name, place, f"more than {MOST_TAGS} tags")
+        seen += 1
         kind, length = _ENTRY.unpack(window.at(place, _ENTRY.size))
         if kind not in (_GROUP, _VALUE):
             raise _damaged(name, place, f"a tag of kind {kind}, expected {_GROUP} or {_VALUE}")
-        label = window.at(place + _ENTRY.size, length).decode("latin-1") or f"#{count - left}"
-        own = (*path, label)
+        label = window.at(place + _ENTRY.size, length).decode("latin-1") or f"#{group.count - group.left}"
+        group.left -= 1
         place += _ENTRY.size + length + (0 if head.version == 3 else number.size)
         if kind == _GROUP:
-            place = opened(own, place)
+            place = _entered(groups, (*group.path, label), window, number, place, name)
             continue
         types, place = _types(window, number, place, name)
-        tag = Tag(own, types, place, _size_of(types, place, name))
+        tag = Tag((*group.path, label), types, place, _size_of(types, place, name))
         yield tag
         place += tag.nbytes
+
+
+@dataclass(slots=True)
+class _Group:
+    """A group around the place where tags are read.
+
+    Attributes:
+        path: its name, and those of the groups around it.
+        count: how many tags it has.
+        left: how many of them come yet.
+    """
+
+    path: tuple[str, ...]
+    count: int
+    left: int
+
+
+def _entered(
+    groups: list[_Group], path: tuple[str, ...], window: _Window, number: struct.Struct, place: int, name: str
+) -> int:
+    """Go into a group, whose two flags stand at a place; where its first tag does."""
+    if len(groups) == MOST_DEPTH:
+        raise _damaged(name, place, f"groups of tags in more than {MOST_DEPTH} groups")
+    (count,) = number.unpack(window.at(place + 2, number.size))
+    groups.append(_Group(path, count, count))
+    return place + 2 + number.size
 
 
 def _types(window: _Window, number: struct.Struct, place: int, name: str) -> tuple[tuple[int, ...], int]:
