@@ -36,7 +36,7 @@ _SPAN = 4096
 _MOST_SPAN = 64 * 1024
 _NEAR = 64 * 1024
 """Directories that lie so close to each other are read many at a time."""
-_TAIL = 128 * 1024
+_TAIL = 64 * 1024
 """What is no farther from the file's end is read up to there."""
 
 
