@@ -39,7 +39,7 @@ class Shown:
 
 
 def shown(file: ImageFile) -> Shown | None:
-    """What is shown of a file; None where far more than an image would have to be read.
+    """What is shown of a file; None where it has no image, or where far more than one would have to be read.
 
     Of a volume or a tilt series that is the image in its middle, of images as large as micrographs, which are frames
     of a movie, the mean of the first 16, and of smaller ones, such as particles, these side by side.
@@ -48,6 +48,8 @@ def shown(file: ImageFile) -> Shown | None:
         PercError: its pixels cannot be read.
     """
     layout = file.layout.squeezed()
+    if 0 in layout.shape:
+        return None
     if len(layout.shape) < 3:
         return _single(file)
     if len(layout.shape) > 3 or is_volume(file):
@@ -68,7 +70,7 @@ def shown(file: ImageFile) -> Shown | None:
 
 def _single(file: ImageFile) -> Shown | None:
     first = first_image(file)
-    if first is None or 0 in first[0].shape:
+    if first is None or len(first[0].shape) != 2:
         return None
     return Shown(first[1], (read_layout(file.path, first[0], file.etag),), first[0].shape[-1])
 

@@ -22,15 +22,13 @@ def describe(told: Summary) -> str:
     facts = {
         "format": titles.get(told.format, told.format) + (f", packed by {told.packed}" if told.packed else ""),
         "size": "unknown" if told.size is None else readable(told.size),
-        "shape": f"{sides_of(told.shape)} ({_axes(told.shape)})",
+        "shape": f"{sides_of(told.shape)} ({_axes(told.shape)})" if told.shape else "a single number",
         "type": _type(told),
         "stored": _stored(told),
         "pixel size": "not told" if told.pixel_size is None else f"{told.pixel_size:.6g} Å",
         "dose of a frame": "" if told.frame_dose is None else f"{told.frame_dose:.4g} e/Å²",
         "a row is": _ITEMS[told.item],
-        "pixels": "not looked at: more than 1 GB would have to be read"
-        if told.numbers is None
-        else _numbers(told.numbers),
+        "pixels": _numbers(told.shape, told.numbers),
         "said otherwise": told.contradiction,
     }
     lines = [f"  {name}: {value}" for name, value in facts.items() if value]
@@ -39,7 +37,7 @@ def describe(told: Summary) -> str:
 
 
 def _axes(shape: tuple[int, ...]) -> str:
-    return ", ".join(("volume", "z", "y", "x")[-len(shape) :] if len(shape) < 5 else map(str, range(len(shape))))
+    return ", ".join(("volume", "z", "y", "x")[4 - len(shape) :]) if len(shape) < 5 else "of these, none is known"
 
 
 def _type(told: Summary) -> str:
@@ -55,8 +53,10 @@ def _stored(told: Summary) -> str:
     return way + ("; rows are read from the last to the first (flipped in y)" if told.flipped else "")
 
 
-def _numbers(numbers: Numbers) -> str:
+def _numbers(shape: tuple[int, ...], numbers: Numbers | None) -> str:
     """Numbers of a first image."""
+    if numbers is None:
+        return "none" if 0 in shape else "not looked at: more than 1 GB would have to be read"
     told = (numbers.minimum, numbers.maximum, numbers.mean, numbers.std)
     names = ("min", "max", "mean", "std")
     known = [f"{name} {value:.6g}" for name, value in zip(names, told, strict=True) if value is not None]

@@ -162,6 +162,18 @@ def test_several_files_are_drawn_side_by_side_and_no_input_is_drawn_over(tmp_pat
     assert "nothing drawn" in told(capsys, str(tmp_path / "no.mrc"), "--png", str(tmp_path / "none.png"))[2]
 
 
+@pytest.mark.parametrize("shape", [(), (7,), (0, 5), (3, 0, 4), (1, 1, 1), (2, 3, 4, 5)])
+def test_arrays_that_are_no_images_are_told_and_not_drawn(tmp_path, image, capsys, shape):
+    np.save(tmp_path / "x.npy", np.ones(shape, np.float32))
+    code, out, err = told(capsys, str(tmp_path / "x.npy"), image, "--png", str(tmp_path / "out.png"))
+    assert code == 0
+    assert f"drawn: {tmp_path / 'out.png'}" in err
+    assert ("1 of 2 files" in err) == (len(shape) < 2 or 0 in shape)
+    assert ("pixels: none" in out) == (0 in shape)
+    (found, _) = told_in_json(capsys, str(tmp_path / "x.npy"), image)[1]
+    assert found["shape"] == list(shape)
+
+
 def test_of_a_huge_image_the_middle_is_looked_at(tmp_path, image, monkeypatch):
     monkeypatch.setattr(statistics, "MOST_BYTES", 9000)
     monkeypatch.setattr(statistics, "_SIDE", 32)
