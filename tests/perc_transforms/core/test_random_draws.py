@@ -127,7 +127,7 @@ def test_a_loader_gives_the_same_whatever_its_workers(workers):
             break
 
 
-def test_workers_that_are_spawned_get_the_same_and_are_told_the_epoch():
+def test_workers_that_know_what_they_are_sent_get_the_same_and_are_told_the_epoch():
     transform = T.Compose([T.AddNoise(snr=1.0), T.RandomGaussianBlur((0.5, 2.0))])
     stack = [torch.from_numpy(image(n)) for n in range(4)]
     loader = DataLoader(
