@@ -81,6 +81,11 @@ class ImageFile:
         """The same file where its pixels are to be read otherwise, its images being as many."""
         return replace(self, layout=layout, contents=self.contents and replace(self.contents, layout=layout))
 
+    def with_pixel_size(self, pixel_size: float | None) -> "ImageFile":
+        """The same file where its pixels, `with_layout`, are of another size."""
+        contents = self.contents and replace(self.contents, pixel_size=pixel_size)
+        return replace(self, pixel_size=pixel_size, contents=contents)
+
     def with_sign(self, bits: int, signed: bool) -> "ImageFile":
         """The same file where metadata say whether whole numbers of `bits` have a sign; the file itself counts more."""
         if self.header is None:

@@ -187,6 +187,8 @@ def _sampled_digest(image: ImageFile) -> str:
     if pixels <= _SAMPLES * _SAMPLE_PIXELS:
         return _whole_digest(image)
     starts = [(pixels - _SAMPLE_PIXELS) * sample // (_SAMPLES - 1) for sample in range(_SAMPLES)]
+    if _comes_in_slices(image):
+        return _digest(_stretch(image, start) for start in starts)
     if image.compressed or layout.axes is not None or not layout.is_plain:
         flat = read_layout(image.path, layout).ravel()
         return _digest(flat[start : start + _SAMPLE_PIXELS] for start in starts)
@@ -200,8 +202,25 @@ def _sampled_digest(image: ImageFile) -> str:
     return _digest(np.frombuffer(block, stored) for block in raw)
 
 
+def _comes_in_slices(image: ImageFile) -> bool:
+    """Whether its slices can be read one by one, and have to be decoded, as of a compressed movie."""
+    layout = image.layout
+    return not (image.compressed or layout.is_plain) and len(layout.shape) == 3 and layout.slices_lie_apart
+
+
+def _stretch(image: ImageFile, start: int) -> Array:
+    """Some pixels of an image, counted in all of its slices, by those slices alone that they are of."""
+    layout, size = image.layout, math.prod(image.layout.shape[1:])
+    first, last = start // size, (start + _SAMPLE_PIXELS - 1) // size
+    slices = [read_layout(image.path, layout.slice(index, image.path)).ravel() for index in range(first, last + 1)]
+    return np.concatenate(slices)[start - first * size :][:_SAMPLE_PIXELS]
+
+
 def _whole_digest(image: ImageFile) -> str:
-    return _digest([read_layout(image.path, image.layout).ravel()])
+    layout, path = image.layout, image.path
+    if not _comes_in_slices(image):
+        return _digest([read_layout(path, layout).ravel()])
+    return _digest(read_layout(path, layout.slice(index, path)).ravel() for index in range(layout.shape[0]))
 
 
 def _digest(stretches: Iterable[Array]) -> str:

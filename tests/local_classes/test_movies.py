@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import tifffile
 from torch.utils.data import DataLoader
 
 from builders import load_dataset
 from builders.errors import FormatError, OptionError
 from builders.io import mrc
+from builders.local_classes.content import group_identical, read_headers
+from builders.local_classes.folder import list_folder
 from tests.empiar import deposit
 
 COUNTS = {"a_1.mrc": 6, "b_1.mrcs": 9, "a_2.mrc": 7, "b_2.mrc": 8}
@@ -72,6 +75,21 @@ def test_frames_of_a_movie_stay_together(tmp_path, held):
     assert not paths[0] & paths[1]
     assert paths[0] | paths[1] == set(held)
     assert sum(map(len, sides)) == sum(map(len, held.values()))
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_movies_of_the_same_pixels_stay_together_however_they_are_packed(tmp_path, large):
+    """A compressed movie is compared frame by frame, and equals a plain one of the same frames."""
+    (tmp_path / "films").mkdir()
+    rng, side = np.random.default_rng(4), 90 if large else 20
+    frames = rng.integers(0, 255, (5, side, side + 3)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "films" / "a_1.tif", frames[:, ::-1], compression="zlib", rowsperstrip=7)
+    np.save(tmp_path / "films" / "a_2.npy", frames)
+    frames[3, -1, -1] ^= 1
+    np.save(tmp_path / "films" / "a_3.npy", frames)
+    found = list(read_headers(list_folder(str(tmp_path / "films")).files))
+    groups = [[item.file.path for item in group] for group in group_identical(found)]
+    assert groups == [["a_1.tif", "a_2.npy"], ["a_3.npy"]]
 
 
 def test_a_movie_of_fewer_frames_is_told_or_left_out(tmp_path, held):

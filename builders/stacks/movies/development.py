@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError
 from builders.io.flipped import unflipped
+from builders.io.formats.eer.format import is_eer, magnified
 from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
 from builders.io.movies import gain as gains
@@ -144,7 +145,12 @@ class Development:
         if not self.flip_y:
             layout = unflipped(layout)
         if self.superres != 1:
-            layout = magnified(layout, self.superres, image.path)
+            if not is_eer(layout):
+                msg = f"{image.path}: superres={self.superres} is for EER movies, whose electrons are known finer than "
+                msg += "their pixels: expected one (pattern= or extension= chooses them)"
+                raise FormatError(msg)
+            layout = magnified(layout, self.superres)
+            image = image.with_pixel_size(image.pixel_size and image.pixel_size / self.superres)
         return image if layout is image.layout else image.with_layout(layout)
 
     def rows(self, count: int, group: int | None) -> int:
@@ -181,13 +187,13 @@ class Development:
 
     def _shifts_of(self, image: ImageFile, path: str, count: int) -> tuple[tuple[float, float], ...]:
         assert self.tables is not None
-        is_turned = not self.flip_y and is_of(image, "tiff")
+        is_turned = not self.flip_y and image.contents is not None and image.contents.format == "tiff"
         ny, nx = image.layout.shape[-2:]
         found = shifts.read(self.tables.of(path), count, (ny, nx), upside_down=is_turned)
         return tuple((float(y), float(x)) for y, x in found)
 
     def _gain_of(self, image: ImageFile) -> Gain | None:
-        return self.gain and gains.suited(self.gain, eer=is_of(image, "eer"))
+        return self.gain and gains.suited(self.gain, eer=is_eer(image.layout))
 
     def span(self, count: int, name: str) -> tuple[int, int]:
         """The first of a movie's frames, and the one after the last.
@@ -210,19 +216,3 @@ class Development:
             msg += "frame_dose= tells it, in e/Å² a raw frame (or frame_group= the number of frames)"
             raise FormatError(msg)
         return max(1, int(self.group_dose / frame_dose + 0.5))
-
-
-def is_of(image: ImageFile, format: str) -> bool:
-    """Whether a file is of a format."""
-    return image.contents is not None and image.contents.format == format
-
-
-def magnified(layout: Layout, superres: int, name: str) -> Layout:
-    """Frames of an EER movie on a finer grid.
-
-    Raises:
-        FormatError: they are of no EER movie.
-    """
-    msg = f"{name}: superres={superres} is for EER movies, whose electrons are known finer than their pixels: "
-    msg += "expected one (pattern= or extension= chooses them)"
-    raise FormatError(msg)
