@@ -957,7 +957,7 @@ def test_inspect_tells_people(messy, capsys):
     for expected in (
         f"{messy}: 42 usable files in 4 classes",
         "a_copy.mrc = c9_3.mrc",
-        "b_text.mrc: a text file",
+        " bytes, a text file: expected an image file",
         "b_zip.mrc.gz: ",
         "a_nan.mrc: 1 pixels",
         "files passed over: 3\n  2 with no class before a '_' (one.mrc, two.mrc)\n",
