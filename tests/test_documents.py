@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 import builders
 import perc_transforms
@@ -20,6 +21,7 @@ from builders.io import mrc
 from builders.io.formats import table
 from builders.io.net import remote
 from builders.stacks import runs
+from builders.stacks.movies.options import MovieOptions
 from builders.structures.databases import services
 from builders.structures.rows import features
 from examples import demo, entry, folder, structures
@@ -62,8 +64,19 @@ def mirror(tmp_path, monkeypatch):
     monkeypatch.setattr(particles_of_demo, "PIXEL_SIZE", 1.5)
     made = particles_of_demo.make(tmp_path / "made", volume, 300)
     shutil.copy(tmp_path / "made" / "particles" / "00000.mrcs", data / "particles" / "stack.mrcs")
+    _write_movies(data / "movies")
     (data / "particles.star").write_text(made.read_text().replace("@particles/00000.mrcs", "@particles/stack.mrcs"))
     monkeypatch.chdir(tmp_path)
+
+
+def _write_movies(folder):
+    """Two TIFF movies of six frames, and the gain reference of their camera."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in (1, 2):
+        frames = rng.poisson(2, (6, 48, 64)).astype(np.uint8)
+        tifffile.imwrite(folder / f"movie_{number}.tif", frames, compression="lzw", photometric="minisblack")
+    mrc.write(folder / "gain.mrc", rng.uniform(0.9, 1.1, (48, 64)).astype(np.float32), pixel_size=0.8)
 
 
 @pytest.fixture
@@ -120,6 +133,10 @@ def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, databas
             assert names["batch"]["image"].shape[1:] == (32, 32)
             assert names["batch"]["pixel_size"].tolist() == [3.0] * len(names["batch"]["label"])
             assert len(names["batch"]["pose"]["psi"].unique()) > 1
+        if 'item="frame"' in block:
+            assert names["micrograph"].shape == names["frame"]["image"].shape == (48, 64)
+            assert names["frame"]["frame"] == 3
+            assert names["frame"]["pre_exposure"] == pytest.approx(3.6)
         if "particles.star" in block:
             assert names["batch"]["image"].shape == (64, 32, 32)
             assert names["batch"]["pose"]["rot"].shape == names["batch"]["ctf"]["defocus_u"].shape == (64,)
@@ -140,6 +157,7 @@ def test_the_readmes_commands_run(subtomograms, mirror, databases, capsys):
     out = capsys.readouterr().out
     assert "ribosome" in out
     assert "data/particles/stack.mrcs" in out
+    assert Path("movie.png").is_file()
     assert Path("saved/data/particles/stack.mrcs").is_file()
     assert Path("structures/4v1w_nohydrogens_nowater_nohetatm.cif").is_file()
 
@@ -154,8 +172,11 @@ def test_the_readmes_options_are_the_options():
     empiar, rest = rest.split("## Particles")
     particles, structures = rest.split("## Structures")
     builders = (own, LocalClassesConfig), (empiar, EmpiarConfig), (particles, ParticlesConfig)
+    movies = empiar.split("## Movies")[1]
     for text, config in (*builders, (structures, StructuresConfig)):
-        table = re.findall(r"^\| `(\w+)` \|", text, re.M)
+        shared = movies if issubclass(config, MovieOptions) else ""
+        heads = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text + shared, re.M)
+        table = re.findall(r"\w+", " ".join(heads))
         fields = set(config.__dataclass_fields__) - {"name", "version", "data_files", "data_dir", "description"}
         assert fields <= set(table)
 
