@@ -60,7 +60,7 @@ readers = vitrio.detector_event_image_reader_provider(1)
 def movie_rows(folder: Path, rounds: int, vitrio: str | None) -> Iterator[Row]:
     """Sums of movies of 40 frames of 4096 x 4096 pixels."""
     folder.mkdir(parents=True)
-    eer, plain = _eer(folder / "movie.eer"), _mrc(folder / "movie.mrc")
+    eer, plain = _eer(folder / "movie_40.eer"), _mrc(folder / "movie_12.mrc")
     programs = {"ours": _OURS, "rows": _ROWS, "tifffile": _TIFFFILE}
     came = {name: _median(sys.executable, program, folder, eer, rounds) for name, program in programs.items()}
     what, theirs = f"EER, {FRAMES} frames of {SIDE}^2 summed", came["tifffile"]

@@ -53,13 +53,17 @@ class Stretches:
 def of_open(raw: io.FileIO, name: str) -> Fetch:
     """Steps of a file of this machine that is open; the system reads the next one while one is used.
 
+    It does so by itself where the next one follows; elsewhere it is told.
+
     Raises:
         TruncatedError: where the file ends before a step does.
     """
 
     def fetch(steps: Steps) -> Iterator[Bytes]:
         for number, ranges in enumerate(steps):
-            local.will_read(name, steps[number + 1] if number + 1 < len(steps) else ())
+            following = steps[number + 1] if number + 1 < len(steps) else ()
+            if following and ranges and following[0][0] != ranges[-1][1]:
+                local.will_read(name, following)
             yield location.fill_ranges(raw, ranges, name)
 
     return fetch

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError
 from builders.io.files.steps import Stretches
+from builders.io.flipped import unflipped
 from builders.io.layout import Array, Fetch, Layout, Range
 from builders.io.movies.gain import Gain
 from builders.io.movies.summing import Shifts, Sums, kind_of
@@ -23,6 +24,7 @@ MOST_FRAMES = 2**20
 _MOST_TEXT = 2**22
 """Characters of what is done to frames, of a reference that anyone may have written."""
 _MOST_SHIFT = 2.0**30
+_BAND = 1024 * 1024
 _DIGITS = 6
 """Of a shift, behind the point: a millionth of a pixel."""
 
@@ -231,26 +233,44 @@ class Developed(Layout):
         sums = Sums((self.count // each, ny, nx), self.dtype, each, self.gain, self.shifts, self.name)
         frames = self._frames(fetch)
         try:
-            for frame, raw in frames:
-                sums.add(frame, raw)
+            for frame, rows, raw in frames:
+                sums.add(frame, rows, raw)
         finally:
             frames.close()
         pixels = sums.finished()
         return pixels[0] if self.each is None else pixels
 
-    def _frames(self, fetch: Fetch) -> Generator[tuple[Layout, NDArray[np.uint8]], None, None]:
-        """Each frame with its bytes."""
-        frames = [self.frames.slice(number, self.name) for number in range(self.count)]
-        if len(frames) > 1 and frames[0].ranges == self.ranges:  # they do not lie apart: each would be read as all
+    def _frames(self, fetch: Fetch) -> Generator[tuple[Layout, Range, NDArray[np.uint8]], None, None]:
+        """Each frame, or some rows of it after others, with their bytes."""
+        ny, count = self.shape[-2], self.count
+        first = self.frames.slice(0, self.name)
+        if count > 1 and first.ranges == self.ranges:  # they do not lie apart: each would be read as all
             for pixels in self.frames.decode(next(fetch([self.ranges]))):
-                yield Layout(pixels.shape, pixels.dtype.str, 0), np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+                raw = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+                yield Layout(pixels.shape, pixels.dtype.str, 0), (0, ny), raw
             return
-        came = fetch([frame.ranges for frame in frames])
+        bands = _bands(first) if self.shifts is None else [(0, ny)]
+        parts = [(_rows(self.frames.slice(i, self.name), rows), rows) for i in range(count) for rows in bands]
+        came = fetch([part.ranges for part, _ in parts])
         try:
-            yield from zip(frames, came, strict=True)
+            for (part, rows), raw in zip(parts, came, strict=True):
+                yield part, rows, raw
         finally:
             if isinstance(came, Generator):
                 came.close()
+
+
+def _bands(frame: Layout) -> list[Range]:
+    """Rows that are read together: of plain pixels few enough that they are still in the cache when they are added."""
+    ny, _ = frame.shape
+    is_plain = type(unflipped(frame)) is Layout and frame.axes is None
+    rows = max(1, _BAND * ny // max(1, frame.nbytes)) if is_plain else ny
+    return [(first, min(first + rows, ny)) for first in range(0, ny, rows)]
+
+
+def _rows(frame: Layout, rows: Range) -> Layout:
+    ny, nx = frame.shape
+    return frame if rows == (0, ny) else frame.box([rows, (0, nx)])
 
 
 def spelled(frames: Layout, text: str, name: str) -> tuple[Developed, str]:

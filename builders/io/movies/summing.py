@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError, ReadError
-from builders.io.layout import Array, Layout
+from builders.io.layout import Array, Layout, Range
 from builders.io.movies import gain as gains
 from builders.io.movies.gain import Gain
 from perc_transforms.core import buffers
@@ -90,39 +90,37 @@ class Sums:
         self._exact: Array | None = None
         self._spectrum: Tensor | None = None
 
-    def add(self, frame: Layout, raw: NDArray[np.uint8]) -> None:
-        """Add the next frame, whose bytes are `raw`."""
+    def add(self, part: Layout, rows: Range, raw: NDArray[np.uint8]) -> None:
+        """Add the next frame, or the next rows of it, whose bytes are `raw`; frames that are shifted come whole."""
         if self._images is None:
             self._images = self._memory(self._shape, self._dtype)
         image, place = divmod(self._number, self._each)
         if self._shifts is None:
-            self._add_exactly(frame, raw, self._images[image], place)
+            self._add_exactly(part, slice(*rows), raw, self._images[image], place)
         else:
-            self._add_shifted(frame, raw, self._images[image], place)
-        self._number += 1
+            self._add_shifted(part, raw, self._images[image], place)
+        self._number += rows[1] == self._shape[1]
 
     def finished(self) -> Array:
         """The images, of all frames that were added."""
         assert self._images is not None
         return self._images
 
-    def _add_exactly(self, frame: Layout, raw: NDArray[np.uint8], image: Array, place: int) -> None:
-        total = image
-        kind = exact_kind(frame, self._each)
-        if kind != self._dtype:
-            if self._exact is None:
-                self._exact = self._memory(image.shape, kind)
-            total = self._exact
+    def _add_exactly(self, part: Layout, rows: slice, raw: NDArray[np.uint8], image: Array, place: int) -> None:
+        kind = exact_kind(part, self._each)
+        if kind != self._dtype and self._exact is None:
+            self._exact = self._memory(image.shape, kind)
+        total = (image if self._exact is None else self._exact)[rows]
         if place == 0:
             total.fill(0)
         with np.errstate(over="ignore", invalid="ignore"):  # of pixels that are not finite, sums are not either
-            frame.add_to(total, raw)
+            part.add_to(total, raw)
             if place < self._each - 1:
                 return
             if self._gain is not None:
-                np.multiply(total, self._factors(), out=image, dtype=np.float32, casting="unsafe")
-            elif total is not image:
-                image[...] = total
+                np.multiply(total, self._factors()[rows], out=image[rows], dtype=np.float32, casting="unsafe")
+            elif self._exact is not None:
+                image[rows] = total
 
     def _factors(self) -> NDArray[np.float32]:
         assert self._gain is not None

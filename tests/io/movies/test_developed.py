@@ -15,6 +15,7 @@ from builders.io.files import location, steps
 from builders.io.flipped import flipped
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
+from builders.io.movies import developed as developed_module
 from builders.io.movies import gain
 from builders.io.movies.developed import developed
 from builders.io.net import remote
@@ -241,3 +242,18 @@ def test_a_reference_reads_as_json():
     text, _, said = told(made)["dtype"].partition("#")
     assert (text, told(made)["shape"], told(made)["offset"]) == ("|u1", [4, NY, NX], 7 + 2 * NY * NX)
     assert json.loads(said) == {"each": 2, "shifts": [[0.0, 0.5]] * 4}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_rows_that_are_added_while_they_are_in_the_cache_make_the_same_sums(tmp_path, monkeypatch, turned):
+    monkeypatch.setattr(developed_module, "_BAND", 4 * NX)
+    frames = frames_of("<u2", 5)
+    path, layout = movie(tmp_path, frames)
+    mrc.write(tmp_path / "gain.mrc", np.random.default_rng(3).uniform(0.5, 1.5, (NY, NX)).astype(np.float32))
+    reference = gain.of(str(tmp_path / "gain.mrc"), eer=False)
+    if turned:
+        layout, frames = flipped(layout), frames[:, ::-1]
+    made = developed(layout, group=2, gain=reference)
+    oracle = frames[:4].astype(int).reshape(2, 2, NY, NX).sum(1) * gain.factors(reference, (NY, NX))
+    np.testing.assert_allclose(read_layout(path, made), oracle, rtol=1e-6)
+    np.testing.assert_array_equal(read_layout(path, developed(layout, summed=True)), frames.astype(int).sum(0))
