@@ -24,7 +24,8 @@ MOST_FRAMES = 2**20
 _MOST_TEXT = 2**22
 """Characters of what is done to frames, of a reference that anyone may have written."""
 _MOST_SHIFT = 2.0**30
-_BAND = 1024 * 1024
+_BAND = 512 * 1024
+"""Bytes of plain pixels that are read in one go."""
 _DIGITS = 6
 """Of a shift, behind the point: a millionth of a pixel."""
 
