@@ -456,7 +456,7 @@ def test_an_error_of_a_damaged_file_names_what_would_leave_it_out(folder):
         ({"on_error": "ignore"}, "'raise' or 'skip'"),
         ({"non_finite": "drop"}, "'pass' or 'raise'"),
         ({"recursive": "yes"}, "True or False"),
-        ({"extension": "tif"}, r"\.mrc"),
+        ({"extension": "doc"}, r"\.mrc"),
         ({"quarantine": "report.tsv"}, "on_error='skip'"),
     ],
 )
@@ -554,7 +554,7 @@ def test_a_name_that_only_this_process_cannot_read_is_told_as_that():
     assert location.why_no_text("bé.mrc") == ""
 
 
-@pytest.mark.parametrize("names", [[], ["README.md", "x.mrc", "y_1.tif", "_z.mrc", ".a_1.mrc"]])
+@pytest.mark.parametrize("names", [[], ["README.md", "x.mrc", "y_1.doc", "_z.mrc", ".a_1.mrc"]])
 def test_a_folder_without_images_says_what_it_holds(tmp_path, names):
     folder = tmp_path / "images"
     folder.mkdir()
@@ -566,7 +566,7 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path, names):
 
 
 def test_other_files_are_passed_over_and_counted(folder, caplog):
-    for name in ("README.md", "notes.md", "x.mrc", "y_1.tif", ".hidden_1.mrc"):
+    for name in ("README.md", "notes.md", "x.mrc", "y_1.doc", ".hidden_1.mrc"):
         (folder / name).write_text("")
     assert len(load(folder)) == 40
     said = [r.message for r in caplog.records]

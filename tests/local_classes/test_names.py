@@ -84,7 +84,7 @@ def test_a_wrong_naming_is_told(where, pattern, complaint):
     assert check_naming("folder", "(?P<class>a)(b)") == Naming("folder", "(?P<class>a)(b)")
 
 
-@pytest.mark.parametrize("name", ["README.md", "x_1.tif", "noclass.mrc", "_x.mrc", "x_1", ".mrc", "x_1.npy.gz", ""])
+@pytest.mark.parametrize("name", ["README.md", "x_1.doc", "noclass.mrc", "_x.mrc", "x_1", ".mrc", "x_1.npy.gz", ""])
 def test_what_is_not_one_gets_a_reason(name):
     assert isinstance(parse_name(name), str)
 
