@@ -16,7 +16,7 @@ from builders.io.files import local, location
 from builders.io.finite import floats_of, is_finite
 from builders.io.gathering import gather
 from builders.io.layout import Array, Layout, Range, joined
-from builders.io.pixels import decoded, read_each, read_into, read_layout, read_open, read_slices
+from builders.io.pixels import decoded, read_each, read_into, read_open, read_slices
 from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import Run
 from perc_transforms.core import buffers
@@ -213,8 +213,6 @@ def pixels_of(run: Run, raw: Bytes | None, start: int, stop: int, layouts: Seque
         own = raw[0][start * size : stop * size]
         return _cut(own, raw[1], first, shared=len(run.rows) > 1 or run.data is not None)
     layouts = layouts or [images.layout(row) for row in rows]
-    if raw is None and location.is_remote(where):  # of frames that come step by step
-        return ((read_layout(where, layout, etag), False) for layout in layouts)
     return read_each(where, layouts, etag) if raw is None else _picked(*raw, layouts, run.ranges)
 
 

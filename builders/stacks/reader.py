@@ -191,7 +191,7 @@ class RunReader(ABC):
         Of an image that comes in steps, it is the image: its bytes are never here all at once.
         """
         images = run.images
-        if not isinstance(images, Images) or not images.lies_apart or run.comes_in_steps:
+        if not isinstance(images, Images) or not images.lies_apart:
             return None
         where = images.file.location
         if run.made:

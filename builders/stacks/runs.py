@@ -56,17 +56,9 @@ class Run:
         return self.is_fetched or bool(self.made)
 
     @property
-    def comes_in_steps(self) -> bool:
-        """Whether it is one row of so many frames of a movie that not all of their bytes are to be held at once."""
-        images = self.images
-        if not isinstance(images, Images) or images.movie is None or len(self.rows) != 1 or self.data is not None:
-            return False
-        return self.size > BLOCK and images.layout(self.rows.start).comes_in_steps
-
-    @property
     def is_fetched(self) -> bool:
         """Whether its bytes come from a server, by a request of their own."""
-        plain = isinstance(self.images, Images) and self.size and self.data is None and not self.comes_in_steps
+        plain = isinstance(self.images, Images) and self.size and self.data is None
         return bool(plain) and location.is_remote(cast(Images, self.images).file.location)
 
     @property

@@ -117,14 +117,3 @@ def test_workers_batches_and_resumptions_of_groups(archive, held, tmp_path, work
     batch = next(iter(fresh().with_format("numpy").batch(5)))
     np.testing.assert_array_equal(batch["image"], [pixels for *_, pixels in expected[:5]])
     assert batch["pre_exposure"].tolist() == batch["frame"].tolist() == [first for _, first, _ in expected[:5]]
-
-
-@pytest.mark.parametrize("streaming", [True, False])
-def test_a_sum_of_a_large_remote_movie_is_never_held_as_a_whole(tmp_path, monkeypatch, streaming):
-    held = films.write(tmp_path / "mirror", {"m.mrc": 40}, shape=(32, 32))
-    monkeypatch.setattr("builders.stacks.runs.BLOCK", 4096)
-    with serve() as server:
-        server.publish(tmp_path / "mirror")
-        ds = films.load(server.base, tmp_path, sum_frames=True, streaming=streaming)
-        (row,) = list(ds)
-    np.testing.assert_array_equal(row["image"], held["data/movies/m.mrc"].sum(axis=0, dtype=np.float64))
