@@ -147,6 +147,26 @@ def test_workers_and_resumptions_of_compressed_frames(server, tmp_path, workers)
     assert len(list(fresh().shuffle(seed=1, buffer_size=3))) == len(expected)
 
 
+@pytest.mark.parametrize("group", [None, 2])
+def test_a_damaged_frame_costs_its_row_alone(place, tmp_path, group):
+    held = write_tiff(tmp_path / "mirror", counts=(6,))
+    path = tmp_path / "mirror" / deposit.ENTRY / "data/movies/m_0.tiff"
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[3].dataoffsets[0]
+    data = bytearray(path.read_bytes())
+    data[start : start + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    load = {"item": "frame", "frame_group": group, "streaming": True}
+    table = tmp_path / "left_out.tsv"
+    rows = films.load(place(), tmp_path, on_error="skip", quarantine=str(table), **load)
+    expected = films.groups_of(held, group or 1)
+    del expected[3 // (group or 1)]
+    films.check(rows, expected)
+    assert "m_0.tiff" in table.read_text()
+    with pytest.raises(FormatError, match=r"m_0\.tiff.*damaged"):
+        list(films.load(place(), tmp_path, **load))
+
+
 @pytest.mark.parametrize("streaming", [True, False])
 def test_eer_movies_tell_their_dose(place, tmp_path, streaming):
     held = write_eer(tmp_path / "mirror", dose=3.0)

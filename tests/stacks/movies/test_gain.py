@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from builders import load_dataset
 from builders.errors import FormatError, NotFoundError, OptionError
@@ -95,6 +96,16 @@ def test_sums_are_of_corrected_frames(tmp_path, held):
     rows = films.load(tmp_path / "mirror", tmp_path, item="file", **load)
     for row, frames in zip(rows, held.values(), strict=True):
         np.testing.assert_allclose(row["image"], frames * GAIN, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_workers_correct_frames_of_indices(tmp_path, held, method):
+    ds = films.load(tmp_path / "mirror", tmp_path, item="frame", frame_group=2, gain="auto").with_format("torch")
+    ds[0]["image"]  # the parent has the reference already
+    loader = DataLoader(ds, batch_size=3, num_workers=2, multiprocessing_context=method)
+    images = np.concatenate([batch["image"] for batch in loader])
+    expected = [pixels * GAIN for *_, pixels in films.groups_of(held, 2)]
+    np.testing.assert_allclose(images, expected, rtol=1e-5)
 
 
 def test_another_reference_makes_another_index(tmp_path, held):

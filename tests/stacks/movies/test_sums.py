@@ -84,10 +84,11 @@ def test_a_movie_of_no_whole_group_is_told_or_left_out(archive, held, tmp_path, 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_sums_of_a_packed_movie(tmp_path, kind, streaming):
     held = films.write(tmp_path / "mirror", packed=[kind])
-    films.check(
-        films.load(tmp_path / "mirror", tmp_path, item="frame", frame_group=2, streaming=streaming),
-        films.groups_of(held, 2),
-    )
+    with serve() as server:
+        server.publish(tmp_path / "mirror")
+        for place in (server.base, tmp_path / "mirror"):
+            ds = films.load(place, tmp_path, item="frame", frame_group=2, streaming=streaming)
+            films.check(ds, films.groups_of(held, 2))
 
 
 def test_a_group_moves_the_bytes_of_its_frames_alone(archive, held, tmp_path):
