@@ -62,6 +62,10 @@ class Coding:
         found = _SPELLING.fullmatch(spelling.removeprefix(_NAME)) if spelling.startswith(_NAME) else None
         return None if found is None else Coding(*map(int, found.groups()))
 
+    def least(self, pixels: int) -> int:
+        """Bytes that a frame of so many pixels of the camera takes at the least: those of one without an event."""
+        return pixels // ((1 << self.skip) - 1) * self.skip // 8
+
     def checked(self, name: str) -> "Coding":
         """Itself, if there can be such a coding.
 
@@ -117,7 +121,8 @@ def added(coding: Coding, code: Bytes, part: Part, total: Array) -> None:
         ValueError: the stream ends before the frame does, or leads beyond it.
     """
     _check(coding, code, part)
-    stream = np.concatenate([code, np.zeros(code.size % 2, np.uint8), _beyond(coding.skip, math.prod(part.shape))])
+    beyond = _beyond(coding.skip, math.prod(part.shape) // coding.times**2)
+    stream = np.concatenate([code, np.zeros(code.size % 2, np.uint8), beyond])
     package = imagecodecs("EER")
     try:
         _add(coding, stream, total)
@@ -160,8 +165,9 @@ def _check(coding: Coding, code: Bytes, part: Part) -> None:
     if ny % coding.times or nx % coding.times:
         msg = f"a frame of {ny} x {nx} pixels, {coding.times} times as fine as the camera's"
         raise ValueError(msg)
-    if code.size < 2:
-        msg = f"a stream of {code.size} bytes"
+    least = max(2, coding.least(ny * nx // coding.times**2))
+    if code.size < least:
+        msg = f"{code.size} bytes, where {least} are those of a frame without an event"
         raise ValueError(msg)
 
 
@@ -171,7 +177,7 @@ def _beyond(skip: int, pixels: int) -> Bytes:
 
     At first some zeros: a stream that ends with the last pixel ends there.
     """
-    count = pixels // (2**skip - 1) * skip // 8 + 8
+    count = Coding(skip, 1, 1).least(pixels) + 8
     bits = np.full(4 + count + count % 2, 0xFF, np.uint8)
     bits[:4] = 0
     bits.flags.writeable = False

@@ -92,6 +92,10 @@ def described(pages: Sequence[Ifd], size: int | None, name: str) -> Contents:
         raise FormatError(msg)
     starts, stops = zip(*(_place(page) for page in frames), strict=True)
     places = np.array(starts, np.int64), np.array(stops, np.int64)
+    fewest, least = int((places[1] - places[0]).min()), coding.least(shape[0] * shape[1])
+    if fewest < least:
+        msg = f"{name}: a frame of {fewest} bytes: expected {least} or more, those of {shape} pixels without an event"
+        raise FormatError(msg)
     layout = Coded.of((len(frames), *shape), "|u1", coding.spelling, shape, *places, name)
     acquisition = _acquisition(pages)
     told = acquisition or metadata.Acquisition()
