@@ -74,7 +74,7 @@ def test_transforms_splits_and_sizes(tmp_path):
         (["a", "--transform", "Normalize(__import__('os').system('true'))"], "options are numbers"),
         (["a", "--transform", "Rescale(-3)"], "Rescale"),
         (["a", "--crop", "99"], "99"),
-        (["a", "--item", "slice"], "no option 'item'"),
+        (["a", "--imageset", "0"], "no option 'imageset'"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(words, said, tmp_path, monkeypatch, capsys):

@@ -167,12 +167,15 @@ class Development:
             path: the file's, as tables of shifts are found by it.
 
         Raises:
-            FormatError: it has fewer frames than are asked for, its dose, which has to be known, is not, or there are
-                no shifts of its frames.
+            FormatError: it is no movie, has fewer frames than are asked for, its dose, which has to be known, is not,
+                or there are no shifts of its frames.
         """
         if not self.is_of_frames:
             return None
         shape = image.layout.shape
+        if len(shape) not in (2, 3) or 0 in shape:
+            msg = f"{image.path}: an array of shape {shape}: expected a movie (frames, ny, nx), or one frame (ny, nx)"
+            raise FormatError(msg)
         count = shape[0] if len(shape) > 2 else 1
         start, stop = self.span(count, image.path)
         said = None if image.contents is None else image.contents.frame_dose

@@ -160,6 +160,23 @@ def test_a_movie_of_fewer_frames_is_told_or_left_out(place, held, tmp_path, stre
     assert "m_2.mrcs" in table.read_text()
 
 
+@pytest.mark.parametrize("options", [{}, {"frames": (0, 1)}, {"frame_group": 1}, {"gain": "data/gain.mrc"}])
+def test_an_image_is_a_movie_of_one_frame_and_four_axes_are_none(tmp_path, options):
+    held = films.write(tmp_path / "mirror", {"m.mrc": 1})
+    data = tmp_path / "mirror" / deposit.ENTRY / "data"
+    np.save(data / "movies/n.npy", held["data/movies/m.mrc"][0])
+    mrc.write(data / "gain.mrc", np.ones(films.SHAPE, np.float32))
+    held["data/movies/n.npy"] = held["data/movies/m.mrc"]
+    load = {"pattern": "*", "item": "frame", **options}
+    for streaming in (True, False):
+        films.check(films.load(tmp_path / "mirror", tmp_path, streaming=streaming, **load), films.frames_of(held))
+    for row in films.load(tmp_path / "mirror", tmp_path, pattern="*", sum_frames=True):
+        np.testing.assert_array_equal(row["image"], held["data/movies/m.mrc"][0])
+    np.save(data / "movies/o.npy", np.zeros((2, 3, *films.SHAPE), np.float32))
+    with pytest.raises(FormatError, match=r"o\.npy: an array of shape \(2, 3, 6, 10\): expected a movie"):
+        films.load(tmp_path / "mirror", tmp_path, **load)
+
+
 @pytest.mark.parametrize("streaming", [True, False])
 def test_frames_of_a_movie_that_was_cut_off(tmp_path, held, streaming):
     path = tmp_path / "mirror" / deposit.ENTRY / "data/movies/m_3.mrc"
