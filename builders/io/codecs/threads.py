@@ -1,5 +1,6 @@
 """The cores of this machine, shared by the parts of an image: decoders let other threads run."""
 
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -61,7 +62,9 @@ def shared(task: Callable[[_T], None], pieces: Sequence[_T]) -> None:
             raise
 
     pool = _pool(os.getpid(), cores() - 1)
-    helping: list[Future[None]] = [pool.submit(work) for _ in range(helpers)]
+    helping: list[Future[None]] = []
+    with contextlib.suppress(RuntimeError):  # the interpreter ends, and begins no thread any more
+        helping.extend(pool.submit(work) for _ in range(helpers))
     try:
         work()
     finally:

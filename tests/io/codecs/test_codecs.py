@@ -128,6 +128,14 @@ def test_pieces_are_shared_by_threads(monkeypatch):
     assert sorted(done) == list(range(20))
 
 
+def test_a_child_process_decodes_by_one_thread(monkeypatch):
+    monkeypatch.setattr(threads.multiprocessing, "parent_process", lambda: "somebody")
+    assert threads.cores() == 1
+    names = set()
+    threads.shared(lambda piece: names.add(threading.current_thread()), range(9))
+    assert names == {threading.current_thread()}
+
+
 def test_when_a_piece_fails_nothing_goes_on_behind_the_error(monkeypatch):
     monkeypatch.setattr(threads, "cores", lambda: 3)
     running = []

@@ -14,6 +14,7 @@ from builders.errors import FormatError, MissingPackageError
 from builders.io import image_file, upside_down
 from builders.io.flipped import Flipped, unflipped
 from builders.io.formats.tiff import pages
+from builders.io.formats.tiff.format import Tiff
 from builders.io.layout import Layout, is_fresh
 
 RANDOM = np.random.default_rng(4)
@@ -117,6 +118,16 @@ def test_four_bits_a_pixel_are_two_pixels_a_byte_the_left_one_in_the_high_half()
     for compression, encode in ((1, bytes), (5, imagecodecs.lzw_encode)):
         code = encode(packed)
         same(page(tags_of(31, 20, 4, t259=compression, t279=len(code)), code))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(5760, 8184), (4092, 11520), (3710, 7676), (3838, 7420), (11520, 4092)])
+def test_the_sizes_of_super_resolution_frames_are_those_that_relion_knows(columns, rows):
+    data = page(tags_of(columns, rows))
+    layout = Tiff().describe(lambda start, count: data[start : start + count], None, "x.tif").layout
+    assert (layout.shape, layout.encoding) == ((rows, 2 * columns), "4bit")
+    data = page(tags_of(columns, rows + 1))
+    layout = Tiff().describe(lambda start, count: data[start : start + count], None, "x.tif").layout
+    assert (layout.shape, layout.encoding) == ((rows + 1, columns), "|u1")
 
 
 @pytest.mark.parametrize("compression", [1, 5])
