@@ -85,6 +85,7 @@ ROOMS = {
         ["movies.gain"],
         ["movies.summing"],
         ["movies.developed"],
+        ["movies.spelling"],
         ["image_reference"],
     ],
     "builders.structures": [["uniprot"], ["reading"], ["databases"], ["cleaning"]],

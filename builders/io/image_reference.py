@@ -11,8 +11,8 @@ from builders.io.boxes.overhang import FilledBox, box_of
 from builders.io.coded import Coded, packed, unpacked
 from builders.io.flipped import Flipped, flipped
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
-from builders.io.movies import developed
 from builders.io.movies.developed import Developed
+from builders.io.movies.spelling import developed_of
 
 _MOST = 2**63 - 1
 _MOST_AXES = 32
@@ -71,7 +71,7 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         return Layout(shape, dtype, offset)  # nearly all are, and each row that is decoded asks
     text, mark, made = dtype.partition("#")
     if mark:
-        image, rest = developed.spelled(layout_of(shape, text, offset, index, name), made, name)
+        image, rest = developed_of(layout_of(shape, text, offset, index, name), made, name)
         if rest and not rest.startswith("@"):
             msg = f"{name}: a reference to pixels of {rest[:100]!r}, behind what is made of frames: expected a box"
             raise FormatError(msg)

@@ -26,7 +26,7 @@ from perc_transforms.core.buffers import PixelBuffer
 Array = NDArray[np.generic]
 Range = tuple[int, int]
 """Bytes of a file, or entries along an axis: the first one, and the one after the last."""
-Fetch = Callable[[Sequence[Sequence[Range]]], Iterator[NDArray[np.uint8]]]
+Fetch = Callable[[Iterable[Sequence[Range]]], Iterator[NDArray[np.uint8]]]
 """Gives the bytes of a file step by step: for each step some stretches, whose bytes come one after another."""
 
 MOST_STRETCHES = 2**18

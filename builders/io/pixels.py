@@ -218,7 +218,7 @@ def read_open(raw: BinaryIO, layouts: Iterable[Layout], name: str, version: str 
 def _unpacked(stream: Stream, end: StreamEnd | None, layout: Layout, name: str) -> Fetch:
     """What gives the bytes of a stream, which is read on to its end behind the last that a layout needs."""
 
-    def fetch(wanted: Sequence[Sequence[Range]]) -> Iterator[NDArray[np.uint8]]:
+    def fetch(wanted: Iterable[Sequence[Range]]) -> Iterator[NDArray[np.uint8]]:
         if not layout.comes_in_steps:
             yield _read_packed(stream, end, layout, name)
             return

@@ -1,11 +1,12 @@
 """Bytes of a file step by step: those of one frame of a movie while the next ones are on their way, never all at once.
 
-Both functions give a `Fetch`: for a sequence of steps, each some stretches of the file in rising order, it gives the
+Both functions give a `Fetch`: for some steps, each some stretches of the file in rising order, it gives the
 bytes of each, one stretch after another.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from builders.io.net import remote
 from builders.io.net.answers import RemoteFile, known_of
 
 Bytes = NDArray[np.uint8]
-Steps = Sequence[Sequence[Range]]
+Steps = Iterable[Sequence[Range]]
 
 _AHEAD = 3
 _MOST_AHEAD = 3 * remote.PIECE
@@ -60,8 +61,7 @@ def of_open(raw: io.FileIO, name: str) -> Fetch:
     """
 
     def fetch(steps: Steps) -> Iterator[Bytes]:
-        for number, ranges in enumerate(steps):
-            following = steps[number + 1] if number + 1 < len(steps) else ()
+        for ranges, following in itertools.pairwise(itertools.chain(steps, [()])):
             if following and ranges and following[0][0] != ranges[-1][1]:
                 local.will_read(name, following)
             yield location.fill_ranges(raw, ranges, name)
@@ -79,7 +79,7 @@ def of_url(url: str, etag: str | None) -> Fetch:
 
     def fetch(steps: Steps) -> Iterator[Bytes]:
         version = etag
-        if not version and len(steps) > 1:  # all of them have to be of one version
+        if not version:  # all of them have to be of one version
             version = known_of(remote.client().head(url), RemoteFile(url, None, None)).etag
         several = read_ahead(
             *(_together(steps), lambda some: location.read_ranges(url, some[1], version), _AHEAD),
@@ -96,7 +96,7 @@ def of_url(url: str, etag: str | None) -> Fetch:
     return fetch
 
 
-def _together(steps: Steps) -> Iterator[tuple[Steps, tuple[Range, ...]]]:
+def _together(steps: Steps) -> Iterator[tuple[list[Sequence[Range]], tuple[Range, ...]]]:
     """Steps of which the bytes are asked for together: about as many as a request may bring, and what they need."""
     some: list[Sequence[Range]] = []
     size = 0

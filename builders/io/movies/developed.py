@@ -4,9 +4,10 @@ A reference spells it as that of the frames with what is done to them behind a `
 all frames, `"|u1#{"each":8}"` sums of eight each.
 """
 
+import itertools
 import json
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,6 @@ from builders.io.movies.summing import Shifts, Sums, kind_of
 
 MOST_FRAMES = 2**20
 """Of one image: a reference can speak of any number, and each takes time though it may have no bytes."""
-_MOST_TEXT = 2**22
-"""Characters of what is done to frames, of a reference that anyone may have written."""
 _MOST_SHIFT = 2.0**30
 _BAND = 512 * 1024
 """Bytes of plain pixels that are read in one go."""
@@ -250,9 +249,8 @@ class Developed(Layout):
                 raw = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
                 yield Layout(pixels.shape, pixels.dtype.str, 0), (0, ny), raw
             return
-        bands = _bands(first) if self.shifts is None else [(0, ny)]
-        parts = [(_rows(self.frames.slice(i, self.name), rows), rows) for i in range(count) for rows in bands]
-        came = fetch([part.ranges for part, _ in parts])
+        parts, wanted = itertools.tee(self._parts(_band(first) if self.shifts is None else ny))
+        came = fetch(part.ranges for part, _ in wanted)
         try:
             for (part, rows), raw in zip(parts, came, strict=True):
                 yield part, rows, raw
@@ -260,72 +258,23 @@ class Developed(Layout):
             if isinstance(came, Generator):
                 came.close()
 
+    def _parts(self, step: int) -> Iterator[tuple[Layout, Range]]:
+        """Frames one after another, by so many rows: never a list, since a reference can speak of any number."""
+        ny, nx = self.shape[-2:]
+        for number in range(self.count):
+            frame = self.frames.slice(number, self.name)
+            if step >= ny:
+                yield frame, (0, ny)
+                continue
+            for first in range(0, ny, step):
+                rows = first, min(first + step, ny)
+                yield frame.box([rows, (0, nx)]), rows
 
-def _bands(frame: Layout) -> list[Range]:
+
+def _band(frame: Layout) -> int:
     """Rows that are read together: of plain pixels few enough that they are still in the cache when they are added."""
-    ny, _ = frame.shape
     is_plain = type(unflipped(frame)) is Layout and frame.axes is None
-    rows = max(1, _BAND * ny // max(1, frame.nbytes)) if is_plain else ny
-    return [(first, min(first + rows, ny)) for first in range(0, ny, rows)]
-
-
-def _rows(frame: Layout, rows: Range) -> Layout:
-    ny, nx = frame.shape
-    return frame if rows == (0, ny) else frame.box([rows, (0, nx)])
-
-
-def spelled(frames: Layout, text: str, name: str) -> tuple[Developed, str]:
-    """What is made of frames, as a reference spells it, and what follows in its text.
-
-    Nothing of it is believed: anyone may have written it.
-
-    Args:
-        frames: those that are used.
-        text: what stands behind the `#`.
-        name: of the file, for errors.
-
-    Raises:
-        FormatError: it cannot be.
-    """
-    try:
-        if len(text) > _MOST_TEXT:
-            msg = f"{len(text)} characters"
-            raise ValueError(msg)
-        told, end = json.JSONDecoder().raw_decode(text)
-        if not isinstance(told, dict) or told.keys() - {"each", "gain", "shifts"}:
-            msg = "other fields"
-            raise ValueError(msg)
-        made = Developed.of(frames, _each(told), _gain(told), _shifts(told, name), name)
-    except FormatError:
-        raise
-    except (ValueError, TypeError, RecursionError) as err:
-        msg = f"{name}: a reference to frames of which is made {text[:100]!r}: expected each, gain and shifts: {err}"
-        raise FormatError(msg) from err
-    return made, text[end:]
-
-
-def _each(told: Mapping[str, Any]) -> int | None:
-    each = told.get("each")
-    if each is not None and type(each) is not int:
-        msg = f"each is {each!r:.100}"
-        raise TypeError(msg)
-    return each
-
-
-def _gain(told: Mapping[str, Any]) -> Gain | None:
-    gain = told.get("gain")
-    if gain is None:
-        return None
-    kinds = {each.name: each.type for each in fields(Gain)}
-    if not isinstance(gain, dict) or any(type(value) is not kinds.get(name) for name, value in gain.items()):
-        msg = f"gain is {gain!r:.100}"
-        raise TypeError(msg)
-    return Gain(**gain)
-
-
-def _shifts(told: Mapping[str, Any], name: str) -> Shifts | None:
-    shifts = told.get("shifts")
-    return None if shifts is None else as_shifts(shifts, name)
+    return max(1, _BAND * frame.shape[0] // max(1, frame.nbytes)) if is_plain else frame.shape[0]
 
 
 def as_shifts(shifts: Any, name: str) -> Shifts:
