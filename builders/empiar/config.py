@@ -211,7 +211,7 @@ class EmpiarConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
 
         def ask() -> Gain:
             plain, files = self.development(self.item), self.found.files
-            shape = functools.partial(frame_shape, (f.location for f in files if not may_be_gain(f.path)), plain)
+            shape = functools.partial(frame_shape, [file.location for file in files], plain)
             return gain_of(self, self._place, lambda: [f.location for f in self._beside(may_be_gain).files], shape)
 
         how = self.gain, self.gain_rotation, self.gain_flip, self.flip_y, self.superres

@@ -177,7 +177,7 @@ class LocalClassesConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[
 
         taken = None
         if self.gain is not None:
-            shape = functools.partial(frame_shape, (path for path in paths if not may_be_gain(path)), plain)
+            shape = functools.partial(frame_shape, paths, plain)
             taken = gain_of(self, inside, lambda: beside(paths, folder, may_be_gain), shape)
         tables = tables_of(
             self.align,

@@ -1,6 +1,6 @@
 """The files that movies are developed with: where people name them, or among which they are looked for."""
 
-import itertools
+import glob
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -68,7 +68,7 @@ def tables_of(
     """The tables of shifts that an option names; None where it names none.
 
     Args:
-        align: a file's name, a glob, or `"auto"`.
+        align: a file's name, a glob, absolute or inside the entry or folder, or `"auto"`.
         inside: where a path inside the entry, or below the folder, is.
         search: gives the files that fit a glob; with None, the tables that lie about the movies.
 
@@ -77,8 +77,10 @@ def tables_of(
     """
     if align is None:
         return None
-    if align == AUTO or any(sign in align for sign in "*?["):
-        found = search(None if align == AUTO else align)
+    if align == AUTO or (any(sign in align for sign in "*?[") and not location.is_remote(align)):
+        here = str(Path(align).expanduser())
+        is_here = Path(here).is_absolute() or align.startswith(".")
+        found = listed(glob.glob(here, recursive=True)) if is_here else search(None if align == AUTO else align)  # noqa: PTH207
         if not found:
             msg = f"align={align!r}: no such table: expected a STAR file of RELION's motion correction, or IMOD's .xf"
             raise NotFoundError(msg)
@@ -110,13 +112,13 @@ def listed(paths: Iterable[str]) -> list[Listed]:
 
 
 def frame_shape(places: Iterable[str], development: Development) -> tuple[int, int]:
-    """`(ny, nx)` of the frames of the first file whose header can be read.
+    """`(ny, nx)` of the frames of the first file whose header can be read, one that is not called a gain if there is.
 
     Raises:
         NotFoundError: none can.
     """
     why = "there is none"
-    for place in itertools.islice(places, _MOST_TRIED):
+    for place in sorted(places, key=may_be_gain)[:_MOST_TRIED]:
         try:
             shape = development.rendered(image_file.survey(place)).layout.shape
         except FormatError as err:

@@ -50,8 +50,9 @@ def place(request, tmp_path, held):
         yield server.base if request.param == "http" else str(tmp_path / "mirror")
 
 
-@pytest.mark.parametrize("align", ["auto", "data/motion/*"])
+@pytest.mark.parametrize("align", ["auto", "data/motion/*", "{here}/*"])
 def test_each_movie_has_a_table(place, held, tmp_path, align):
+    align = align.format(here=tmp_path / "mirror" / deposit.ENTRY / "data/motion")
     rows = list(films.load(place, tmp_path, item="frame", align=align, frames=(1, None), streaming=True))
     expected = [(path, number, moved(held[path])[number]) for path, number, _ in films.frames_of(held, 1)]
     assert [(row["path"], row["frame"]) for row in rows] == [(path, number) for path, number, _ in expected]
