@@ -1,21 +1,27 @@
 """Plain images whose rows are stored bottom up, out of an open file of this machine: turned while they are read."""
 
+import ctypes
+import functools
 import io
 import math
 import os
+from collections.abc import Callable
 
 import numpy as np
 
-from builders.io.codecs import threads
+from builders.errors import TruncatedError
+from builders.io.files import local
 from builders.io.flipped import Flipped
-from builders.io.gathering import fill_exactly
 from builders.io.layout import Array, Layout
 from perc_transforms.core import buffers
 
 _PIECE = 256 * 1024
-"""Bytes of rows that are read in one go: they are in the processor's cache when they are put where they belong."""
-_SHARE = 2 * 1024 * 1024
-"""Bytes of rows for which it pays to wake a thread."""
+"""Bytes of rows that are read in one go where the system cannot put them where they belong: they are in the processor's
+cache when that is done."""
+_MOST_ROWS = 1024
+"""Places in memory that one call to the system fills at the most, on any of them."""
+
+_Scatter = Callable[[int, int, int, int], int]
 
 
 def is_turned(layout: Layout) -> bool:
@@ -25,7 +31,7 @@ def is_turned(layout: Layout) -> bool:
 
 
 def read_turned(raw: io.FileIO, layout: Layout, path: str) -> Array:
-    """The images at a layout of which `is_turned` says so: no copy of all of them is made in between.
+    """The images at a layout of which `is_turned` says so: the system puts each row where it belongs.
 
     Args:
         raw: the file, open.
@@ -37,46 +43,58 @@ def read_turned(raw: io.FileIO, layout: Layout, path: str) -> Array:
     """
     ny, nx = layout.shape[-2:]
     pixels = np.ndarray(layout.shape, layout.dtype, buffer=buffers.take(layout.nbytes))
-    images = pixels.reshape(math.prod(layout.shape[:-2]), ny, nx)
-    each = nx * np.dtype(layout.encoding).itemsize
-    shares = [
-        (number, *rows) for number in range(len(images)) for rows in _stretches(ny, max(1, _SHARE // max(1, each)))
-    ]
-
-    def turn(share: tuple[int, int, int]) -> None:
-        number, start, stop = share
-        place = layout.offset + (number * ny + start) * each
-        _turn(raw, place, path, layout.encoding, images[number, ny - stop : ny - start])
-
-    if hasattr(os, "preadv"):
-        threads.shared(turn, shares)
-    else:  # a file has one place from which it is read
-        for share in shares:
-            turn(share)
+    offset = layout.offset
+    for image in pixels.reshape(math.prod(layout.shape[:-2]), ny, nx):
+        done = _scattered(raw, offset, image)
+        _turned(raw, offset + done * nx * image.itemsize, path, image[: ny - done])
+        offset += image.nbytes
+    if not np.dtype(layout.encoding).isnative:
+        pixels.byteswap(inplace=True)
     return pixels
 
 
-def _turn(raw: io.FileIO, offset: int, path: str, encoding: str, rows: Array) -> None:
-    """Fill rows with those that are stored from some byte on, the last one first."""
-    count, nx = rows.shape
-    height = max(1, min(count, _PIECE // max(1, nx * rows.itemsize)))
-    piece = np.empty((height, nx), np.dtype(encoding))
+@functools.cache
+def _preadv() -> _Scatter | None:
+    """The system's call; Python's own takes an object for each row, and as long for them as the reading takes."""
+    try:
+        call = ctypes.CDLL(None, use_errno=True).preadv
+    except (AttributeError, OSError, TypeError):
+        return None
+    call.argtypes = ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
+    call.restype = ctypes.c_ssize_t
+    return call if ctypes.sizeof(ctypes.c_long) == ctypes.sizeof(ctypes.c_int64) else None  # so long are its offsets
+
+
+def _scattered(raw: io.FileIO, offset: int, image: Array) -> int:
+    """Fill rows of an image, the last one first, from some byte of a file on; how many of them came whole."""
+    call, ny, each, done = _preadv(), len(image), image.strides[0], 0
+    if call is None or not each:
+        return 0
+    places = np.empty((ny, 2), np.uintp)
+    places[:, 0] = image.ctypes.data + np.arange(ny - 1, -1, -1) * each
+    places[:, 1] = each
+    while done < ny:
+        rows = min(_MOST_ROWS, ny - done)
+        came = call(raw.fileno(), places[done:].ctypes.data, rows, offset + done * each)
+        if came < each:
+            break
+        done += came // each
+    return done
+
+
+def _turned(raw: io.FileIO, offset: int, path: str, image: Array) -> None:
+    """Fill rows of an image, the last one first, by way of other memory."""
+    ny, nx = image.shape
+    height = max(1, min(ny, _PIECE // max(1, nx * image.itemsize)))
+    piece = np.empty((height, nx), image.dtype)
     memory = piece.reshape(-1).view(np.uint8).data
-    for start, stop in _stretches(count, height):
-        size = (stop - start) * nx * rows.itemsize
-        _fill(raw, path, offset + start * nx * rows.itemsize, memory[:size])
-        rows[count - stop : count - start] = piece[: stop - start][::-1]
-
-
-def _fill(raw: io.FileIO, path: str, offset: int, place: "memoryview[int]") -> None:
-    """Fill memory with bytes of a file, from which other threads read as well."""
-    done = 0
-    while hasattr(os, "preadv") and (got := os.preadv(raw.fileno(), [place[done:]], offset + done)):
-        done += got
-        if done == len(place):
-            return
-    fill_exactly(raw, path, offset + done, place[done:])
-
-
-def _stretches(count: int, step: int) -> list[tuple[int, int]]:
-    return [(start, min(start + step, count)) for start in range(0, count, step)]
+    raw.seek(offset)
+    for row in range(0, ny, height):
+        rows = min(height, ny - row)
+        count = rows * nx * image.itemsize
+        done = local.fill(raw, memory[:count])
+        if done < count:
+            end = os.fstat(raw.fileno()).st_size
+            msg = f"{path}: {end} bytes, which end within row {ny - row - 1} of an image: the file is truncated"
+            raise TruncatedError(msg)
+        image[ny - row - rows : ny - row] = piece[:rows][::-1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from builders.errors import FormatError, MissingPackageError
+from builders.errors import FormatError, MissingPackageError, TruncatedError
 from builders.io import image_file, upside_down
 from builders.io.flipped import Flipped, unflipped
 from builders.io.formats.tiff import pages
@@ -293,9 +293,13 @@ def test_without_imagecodecs_what_needs_none_is_read(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["u1", ">u2", "<f4"])
-def test_large_plain_images_are_turned_while_they_are_read(tmp_path, monkeypatch, dtype):
+@pytest.mark.parametrize("rows", [0, 10, 1024])
+def test_plain_images_are_turned_while_they_are_read(tmp_path, monkeypatch, dtype, rows):
     monkeypatch.setattr(upside_down, "_PIECE", 1000)
-    monkeypatch.setattr(upside_down, "_SHARE", 5000)
+    if rows:
+        monkeypatch.setattr(upside_down, "_MOST_ROWS", rows)
+    else:
+        monkeypatch.setattr(upside_down, "_preadv", lambda: None)
     array = numbers((3, 101, 67), dtype)
     file = described(tmp_path, written(array, byteorder=">" if dtype[0] == ">" else "<"))
     for layout, expected in ((file.layout, array), (file.part(1), array[1])):
@@ -303,3 +307,12 @@ def test_large_plain_images_are_turned_while_they_are_read(tmp_path, monkeypatch
         assert is_fresh(pixels)
         assert pixels.flags.c_contiguous
         np.testing.assert_array_equal(pixels, expected[..., ::-1, :])
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_told(tmp_path):
+    array = numbers((50, 60), "u2")
+    file = described(tmp_path, written(array))
+    with (tmp_path / "x.tif").open("r+b", buffering=0) as raw:
+        raw.truncate(file.layout.offset + 31 * 120 + 7)
+        with pytest.raises(TruncatedError, match=r"x\.tif: .* end within row 18 of an image"):
+            upside_down.read_turned(raw, file.layout, file.path)
