@@ -108,9 +108,9 @@ def codec(argument: str) -> Codec:
 
 
 def decoded(coding: Coding, code: Bytes, part: Part) -> Content:
-    """The pixels of a frame: 1 where an event was, else 0."""
-    pixels = np.zeros(part.shape, np.uint8)
-    added(coding, code, part, pixels)
+    """The pixels of a frame, or of a strip of its rows: 1 where an event was, else 0."""
+    pixels = np.zeros(part.cut, np.uint8)
+    added(coding, code, Part(part.cut, part.cut, part.encoding), pixels)
     return pixels
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from builders.errors import FormatError
 from builders.io.codecs.eer import Coding
-from builders.io.coded import Coded
+from builders.io.coded import Coded, Places
 from builders.io.formats.contents import Contents, weigh
 from builders.io.formats.eer import metadata
 from builders.io.formats.protocol import Format, Read
@@ -25,7 +25,7 @@ from builders.io.formats.tiff.ifd import (
 )
 from builders.io.layout import Layout
 
-_WIDTH, _LENGTH, _COMPRESSION = 256, 257, 259
+_WIDTH, _LENGTH, _COMPRESSION, _ROWS = 256, 257, 259, 278
 _ACQUISITION = 65001
 _BITS = (65007, 65008, 65009)
 """Tags of the numbers of bits, where the compression does not tell them."""
@@ -33,6 +33,7 @@ _CODINGS = {65000: Coding(8, 2, 2), 65001: Coding(7, 2, 2)}
 _OWN_BITS = 65002
 _MOST_PIXELS = 2**28
 """Of a frame: sixteen times those of a camera of today."""
+_MOST_PLACE = 2**62
 _PLAUSIBLE = (0.01, 1000.0)
 """Pixel sizes in Å that some microscope may have."""
 
@@ -81,22 +82,19 @@ def described(pages: Sequence[Ifd], size: int | None, name: str) -> Contents:
         TruncatedError: the file ends before its first frame does.
     """
     frames = [page for page in pages if _is_frame(page)]
-    shape, coding = _shape(frames[0]), _coding(frames[0])
-    alike = [page for page in frames if (_shape(page), _coding(page)) == (shape, coding)]
-    if len(alike) < len(frames):
-        other = next(page for page in frames if (_shape(page), _coding(page)) != (shape, coding))
-        msg = (
-            f"{name}: a frame of {_shape(other)} in {_coding(other)} among those of {shape} in {coding}: expected "
-            "frames of one size and coding"
-        )
+    shape, part, coding = kind = _kind(frames[0])
+    if other := next((page for page in frames if _kind(page) != kind), None):
+        unlike = f"a frame of {_told(_kind(other))} among those of {_told(kind)}"
+        msg = f"{name}: {unlike}: expected frames of one size and coding"
         raise FormatError(msg)
-    starts, stops = zip(*(_place(page) for page in frames), strict=True)
-    places = np.array(starts, np.int64), np.array(stops, np.int64)
-    fewest, least = int((places[1] - places[0]).min()), coding.least(shape[0] * shape[1])
+    starts, stops = (
+        np.concatenate(side) for side in zip(*(_places(page, shape, part) for page in frames), strict=True)
+    )
+    fewest, least = int((stops - starts).min()), coding.least(part[0] * part[1]) if part == shape else 0
     if fewest < least:
         msg = f"{name}: a frame of {fewest} bytes: expected {least} or more, those of {shape} pixels without an event"
         raise FormatError(msg)
-    layout = Coded.of((len(frames), *shape), "|u1", coding.spelling, shape, *places, name)
+    layout = Coded.of((len(frames), *shape), "|u1", coding.spelling, part, starts, stops, name)
     acquisition = _acquisition(pages)
     told = acquisition or metadata.Acquisition()
     dose = told.frame_dose(len(frames))
@@ -121,8 +119,8 @@ def magnified(layout: Layout, times: int) -> Layout:
     assert isinstance(layout, Coded)
     finer = coding.magnified(times, layout.name)
     *before, ny, nx = layout.shape
-    image = ny * times, nx * times
-    return replace(layout, shape=(*before, *image), part=image, codec=finer.spelling)
+    part = layout.part[0] * times, layout.part[1] * times
+    return replace(layout, shape=(*before, ny * times, nx * times), part=part, codec=finer.spelling)
 
 
 def is_eer(layout: Layout) -> bool:
@@ -150,22 +148,37 @@ def _coding(page: Ifd) -> Coding:
     return Coding(*bits).checked(page.name)
 
 
-def _place(page: Ifd) -> tuple[int, int]:
-    """First byte of a frame, and the one after the last; its strips, if it has several, are one stream."""
+def _kind(page: Ifd) -> tuple[tuple[int, int], tuple[int, int], Coding]:
+    """What frames of a movie have in common: their shape, that of a strip, which is a stream of its own, and coding."""
+    ny, nx = shape = _shape(page)
+    rows = page.number(_ROWS, ny)
+    if rows < 1:
+        msg = f"{page.name}: strips of {rows} rows: expected one or more"
+        raise FormatError(msg)
+    return shape, (min(rows, ny), nx), _coding(page)
+
+
+def _told(kind: tuple[tuple[int, int], tuple[int, int], Coding]) -> str:
+    (ny, nx), (rows, _), coding = kind
+    return f"{ny} x {nx} pixels" + (f" in strips of {rows} rows" if rows < ny else "") + f", {coding}"
+
+
+def _places(page: Ifd, shape: tuple[int, int], part: tuple[int, int]) -> tuple[Places, Places]:
+    """First bytes of a frame's strips, and those after their last ones."""
     starts, sizes = page.integers(STRIP_OFFSETS), page.integers(STRIP_BYTE_COUNTS)
     if not starts.size:
         starts, sizes = page.integers(TILE_OFFSETS), page.integers(TILE_BYTE_COUNTS)
-    if starts.size != 1 or sizes.size != 1 or starts[0] < 0 or sizes[0] <= 0:
+    count = -(-shape[0] // part[0])
+    if not starts.size == sizes.size == count or starts.min() < 0 or sizes.min() < 1:
         msg = (
             f"{page.name}: the page at byte {page.offset} has its events in {starts.size} strips of {sizes.size} sizes:"
-            " expected one of some bytes"
+            f" expected {count} of some bytes"
         )
         raise FormatError(msg)
-    stop = int(starts[0]) + int(sizes[0])
-    if stop > np.iinfo(np.int64).max:
-        msg = f"{page.name}: the page at byte {page.offset} has its events at byte {starts[0]}: expected a file's"
+    if int(starts.max()) > _MOST_PLACE or int(sizes.max()) > _MOST_PLACE:
+        msg = f"{page.name}: the page at byte {page.offset} has its events at byte {starts.max()}: expected a file's"
         raise FormatError(msg)
-    return int(starts[0]), stop
+    return starts, starts + sizes
 
 
 def _acquisition(pages: Sequence[Ifd]) -> metadata.Acquisition | None:

@@ -57,54 +57,61 @@ def stream(places, bits, ends=True):
     return data + bytes(len(data) % 2)
 
 
-def page(offset, tags, data_at, size):
+def page(offset, tags):
     """A directory of BigTIFF at a place, and what its values take behind it; the next one's place is left open."""
     entries, tail = b"", b""
     behind = offset + 8 + 20 * len(tags) + 8
     for tag, value in sorted(tags.items()):
-        if isinstance(value, bytes):
-            place = behind + len(tail)
-            entries += struct.pack("<HHQQ", tag, 7, len(value), place)
-            tail += value
+        if isinstance(value, list) and len(value) > 1:
+            kind, count, raw = 16, len(value), struct.pack(f"<{len(value)}Q", *value)
+        elif isinstance(value, bytes):
+            kind, count, raw = 7, len(value), value
         else:
-            entries += struct.pack("<HHQQ", tag, 16 if value > 2**31 else 4, 1, value)
+            kind, count, raw = 4, 1, struct.pack("<Q", value[0] if isinstance(value, list) else value)
+        entries += struct.pack("<HHQ", tag, kind, count)
+        entries += raw.ljust(8, b"\0") if len(raw) <= 8 else struct.pack("<Q", behind + len(tail))
+        tail += raw if len(raw) > 8 else b""
     return struct.pack("<Q", len(tags)) + entries, tail
 
 
-def encode(
-    events, compression=65001, *, xml=XML, pixel=1.2e-10, dose=3.0, integrated=False, together=False, streams=None
-):
-    """A file of frames, whose directories lie behind each page's data, or `together` at the end."""
+def encode(events, compression=65001, *, xml=XML, pixel=1.2e-10, dose=3.0, **options):
+    """A file of frames.
+
+    Options: `integrated`, a first page that is their sum; `together`, directories at the end and not behind each page's
+    data; `streams` of bits in place of those of the events; `rows` of a strip, of which each frame then has a list.
+    """
     bits = BITS[compression]
-    codes = list(streams or [stream(places, bits) for places in events.places])
+    codes = list(options.get("streams") or [stream(places, bits) for places in events.places])
     _, ny, nx = events.places.shape
-    pages = [({259: compression, 256: nx, 257: ny}, code) for code in codes]
+    pages = [({259: compression, 256: nx, 257: ny, 278: options.get("rows", ny)}, code) for code in codes]
     if compression == 65002:
         for tags, _ in pages:
             tags.update(zip((65007, 65008, 65009), bits, strict=True))
-    if integrated:
+    if options.get("integrated"):
         total = events.pixels.sum(0).astype("<u2")
-        pages.insert(0, ({259: 1, 256: nx, 257: ny, 258: 16, 339: 1}, total.tobytes()))
+        pages.insert(0, ({259: 1, 256: nx, 257: ny, 258: 16, 278: ny, 339: 1}, total.tobytes()))
     if xml:
         pages[0][0][65001] = xml.format(frames=len(codes), pixel=pixel, dose=dose).encode()
     data = bytearray(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
     link, places = 8, []
     for tags, code in pages:
-        places.append(len(data))
-        data += code + bytes(len(code) % 2)
-        if not together:
-            link = directory(data, link, tags, places[-1], len(code))
-    if together:
-        for (tags, code), place in zip(pages, places, strict=True):
-            link = directory(data, link, tags, place, len(code))
+        strips = code if isinstance(code, list) else [code]
+        places.append(np.cumsum([len(data), *map(len, strips)]))
+        data += b"".join(strips) + bytes(len(strips[-1]) % 2)
+        if not options.get("together"):
+            link = directory(data, link, tags, places[-1])
+    if options.get("together"):
+        for (tags, _), edges in zip(pages, places, strict=True):
+            link = directory(data, link, tags, edges)
     return bytes(data)
 
 
-def directory(data, link, tags, place, size):
-    """Put a directory behind what there is; where its own link to the next one is."""
-    tags = {**tags, 262: 1, 273: place, 277: 1, 278: tags[257], 279: size}
+def directory(data, link, tags, edges):
+    """Put a directory behind what there is, of strips between some places; where its own link to the next one is."""
+    starts, sizes = edges[:-1].tolist(), np.diff(edges).tolist()
+    tags = {**tags, 262: 1, 273: starts, 277: 1, 279: sizes}
     offset = len(data)
-    entries, tail = page(offset, tags, place, size)
+    entries, tail = page(offset, tags)
     data[link : link + 8] = struct.pack("<Q", offset)
     data += entries + bytes(8) + tail + bytes(len(tail) % 2)
     return offset + len(entries)

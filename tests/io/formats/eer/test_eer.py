@@ -57,6 +57,19 @@ def test_frames_are_those_of_tifffile(tmp_path, compression, integrated, togethe
     np.testing.assert_array_equal(total, events.pixels.sum(0))
 
 
+@pytest.mark.parametrize("rows", [16, 20])
+def test_strips_are_streams_of_their_own(tmp_path, events, rows):
+    bits = BITS[65001]
+    strips = [[stream(places[y : y + rows], bits) for y in range(0, 48, rows)] for places in events.places]
+    path = str(written(tmp_path, encode(events, streams=strips, rows=rows)))
+    layout = image_file.describe(path).layout
+    np.testing.assert_array_equal(tifffile.imread(path), events.pixels)
+    np.testing.assert_array_equal(read_layout(path, layout), events.pixels)
+    np.testing.assert_array_equal(read_layout(path, developed(layout, summed=True)), events.pixels.sum(0))
+    finer = read_layout(path, magnified(layout, 2))
+    np.testing.assert_array_equal(finer.reshape(5, 48, 2, 64, 2).sum((2, 4)), events.pixels)
+
+
 def test_finer_grids_hold_events_where_in_a_pixel_they_were(tmp_path, events):
     path = str(written(tmp_path, encode(events)))
     layout = image_file.describe(path).layout
