@@ -102,7 +102,8 @@ def whole_epoch(epoch: Any) -> int:
     """An epoch's number: an integer of Python, NumPy or torch, or a float that is a whole number, as trainers count.
 
     Raises:
-        EpochError: it is something else, which would leave the draws of one epoch to another.
+        EpochError: it is something else, which would leave the draws of one epoch to another, or negative, as no
+            stream of `datasets` takes it.
 
     Example:
         >>> whole_epoch(2), whole_epoch(torch.tensor(2)), whole_epoch(2.0)
@@ -112,7 +113,7 @@ def whole_epoch(epoch: Any) -> int:
     if hasattr(epoch, "item"):
         with contextlib.suppress(TypeError, ValueError, RuntimeError):  # of an array of several
             value = epoch.item()
-    if not is_number(value) or not -_MOST <= value < _MOST or value != int(value):
+    if not is_number(value) or not 0 <= value < _MOST or value != int(value):
         msg = f"set_epoch: the epoch is {repr(epoch)[:80]}: expected an integer: 0, 1, 2, ... of a loop over epochs"
         raise EpochError(msg)
     return int(value)
@@ -143,6 +144,9 @@ class EpochCallback:
     Args:
         targets: what has `set_epoch`: transforms, a `Compose`, also a stream of `datasets`, which is shuffled by it.
 
+    Raises:
+        TransformError: there are none, or one has no `set_epoch`.
+
     Example:
         >>> from perc_transforms import RandomRotate
         >>> augment = RandomRotate()
@@ -153,6 +157,9 @@ class EpochCallback:
     _legacy_state_key = state_key  # Lightning asks for both, when it loads a checkpoint
 
     def __init__(self, *targets: HasEpoch) -> None:
+        if not targets:
+            msg = "EpochCallback: nothing to tell the epoch to: expected transforms that draw, a Compose or a stream"
+            raise TransformError(msg)
         for target in targets:
             if not callable(getattr(target, "set_epoch", None)):
                 msg = f"EpochCallback: {type(target).__name__} has no set_epoch: expected a transform that draws, "

@@ -55,7 +55,7 @@ class RandomTransform(Transform):
             epoch: from 0, which it is before the first call.
 
         Raises:
-            EpochError: it is no whole number.
+            EpochError: it is no whole number, or negative.
         """
         self._epoch.set(whole_epoch(epoch))
 

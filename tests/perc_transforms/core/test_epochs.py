@@ -113,7 +113,7 @@ def test_rows_are_remembered_in_bounded_memory():
 
 
 @pytest.mark.parametrize(
-    "epoch", [3, 3.0, np.int64(3), np.uint8(3), np.float32(3), torch.tensor(3), np.array(3), -3, 2**40]
+    "epoch", [3, 3.0, np.int64(3), np.uint8(3), np.float32(3), torch.tensor(3), np.array(3), 0, 2**40]
 )
 def test_an_epoch_is_a_whole_number_of_any_library(epoch):
     augment = T.Compose([flip := T.RandomFlip(), T.Normalize()])
@@ -123,7 +123,20 @@ def test_an_epoch_is_a_whole_number_of_any_library(epoch):
         assert flip._epoch.get() == int(epoch)
 
 
-NO_EPOCHS = [1.5, None, "1", True, np.bool_(True), torch.tensor(True), torch.tensor([1, 2]), float("nan"), 2**63, [1]]
+NO_EPOCHS = [
+    -1,
+    -1.0,
+    1.5,
+    None,
+    "1",
+    True,
+    np.bool_(True),
+    torch.tensor(True),
+    torch.tensor([1, 2]),
+    float("nan"),
+    2**63,
+    [1],
+]
 
 
 @pytest.mark.parametrize("epoch", NO_EPOCHS, ids=repr)
@@ -176,4 +189,6 @@ def test_a_callback_moves_what_it_was_given():
     assert not torch.equal(augment(stack), first)
     with pytest.raises(T.TransformError, match="Normalize has no set_epoch"):
         T.EpochCallback(T.Normalize())
+    with pytest.raises(T.TransformError, match="nothing to tell the epoch to: expected transforms"):
+        T.EpochCallback()
     assert not hasattr(callback, "callbacks")
