@@ -211,7 +211,7 @@ def _survey_remote(name: str, head: Head) -> ImageFile:
         return location.read(name, offset, offset + count, head.etag).tobytes()
 
     with compression.damage_named(name):
-        read: Read = Reader(fetch, head.data, head.size, name, head.more, MOST_REQUESTS)
+        read: Read = Reader(fetch, head.data, head.size, name, head.more, MOST_REQUESTS, is_far=True)
         return _described(contents_of(head.data, read, head.size, name), name, head.etag)
 
 

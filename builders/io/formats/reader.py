@@ -10,6 +10,7 @@ MOST_BYTES = 256 * 1024 * 1024
 """Of one file's header, far more than any has: a file can refer a reader from one place to the next for ever."""
 MOST_REQUESTS = 4096
 """Of them, to a server."""
+MOST_SKIMMED = 8 * 1024 * 1024
 BLOCK = 4 * 1024
 """Bytes that are fetched at the least: what a header refers to often lies side by side."""
 
@@ -24,6 +25,7 @@ class Reader:
         name: what errors call it.
         held: pieces that were fetched before, by offset; those that are fetched now are added.
         most: how often bytes may be fetched.
+        is_far: each time is a request to a server.
     """
 
     def __init__(
@@ -34,8 +36,11 @@ class Reader:
         name: str,
         held: dict[int, bytes] | None = None,
         most: int = MOST_READS,
+        is_far: bool = False,
     ) -> None:
         self._fetch, self._head, self._size, self._name, self._most = fetch, head, size, name, most
+        self._is_far = is_far
+        self._stretch, self._skimmed = (0, 0), b""
         self._held = {} if held is None else held
         self._places = sorted(self._held)
         self._reads = self._fetches = self._bytes = 0
@@ -67,16 +72,53 @@ class Reader:
             place = self._places[number]
             if stop <= place + len(self._held[place]):
                 return self._held[place], place
-        end = max(stop, offset + BLOCK)
-        end = end if self._size is None else min(end, self._size)
-        self._fetches, self._bytes = self._fetches + 1, self._bytes + end - offset
-        if self._fetches > self._most or self._bytes > MOST_BYTES:
-            return b"", offset
-        piece = self._fetch(offset, end - offset)
+        piece = self._within(offset, stop)
+        if piece is None:
+            end = max(stop, offset + BLOCK)
+            end = end if self._size is None else min(end, self._size)
+            self._fetches, self._bytes = self._fetches + 1, self._bytes + end - offset
+            if self._fetches > self._most or self._bytes > MOST_BYTES:
+                return b"", offset
+            piece = self._fetch(offset, end - offset)
         if offset not in self._held:
             bisect.insort(self._places, offset)
         self._held[offset] = piece
         return piece, offset
+
+    def _within(self, offset: int, stop: int) -> bytes | None:
+        """A piece out of the stretch that was skimmed, or is to be, if it lies in it."""
+        first, last = self._stretch
+        if not first <= offset < stop <= last:
+            return None
+        if not self._skimmed:
+            if self._fetches >= self._most:
+                return None
+            self._fetches += 1
+            self._skimmed = self._fetch(first, last - first)
+        self._bytes += stop - offset
+        return self._skimmed[offset - first : stop - first]
+
+    def skim(self, offset: int, count: int) -> None:
+        """See `skim`."""
+        first, stop = max(0, offset), max(0, offset) + min(count, MOST_SKIMMED)
+        stop = stop if self._size is None else min(stop, self._size)
+        is_asked_for = self._stretch[0] <= first and min(first + BLOCK, stop) <= self._stretch[1]
+        if self._is_far and first < stop and not is_asked_for:
+            self._stretch, self._skimmed = (first, stop), b""
+
+
+def skim(read: Read, offset: int, count: int) -> None:
+    """Have a stretch of a file come in one request of which small pieces are asked for next, a server's file alone.
+
+    Only those pieces are remembered; the next stretch takes the place of this one.
+
+    Args:
+        read: gives bytes of the file.
+        offset: where it begins.
+        count: bytes, at most `MOST_SKIMMED` of which come.
+    """
+    if isinstance(read, Reader):
+        read.skim(offset, count)
 
 
 def exactly(read: Read, offset: int, count: int, name: str, what: str) -> bytes:

@@ -16,6 +16,8 @@ from builders.io.formats.contents import Contents, weigh
 from builders.io.formats.eer import metadata
 from builders.io.formats.protocol import Format, Read
 from builders.io.formats.tiff.ifd import (
+    COMPRESSION,
+    EVENTS,
     STRIP_BYTE_COUNTS,
     STRIP_OFFSETS,
     TILE_BYTE_COUNTS,
@@ -25,7 +27,7 @@ from builders.io.formats.tiff.ifd import (
 )
 from builders.io.layout import Layout
 
-_WIDTH, _LENGTH, _COMPRESSION, _ROWS = 256, 257, 259, 278
+_WIDTH, _LENGTH, _ROWS = 256, 257, 278
 _ACQUISITION = 65001
 _BITS = (65007, 65008, 65009)
 """Tags of the numbers of bits, where the compression does not tell them."""
@@ -129,7 +131,7 @@ def is_eer(layout: Layout) -> bool:
 
 
 def _is_frame(page: Ifd) -> bool:
-    return page.number(_COMPRESSION, 1) in (*_CODINGS, _OWN_BITS)
+    return page.number(COMPRESSION, 1) in EVENTS
 
 
 def _shape(page: Ifd) -> tuple[int, int]:
@@ -141,7 +143,7 @@ def _shape(page: Ifd) -> tuple[int, int]:
 
 
 def _coding(page: Ifd) -> Coding:
-    compression = page.number(_COMPRESSION, 1)
+    compression = page.number(COMPRESSION, 1)
     if compression in _CODINGS:
         return _CODINGS[compression]
     bits = [page.number(tag, default) for tag, default in zip(_BITS, (7, 2, 2), strict=True)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.formats.protocol import Read
-from builders.io.formats.reader import exactly
+from builders.io.formats.reader import exactly, skim
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_PAGES = 2**16
@@ -23,6 +23,9 @@ MOST_TAGS_OF_ALL = 2**21
 MOST_VALUE = 2**26
 """Bytes of the values of one tag: places of eight million strips."""
 
+COMPRESSION = 259
+EVENTS = (65000, 65001, 65002)
+"""Compressions of EER movies."""
 STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS = 273, 279, 324, 325
 _PLACES = (STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS)
 _TYPES: dict[int, str] = {
@@ -33,9 +36,14 @@ _TYPES: dict[int, str] = {
 
 _SPAN = 4096
 """Bytes that are asked for with a page's directory at first: its values mostly follow it."""
+_SPAN_OF_EVENTS = 512
+"""There are thousands of them in a movie, and all that comes is remembered."""
 _MOST_SPAN = 64 * 1024
 _NEAR = 64 * 1024
 """Directories that lie so close to each other are read many at a time."""
+_SKIMMED = 64
+"""Frames of electron events, which are small and mostly wanted all: so many come at a time with their directories."""
+_MOST_BETWEEN = 1024 * 1024
 _TAIL = 64 * 1024
 """What is no farther from the file's end is read up to there."""
 
@@ -233,6 +241,7 @@ class _Walk:
         self._read, self._size, self.name, self._kind = read, size, name, kind
         self._before, self._after, self._ahead = 0, _SPAN, _SPAN
         self._last: int | None = None
+        self._is_of_events = False
 
     def page(self, place: int) -> tuple[Ifd, int]:
         """The page whose directory is at a place, and where the next one is; 0: there is none."""
@@ -248,8 +257,10 @@ class _Walk:
         first, stop = place + kind.count.size, place + kind.count.size + count * kind.entry.itemsize
         data = exactly(self._read, first, stop - first + kind.offset.size, name, "TIFF directory")
         tags = Tags(np.frombuffer(data, kind.entry, count), kind, self._read, self._size, name)
+        page = Ifd(place, kind.order, tags, name)
+        self._is_of_events = page.number(COMPRESSION, 1) in EVENTS
         self._learn(place, stop + kind.offset.size, tags)
-        return Ifd(place, kind.order, tags, name), kind.offset.unpack(data[-kind.offset.size :])[0]
+        return page, kind.offset.unpack(data[-kind.offset.size :])[0]
 
     def _fetch(self, place: int) -> None:
         """Have the bytes around a directory come in one read; the first one may be among those that are there."""
@@ -263,6 +274,8 @@ class _Walk:
             stop = max(stop, place + self._ahead)
         else:
             self._ahead = _SPAN
+            if self._is_of_events and 0 < place - self._last <= _MOST_BETWEEN:
+                skim(self._read, start, _SKIMMED * (place - self._last))
         self._last = place
         self._read(start, stop - start)
 
@@ -275,4 +288,4 @@ class _Walk:
                 self._read(start, stored)
                 if max(place - start, start + stored - place) <= _MOST_SPAN:
                     low, high = min(low, start), max(high, start + stored)
-        self._before, self._after = place - low, max(_SPAN, high - place)
+        self._before, self._after = place - low, max(_SPAN_OF_EVENTS if self._is_of_events else _SPAN, high - place)

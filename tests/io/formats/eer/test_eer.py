@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from builders.errors import FormatError, PercError, TruncatedError
 from builders.io import image_file
 from builders.io.codecs.eer import Coding
+from builders.io.files import location
 from builders.io.formats.eer import metadata
 from builders.io.formats.eer.format import is_eer, magnified
 from builders.io.image_reference import layout_of, told
@@ -263,3 +264,22 @@ def test_of_a_server_the_chain_and_the_frames_come_in_few_requests(events):
         total = read_layout(url, developed(file.layout, summed=True), file.etag)
         np.testing.assert_array_equal(total, events.pixels.sum(0))
         assert len(server.requests) == 1
+
+
+def test_a_chain_that_is_strewn_over_the_frames_comes_in_few_requests_and_little_of_it_is_remembered():
+    events = Events.random(40, (512, 512), 0.25)
+    with serve() as server:
+        remote.permit(server.base)
+        server.files["/x.eer"] = encode(events)
+        url = server.url("/x.eer")
+        head = location.head(url)
+        file = image_file.survey(url, head)
+        assert file.layout.shape == (40, 512, 512)
+        assert len(server.requests) < 8
+        assert server.bytes_sent < 1.1 * len(server.files["/x.eer"])
+        assert sum(map(len, head.more.values())) < 40 * 1024
+        server.requests.clear()
+        again = image_file.survey(url, head)
+        assert again.layout == file.layout
+        assert not server.requests, "it is remembered"
+        np.testing.assert_array_equal(read_layout(url, file.layout.slice(27, url), file.etag), events.pixels[27])
