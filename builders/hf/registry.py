@@ -28,7 +28,7 @@ from builders.hf.data_files import named_files
 from builders.hf.formatting import FORMATTERS
 from builders.hf.names import MODULES, meant, named
 from builders.hf.shuffling.shuffle import shuffling
-from builders.hf.streams import formatted, mapping, typed_nulls
+from builders.hf.streams import epochs, formatted, mapping, typed_nulls
 
 _DISPATCH_TABLE: dict[str, tuple[str, str]] = _PACKAGED_DATASETS_MODULES
 _StockFactory: Any = datasets_load.PackagedDatasetModuleFactory
@@ -94,6 +94,8 @@ def register() -> None:
         for name in ("__getitem__", "__iter__", "iter"):
             setattr(datasets.Dataset, name, marking.marking_reads(getattr(datasets.Dataset, name)))
         datasets.IterableDataset.shuffle = shuffling(datasets.IterableDataset.shuffle)
+        begin = datasets.IterableDataset._prepare_ex_iterable_for_iteration
+        datasets.IterableDataset._prepare_ex_iterable_for_iteration = epochs.telling_of_epochs(begin)
         datasets.Dataset._getitem = reading.getitem
         datasets.Dataset.__getitems__ = reading.getitems
         datasets.Dataset._fast_select_column = marking.fast_select_column

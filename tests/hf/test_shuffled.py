@@ -1,6 +1,7 @@
 """Shuffled streams of ours: all rows once, in an order that is the same again, also from wherever they were stopped."""
 
 import json
+import logging
 from copy import deepcopy
 from itertools import islice
 
@@ -53,6 +54,11 @@ def names(rows):
 
 def resumed(stream, state):
     stream.load_state_dict(json.loads(json.dumps(state)))
+    return stream
+
+
+def in_epoch(stream, epoch):
+    stream.set_epoch(epoch)
     return stream
 
 
@@ -150,6 +156,33 @@ def test_the_order_is_told_by_seed_and_epoch(mirror, tmp_path):
     generator = np.random.default_rng(1)
     assert names(load(mirror, tmp_path).shuffle(generator=generator, buffer_size=8)) == found[0]
     assert generator.random() == np.random.default_rng(1).random()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("made", [shuffled, load])
+def test_a_state_of_a_later_epoch_that_is_left_out_is_told(mirror, tmp_path, caplog, capfd, made, workers):
+    def read(stream):
+        if not workers:
+            return list(stream)
+        logging.getLogger("builders").addHandler(handler := logging.StreamHandler())  # of which a fork has a copy
+        rows = list(DataLoader(stream, batch_size=None, num_workers=workers, multiprocessing_context="fork"))
+        logging.getLogger("builders").removeHandler(handler)
+        return rows
+
+    stream = in_epoch(made(mirror, tmp_path), 3)
+    _, state = stopped(stream, 13)
+    fresh = made(mirror, tmp_path).state_dict()
+    left_out = resumed(made(mirror, tmp_path), state)
+    assert len(read(left_out)) == 31
+    text = "\n".join([caplog.text, capfd.readouterr().err])
+    assert text.count("from the beginning of epoch 0") == 1
+    assert "one of epoch 3: call set_epoch(3)" in text
+    caplog.clear()
+    for epoch, begun in [(0, fresh), (2, fresh), (4, state)] + [(3, state)] * (not workers):
+        read(in_epoch(resumed(made(mirror, tmp_path), begun), epoch))
+        read(resumed(in_epoch(made(mirror, tmp_path), epoch), begun))
+    read(made(mirror, tmp_path))
+    assert "epoch" not in caplog.text + capfd.readouterr().err
 
 
 def test_a_stream_goes_on_in_its_epoch(mirror, tmp_path):
@@ -292,6 +325,22 @@ def test_a_state_of_another_division_or_shuffle_is_refused(mirror, tmp_path):
         with pytest.raises(OptionError, match=r"part 0 of 2.*goes on only as it was made"):
             list(resumed(other, state))
     assert len(list(resumed(part(0, 2), state))) + 5 == len(list(part(0, 2)))
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_seeds_are_told_in_the_words_of_who_wrote_them(mirror, tmp_path, epoch):
+    ours = in_epoch(shuffled(mirror, tmp_path), epoch)
+    _, state = stopped(ours, 4)
+    words = "" if not epoch or BEFORE_5 else f", epoch {epoch}"
+    for seed in (2, np.int64(2)):
+        with pytest.raises(OptionError, match=rf"saved by .*, seed 1{words}, .*; this one is of .*, seed 2{words}, "):
+            list(resumed(in_epoch(shuffled(mirror, tmp_path, seed=seed), epoch), state))
+    by_generator = load(mirror, tmp_path).shuffle(generator=np.random.default_rng(7), buffer_size=8)
+    with pytest.raises(OptionError, match=rf"seed 1{words}, .*; this one is of .*, seed of a generator \d+{words}, "):
+        list(resumed(in_epoch(by_generator, epoch), state))
+    loader = DataLoader(resumed(ours, state), batch_size=None, num_workers=2, multiprocessing_context="fork")
+    with pytest.raises(OptionError, match=rf"seed 1{words}, .*; this one is of .*part 0 of 2, seed 1{words}, "):
+        list(loader)
 
 
 def test_a_state_that_another_shuffle_saved_is_refused(mirror, tmp_path):

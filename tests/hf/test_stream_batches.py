@@ -370,11 +370,14 @@ def test_a_state_is_of_the_shards_that_it_was_saved_for(mirror, tmp_path):
     batches = part.iter(2)
     next(batches)
     state = part.state_dict()
-    other = split_dataset_by_node(stream, 0, 4)
-    for reading in (lambda stream: next(iter(stream)), lambda stream: next(stream.iter(2))):
-        other.load_state_dict(state)
-        with pytest.raises(OptionError, match="the number of workers or nodes is another one"):
-            reading(other)
+    fewer, others = split_dataset_by_node(stream, 0, 4), split_dataset_by_node(stream, 1, 2)
+    count = stream.num_shards
+    for other, has in ((fewer, f"{count // 4} shards"), (others, f"{count // 2} shards that are others, or .* order")):
+        told = f"a reader of {count // 2} shards, and this one has {has}: the number of workers or nodes is another one"
+        for reading in (lambda stream: next(iter(stream)), lambda stream: next(stream.iter(2))):
+            other.load_state_dict(state)
+            with pytest.raises(OptionError, match=told):
+                reading(other)
     again = split_dataset_by_node(stream, 0, 2)
     again.load_state_dict(state)
     same_rows(next(again.iter(2)), next(batches))

@@ -7,6 +7,7 @@ from copy import copy
 from typing import Any
 
 import datasets
+import numpy as np
 from datasets import iterable_dataset as stock
 
 from builders.hf.shuffling.draws import seed_of
@@ -20,7 +21,8 @@ _AT_ONCE = 10
 
 def shuffling(stock_shuffle: Callable[..., Any]) -> Callable[..., Any]:
     """`shuffle` as before; of a stream of ours whose rows are as they were read, one that resumes exactly."""
-    asks = "max_buffer_input_shards" in inspect.signature(stock_shuffle).parameters
+    signature = inspect.signature(stock_shuffle)
+    asks = "max_buffer_input_shards" in signature.parameters
 
     @functools.wraps(stock_shuffle)
     def shuffle(self: datasets.IterableDataset, *args: Any, **kwargs: Any) -> datasets.IterableDataset:
@@ -31,13 +33,21 @@ def shuffling(stock_shuffle: Callable[..., Any]) -> Callable[..., Any]:
             at_once, rows = rows.max_input_shards, rows.ex_iterable
         if isinstance(rows, stock.RebatchedArrowExamplesIterable):
             rows = rows.ex_iterable
-        ours = _in_place(rows, Shuffle((seed_of(buffer.generator),), buffer.buffer_size, at_once))
+        number, given = seed_of(buffer.generator), signature.bind(self, *args, **kwargs).arguments
+        how = Shuffle((number,), buffer.buffer_size, at_once, (_words(number, **given),))
+        ours = _in_place(rows, how)
         if ours is not None:
             shuffled._ex_iterable = ours
             shuffled._prepare_ex_iterable_for_iteration()  # its state is that of the new layers
         return shuffled
 
     return shuffle
+
+
+def _words(number: int, seed: Any = None, generator: Any = None, **others: Any) -> str:
+    """What `shuffle` was given to shuffle by, or the number that its generator gave."""
+    is_known = generator is None and isinstance(seed, int | np.integer)
+    return f"seed {int(seed)}" if is_known else f"seed of a generator {number}"
 
 
 def _in_place(rows: Any, how: Shuffle) -> Any:

@@ -31,22 +31,32 @@ class Shuffle:
         seeds: what decides the order: of `shuffle`, then of the epoch and of the worker.
         rows: how many are held, `buffer_size`.
         at_once: of how many shards, `max_buffer_input_shards`.
+        words: what was written for each seed, which it follows from; empty where another one's says it.
         divided: into how many parts the stream was divided since, and which one it is, time after time.
     """
 
     seeds: tuple[int, ...]
     rows: int
     at_once: int
+    words: tuple[str, ...]
     divided: tuple[tuple[int, int], ...] = ()
 
     def seeded(self, seed: int) -> "Shuffle":
-        """With one more seed."""
-        return replace(self, seeds=(*self.seeds, seed))
+        """With one more seed, of which nobody knows where it comes from."""
+        return replace(self, seeds=(*self.seeds, seed), words=(*self.words, f"seed of a generator {seed}"))
+
+    def shifted(self, value: int) -> "Shuffle":
+        """With the number of the epoch, by which the shards were shuffled before, or that of the worker."""
+        words, is_epoch = self.words, not self.divided
+        if is_epoch and self.seeds[-1] == seed_of(np.random.default_rng(value)):
+            words = (*words[:-1], "")
+        word = f"epoch {value}" if is_epoch else "" if self.divided[-1][1] == value else f"shifted by {value}"
+        return replace(self, seeds=(*self.seeds, value), words=(*words, word))
 
     def __str__(self) -> str:
-        parts = "".join(f", part {index} of {count}" for count, index in self.divided)
-        seeds = "-".join(map(str, self.seeds))
-        return f"buffer_size {self.rows}, of {self.at_once} shards at once{parts}, seeds {seeds}"
+        parts = [f"part {index} of {count}" for count, index in self.divided]
+        said = [f"buffer_size {self.rows}", f"of {self.at_once} shards at once", *parts, *filter(None, self.words)]
+        return ", ".join(said)
 
 
 class _State(dict[str, Any]):
@@ -93,7 +103,7 @@ class _Shuffled(_BaseExamplesIterable):  # type: ignore[misc]
 
     def shift_rngs(self, value: int) -> Any:
         """The same for another epoch or worker."""
-        return type(self)(self.ex_iterable, self.shuffle.seeded(value))
+        return type(self)(self.ex_iterable, self.shuffle.shifted(value))
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> Any:
         """The same, of shards in another order."""

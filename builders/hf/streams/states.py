@@ -8,6 +8,8 @@ from typing import Any
 from builders.errors import OptionError
 
 _SHARE = "share"
+_OF = ", digest "
+"""Between what is told of a share and what tells it from others."""
 _PLAIN = frozenset((int, str, type(None)))
 _EXPECTED = (
     "the number of workers or nodes is another one, or the stream, its epoch or its seed: expected all of it as it was "
@@ -41,9 +43,9 @@ class State(dict[str, Any]):
             OptionError: it was loaded, and is that of another one.
         """
         if self[_SHARE] not in (None, own):
-            msg = (
-                f"the state to go on from was saved by a reader of {self[_SHARE]}, and this one has {own}: {_EXPECTED}"
-            )
+            its, mine = (share.partition(_OF)[0] for share in (self[_SHARE], own))
+            mine = f"{mine} that are others, or in another order" if its == mine else mine
+            msg = f"the state to go on from was saved by a reader of {its}, and this one has {mine}: {_EXPECTED}"
             raise OptionError(msg)
         self[_SHARE] = own
 
@@ -53,7 +55,7 @@ def share_of(names: Iterable[str]) -> str:
 
     Example:
         >>> share_of(["a", "b"])
-        '2 shards, 59b271ae1bbcb1d3'
+        '2 shards, digest 59b271ae1bbcb1d3'
     """
     told = list(names)
-    return f"{len(told)} shards, {hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:16]}"
+    return f"{len(told)} shards{_OF}{hashlib.sha256(chr(0).join(told).encode()).hexdigest()[:16]}"
