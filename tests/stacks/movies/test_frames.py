@@ -15,27 +15,9 @@ from torch.utils.data import DataLoader
 from builders.errors import FormatError, OptionError
 from builders.io import mrc
 from tests.empiar import deposit
-from tests.server import serve
 from tests.stacks.movies import films
 
 BEFORE_5 = int(datasets.__version__.partition(".")[0]) < 5
-
-
-@pytest.fixture
-def held(tmp_path):
-    return films.write(tmp_path / "mirror")
-
-
-@pytest.fixture
-def archive(tmp_path, held):
-    with serve() as server:
-        server.publish(tmp_path / "mirror")
-        yield server
-
-
-@pytest.fixture(params=["http", "mirror"])
-def place(request, tmp_path, archive):
-    return archive.base if request.param == "http" else str(tmp_path / "mirror")
 
 
 @pytest.mark.parametrize("streaming", [True, False])

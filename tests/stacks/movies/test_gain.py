@@ -28,18 +28,6 @@ def held(tmp_path):
     return held
 
 
-@pytest.fixture
-def archive(tmp_path, held):
-    with serve() as server:
-        server.publish(tmp_path / "mirror")
-        yield server
-
-
-@pytest.fixture(params=["http", "mirror"])
-def place(request, tmp_path, archive):
-    return archive.base if request.param == "http" else str(tmp_path / "mirror")
-
-
 def corrected(held, gain=GAIN):
     return [(path, number, frame * gain) for path, number, frame in films.frames_of(held)]
 

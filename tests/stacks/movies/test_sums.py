@@ -9,23 +9,6 @@ from tests.server import serve
 from tests.stacks.movies import films
 
 
-@pytest.fixture
-def held(tmp_path):
-    return films.write(tmp_path / "mirror")
-
-
-@pytest.fixture
-def archive(tmp_path, held):
-    with serve() as server:
-        server.publish(tmp_path / "mirror")
-        yield server
-
-
-@pytest.fixture(params=["http", "mirror"])
-def place(request, tmp_path, archive):
-    return archive.base if request.param == "http" else str(tmp_path / "mirror")
-
-
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("item", ["auto", "file"])
 def test_a_movie_may_be_the_sum_of_its_frames(place, held, tmp_path, item, streaming):
