@@ -32,6 +32,23 @@ def holds_image(feature: Any) -> bool:
     return isinstance(feature, EMImage)
 
 
+def kinds_of(features: Mapping[str, Any]) -> dict[str, Any]:
+    """What columns hold, as `perc_transforms.core.batch_rows.BatchRows` tells it to who collates them.
+
+    Example:
+        >>> kinds_of({"dose": Value("float32"), "path": Value("string"), "pose": {"rot": Value("float32")}})
+        {'dose': <class 'float'>, 'path': <class 'list'>, 'pose': {'rot': <class 'float'>}}
+    """
+    return {name: _kind(feature) for name, feature in features.items()}
+
+
+def _kind(feature: Any) -> Any:
+    if isinstance(feature, dict):
+        return kinds_of(feature)
+    is_number = isinstance(feature, Value | ClassLabel) and isinstance(_filler(feature.dtype), float)
+    return float if is_number else list
+
+
 def filled(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
     """A row, or a batch as a dict of columns, with what stands for null in some columns.
 

@@ -34,6 +34,11 @@ class BatchRows(list[Row]):
     Args:
         columns: gives the rows as a batch: each column as a tensor, an array or a list of what the rows have in it.
         finished: gives it for a batch, where that is another one, as in another kind of memory.
+        kinds: gives what the columns are known to hold: `float` numbers, `list` what does not become a tensor, and a
+            dict by field of a struct; so a column is the same where it is null throughout.
+
+    Attributes:
+        kinds: gives it.
 
     Example:
         >>> rows = BatchRows(lambda: {"image": ["a", "b"]})
@@ -41,10 +46,11 @@ class BatchRows(list[Row]):
         ({'image': 'b'}, None)
     """
 
-    __slots__ = ("_columns", "_finished")
+    __slots__ = ("_columns", "_finished", "kinds")
 
-    def __init__(self, columns: Make, finished: Make | None = None) -> None:
+    def __init__(self, columns: Make, finished: Make | None = None, kinds: Make = dict) -> None:
         super().__init__()
+        self.kinds = kinds
         self._columns: Make | None = columns
         self._finished = finished or columns
 

@@ -13,12 +13,14 @@ from torch.utils.data import default_collate, get_worker_info
 
 from perc_transforms.core.batch import RECORDS
 from perc_transforms.core.batch_rows import BatchRows, Structs
-from perc_transforms.core.forms import IMAGE, as_image
+from perc_transforms.core.forms import IMAGE, TEXTS, as_image
 from perc_transforms.core.stacking import stack
 from perc_transforms.errors import TransformError
 
 _SHOWN = 2
 _TEXT = frozenset((str,))
+Kinds = Mapping[str, Any]
+"""What columns hold, as far as `BatchRows` knows."""
 _FEWEST = 2
 """Axes of an image."""
 
@@ -29,7 +31,9 @@ def collate(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, 
     A batch, as a loader with `batch_size=None` hands on of `stream.batch(64)`, comes out as its rows would.
 
     Images of one shape are stacked. Numbers, and lists of as many numbers each, become tensors, with NaN for null;
-    dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list.
+    dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list. What is
+    null in every row is a list of None where it is known to be text, by its name or from a map-style dataset of
+    `builders`, and numbers otherwise.
 
     Raises:
         TransformError: images of different shapes, which cannot be stacked (the message says what can be done), rows
@@ -45,22 +49,22 @@ def collate(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, 
         if not _is_batch(rows):
             msg = f"collate: one row, of {', '.join(rows)}: expected a list of rows, or the columns of some"
             raise TransformError(msg)
-        return _collated(rows)
-    batch = rows.columns if isinstance(rows, BatchRows) else None
+        return _collated(rows, {})
+    batch, kinds = (rows.columns, rows.kinds()) if isinstance(rows, BatchRows) else (None, {})
     if batch is not None:
-        return _collated(batch)
+        return _collated(batch, kinds)
     if not rows or any(row.keys() != rows[0].keys() for row in rows):
         found = " and ".join(sorted({str(sorted(row)) for row in rows})) or "no rows"
         msg = f"collate: {found}: expected rows, and all with the same columns"
         raise TransformError(msg)
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     names = columns.get("path") or columns.get("id") or []
-    return {name: _column(name, values, names) for name, values in columns.items()}
+    return {name: _column(name, values, names, kinds) for name, values in columns.items()}
 
 
-def _collated(batch: Mapping[str, Any]) -> dict[str, Any]:
+def _collated(batch: Mapping[str, Any], kinds: Kinds) -> dict[str, Any]:
     names = list(next((batch[name] for name in ("path", "id") if name in batch), []))
-    return {name: _finished(name, column, names) for name, column in batch.items()}
+    return {name: _finished(name, column, names, kinds) for name, column in batch.items()}
 
 
 def _is_batch(columns: Mapping[str, Any]) -> bool:
@@ -69,10 +73,10 @@ def _is_batch(columns: Mapping[str, Any]) -> bool:
     return are_many and len({len(column) for column in columns.values()}) == 1
 
 
-def _finished(name: str, column: Any, names: list[Any]) -> Any:
+def _finished(name: str, column: Any, names: list[Any], kinds: Kinds) -> Any:
     """A column of a batch that was read as a whole, as it comes out where its rows are stacked."""
     if isinstance(column, Structs):
-        return {field: _finished("", values, names) for field, values in column.fields.items()}
+        return {field: _finished("", values, names, kinds) for field, values in column.fields.items()}
     if isinstance(column, Tensor) and name == IMAGE and column.ndim > _FEWEST:
         with contextlib.suppress(TransformError):  # which is to name the image
             return as_image(column, "collate")
@@ -81,13 +85,13 @@ def _finished(name: str, column: Any, names: list[Any]) -> Any:
     values = list(column)
     if _TEXT.issuperset(map(type, values)) and name not in (IMAGE, RECORDS):
         return values
-    return _column(name, values, names)
+    return _column(name, values, names, kinds)
 
 
-def _column(name: str, values: list[Any], names: list[Any]) -> Any:
+def _column(name: str, values: list[Any], names: list[Any], kinds: Kinds) -> Any:
     if name == IMAGE:
         return _images(values, names)
-    return values if name == RECORDS else _values(values)
+    return values if name == RECORDS else _values(values, kinds.get(name, list if name in TEXTS else float))
 
 
 def _images(values: list[Any], names: list[Any]) -> torch.Tensor:
@@ -120,17 +124,21 @@ def _which(places: list[int], names: list[Any]) -> str:
     return shown + (f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else "")
 
 
-def _values(values: list[Any]) -> Any:
-    kinds = set(map(type, values))
-    if kinds == {float} or kinds == {float, NoneType}:
+def _values(values: list[Any], kind: Any) -> Any:
+    types = set(map(type, values))
+    if types == {NoneType}:
+        return _nothing(values, kind)
+    if types == {float} or types == {float, NoneType}:
         return torch.from_numpy(np.array(values, np.float64))  # None is NaN there
-    if kinds == {dict} and len(keys := {tuple(value) for value in values}) == 1:
+    inner = kind if isinstance(kind, Mapping) else {}
+    if types == {dict} and len(keys := {tuple(value) for value in values}) == 1:
         fields = zip(*(value.values() for value in values), strict=True)
-        return {name: _values(list(field)) for name, field in zip(*keys, fields, strict=True)}
+        return {name: _values(list(field), inner.get(name)) for name, field in zip(*keys, fields, strict=True)}
     structs = [value for value in values if isinstance(value, Mapping)]
     if structs and all(value is None or isinstance(value, Mapping) for value in values):
         names = dict.fromkeys(name for value in structs for name in value)
-        return {name: _values([None if value is None else value.get(name) for value in values]) for name in names}
+        of_rows = {name: [None if value is None else value.get(name) for value in values] for name in names}
+        return {name: _values(field, inner.get(name)) for name, field in of_rows.items()}
     if any(isinstance(value, list | tuple) for value in values):
         return _lists(values)
     if any(value is None for value in values):
@@ -140,6 +148,13 @@ def _values(values: list[Any]) -> Any:
         return default_collate([float(value) for value in values] if _has_float(values) else values)
     except (TypeError, RuntimeError):
         return values
+
+
+def _nothing(values: list[Any], kind: Any) -> Any:
+    """A column that is null throughout, and holds what it holds elsewhere, as far as that is known."""
+    if isinstance(kind, Mapping):
+        return {name: _nothing(values, inner) for name, inner in kind.items()}
+    return values if kind is list else torch.full((len(values),), math.nan, dtype=torch.float64)
 
 
 def _lists(values: list[Any]) -> Any:

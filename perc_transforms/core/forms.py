@@ -16,6 +16,8 @@ IMAGE = "image"
 LABEL = "label"
 ROW_COLUMNS = ("path", "index", LABEL, "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
 """Columns that hold one value a row: where they hold a list, a dict of columns is a batch."""
+TEXTS = frozenset(("path", "suffix", "id", "entry", "imageset", "micrograph"))
+"""Those of them that hold texts, which the values do not tell where they are null throughout a batch."""
 KEEP_IT = "what leaves out columns that a model does not take (a Trainer with remove_unused_columns=True) is to keep it"
 """What helps where a column is not there at all."""
 NULLABLE_NUMBERS = ("pixel_size",)

@@ -5,10 +5,11 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, List, Value
 from torch.utils.data import DataLoader
 
 import builders
+import perc_transforms as T
 from builders.hf import nulls
 from builders.hf.features import EMImage
 from builders.io import mrc
@@ -101,6 +102,45 @@ def test_what_is_there_keeps_its_type():
     assert batch["index"].dtype == batch["label"].dtype == torch.int64
     assert batch["good"].dtype == torch.bool
     assert batch["imageset"] == ["P", "P"]
+
+
+COLLATED = {
+    "without a format": lambda ds: ds,
+    "transformed": lambda ds: ds.with_transform(T.Normalize()),
+    "with a function": lambda ds: ds.with_transform(dict),
+    "renamed": lambda ds: ds.rename_column("imageset", "more"),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("way", COLLATED)
+def test_a_column_is_collated_the_same_whatever_is_null_in_the_batch(way, workers):
+    two = FEATURES | {"note": Value("large_string"), "marks": List(Value("float32"))}
+    features = Features(two | {"pose": FEATURES["pose"] | {"by": Value("string")}})
+    nothing = NOTHING | {"note": None, "marks": None}
+    something = SOMETHING | {"note": "n", "marks": [1.0], "pose": {"rot": 30.0, "by": None}}
+    ds = COLLATED[way](Dataset.from_list([something, *[nothing] * 4, something], features))
+    fork = "fork" if workers else None
+    loader = DataLoader(ds, 2, num_workers=workers, multiprocessing_context=fork, collate_fn=T.collate)
+    batches = list(loader)
+    text = "more" if way == "renamed" else "imageset"
+    assert [batch[text] for batch in batches] == [["P", None], [None, None], [None, "P"]]
+    assert [batch["note"] for batch in batches] == [["n", None], [None, None], [None, "n"]]
+    assert [batch["raw"] for batch in batches] == [[b"x", None], [None, None], [None, b"x"]]
+    assert [batch["marks"] for batch in batches] == [[[1.0], None], [None, None], [None, [1.0]]]
+    assert [batch["pose"]["by"] for batch in batches] == [[None, None]] * 3
+    for batch in batches:
+        numbers = {name: batch[name] for name in ("pixel_size", "index", "good", "label")} | {"p": batch["pose"]["rot"]}
+        assert {(type(of), len(of)) for of in numbers.values()} == {(torch.Tensor, 2)}
+
+
+def test_what_is_known_by_its_name_is_collated_the_same_of_rows_alone():
+    image = np.ones((2, 2), np.float32)
+    rows = [{"image": image, "micrograph": None, "pixel_size": None, "score": None}] * 2
+    for batch in (T.collate(rows), T.collate({name: [row[name] for row in rows] for name in rows[0]})):
+        assert batch["micrograph"] == [None, None]
+        assert batch["pixel_size"].isnan().all()
+        assert batch["score"].isnan().all()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 from datasets.formatting import get_formatter
 from datasets.formatting.formatting import PythonFormatter
 
+from builders.hf import nulls
 from builders.hf.batches.picking import decoded, rows_at
 from builders.hf.formatting import FORMATTERS, holds_images
 
@@ -40,7 +41,8 @@ def getitems(dataset: Any, keys: list[int]) -> list[Any]:
     are_columns = has_images and len(keys) and isinstance(batch, dict)
     if are_columns and all(_is_of_rows(column, len(keys)) for column in batch.values()):
         first = [batch]  # is handed on once: who collates the rows twice may change either batch in place
-        return BatchRows(lambda: first.pop() if first else dataset[keys])
+        kinds = functools.partial(nulls.kinds_of, dataset._info.features)
+        return BatchRows(lambda: first.pop() if first else dataset[keys], kinds=kinds)
     count = len(batch[next(iter(batch))])  # as of a data frame, too
     return [{name: column[place] for name, column in batch.items()} for place in range(count)]
 
