@@ -34,6 +34,8 @@ def told(layout: Layout) -> dict[str, Any]:
         >>> told(Layout((3, 5), "<f4", 1024))
         {'offset': 1024, 'shape': [3, 5], 'dtype': '<f4'}
     """
+    if isinstance(layout, Box) and isinstance(layout.whole, Developed) and len(layout.shape) < len(layout.whole.shape):
+        return told(box_of(layout.whole.slice(layout.bounds[0][0], layout.whole.name), layout.bounds[1:]))
     if isinstance(layout, Box | FilledBox):
         bounds = ",".join(f"{start}:{stop}" for start, stop in layout.bounds)
         whole = told((layout.inner if isinstance(layout, FilledBox) else layout).whole)
@@ -75,7 +77,8 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         if rest and not rest.startswith("@"):
             msg = f"{name}: a reference to pixels of {rest[:100]!r}, behind what is made of frames: expected a box"
             raise FormatError(msg)
-        return box_of(image, _bounds(rest[1:], rest, name), name).squeezed() if rest else image
+        part = box_of(image, _bounds(rest[1:], rest, name), name) if rest else image
+        return part if image.shape[0] == 1 else part.squeezed()  # one sum of a group is a movie, too
     spelling, at, box = dtype.partition("@")
     text = spelling.removesuffix("~")
     encoding, *coding = text.split("/")

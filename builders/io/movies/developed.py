@@ -74,7 +74,8 @@ def developed(
         msg = f"{name}: frames {start} to {stop} of shape {frames.shape}: expected some of 0 to {total}"
         raise FormatError(msg)
     some = frames if (start, stop) == (0, total) else frames.between(start, stop, name)
-    if group in (None, 1) and not summed and gain is None and shifts is None:
+    is_alone = group is None or (group == 1 and len(frames.shape) > 2)
+    if is_alone and not summed and gain is None and shifts is None:
         return some
     each = None if summed else (group or 1)
     moved = None if shifts is None else as_shifts(shifts, name)

@@ -47,8 +47,9 @@ class Movie:
 
     @property
     def is_plain(self) -> bool:
-        """Whether rows are frames as they lie in the file."""
-        return self.group is None and not self.summed and self.gain is None and self.shifts is None
+        """Whether rows are frames as they lie in the file: a movie of one group may lack its first axis there."""
+        is_alone = self.group is None or (self.by_frame and self.group == 1)
+        return is_alone and not self.summed and self.gain is None and self.shifts is None
 
     @property
     def step(self) -> int:
@@ -80,7 +81,8 @@ class Movie:
         how: dict[str, Any] = {"gain": self.gain, "shifts": moved, "name": name}
         if row is not None:
             return developed(frames, first, stop, summed=True, **how)
-        return developed(frames, first, stop, group=self.group, summed=self.summed, **how).squeezed()
+        made = developed(frames, first, stop, group=self.group, summed=self.summed, **how)
+        return made.squeezed() if self.group is None else made  # of groups, one is a movie, too
 
     def columns(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """What is known of some rows of frames or groups: their first raw frames and their dose, if that is known.
@@ -184,7 +186,6 @@ class Development:
         if group is not None and group > stop - start:
             msg = f"{image.path}: {stop - start} frames, fewer than the {group} that are summed to one"
             raise FormatError(msg)
-        group = None if group == 1 else group
         moved = None if self.tables is None else self._shifts_of(image, path, count)[start:stop]
         return Movie(start, stop, group, self.summed, self.by_frame, dose, self._gain_of(image), moved)
 

@@ -5,6 +5,9 @@ import pytest
 from torch.utils.data import DataLoader
 
 from builders.errors import FormatError
+from builders.io.image_reference import layout_of, told
+from builders.io.layout import Layout
+from builders.io.movies.developed import developed
 from tests.server import serve
 from tests.stacks.movies import films
 
@@ -101,3 +104,42 @@ def test_workers_batches_and_resumptions_of_groups(archive, held, tmp_path, work
     batch = next(iter(fresh().with_format("numpy").batch(5)))
     np.testing.assert_array_equal(batch["image"], [pixels for *_, pixels in expected[:5]])
     assert batch["pre_exposure"].tolist() == batch["frame"].tolist() == [first for _, first, _ in expected[:5]]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("options", [{"frame_group": 5}, {"group_dose": 1.0, "frame_dose": 0.2}, {"frame_group": 7}])
+def test_a_movie_of_one_group_has_three_axes(tmp_path, options, streaming):
+    held = films.write(tmp_path / "mirror", {"m_1.mrc": 7, "m_2.mrc": 11})
+    ds = films.load(tmp_path / "mirror", tmp_path, item="file", dtype=None, streaming=streaming, **options)
+    group = options.get("frame_group", 5)
+    for row, frames in zip(ds, held.values(), strict=True):
+        count = len(frames) // group
+        assert row["image"].shape == (count, *films.SHAPE)
+        expected = frames[: count * group].reshape(count, group, *films.SHAPE).sum(axis=1, dtype=np.float64)
+        np.testing.assert_array_equal(row["image"], expected)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_movies_of_one_frame_are_images_unless_grouped(tmp_path, streaming):
+    place, held = tmp_path / "mirror", films.write(tmp_path / "mirror", {"m_1.mrc": 1, "m_2.mrcs": 1})
+    for options, shape in (({}, films.SHAPE), ({"frame_group": 1}, (1, *films.SHAPE))):
+        rows = list(films.load(place, tmp_path, item="file", streaming=streaming, **options))
+        for row, frames in zip(rows, held.values(), strict=True):
+            np.testing.assert_array_equal(row["image"], frames.reshape(shape))
+
+
+def test_a_batch_of_movies_of_one_group_has_their_axes(tmp_path):
+    held = films.write(tmp_path / "mirror", {"m_1.mrc": 5, "m_2.mrc": 6})
+    ds = films.load(tmp_path / "mirror", tmp_path, frame_group=4).with_format("torch")
+    (batch,) = DataLoader(ds, batch_size=2)
+    assert batch["image"].shape == (2, 1, *films.SHAPE)
+    np.testing.assert_array_equal(batch["image"][1, 0], list(held.values())[1][:4].sum(axis=0))
+
+
+def test_references_tell_a_box_of_one_sum_from_that_of_a_movie_of_one():
+    movie = developed(Layout((4, 6, 10), "|u1", 0), group=4)
+    whole = movie.box([(0, 1), (1, 4), (2, 9)])
+    for layout, shape in ((whole, (1, 3, 7)), (whole.slice(0, "x"), (3, 7)), (movie, (1, 6, 10))):
+        fields = {"index": None, "name": "x"} | told(layout)
+        again = layout_of(**fields | {"shape": tuple(fields["shape"])})
+        assert (again.shape, again.ranges) == (shape, layout.ranges)
