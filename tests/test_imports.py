@@ -56,6 +56,7 @@ OF_TRANSFORMS = {
     ],
     "builders.hf": [
         *map("perc_transforms.core.".__add__, ("batch_rows", "buffers", "stacking")),
+        "perc_transforms.core.base",  # what they leave null is filled for loaders, as in the torch format
         "perc_transforms.spatial.resampling",  # an image may be cropped in Fourier space when it is decoded
     ],
     "builders.stacks": ["perc_transforms.core.buffers"],

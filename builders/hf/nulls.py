@@ -64,6 +64,23 @@ def filled(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any
     return row
 
 
+def plainly_filled(batch: dict[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
+    """A batch that a transform gave, with what stands for null in lists of numbers and texts, which stay lists.
+
+    A struct that is null stays so: a transform may have said by it that there is no pose any more.
+
+    Example:
+        >>> plainly_filled({"imageset": [None, "A"], "index": [0, None]}, {"imageset": Value("string")})
+        {'imageset': ['', 'A'], 'index': [0, None]}
+    """
+    for name, feature in features.items():
+        column = batch.get(name)
+        if isinstance(feature, Value | ClassLabel) and type(column) is list and type(None) in map(type, column):
+            filler = _filler(feature.dtype)
+            batch[name] = [filler if value is None else value for value in column]
+    return batch
+
+
 def emptied(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
     """A row that may have been filled, with null again where NaN stands in a column that cannot hold it.
 

@@ -124,14 +124,31 @@ def test_a_column_is_collated_the_same_whatever_is_null_in_the_batch(way, worker
     loader = DataLoader(ds, 2, num_workers=workers, multiprocessing_context=fork, collate_fn=T.collate)
     batches = list(loader)
     text = "more" if way == "renamed" else "imageset"
-    assert [batch[text] for batch in batches] == [["P", None], [None, None], [None, "P"]]
-    assert [batch["note"] for batch in batches] == [["n", None], [None, None], [None, "n"]]
-    assert [batch["raw"] for batch in batches] == [[b"x", None], [None, None], [None, b"x"]]
+    for name, value in ((text, "P"), ("note", "n"), ("raw", b"x")):
+        null = type(value)() if way == "transformed" else None
+        assert [batch[name] for batch in batches] == [[value, null], [null, null], [null, value]]
     assert [batch["marks"] for batch in batches] == [[[1.0], None], [None, None], [None, [1.0]]]
     assert [batch["pose"]["by"] for batch in batches] == [[None, None]] * 3
     for batch in batches:
         numbers = {name: batch[name] for name in ("pixel_size", "index", "good", "label")} | {"p": batch["pose"]["rot"]}
         assert {(type(of), len(of)) for of in numbers.values()} == {(torch.Tensor, 2)}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("transform", [T.Normalize(), T.Compose([T.RandomFlip(), T.Rescale(2)])])
+def test_rows_through_a_transform_are_collated_by_torch(entry, transform, workers):
+    ds = entry().with_transform(transform)
+    for size in (1, 2):
+        for batch in DataLoader(ds, size, num_workers=workers, multiprocessing_context="fork" if workers else None):
+            assert batch["imageset"] == [""] * size
+            assert batch["index"].isnan().all()
+            assert batch["image"].shape[0] == size
+    for _ in range(2):  # also for who looks at rows after they were collated
+        rows = ds.__getitems__([0, 1])
+        assert [row["imageset"] for row in rows] == T.collate(rows)["imageset"] == ["", ""]
+    for others in (ds[0], ds[:1], entry().with_transform(lambda batch: transform(batch)).__getitems__([0])[0]):
+        assert others["imageset"] in (None, [None])
+        assert others["index"] in (None, [None])
 
 
 def test_what_is_known_by_its_name_is_collated_the_same_of_rows_alone():

@@ -9,7 +9,7 @@ import numpy as np
 from datasets.formatting import get_formatter
 from datasets.formatting.formatting import PythonFormatter
 
-from builders.hf import nulls
+from builders.hf import marking, nulls
 from builders.hf.batches.picking import decoded, rows_at
 from builders.hf.formatting import FORMATTERS, holds_images
 
@@ -37,14 +37,24 @@ def getitems(dataset: Any, keys: list[int]) -> list[Any]:
     if has_images and len(keys) and dataset._format_type == "torch" and get_worker_info() is not None:
         return BatchRows(lambda: dataset[keys], lambda: _for_loader(dataset, keys, is_shared=True))
     is_torch = has_images and len(keys) and dataset._format_type == "torch"
-    batch = _for_loader(dataset, keys) if is_torch else dataset[keys]
+    batch = _for_loader(dataset, keys) if is_torch else _collatable(dataset, dataset[keys])
     are_columns = has_images and len(keys) and isinstance(batch, dict)
     if are_columns and all(_is_of_rows(column, len(keys)) for column in batch.values()):
         first = [batch]  # is handed on once: who collates the rows twice may change either batch in place
         kinds = functools.partial(nulls.kinds_of, dataset._info.features)
-        return BatchRows(lambda: first.pop() if first else dataset[keys], kinds=kinds)
+        return BatchRows(lambda: first.pop() if first else _collatable(dataset, dataset[keys]), kinds=kinds)
     count = len(batch[next(iter(batch))])  # as of a data frame, too
     return [{name: column[place] for name, column in batch.items()} for place in range(count)]
+
+
+def _collatable(dataset: Any, batch: Any) -> Any:
+    """A batch for a loader; what a transform of ours left null is what torch can collate, as in the torch format."""
+    from perc_transforms.core.base import Transform
+
+    if not isinstance((dataset._format_kwargs or {}).get("transform"), Transform):
+        return batch
+    features = dataset._info.features or {}
+    return nulls.plainly_filled(batch, nulls.nullable(features, marking.is_ours(features)))
 
 
 def _is_of_rows(column: Any, count: int) -> bool:
