@@ -144,6 +144,9 @@ def path_argument(text: str) -> Path:
     return Path(text)
 
 
+_ADVICE = " (on_error='skip' leaves such files out)"
+
+
 def with_advice(error: PercError) -> PercError:
     """An error that stops a builder; of a damaged file, with what would not let it.
 
@@ -152,9 +155,9 @@ def with_advice(error: PercError) -> PercError:
         >>> print(with_advice(FormatError("a.mrc: 22 bytes: expected 1024 or more")))
         a.mrc: 22 bytes: expected 1024 or more (on_error='skip' leaves such files out)
     """
-    if not isinstance(error, FormatError):
+    if not isinstance(error, FormatError) or str(error).endswith(_ADVICE):
         return error
-    advised = type(error)(f"{error} (on_error='skip' leaves such files out)")
+    advised = type(error)(f"{error}{_ADVICE}")
     vars(advised).update(vars(error))  # its notes
     advised.__cause__ = error.__cause__
     return advised
