@@ -62,7 +62,8 @@ def read(table: str, frames: int, shape: tuple[int, int], *, upside_down: bool =
 
     Raises:
         NotFoundError: no such file.
-        FormatError: it is no such table, is of another number of frames or another size, lacks a frame, or turns one.
+        FormatError: it is no such table, is of another number of frames or another size, lacks a frame, turns one, or
+            moves one out of itself.
 
     Example:
         >>> import tempfile, pathlib
@@ -81,6 +82,7 @@ def read(table: str, frames: int, shape: tuple[int, int], *, upside_down: bool =
         found = _of_xf(data, frames, table)
     else:
         found = _of_star(data, frames, shape, table)
+    _check_far(found, shape, table)
     return found * (-1.0, 1.0) if upside_down else found
 
 
@@ -113,6 +115,20 @@ def beside(movie: str, files: Collection[str]) -> str | None:
         msg = f"{movie}: {len(found)} files may tell the shifts of its frames: {', '.join(found)}: expected one"
         raise OptionError(msg)
     return found[0] if found else None
+
+
+def _check_far(found: Shifts, shape: tuple[int, int], name: str) -> None:
+    """Refuse shifts by more than a frame's sides, which no camera sees.
+
+    Raises:
+        FormatError: names the first.
+    """
+    far = np.argwhere(np.abs(found) > shape)
+    if far.size:
+        frame, axis = far[0]
+        msg = f"{name}: frame {frame + 1} is shifted by {found[frame, axis]:g} pixels along {'yx'[axis]}: expected at "
+        msg += f"most the {shape[axis]} of its side"
+        raise FormatError(msg)
 
 
 def _of_star(data: bytes, frames: int, shape: tuple[int, int], name: str) -> Shifts:

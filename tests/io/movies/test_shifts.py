@@ -163,3 +163,11 @@ def test_tables_beside_a_movie_have_its_name():
         OptionError, match=r"two.mrc: 2 files may tell .*: data/two.xf, data/two_shifts.star: expected one"
     ):
         shifts.beside("data/two.mrc", there)
+
+
+def test_shifts_by_more_than_a_frames_sides_are_refused(tmp_path):
+    table = tmp_path / "m.xf"
+    table.write_text("1 0 0 1 6 -4\n1 0 0 1 -7.5 0\n")
+    assert shifts.read(str(table), 2, (4, 8))[1].tolist() == [0, -7.5]
+    with pytest.raises(FormatError, match=r"m\.xf: frame 2 is shifted by -7\.5 pixels along x: .*at most the 6"):
+        shifts.read(str(table), 2, (4, 6))
