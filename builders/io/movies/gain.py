@@ -1,5 +1,6 @@
 """Gain references: which file, turned how, and the factors that frames of a size are multiplied by."""
 
+import functools
 import os
 import re
 import threading
@@ -129,7 +130,7 @@ def find(candidates: Iterable[str], shape: tuple[int, int], *, rotation: int = 0
         NotFoundError: none is; says which were looked at, and why each is not.
         OptionError: several are; lists them.
     """
-    named = sorted(filter(_speaks_of_gain, candidates), key=natural_path_key)
+    named = sorted(filter(speaks_of_gain, candidates), key=natural_path_key)
     if len(named) > MOST_LOOKED_AT:
         msg = f"gain='auto': {len(named)} files are called a gain or a reference: {_listed(named)}: expected at most "
         msg += f"{MOST_LOOKED_AT} to look at: give the path of one"
@@ -137,7 +138,7 @@ def find(candidates: Iterable[str], shape: tuple[int, int], *, rotation: int = 0
     fitting, why_not = [], []
     for path in named:
         try:
-            _check_fits(image_of(image_file.describe(path)), shape, rotation, path)
+            _check_fits(image_of(image_file.describe(path)).shape, shape, rotation, path)
             fitting.append(path)
         except FormatError as err:
             why_not.append(str(err))
@@ -152,8 +153,16 @@ def find(candidates: Iterable[str], shape: tuple[int, int], *, rotation: int = 0
     return fitting[0]
 
 
-def _speaks_of_gain(path: str) -> bool:
-    """Whether a file's name calls it a gain reference, and its ending an image."""
+def speaks_of_gain(path: str) -> bool:
+    """Whether a file's name calls it a gain reference, and its ending an image.
+
+    Args:
+        path: the file, or its URL.
+
+    Example:
+        >>> speaks_of_gain("CountRef_x.mrc"), speaks_of_gain("refined.mrc"), speaks_of_gain("dark_gain.mrc")
+        (True, False, False)
+    """
     name = unquote(urlsplit(path).path).rpartition("/")[2] if location.is_remote(path) else Path(path).name
     if not compression.plain_name(name).endswith(SUFFIXES):
         return False
@@ -168,12 +177,31 @@ def _listed(paths: Sequence[str]) -> str:
     return f"{told} and {len(paths) - MOST_TOLD} more" if len(paths) > MOST_TOLD else told
 
 
-def _check_fits(layout: Layout, shape: tuple[int, int], rotation: int, path: str) -> None:
+def check(gain: Gain, shape: tuple[int, int]) -> None:
+    """Refuse frames that a reference does not fit, by its header, which is read once.
+
+    Args:
+        gain: the reference.
+        shape: of a frame, `(ny, nx)`.
+
+    Raises:
+        FormatError: says both shapes.
+    """
+    _check_fits(_shape_of(gain.path, gain.etag), shape, gain.rotation, gain.path)
+
+
+@functools.lru_cache(maxsize=16)
+def _shape_of(path: str, etag: str) -> tuple[int, ...]:
+    """`(ny, nx)` of a reference of this version."""
+    return image_of(image_file.describe(path)).shape
+
+
+def _check_fits(reference: Sequence[int], shape: tuple[int, int], rotation: int, path: str) -> None:
     from perc_transforms.errors import TransformError
     from perc_transforms.functional.intensity.gain import check_fits
 
     try:
-        check_fits(layout.shape, shape, rotation)
+        check_fits(reference, shape, rotation)
     except TransformError as err:
         msg = f"{path}: {err}"
         raise FormatError(msg) from err
@@ -248,7 +276,7 @@ def _read(gain: Gain, shape: tuple[int, int]) -> Factors:
         msg += "call load_dataset again"
         raise ChangedError(msg)
     layout = image_of(file)
-    _check_fits(layout, shape, gain.rotation, gain.path)
+    _check_fits(layout.shape, shape, gain.rotation, gain.path)
     pixels = read_layout(gain.path, layout if gain.flip_y else unflipped(layout), file.etag)
     found = gain_factors(pixels, shape, rotation=gain.rotation, flip=gain.flip, counts=gain.counts)
     defects = gain_defects(pixels)

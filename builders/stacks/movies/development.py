@@ -15,6 +15,7 @@ from builders.io.movies import gain as gains
 from builders.io.movies import shifts
 from builders.io.movies.developed import developed
 from builders.io.movies.gain import Gain
+from builders.io.reports import report_once
 from builders.stacks.movies.tables import Tables
 
 COLUMNS = {"frame": "int64", "dose": "float32", "pre_exposure": "float32"}
@@ -170,7 +171,7 @@ class Development:
 
         Raises:
             FormatError: it is no movie, has fewer frames than are asked for, its dose, which has to be known, is not,
-                or there are no shifts of its frames.
+                there are no shifts of its frames, or its gain reference does not fit.
         """
         if not self.is_of_frames:
             return None
@@ -187,6 +188,9 @@ class Development:
             msg = f"{image.path}: {stop - start} frames, fewer than the {group} that are summed to one"
             raise FormatError(msg)
         moved = None if self.tables is None else self._shifts_of(image, path, count)[start:stop]
+        if self.gain is None and gains.speaks_of_gain(path):
+            told = "looks like a gain reference and is read as a movie: gain='auto' corrects by it, "
+            report_once(f"{told}pattern= or data_files= leaves it out", path)
         return Movie(start, stop, group, self.summed, self.by_frame, dose, self._gain_of(image), moved)
 
     def _shifts_of(self, image: ImageFile, path: str, count: int) -> tuple[tuple[float, float], ...]:
@@ -197,7 +201,15 @@ class Development:
         return tuple((float(y), float(x)) for y, x in found)
 
     def _gain_of(self, image: ImageFile) -> Gain | None:
-        return self.gain and gains.suited(self.gain, eer=is_eer(image.layout))
+        if self.gain is None:
+            return None
+        ny, nx = image.layout.shape[-2:]
+        try:
+            gains.check(self.gain, (ny, nx))
+        except FormatError as err:
+            msg = f"{image.path}: {err}"
+            raise FormatError(msg) from err
+        return gains.suited(self.gain, eer=is_eer(image.layout))
 
     def span(self, count: int, name: str) -> tuple[int, int]:
         """The first of a movie's frames, and the one after the last.
@@ -219,4 +231,8 @@ class Development:
             msg = f"{name}: it does not say the dose of its frames, which group_dose={self.group_dose} goes by: "
             msg += "frame_dose= tells it, in e/Å² a raw frame (or frame_group= the number of frames)"
             raise FormatError(msg)
-        return max(1, int(self.group_dose / frame_dose + 0.5))
+        group = int(self.group_dose / frame_dose + 0.5)
+        if group < 1:
+            told = f"less than half the dose of a frame, {frame_dose:g} e/Å²: frames stay alone"
+            report_once(told, f"group_dose={self.group_dose:g}")
+        return max(1, group)

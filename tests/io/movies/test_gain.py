@@ -182,15 +182,15 @@ def test_of_a_server_its_pixels_come_once(tmp_path):
     ],
 )
 def test_a_name_that_speaks_of_a_gain(name):
-    assert gain._speaks_of_gain(f"/data/again/{name}")
-    assert gain._speaks_of_gain(f"https://host/entry/{name.replace(' ', '%20')}")
+    assert gain.speaks_of_gain(f"/data/again/{name}")
+    assert gain.speaks_of_gain(f"https://host/entry/{name.replace(' ', '%20')}")
 
 
 @pytest.mark.parametrize(
     "name", ["movie.mrc", "refined.mrc", "gain.txt", "dark_ref.mrc", "DefectRef.mrc", "gain/movie.mrc", "preferred.mrc"]
 )
 def test_a_name_that_does_not(name):
-    assert not gain._speaks_of_gain(name)
+    assert not gain.speaks_of_gain(name)
 
 
 def test_the_one_that_fits_is_taken_and_told(tmp_path, caplog):

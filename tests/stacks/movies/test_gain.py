@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from builders import load_dataset
 from builders.errors import FormatError, NotFoundError, OptionError
-from builders.io import mrc
+from builders.io import mrc, reports
 from builders.io.net import remote
 from builders.io.net.retrying import Patience
 from tests.empiar import deposit
@@ -150,3 +150,33 @@ def test_class_files_have_a_reference_beside_them(tmp_path, gain):
     assert [row["path"] for row in rows] == ["a_1.mrc"] * 4
     for row, frame in zip(rows, frames, strict=True):
         np.testing.assert_allclose(row["image"], frame * GAIN, rtol=1e-6)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_movies_that_a_reference_does_not_fit_are_told_at_once_or_left_out(tmp_path, streaming):
+    held = films.write(tmp_path / "mirror", {"m_1.mrc": 3, "m_2.mrc": 3})
+    data = tmp_path / "mirror" / deposit.ENTRY / "data"
+    mrc.write(data / "gain.mrc", GAIN)
+    mrc.write(data / "movies/m_2.mrc", np.ones((3, 8, 8), np.int8))
+    load = {"item": "frame", "gain": "data/gain.mrc", "streaming": streaming}
+    with pytest.raises(FormatError, match=r"m_2\.mrc: .*gain\.mrc: a gain reference of \(6, 10\) for .*\(8, 8\)"):
+        list(films.load(tmp_path / "mirror", tmp_path, **load))
+    table = tmp_path / "left_out.tsv"
+    rows = films.load(tmp_path / "mirror", tmp_path, on_error="skip", quarantine=str(table), **load)
+    check(rows, {"data/movies/m_1.mrc": held["data/movies/m_1.mrc"]})
+    assert "m_2.mrc" in table.read_text()
+    if not streaming:
+        with pytest.raises(FormatError, match=r"m_2\.mrc"):
+            films.load(tmp_path / "mirror", tmp_path, **load)
+
+
+@pytest.mark.parametrize("options", [{"sum_frames": True}, {"item": "frame"}, {"frames": (0, 1)}, {}, {"gain": "auto"}])
+def test_a_reference_among_the_movies_that_is_read_as_one_is_told_once(tmp_path, options, caplog):
+    films.write(tmp_path / "mirror", {"m_1.mrc": 3})
+    mrc.write(tmp_path / "mirror" / deposit.ENTRY / "data/movies/gain.mrc", GAIN)
+    reports._warned.clear()
+    rows = list(films.load(tmp_path / "mirror", tmp_path, streaming=True, **options))
+    list(films.load(tmp_path / "mirror", tmp_path, streaming=True, **options))
+    is_movie = bool(options) and "gain" not in options
+    assert caplog.text.count("movies/gain.mrc: looks like a gain reference and is read as a movie") == is_movie
+    assert ("data/movies/gain.mrc" in [row["path"] for row in rows]) == ("gain" not in options)

@@ -5,6 +5,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from builders.errors import FormatError
+from builders.io import reports
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
 from builders.io.movies.developed import developed
@@ -143,3 +144,11 @@ def test_references_tell_a_box_of_one_sum_from_that_of_a_movie_of_one():
         fields = {"index": None, "name": "x"} | told(layout)
         again = layout_of(**fields | {"shape": tuple(fields["shape"])})
         assert (again.shape, again.ranges) == (shape, layout.ranges)
+
+
+def test_a_dose_far_below_that_of_a_frame_is_told_once(tmp_path, held, caplog):
+    reports._warned.clear()
+    films.check(
+        films.load(tmp_path / "mirror", tmp_path, item="frame", group_dose=0.1, frame_dose=1.2), films.frames_of(held)
+    )
+    assert caplog.text.count("group_dose=0.1: less than half the dose of a frame, 1.2 e/Å²: frames stay alone") == 1
