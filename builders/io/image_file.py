@@ -180,9 +180,10 @@ def survey_open(raw: BinaryIO, name: str, size: int | None, etag: str) -> ImageF
         if not is_packed:
             return _described(contents_of(head, Reader(bytes_at, head, size, name), size, name), name, etag)
         format = format_of(head)
-        contents = contents_of(head, Reader(bytes_at, head, None, name), None, name)
+        held: dict[int, bytes] = {}
+        contents = contents_of(head, Reader(bytes_at, head, None, name, held), None, name)
         if size is not None and (known := _content_size(raw, stream, format, contents, size)) is not None:
-            contents = contents_of(head, Reader(bytes_at, head, known, name), known, name)
+            contents = contents_of(head, Reader(bytes_at, head, known, name, held), known, name)
     return _described(contents, name, etag, is_packed)
 
 

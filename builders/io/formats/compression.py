@@ -22,6 +22,10 @@ PIECE = 1024 * 1024
 MOST_TRAILING = 64 * 1024 * 1024
 """Bytes behind the pixels of a compressed file that are inflated at the most, to get to its checksum."""
 
+_LEAST_KEPT, _MOST_KEPT = 4 * 1024 * 1024, 64 * 1024 * 1024
+"""Bytes of a stream that are remembered behind the place that was read up to."""
+_MOST_RETURNS = 32
+"""How often a stream is read from its beginning for what lies farther back."""
 _GZIP_SIZES = 2**32
 """A gzip file tells the rest of its content's size by this."""
 _GZIP_LEAST = 18
@@ -107,12 +111,56 @@ def read_to_checksum(stream: Stream, name: str) -> int | None:
 
 def reader_of(stream: Stream) -> Callable[[int, int], bytes]:
     """What gives bytes of a stream by offset and number, fewer where it ends."""
+    if isinstance(stream, gzip.GzipFile | bz2.BZ2File):
+        return _Forward(stream)
 
     def bytes_at(offset: int, count: int) -> bytes:
         stream.seek(offset)
         return read(stream, count).tobytes()
 
     return bytes_at
+
+
+class _Forward:
+    """Gives bytes of a decompressing stream and remembers the last ones that it came past: to go back is to begin anew.
+
+    Where that is needed all the same, it remembers more from then on.
+
+    Args:
+        stream: may be moved by others in between.
+    """
+
+    def __init__(self, stream: gzip.GzipFile | bz2.BZ2File) -> None:
+        self._stream, self._kept, self._end = stream, bytearray(), 0
+        self._window, self._returns = _LEAST_KEPT, 0
+
+    def __call__(self, offset: int, count: int) -> bytes:
+        """Bytes of the content, fewer where it ends.
+
+        Raises:
+            ValueError: it has to begin anew again and again.
+        """
+        if self._stream.tell() != self._end:
+            self._kept, self._end = bytearray(), self._stream.tell()
+        if offset < self._end - len(self._kept):
+            self._return()
+        while self._end < offset + count and (piece := self._stream.read(min(PIECE, offset + count - self._end))):
+            self._kept += piece
+            self._end += len(piece)
+            surplus = len(self._kept) - max(self._window, self._end - offset)
+            if surplus > PIECE:
+                del self._kept[:surplus]
+        start = max(0, offset - self._end + len(self._kept))
+        return bytes(self._kept[start : start + count])
+
+    def _return(self) -> None:
+        self._returns += 1
+        if self._returns > _MOST_RETURNS:
+            msg = f"what its header refers to lies more than {_MOST_KEPT} bytes back, again and again"
+            raise ValueError(msg)
+        self._window = min(2 * self._window, _MOST_KEPT)
+        self._stream.seek(0)
+        self._kept, self._end = bytearray(), 0
 
 
 def begun(data: bytes) -> bytes:

@@ -12,7 +12,8 @@ MOST_REQUESTS = 4096
 """Of them, to a server."""
 MOST_SKIMMED = 8 * 1024 * 1024
 BLOCK = 4 * 1024
-"""Bytes that are fetched at the least: what a header refers to often lies side by side."""
+"""Bytes that are fetched at the least of a server: what a header refers to often lies side by side."""
+BLOCK_HERE = 512
 
 
 class Reader:
@@ -56,34 +57,47 @@ class Reader:
             raise FormatError(msg)
         self._reads += 1
         stop = offset + count if self._size is None else min(offset + count, self._size)
-        if stop <= len(self._head) or len(self._head) < HEAD or stop <= offset:
-            piece, place = self._head, 0
-        else:
+        pieces = []
+        while offset < stop and not (len(self._head) < HEAD and offset >= len(self._head)):
             piece, place = self._piece(offset, stop)
+            pieces.append(piece[offset - place : stop - place])
+            offset += len(pieces[-1])
+            if not pieces[-1]:
+                break
         if self._reads > MOST_READS or self._fetches > self._most or self._bytes > MOST_BYTES:
             msg = f"{self._name}: its header takes more than {self._most} reads or {MOST_BYTES} bytes: damaged"
             raise FormatError(msg)
-        return piece[offset - place : max(offset, stop) - place]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _piece(self, offset: int, stop: int) -> tuple[bytes, int]:
-        """A piece that holds some bytes, or as many of them as there are, and where it begins."""
-        number = bisect.bisect_right(self._places, offset) - 1
-        if number >= 0:
-            place = self._places[number]
-            if stop <= place + len(self._held[place]):
-                return self._held[place], place
-        piece = self._within(offset, stop)
+        """A piece that holds the first of some bytes, and where it begins; no byte is fetched that is held already."""
+        held, following = self._held_at(offset)
+        if held is not None:
+            return held
+        wanted = stop if following is None else min(stop, following)
+        piece = self._within(offset, wanted)
         if piece is None:
-            end = max(stop, offset + BLOCK)
-            end = end if self._size is None else min(end, self._size)
+            limits = [limit for limit in (self._size, following) if limit is not None]
+            end = min([max(wanted, offset + (BLOCK if self._is_far else BLOCK_HERE)), *limits])
             self._fetches, self._bytes = self._fetches + 1, self._bytes + end - offset
             if self._fetches > self._most or self._bytes > MOST_BYTES:
                 return b"", offset
             piece = self._fetch(offset, end - offset)
-        if offset not in self._held:
+        if piece:
             bisect.insort(self._places, offset)
-        self._held[offset] = piece
+            self._held[offset] = piece
         return piece, offset
+
+    def _held_at(self, offset: int) -> tuple[tuple[bytes, int] | None, int | None]:
+        """The piece that holds a byte, if any does, with its place; else where the next one begins, if there is one."""
+        if offset < len(self._head):
+            return (self._head, 0), None
+        number = bisect.bisect_right(self._places, offset)
+        if number:
+            place = self._places[number - 1]
+            if offset < place + len(self._held[place]):
+                return (self._held[place], place), None
+        return None, self._places[number] if number < len(self._places) else None
 
     def _within(self, offset: int, stop: int) -> bytes | None:
         """A piece out of the stretch that was skimmed, or is to be, if it lies in it."""
@@ -97,6 +111,17 @@ class Reader:
             self._skimmed = self._fetch(first, last - first)
         self._bytes += stop - offset
         return self._skimmed[offset - first : stop - first]
+
+    def ahead(self, offset: int, stop: int, far: int) -> bool:
+        """See `ahead`."""
+        stop = stop if self._size is None else min(stop, self._size)
+        while offset < stop and (held := self._held_at(offset)[0]) is not None:
+            offset = held[1] + len(held[0])
+        if offset >= stop:
+            return False
+        is_skimmed = self._stretch[0] <= offset and stop <= self._stretch[1]
+        self(offset, (stop if is_skimmed else far) - offset)
+        return not is_skimmed
 
     def skim(self, offset: int, count: int) -> None:
         """See `skim`."""
@@ -119,6 +144,21 @@ def skim(read: Read, offset: int, count: int) -> None:
     """
     if isinstance(read, Reader):
         read.skim(offset, count)
+
+
+def ahead(read: Read, offset: int, stop: int, far: int) -> bool:
+    """Have bytes come in one request that are asked for next, unless they are held, and those behind them with them.
+
+    Args:
+        read: gives bytes of the file.
+        offset: the first one.
+        stop: the byte after the last one that is surely asked for.
+        far: the byte after the last one that may be.
+
+    Returns:
+        Whether any were fetched for that.
+    """
+    return isinstance(read, Reader) and read.ahead(offset, stop, max(stop, far))
 
 
 def exactly(read: Read, offset: int, count: int, name: str, what: str) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.formats.protocol import Read
-from builders.io.formats.reader import exactly, skim
+from builders.io.formats.reader import ahead, exactly, skim
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_PAGES = 2**16
@@ -35,15 +35,19 @@ _TYPES: dict[int, str] = {
 """TIFF's number of a type -> NumPy's name; a rational is two numbers."""
 
 _SPAN = 4096
-"""Bytes that are asked for with a page's directory at first: its values mostly follow it."""
-_SPAN_OF_EVENTS = 512
-"""There are thousands of them in a movie, and all that comes is remembered."""
+"""Bytes that are asked for with a directory that lies alone: its values mostly follow it."""
+_SPAN_OF_MANY = 512
+"""The same where others are near: there may be thousands of them, and all that comes is remembered."""
+_SMALL = 256 * 1024
+"""A file of so few bytes comes as a whole."""
 _MOST_SPAN = 64 * 1024
+_MOST_AHEAD = 1024 * 1024
 _NEAR = 64 * 1024
-"""Directories that lie so close to each other are read many at a time."""
+"""Directories that lie so close to each other, with pixels between them, come many at a time."""
 _SKIMMED = 64
-"""Frames of electron events, which are small and mostly wanted all: so many come at a time with their directories."""
+"""So many."""
 _MOST_BETWEEN = 1024 * 1024
+"""Frames of electron events, which are small and mostly wanted all, come so where they lie this close."""
 _TAIL = 64 * 1024
 """What is no farther from the file's end is read up to there."""
 
@@ -186,8 +190,8 @@ class Ifd:
 def read_chain(read: Read, size: int | None, name: str) -> list[Ifd]:
     """The pages of a file, in the order of their chain, each with its tables of places: in few reads.
 
-    Directories that lie side by side come together, whether behind all pixels or before them. Of those that lie
-    between the pixels of pages, each is a read of its own.
+    Directories that lie side by side come together, whether behind all pixels or before them; so do those that lie
+    between the pixels of small pages. Of others, each is a read of its own. No byte is read twice.
 
     Args:
         read: gives bytes of the file.
@@ -198,6 +202,8 @@ def read_chain(read: Read, size: int | None, name: str) -> list[Ifd]:
         FormatError: it is no TIFF file, or its chain is damaged: it loops, a directory has no tags or too many.
         TruncatedError: it ends before its chain does.
     """
+    if size is not None and size <= _SMALL:
+        skim(read, 0, size)
     magic = exactly(read, 0, 8, name, "TIFF header")
     kind = _KINDS.get(magic[:4])
     if kind is None:
@@ -239,7 +245,7 @@ class _Walk:
 
     def __init__(self, read: Read, size: int | None, name: str, kind: _Kind) -> None:
         self._read, self._size, self.name, self._kind = read, size, name, kind
-        self._before, self._after, self._ahead = 0, _SPAN, _SPAN
+        self._before, self._after, self._ahead = 0, 0, _SPAN
         self._last: int | None = None
         self._is_of_events = False
 
@@ -265,19 +271,20 @@ class _Walk:
     def _fetch(self, place: int) -> None:
         """Have the bytes around a directory come in one read; the first one may be among those that are there."""
         start, stop = max(0, place - self._before), place + self._after
-        if self._size is not None and self._size - _TAIL <= place:
-            stop = self._size
-        elif self._last is None:
-            stop = start
-        elif abs(place - self._last) <= _NEAR:
-            self._ahead = min(2 * self._ahead, _MOST_SPAN)
-            stop = max(stop, place + self._ahead)
-        else:
-            self._ahead = _SPAN
-            if self._is_of_events and 0 < place - self._last <= _MOST_BETWEEN:
-                skim(self._read, start, _SKIMMED * (place - self._last))
+        distance = None if self._last is None else place - self._last
         self._last = place
-        self._read(start, stop - start)
+        if self._size is not None and self._size - _TAIL <= place:
+            ahead(self._read, start, max(stop, place + 1), self._size)
+        elif distance is None:
+            return
+        elif abs(distance) <= max(_SPAN_OF_MANY, 2 * (self._before + self._after)):
+            if ahead(self._read, start, stop, place + self._ahead):
+                self._ahead = min(2 * self._ahead, _MOST_AHEAD)
+        elif 0 < distance <= (_MOST_BETWEEN if self._is_of_events else _NEAR):
+            skim(self._read, start, _SKIMMED * distance)
+            ahead(self._read, start, max(stop, place + _SPAN_OF_MANY), 0)
+        else:
+            ahead(self._read, start, max(stop, place + _SPAN), 0)
 
     def _learn(self, place: int, stop: int, tags: Tags) -> None:
         """Take in the tables of places while they are near, and expect those of the next page where these were."""
@@ -288,4 +295,4 @@ class _Walk:
                 self._read(start, stored)
                 if max(place - start, start + stored - place) <= _MOST_SPAN:
                     low, high = min(low, start), max(high, start + stored)
-        self._before, self._after = place - low, max(_SPAN_OF_EVENTS if self._is_of_events else _SPAN, high - place)
+        self._before, self._after = place - low, high - place

@@ -1,7 +1,9 @@
 """The chain of pages against tifffile, and what a file may lie about it."""
 
+import bz2
 import contextlib
 import io
+import itertools
 import struct
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.errors import FormatError, TruncatedError
+from builders.io.formats import compression
 from builders.io.formats.reader import Reader
 from builders.io.formats.tiff import ifd
 from builders.io.formats.tiff.ifd import read_chain
@@ -19,9 +22,9 @@ from builders.io.formats.tiff.ifd import read_chain
 class Counted:
     """Reads of bytes, as a server would have them asked for."""
 
-    def __init__(self, data):
-        self.data, self.asked = data, []
-        self.read = Reader(self.fetch, data[:1024], len(data), "x.tif")
+    def __init__(self, data, is_far=False):
+        self.data, self.asked, self.held = data, [], {}
+        self.read = Reader(self.fetch, data[:1024], len(data), "x.tif", self.held, is_far=is_far)
 
     def fetch(self, offset, count):
         self.asked.append((offset, count))
@@ -84,6 +87,86 @@ def test_pages_between_their_pixels_are_one_small_read_each_with_their_tables(ro
         assert len(page.integers(ifd.STRIP_OFFSETS)) == len(page.integers(ifd.STRIP_BYTE_COUNTS)) == 512 // rows
     assert len(counted.asked) <= 13
     assert max(count for _, count in counted.asked) <= (4096 if rows > 1 else 8192)
+
+
+def small_pages(count, side, together, compression=None):
+    """Pages whose directories lie behind all pixels, or each behind its own."""
+    file = io.BytesIO()
+    array = np.random.default_rng(count).integers(0, 9, (count, side, side), np.uint8)
+    with tifffile.TiffWriter(file) as tiff:
+        for images in [array] if together else array:
+            tiff.write(images, photometric="minisblack", contiguous=False, compression=compression)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("is_far", [False, True])
+@pytest.mark.parametrize(
+    ("count", "side", "together", "compression"),
+    [
+        (1000, 8, True, None),
+        (1000, 8, False, None),
+        (300, 64, True, "lzw"),
+        (300, 64, False, None),
+        (150, 200, False, None),
+    ],
+)
+def test_no_byte_of_a_long_chain_is_fetched_twice(count, side, together, compression, is_far):
+    counted = Counted(small_pages(count, side, together, compression), is_far)
+    assert len(read_chain(counted.read, len(counted.data), "x.tif")) == count
+    fetched = sorted(counted.asked)
+    assert sum(length for _, length in fetched) <= len(counted.data) + 2 * 64 * 1024
+    if is_far:
+        assert len(fetched) <= 12
+    else:
+        assert all(start + length <= following for (start, length), (following, _) in itertools.pairwise(fetched))
+
+
+def test_a_small_file_of_a_server_comes_in_one_request_and_little_of_it_is_remembered():
+    counted = Counted(small_pages(40, 60, False), True)
+    assert 128 * 1024 < len(counted.data) < 256 * 1024
+    assert len(read_chain(counted.read, len(counted.data), "x.tif")) == 40
+    assert len(counted.asked) == 1
+    assert sum(map(len, counted.held.values())) < 100 * 1024
+
+
+class Rewound(bz2.BZ2File):
+    """A stream that tells how often it was read back."""
+
+    backwards = 0
+
+    def seek(self, offset, whence=0):
+        self.backwards += whence == 0 and offset < self.tell()
+        return super().seek(offset, whence)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_packed_file_is_read_forwards(together):
+    data = small_pages(300, 40, together)
+    with Rewound(io.BytesIO(bz2.compress(data))) as stream:
+        bytes_at = compression.reader_of(stream)
+        read = Reader(bytes_at, bytes_at(0, 1024), None, "x.tif")
+        assert [page.offset for page in read_chain(read, None, "x.tif")] == [page.offset for page in chain(data)]
+        assert stream.backwards == 0
+
+
+def test_what_lies_behind_in_a_packed_file_is_remembered_or_read_again_a_few_times(monkeypatch):
+    monkeypatch.setattr(compression, "_LEAST_KEPT", 1000)
+    monkeypatch.setattr(compression, "_MOST_KEPT", 8000)
+    monkeypatch.setattr(compression, "_MOST_RETURNS", 20)
+    monkeypatch.setattr(compression, "PIECE", 100)
+    data = np.random.default_rng(0).bytes(16_000)
+    with Rewound(io.BytesIO(bz2.compress(data))) as stream:
+        bytes_at = compression.reader_of(stream)
+        for start in range(7000, 0, -50):
+            assert bytes_at(start, 30) == data[start : start + 30]
+        assert stream.backwards <= 4
+        assert bytes_at(15_990, 100) == data[15_990:]
+        assert bytes_at(20_000, 1) == b""
+        stream.seek(5)  # others may move it
+        assert bytes_at(3, 3000) == data[3:3003]
+        places = [(0, 7), (15_000, 3)] * 30
+        with pytest.raises(ValueError, match="more than 8000 bytes back, again and again"):
+            list(itertools.starmap(bytes_at, places))
 
 
 LIES = {
