@@ -155,9 +155,9 @@ def with_advice(error: PercError) -> PercError:
         >>> print(with_advice(FormatError("a.mrc: 22 bytes: expected 1024 or more")))
         a.mrc: 22 bytes: expected 1024 or more (on_error='skip' leaves such files out)
     """
-    if not isinstance(error, FormatError) or str(error).endswith(_ADVICE):
+    if not isinstance(error, FormatError):
         return error
-    advised = type(error)(f"{error}{_ADVICE}")
+    advised = type(error)(f"{str(error).removesuffix(_ADVICE)}{_ADVICE}")  # a new one: it is raised while that is held
     vars(advised).update(vars(error))  # its notes
     advised.__cause__ = error.__cause__
     return advised
