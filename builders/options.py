@@ -144,6 +144,8 @@ def path_argument(text: str) -> Path:
     return Path(text)
 
 
+READ_WITH = "Read with "
+"""What begins the line of a dataset's description that tells options by which files became rows."""
 _ADVICE = " (on_error='skip' leaves such files out)"
 
 

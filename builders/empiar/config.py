@@ -262,7 +262,7 @@ class EmpiarConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
         place = entry.name if imageset is None else f"{entry.name}, image set {imageset!r}"
         itself = "" if f"/{entry.doi}" in paper else f"{entry.name}, https://doi.org/{entry.doi}"
         return {
-            "description": "\n".join(filter(None, (title, place))),
+            "description": "\n".join(filter(None, (title, place, self.read_with(self.item, self.gain_reference)))),
             "citation": "\n".join(filter(None, (paper, itself))),
             "homepage": entry.url,
             "license": ARCHIVES["empiar"].license,

@@ -190,12 +190,13 @@ class LocalClassesConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[
 
     @property
     def summary(self) -> str:
-        """The folder's name and the classes: all that is known of such a dataset."""
+        """The folder's name, the classes and what was done to movies: all that is known of such a dataset."""
         some = ", ".join(self.class_names[:10])
         more = f" and {len(self.class_names) - 10} more" if len(self.class_names) > 10 else ""
         count = len(self.class_names)
         kinds = f"Images of {count} class{'es' * (count != 1)}: {some}{more}"
-        return kinds if self.data_dir is None else f"{Path(self.data_dir).name}\n{kinds}"
+        folder = "" if self.data_dir is None else Path(self.data_dir).name
+        return "\n".join(filter(None, (folder, kinds, self.read_with(self.item, self.developed.gain))))
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for the state of every file, so that it is never stale."""

@@ -65,6 +65,7 @@ def complete_card(
         other_readers(features),
         "## Columns",
         _columns(features),
+        *_options(provenance),
         *_transforms(provenance),
         *_origin(provenance),
         "## Licence",
@@ -219,6 +220,12 @@ def _columns(features: datasets.Features) -> str:
         listed = ", ".join(f"{number}: {escaped(name)}" for number, name in enumerate(names[:_MOST_SHOWN]))
         parts.append(f"Classes of {code(column)}: {listed}{_more(len(names))}.")
     return "\n\n".join(parts)
+
+
+def _options(provenance: Provenance) -> list[str]:
+    if not provenance.options:
+        return []
+    return ["## Reading", "Movies became rows by these options:", fenced("\n".join(provenance.options), "python")]
 
 
 def _transforms(provenance: Provenance) -> list[str]:

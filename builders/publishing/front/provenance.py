@@ -15,6 +15,7 @@ import datasets
 
 from builders.archive_licences import ARCHIVES, LICENSES, Entry, entry_of, license_of
 from builders.errors import OptionError
+from builders.options import READ_WITH
 from builders.release import NAME, VERSION
 from builders.terminal import printable
 
@@ -43,6 +44,7 @@ class Provenance:
         license: identifier of the Hub; None where it is not known.
         citation: plain text or BibTeX, of any number of lines.
         homepage: URL; empty where there is none.
+        options: by which movies became rows, as a call of the builder; several where datasets were joined.
         transforms: what was done to the rows, first to last, with parameters.
         versions: of what it was made with, by package.
         date: of publishing, such as `2026-11-25`.
@@ -56,6 +58,7 @@ class Provenance:
     license: str | None
     citation: str
     homepage: str
+    options: tuple[str, ...]
     transforms: tuple[str, ...]
     versions: Mapping[str, str]
     date: str
@@ -120,10 +123,17 @@ def provenance_of(
         license=license,
         citation=_lines(citation or info.citation or ""),
         homepage=homepage or (entries[0].url if len(entries) == 1 else ""),
+        options=tuple(shown(f"{one_line(info.builder_name or 'load_dataset')}({line})") for line in _read_with(info)),
         transforms=tuple(shown(transform) for transform in transforms),
         versions=_versions(),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
+
+
+def _read_with(info: datasets.DatasetInfo) -> list[str]:
+    """The options that the description tells below its first line."""
+    below = (info.description or "").splitlines()[1:]
+    return list(dict.fromkeys(line.removeprefix(READ_WITH) for line in below if line.startswith(READ_WITH)))
 
 
 def check_license(license: str) -> str:

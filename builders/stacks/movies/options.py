@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from builders.errors import OptionError
-from builders.options import check_flag, check_integer, check_named, check_positive
+from builders.io.movies.gain import Gain
+from builders.options import READ_WITH, check_flag, check_integer, check_named, check_positive
 from builders.stacks.movies.development import Development
 
 SUPERRES = (1, 2, 4)
@@ -102,6 +103,24 @@ class MovieOptions:
             if getattr(self, name) and self.gain is None:
                 msg = f"{name}={getattr(self, name)} does nothing without gain="
                 raise OptionError(msg)
+
+    def read_with(self, item: str, gain: Gain | None) -> str:
+        """A line that tells which options made rows of movies; empty where all are as they are by default.
+
+        Args:
+            item: what a row is.
+            gain: the reference that `gain="auto"` found.
+        """
+        given = {name: getattr(self, name) for name in NAMES}
+        given = {
+            name: value for name, value in given.items() if value != MovieOptions.__dataclass_fields__[name].default
+        }
+        if gain is not None:
+            given["gain"] = gain.path
+        if item == "frame":
+            given = {"item": item} | given
+        told = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return told and f"{READ_WITH}{told}"
 
     def development(self, item: str) -> Development:
         """What becomes of movies, but for their gain and shifts, which files tell."""

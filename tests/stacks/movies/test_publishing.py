@@ -1,11 +1,15 @@
 """Rows of frames and sums go to the Hub's format and come back."""
 
+import json
+
 import datasets
 import numpy as np
 import pytest
 
 from builders import as_em_images, publish
 from builders.cli import main
+from builders.io import mrc
+from tests.empiar import deposit
 from tests.stacks.movies import films
 
 
@@ -37,3 +41,20 @@ def test_the_command_has_the_options_of_movies(tmp_path, capsys):
     help = " ".join(capsys.readouterr().out.split())
     assert "e/Å² a raw frame" in help or "dose of a raw frame, in e/Å²" in help
     assert "of particles:" in help
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_the_front_page_tells_what_was_done_to_movies(tmp_path, streaming):
+    films.write(tmp_path / "mirror")
+    mrc.write(tmp_path / "mirror" / deposit.ENTRY / "data/movies/gain.mrc", np.ones(films.SHAPE, np.float32))
+    options = {"frames": (1, None), "gain": "auto", "frame_dose": 1.5, "streaming": streaming}
+    publish(films.load(tmp_path / "mirror", tmp_path, item="frame", **options), tmp_path / "out")
+    told = json.loads((tmp_path / "out/provenance.json").read_text())["options"]
+    assert told == ["empiar(item='frame', frames=(1, None), frame_dose=1.5, gain='gain.mrc')"]
+    card = (tmp_path / "out/README.md").read_text()
+    assert told[0] in card
+    assert "the row's first raw frame in its movie" in card
+    assert card.count("e/Å²") == 2
+    publish(films.load(tmp_path / "mirror", tmp_path, pattern="m_1*", sum_frames=False), tmp_path / "plain")
+    assert json.loads((tmp_path / "plain/provenance.json").read_text())["options"] == []
+    assert "## Reading" not in (tmp_path / "plain/README.md").read_text()
