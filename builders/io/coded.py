@@ -328,7 +328,8 @@ class Coded(Layout):
         for shape in (self.part, cut):
             if content.size == encoded_size(self.encoding, shape):
                 return decode(content, self.encoding, shape)
-        msg = f"{self.name}: part {number} holds {content.size} bytes: expected {part.size} for {self.part}"
+        where = self._where(number)
+        msg = f"{self.name}: the part at {where} holds {content.size} bytes: expected {part.size} for {self.part}"
         raise FormatError(msg)
 
     @contextlib.contextmanager
@@ -339,10 +340,13 @@ class Coded(Layout):
         except (MemoryError, MissingPackageError):
             raise
         except Exception as err:
-            where = f"bytes {self.starts[number]} to {self.stops[number]}"
             codec = self.codec.partition(":")[0]
-            msg = f"{self.name}: part {number} ({where}) is damaged: {codec}: {err}"
+            msg = f"{self.name}: the part at {self._where(number)} is damaged: {codec}: {err}"
             raise FormatError(msg) from err
+
+    def _where(self, number: int) -> str:
+        """Where a part lies in the file, in words: its number is another one in a slice of the images."""
+        return f"bytes {self.starts[number]} to {self.stops[number]}"
 
     def _put(self, pixels: Array, bounds: Sequence[Range], corner: Sequence[int], part: Array) -> None:
         """Copy what of a part lies in a box."""

@@ -209,7 +209,7 @@ def _with_dictionary():
 @pytest.mark.parametrize("what", DAMAGE)
 def test_damage_is_told_with_file_and_part(what):
     file, layout = damaged(DAMAGE[what])
-    with pytest.raises(FormatError, match=r"^x\.tif: part 1 "):
+    with pytest.raises(FormatError, match=r"^x\.tif: the part at bytes "):
         read(file, layout)
     same(read(file, layout.box([(4, 8), (0, 8)], "x")), FULL[4:])
 
@@ -225,7 +225,7 @@ def test_no_flipped_bit_changes_pixels(full):
         try:
             same(read(bytes(wrong), layout), FULL[:7])
         except FormatError as err:
-            noticed += str(err).startswith(f"x.tif: part {number} (bytes {layout.starts[number]} to ")
+            noticed += str(err).startswith(f"x.tif: the part at bytes {layout.starts[number]} to ")
     assert noticed >= 8 * layout.nbytes - 2 * 7  # bits that fill up the last byte of a stream are nothing's
 
 

@@ -19,6 +19,9 @@ _LZW = 5
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _JPEG_SCAN = 0xDA
+_JPEG_END = b"\xff\xd9"
+_MOST_FILL = 64
+"""Bytes within which a picture's end is looked for: writers fill up to a multiple of some."""
 
 
 def lzw(code: Bytes, part: Part) -> Content:
@@ -58,10 +61,16 @@ def jpeg(code: Bytes, part: Part, tables: bytes) -> Content:
         code: the picture; without its tables, if those are in `tables`.
         part: of 8-bit pixels.
         tables: a JPEG stream of tables alone, or nothing.
+
+    Raises:
+        ValueError: it is no such picture, or cut off. Other pixels amid it are not noticed: JPEG has no checksum.
     """
     height, width, channels = _jpeg_frame(code.tobytes())
     if (height, width) not in (part.shape, part.cut) or channels != 1:
         msg = f"a picture of {height} rows of {width} with {channels} channels, where {part.shape} are expected"
+        raise ValueError(msg)
+    if not code[-_MOST_FILL:].tobytes().rstrip(b"\0").endswith(_JPEG_END):
+        msg = "it has no mark of its end"  # libjpeg makes grey of what is missing, without a word
         raise ValueError(msg)
     content: Content = imagecodecs("JPEG in TIFF").jpeg8_decode(code, tables=tables or None)
     return content

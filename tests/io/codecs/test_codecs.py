@@ -162,5 +162,5 @@ def test_many_parts_are_decoded_by_several_threads(monkeypatch):
     np.testing.assert_array_equal(layout.decode(raw), image)
     damaged = raw.copy()
     damaged[ends[5] : ends[6]] = 255
-    with pytest.raises(FormatError, match=r"part 5 .* is damaged: lzw"):
+    with pytest.raises(FormatError, match=r"the part at bytes .* is damaged: lzw"):
         layout.decode(damaged)

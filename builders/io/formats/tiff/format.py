@@ -13,13 +13,13 @@ import numpy as np
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.codecs.known import codec_of
-from builders.io.coded import Coded
+from builders.io.coded import Coded, Places
 from builders.io.flipped import flipped
 from builders.io.formats.contents import Contents, weigh
 from builders.io.formats.eer import format as eer
 from builders.io.formats.protocol import Format, Read
 from builders.io.formats.tiff.ifd import MAGICS, Ifd, read_chain
-from builders.io.formats.tiff.pages import REDUCED, Kind, OtherPageError, Page, page_of
+from builders.io.formats.tiff.pages import REDUCED, Kind, OtherPageError, Page, page_of, predictor_left
 from builders.io.formats.tiff.pixel_size import pixel_size
 from builders.io.layout import PACKED, Layout, encoded_size
 
@@ -76,6 +76,8 @@ def described(chain: Sequence[Ifd], size: int | None, name: str) -> Contents:
         said += more
     if kind.halved:
         said += (f"pixels of 8 bits, {kind.shape[1] // 2} a row, read as twice as many of 4 bits: SerialEM writes so",)
+    if left := predictor_left(pages[0]):
+        said += (left,)
     contents = weigh(
         stored, size, name, f"{stored.shape[0] if len(stored.shape) > 2 else count} pages", more_follows=True
     )
@@ -99,11 +101,36 @@ def _movie(chain: Sequence[Ifd]) -> tuple[list[Page], tuple[str, ...]]:
     counts = Counter(page.kind for page in whole)
     kind = max(counts, key=lambda kind: (counts[kind], kind.shape[0] * kind.shape[1]))
     chosen = [page for page in whole if page.kind == kind]
+    _refuse_mixed(chosen[0], whole, chain)
     left = [page.kind.told for page in pages if page.kind != kind] + [str(err).partition(" has ")[2] for err in refused]
     if not left and len(chosen) == len(chain):
         return chosen, ()
     told = f"{len(chain)} pages, of which {len(chosen)} are read ({kind.told})"
     return chosen, (f"{told}: others are unlike them" + (f" ({left[0]})" if left else ""),)
+
+
+def _refuse_mixed(first: Page, pages: Sequence[Page], chain: Sequence[Ifd]) -> None:
+    """Refuse images of one size and type, frames of one movie, that are not all stored in one way: none is dropped."""
+    pixels = first.kind.shape, first.kind.encoding
+    other = next(
+        (page for page in pages if (page.kind.shape, page.kind.encoding) == pixels and page.kind != first.kind), None
+    )
+    if other is None:
+        return
+    numbers = {id(ifd): number for number, ifd in enumerate(chain)}
+    (one, a), (two, b) = sorted((numbers[id(page.ifd)], page.kind.stored) for page in (first, other))
+    how = f"as {a} and as {b}" if a != b else f"as {a}, by different tables"
+    ny, nx = first.kind.shape
+    msg = f"{first.ifd.name}: pages {one} and {two}, both {ny} x {nx}, are stored {how}: expected one way of all frames"
+    raise FormatError(msg)
+
+
+def _covered(starts: Places, stops: Places) -> int:
+    """Bytes of the file that parts lie in: those that several parts share count once."""
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(stops[order])
+    before = np.concatenate([starts[:1], ends[:-1]])
+    return int(np.maximum(ends - np.maximum(starts, before), 0).sum())
 
 
 def _layout(kind: Kind, pages: Sequence[Page], name: str) -> Layout:
@@ -114,6 +141,9 @@ def _layout(kind: Kind, pages: Sequence[Page], name: str) -> Layout:
     size, stored = encoded_size(kind.encoding, shape), int((stops - starts).sum())
     if kind.codec == "raw" and kind.part[1] == kind.shape[1] and stored == size and (starts[1:] == stops[:-1]).all():
         return Layout(shape, kind.encoding, int(starts[0]))
+    if stored > _MOST_UNASKED and stored > 2 * (covered := _covered(starts, stops)):
+        msg = f"{name}: {len(pages)} pages of {stored} bytes of strips or tiles, which share {covered}: damaged"
+        raise FormatError(msg)
     if size > max(_MOST_UNASKED, codec_of(kind.codec, name).ratio * stored):
         msg = f"{name}: {stored} bytes of strips or tiles cannot hold the {size} of shape {shape}: damaged"
         raise FormatError(msg)

@@ -34,6 +34,8 @@ _HALF_WIDTHS = frozenset(((5760, 8184), (4092, 11520), (3710, 7676), (3838, 7420
 """Columns and rows of 8-bit pages that SerialEM and IMOD write of a K2's or K3's super-resolution frames: two pixels a
 byte. RELION, too, knows them by their sizes, either way round."""
 _MOST_TABLES = 64 * 1024
+_MOST_OF_TILE, _TIMES_IMAGE = 16 * 1024 * 1024, 4
+"""A tile that is larger than its image is decoded whole: it has at most so many bytes, or so many times the image's."""
 
 
 class OtherPageError(FormatError):
@@ -62,6 +64,12 @@ class Kind:
     def told(self) -> str:
         """In words."""
         return f"{self.shape[0]} x {self.shape[1]} pixels of {self.encoding}, {self.codec.partition(':')[0]}"
+
+    @property
+    def stored(self) -> str:
+        """How it is stored, in words."""
+        (rows, columns), codec = self.part, self.codec.partition(":")[0]
+        return f"{codec} in parts of {rows} x {columns}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +105,22 @@ def page_of(page: Ifd) -> Page:
     if encoded_size(encoding, shape) > MOST_BYTES:
         raise _damaged(page, f"{rows} x {columns} pixels", f"at most {MOST_BYTES} bytes of them")
     part = _part(page, rows, columns, halved)
+    if encoded_size(encoding, part) > max(_MOST_OF_TILE, _TIMES_IMAGE * encoded_size(encoding, shape)):
+        what = f"tiles of {part[0]} x {part[1]} pixels for an image of {shape[0]} x {shape[1]}"
+        raise _damaged(page, what, f"at most {_MOST_OF_TILE} bytes, or {_TIMES_IMAGE} times the image's")
     kind = Kind(shape, encoding, _codec(page, encoding, halved), part, halved)
     starts, sizes = _places(page, kind)
     if starts.max(initial=0) > np.iinfo(np.int64).max - max(int(sizes.max(initial=0)), 0):
         raise _damaged(page, f"a strip at byte {int(starts.max())}", "bytes of a file")
     return Page(kind, starts, starts + sizes, page)
+
+
+def predictor_left(page: Page) -> str:
+    """That a predictor is named which is passed over, as libtiff does; empty where none is."""
+    predictor = page.ifd.number(317, 1)
+    if predictor == 1 or "packbits" not in page.kind.codec.split("+"):
+        return ""
+    return f"predictor {predictor} with PackBits, which has none: passed over, as libtiff does"
 
 
 def _damaged(page: Ifd, what: str, expected: str) -> FormatError:
@@ -137,7 +156,7 @@ def _part(page: Ifd, rows: int, columns: int, halved: bool) -> tuple[int, int]:
     if 322 in page.tags or 323 in page.tags:
         width, height = page.number(322, 0), page.number(323, 0)
     else:
-        width, height = columns, min(page.number(278, rows), rows)
+        width, height = columns, min(page.number(278, rows) or rows, rows)  # 0: libtiff takes it for none
     if min(width, height) < 1:
         raise _damaged(page, f"parts of {height} x {width} pixels", "at least one")
     return height, 2 * width if halved else width
@@ -183,6 +202,8 @@ def _places(page: Ifd, kind: Kind) -> tuple[Places, Places]:
     sizes = page.integers(ifd.TILE_BYTE_COUNTS if is_tiled else ifd.STRIP_BYTE_COUNTS)
     (ny, nx), (rows, columns) = kind.shape, kind.part
     count = math.ceil(ny / rows) * math.ceil(nx / columns)
+    if len(starts) == count + 1:  # some writers count one too many, which libtiff passes over
+        starts, sizes = starts[:count], sizes[:count]
     if len(starts) != count:
         raise _damaged(page, f"{len(starts)} strips or tiles", f"{count} of {rows} x {columns} pixels")
     if starts.min(initial=0) < 0 or sizes.min(initial=0) < 0:

@@ -250,7 +250,10 @@ REFUSED = {
     "deep JPEG": (tags_of(5, 4, 16, t259=7), "JPEG pixels of <u2: expected 8 bits"),
     "planes": (tags_of(5, 4, t32997=3), "3 planes"),
     "no side": (tags_of(0, 4), "4 x 0 pixels: expected at least one"),
-    "no rows of a strip": (tags_of(5, 4, t278=0), "parts of 0 x 5 pixels"),
+    "a huge tile": (
+        tags_of(8, 6, t259=50000, t322=30000, t323=30000, t324=8, t325=20),
+        "tiles of 30000 x 30000 pixels for an image of 6 x 8: expected at most",
+    ),
     "half a tile": (tags_of(5, 4, t322=16), "parts of 0 x 16 pixels"),
     "huge": (tags_of(2**31, 2**31), "expected at most 68719476736 bytes"),
     "many strips": (tags_of(5, 2**31, t278=1), "1 strips or tiles: expected 2147483648"),
@@ -271,6 +274,66 @@ def test_what_is_not_read_is_one_error(tmp_path, what):
     with pytest.raises(FormatError, match=match) as said:
         described(tmp_path, page(tags, bytes(20)))
     assert "x.tif" in str(said.value)
+
+
+def pages_in_several_ways(array, *ways):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for number, image in enumerate(array):
+            options = ways[min(number, len(ways) - 1)]
+            tiff.write(image, photometric="minisblack", contiguous=False, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("ways", "match"),
+    [
+        (({"rowsperstrip": 50}, {"rowsperstrip": 25}), "as raw in parts of 50 x 60 and as raw in parts of 25 x 60"),
+        (({"compression": "lzw"}, {}), "as lzw in parts of 50 x 60 and as raw in parts of 50 x 60"),
+    ],
+)
+def test_frames_that_are_stored_in_several_ways_are_told_and_none_is_dropped(ways, match):
+    data = pages_in_several_ways(numbers((5, 50, 60), "u1"), *ways)
+    with pytest.raises(
+        FormatError, match=rf"x\.tif: pages 0 and 1, both 50 x 60, are stored {match}: expected one way"
+    ):
+        image_file.read_bytes(data, name="x.tif")
+
+
+@pytest.mark.parametrize("compression", [1, 5])
+def test_pages_that_share_their_bytes_are_damage(tmp_path, compression):
+    side, count = 2048, 40
+    size = 2 + 12 * 9 + 4
+    strip = 8 + count * size
+    entries = sorted(tags_of(side, side, t259=compression, t273=strip))
+    data = bytearray(struct.pack("<2sHI", b"II", 42, 8))
+    for number in range(count):
+        data += struct.pack("<H", 9) + b"".join(struct.pack("<HHII", *tag) for tag in entries)
+        data += struct.pack("<I", 8 + (number + 1) * size if number < count - 1 else 0)
+    with pytest.raises(FormatError, match=rf"40 pages of {count * side**2} bytes .* which share {side**2}: damaged"):
+        described(tmp_path, bytes(data) + bytes(side * side))
+
+
+def test_what_libtiff_passes_over_is_passed_over(tmp_path):
+    array = numbers((20, 30), "u1")
+    np.testing.assert_array_equal(image_file.read_bytes(page(tags_of(30, 20, t278=0), array.tobytes())), array[::-1])
+    places = struct.pack("<4I", 8, 0, 600, 0)
+    tags = [tag for tag in tags_of(30, 20) if tag[0] not in (273, 279)]
+    data = page([*tags, (273, 4, 2, 608), (279, 4, 2, 616)], array.tobytes() + places)
+    np.testing.assert_array_equal(image_file.read_bytes(data), array[::-1])
+    code = imagecodecs.packbits_encode(array.tobytes())
+    file = described(tmp_path, page(tags_of(30, 20, t259=32773, t279=len(code), t317=2), code))
+    np.testing.assert_array_equal(image_file.read(file.path), array[::-1])
+    assert file.contents.deviations == ("predictor 2 with PackBits, which has none: passed over, as libtiff does",)
+
+
+@pytest.mark.parametrize("zeroed", [False, True])
+def test_a_jpeg_that_is_cut_off_is_damage(zeroed):
+    code = imagecodecs.jpeg8_encode(numbers((64, 64), "u1"))
+    half = code[: len(code) // 2] + (bytes(len(code) - len(code) // 2) if zeroed else b"")
+    with pytest.raises(FormatError, match="no mark of its end"):
+        image_file.read_bytes(page(tags_of(64, 64, t259=7, t279=len(half)), half))
+    image_file.read_bytes(page(tags_of(64, 64, t259=7, t279=len(code) + 1), code + b"\0"))
 
 
 def test_a_jpeg_that_speaks_of_more_is_damage(tmp_path):
