@@ -58,7 +58,8 @@ def developed(
     Returns:
         A layout of one sum, `(ny, nx)`; of sums of groups, `(groups, ny, nx)`; or of the frames, `(frames, ny, nx)`,
         in their own type unless something is done to them. Sums of 8-bit and of EER frames are uint16 where that holds
-        any of them, others float32 (of whole numbers exact up to 2^24), as is all that a gain or shifts change.
+        any of them, those of whole numbers of 32 bits and more and of float64 float64, others float32 (of whole numbers
+        exact up to 2^24), as is all that a gain or shifts change.
 
     Raises:
         FormatError: there are no such frames, fewer than make a group, or pixels that nobody can sum.

@@ -25,6 +25,8 @@ _EXACT_FLOAT = 2**24
 def kind_of(frames: Layout, each: int, corrected: bool, name: str) -> np.dtype[Any]:
     """The type of sums of frames: uint16 of those of 8 bits, if it holds any of them, else float32.
 
+    Sums of whole numbers of 32 bits and more, and of float64, are float64, unless more is done than to add.
+
     Args:
         frames: the frames.
         each: how many make a sum.
@@ -43,7 +45,10 @@ def kind_of(frames: Layout, each: int, corrected: bool, name: str) -> np.dtype[A
         msg = f"{name}: frames of complex numbers ({dtype}): expected real ones, to be summed or corrected"
         raise FormatError(msg)
     is_small = dtype.kind in "bu" and dtype.itemsize == 1 and each * frames.largest <= np.iinfo(np.uint16).max
-    return np.dtype(np.uint16 if is_small and not corrected else np.float32)
+    if corrected:
+        return np.dtype(np.float32)
+    is_large = dtype.itemsize >= (8 if dtype.kind == "f" else 4)
+    return np.dtype(np.uint16 if is_small else np.float64 if is_large else np.float32)
 
 
 def exact_kind(frames: Layout, each: int) -> np.dtype[Any]:

@@ -9,6 +9,7 @@ from builders.io import reports
 from builders.io.image_reference import layout_of, told
 from builders.io.layout import Layout
 from builders.io.movies.developed import developed
+from tests.empiar import deposit
 from tests.server import serve
 from tests.stacks.movies import films
 
@@ -152,3 +153,12 @@ def test_a_dose_far_below_that_of_a_frame_is_told_once(tmp_path, held, caplog):
         films.load(tmp_path / "mirror", tmp_path, item="frame", group_dose=0.1, frame_dose=1.2), films.frames_of(held)
     )
     assert caplog.text.count("group_dose=0.1: less than half the dose of a frame, 1.2 e/Å²: frames stay alone") == 1
+
+
+@pytest.mark.parametrize("kind", ["<i4", "<u4", "<i8", "<f8"])
+def test_sums_of_large_numbers_are_exact_in_float64(tmp_path, kind):
+    frames = np.random.default_rng(3).integers(2**26, 2**30, (3, *films.SHAPE)).astype(kind) + np.array(1, kind)
+    films.write(tmp_path / "mirror", {"m_1.mrc": 1})
+    np.save(tmp_path / "mirror" / deposit.ENTRY / "data/movies/n.npy", frames)
+    (row,) = films.load(tmp_path / "mirror", tmp_path, pattern="*.npy", sum_frames=True, dtype="float64")
+    np.testing.assert_array_equal(row["image"], frames.sum(axis=0, dtype=np.float64))
