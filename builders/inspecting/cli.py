@@ -30,7 +30,8 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser("inspect", help=words)
     words = f"a file, its URL, or {SCHEME}ENTRY/path; to name a URL is to permit its host"
     parser.add_argument("files", nargs="+", metavar="FILE|URL", help=words)
-    words = "draw the image here, of a movie the mean of its first frames; several files side by side, 16 at the most"
+    words = "draw the image here: of a movie of 1024 pixels a side or more the mean of its first 16 frames, of smaller "
+    words += "images the first 16, of a volume the middle; several files side by side, 16 at the most"
     parser.add_argument("--png", metavar="F", type=path_argument, help=words)
     parser.add_argument("--json", action="store_true", help="print all that is known, as a JSON list")
     parser.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")

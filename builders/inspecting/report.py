@@ -22,7 +22,7 @@ def describe(told: Summary) -> str:
     facts = {
         "format": titles.get(told.format, told.format) + (f", packed by {told.packed}" if told.packed else ""),
         "size": "unknown" if told.size is None else readable(told.size),
-        "shape": f"{sides_of(told.shape)} ({_axes(told.shape)})" if told.shape else "a single number",
+        "shape": f"{sides_of(told.shape)} ({_axes(told)})" if told.shape else "a single number",
         "type": _type(told),
         "stored": _stored(told),
         "pixel size": "not told" if told.pixel_size is None else f"{told.pixel_size:.6g} Å",
@@ -36,8 +36,11 @@ def describe(told: Summary) -> str:
     return printable("\n".join(line.replace("\n", "?") for line in (told.path, *lines)))
 
 
-def _axes(shape: tuple[int, ...]) -> str:
-    return ", ".join(("volume", "z", "y", "x")[4 - len(shape) :]) if len(shape) < 5 else "of these, none is known"
+def _axes(told: Summary) -> str:
+    if len(told.shape) > 4:
+        return "of these, none is known"
+    first = "z" if told.is_volume or len(told.shape) > 3 else "frames or images"
+    return ", ".join(("volume", first, "y", "x")[4 - len(told.shape) :])
 
 
 def _type(told: Summary) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from builders.inspecting.statistics import Numbers, numbers_of
+from builders.inspecting.statistics import Numbers, is_volume, numbers_of
 from builders.io import image_file
 from builders.io.coded import Coded
 from builders.io.files import location
@@ -28,6 +28,7 @@ class Summary:
         codec: of compressed parts, such as `"zlib"`, or those of each step of it; empty: there are none.
         part: shape of these.
         flipped: rows are stored bottom up, and are read from the last to the first.
+        is_volume: it is a volume or a tilt series, rather than frames or images.
         images: how many there are along the first axis.
         item: what a row is of it by default, `"slice"` or `"file"`.
         pixel_size: Å per pixel along x; None: the file does not say.
@@ -47,6 +48,7 @@ class Summary:
     codec: str
     part: tuple[int, ...]
     flipped: bool
+    is_volume: bool
     images: int
     item: str
     pixel_size: float | None
@@ -88,6 +90,7 @@ def summarise(path: str, place: str) -> tuple[Summary, ImageFile]:
         codec="" if coded is None else "+".join(step.partition(":")[0] for step in coded.codec.split("+")),
         part=() if coded is None else coded.part,
         flipped=isinstance(layout, Flipped),
+        is_volume=is_volume(file),
         images=layout.shape[0] if len(layout.shape) > 2 else 1,
         item="slice" if is_by_slice("auto", None, path, file.header) else "file",
         pixel_size=file.pixel_size,

@@ -111,7 +111,7 @@ def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
         options = {"dest": field.name, "metavar": "NAME=BASE", "type": _pair, "help": words}
         return cast(argparse.Action, group.add_argument("--endpoint", action="append", **options))
     if field.name == "frames":
-        words = f"{explanation}, written --frames=START:STOP"
+        words = f"{explanation}, written --frames=START:STOP, such as --frames=-3: for the last three"
         return cast(argparse.Action, group.add_argument(flag, type=_frames, metavar="START:STOP", help=words))
     kinds = set(typing.get_args(field.type)) or {field.type}
     if bool in kinds:

@@ -190,3 +190,13 @@ def test_numbers_leave_out_what_is_none():
     assert count(np.array([[3 + 4j]]), "x").maximum == 5
     assert count(np.array([[True, False]]), "x").mean == 0.5
     assert count(np.full((2, 2), 1.7e308), "x").mean is None
+
+
+def test_the_first_axis_is_that_of_frames_or_of_a_volume(tmp_path, capsys):
+    for name, stack, axes in (
+        ("m.mrc", True, "3 x 4 x 5 (frames or images, y, x)"),
+        ("v.map", False, "3 x 4 x 5 (z, y, x)"),
+    ):
+        mrc.write(tmp_path / name, np.ones((3, 4, 5), np.float32), 1.0, stack=stack)
+        assert main(["inspect", str(tmp_path / name)]) == 0
+        assert f"shape: {axes}" in capsys.readouterr().out
