@@ -158,7 +158,7 @@ def test_a_stream_that_ends_before_its_frame_is_damaged(tmp_path, part):
     path = written(tmp_path, encode(events, streams=streams))
     layout = image_file.describe(path).layout
     for made in (layout.slice(2, "x"), developed(layout, summed=True)):
-        with pytest.raises(FormatError, match=r"part \d .* is damaged: eer: its events end after \d+ of 256 rows"):
+        with pytest.raises(FormatError, match=r"the part at .* is damaged: eer: its events end after \d+ of 256 rows"):
             read_layout(str(path), made)
     np.testing.assert_array_equal(
         read_layout(str(path), developed(layout, 3, 5, summed=True)), events.pixels[3:].sum(0)
