@@ -99,7 +99,8 @@ def _explanations(builder: str) -> dict[str, str]:
     said: dict[str, str] = {}
     for kind in reversed(_config(builder).__mro__):
         if kind.__module__.startswith("builders."):
-            pieces = re.split(r"^ {8}(\w+): ", str(kind.__doc__), flags=re.MULTILINE)
+            told = inspect.cleandoc(str(kind.__doc__))  # which Python takes the indentation from, from 3.13 on
+            pieces = re.split(r"^ {4}(\w+): ", told, flags=re.MULTILINE)
             said |= {name: " ".join(text.split()) for name, text in zip(pieces[1::2], pieces[2::2], strict=True)}
     return {name: re.split(r"[;.]( |$)", text)[0].replace("%", "%%") for name, text in said.items()}
 
