@@ -33,7 +33,7 @@ def test_any_terminal_gets_what_it_can_print(tmp_path, terminal, encoding, angst
     assert main(["local-classes", "inspect", str(tmp_path)]) == 0
     out, _ = shown()
     assert f"pixel size ({angstrom})" in out
-    assert f"{other}_1.mrc: 0 bytes" in out
+    assert f"{other}_1.mrc: an empty file" in out
 
 
 def test_so_do_errors_helps_and_metadata_of_an_entry(tmp_path, terminal):
