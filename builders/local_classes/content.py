@@ -15,9 +15,12 @@ from tqdm.auto import tqdm
 
 from builders.errors import FormatError, PercError
 from builders.io import image_file
+from builders.io.coded import Coded
+from builders.io.flipped import unflipped
 from builders.io.formats.compression import plain_name
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array, Layout
+from builders.io.movies.developed import developed
 from builders.io.pixels import read_layout
 from builders.local_classes.folder import ClassFile
 from builders.stacks.movies.development import Development, Movie
@@ -94,7 +97,7 @@ def read_headers(
     Args:
         files: which.
         complex_pixels: whether complex pixels are usable.
-        thorough: also decompress compressed files to their end, since their headers do not tell damage.
+        thorough: also decode all pixels that are compressed, since headers do not tell their damage.
         development: what becomes of the frames of movies.
     """
 
@@ -167,10 +170,22 @@ def _usable(image: ImageFile, complex_pixels: bool, thorough: bool, movie: Movie
     if layout.dtype.kind == "c" and not complex_pixels:
         msg = f"{image.path}: complex pixels ({layout.dtype}): read them with dtype=None"
         raise FormatError(msg)
-    if thorough and image.compressed:
-        read_layout(image.path, layout)
+    if thorough and (image.compressed or _is_compressed(layout)):
+        _decode(image.path, layout)
     layout = layout if movie is None else image.layout
     return replace(image, layout=layout, header=None, contents=image.contents if image.contradicts_header else None)
+
+
+def _is_compressed(layout: Layout) -> bool:
+    """Whether a file's images are, each by itself."""
+    stored = unflipped(layout)
+    return isinstance(stored, Coded) and stored.codec != "raw"
+
+
+def _decode(path: str, layout: Layout) -> None:
+    """Find out whether all pixels can be decoded; of a movie or volume, an image at a time is in memory."""
+    is_summed = len(layout.shape) == 3 and layout.slices_lie_apart and layout.dtype.kind != "c"
+    read_layout(path, developed(layout, summed=True, name=path) if is_summed else layout)
 
 
 def _grouped(images: Iterable[ClassImage], digest: Callable[[ImageFile], str]) -> list[list[ClassImage]]:

@@ -102,3 +102,19 @@ def test_a_movie_of_fewer_frames_is_told_or_left_out(tmp_path, held):
 def test_an_item_is_a_file_or_a_frame(tmp_path, held):
     with pytest.raises(OptionError, match="item is 'slice': expected 'file' or 'frame'"):
         load(tmp_path, item="slice")
+
+
+@pytest.mark.parametrize("options", [{}, {"item": "frame"}, {"sum_frames": True}])
+def test_movies_whose_compressed_frames_are_damaged_are_left_out(tmp_path, options, caplog):
+    folder, frames = tmp_path / "films", np.random.default_rng(3).integers(0, 9, (4, 40, 50)).astype(np.uint8)
+    folder.mkdir()
+    for name in ("a_1.tif", "a_2.tif"):
+        tifffile.imwrite(folder / name, frames, compression="zlib", photometric="minisblack")
+    with tifffile.TiffFile(folder / "a_2.tif") as file:
+        place = file.pages[2].dataoffsets[0]
+    data = bytearray((folder / "a_2.tif").read_bytes())
+    data[place + 20 : place + 60] = bytes(40)
+    (folder / "a_2.tif").write_bytes(data)
+    rows = list(load(tmp_path, on_error="skip", **options))
+    assert {row["path"] for row in rows} == {"a_1.tif"}
+    assert f"leaving out {folder / 'a_2.tif'}: the part at bytes {place}" in caplog.text
