@@ -41,7 +41,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 
 def _inspect(options: argparse.Namespace) -> int:
     """Print what is in a table, whether its files are there or not."""
-    from builders.particles.finding import find
+    from builders.archive.named.finding import find
     from builders.particles.inspecting import report, summary
     from builders.particles.rows import coded
 
@@ -75,7 +75,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _source(options: argparse.Namespace) -> Any:
     """The table, and where its files are looked for."""
-    from builders.particles.places import place_of
+    from builders.archive.named.places import place_of
     from builders.particles.source import Source
 
     places = [place_of("TABLE", table) for table in options.table]

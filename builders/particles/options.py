@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from builders.archive.named.places import Place, place_of
 from builders.errors import OptionError
 from builders.io.tables.particle_table import SCHEMA
 from builders.options import check_integer
-from builders.particles.places import Place, place_of
 
 UNITS = ("particle", "micrograph", "extracted")
 EDGES = ("fill", "drop")

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from builders.archive.archive import Archive
 from builders.archive.builder import ImageFilesBuilder, files_folder
+from builders.archive.named.places import place_of
 from builders.hf.features import EMImage, check_dtype
 from builders.hf.streaming import ShardStream
 from builders.io.files.header_store import HeaderStore
@@ -26,7 +27,6 @@ from builders.options import (
 from builders.particles import options
 from builders.particles.making import Part, held, table_for, written
 from builders.particles.picking import Micrographs, Slices, Unit, in_file_order, sides_of
-from builders.particles.places import place_of
 from builders.particles.rows import VALUES, Picked, group_column
 from builders.particles.source import Source
 from builders.particles.splits import held_out

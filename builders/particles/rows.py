@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from builders.archive.named.finding import Found
 from builders.errors import FormatError, NotFoundError, OptionError
 from builders.io.tables.particle_table import SCHEMA, ParticleTable
-from builders.particles.finding import Found
 from builders.stacks.files import SourceFile
 
 Numbers = NDArray[np.int64]

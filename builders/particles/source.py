@@ -13,6 +13,9 @@ from pathlib import Path, PurePath
 import pyarrow as pa
 
 from builders.archive.archive import Archive, sized
+from builders.archive.named.finding import Found, Stage, find
+from builders.archive.named.places import Place, stages_of
+from builders.archive.named.table_files import TableFile, bring
 from builders.archive_licences import ARCHIVES, entry_of
 from builders.errors import PercError
 from builders.io import tables
@@ -20,10 +23,7 @@ from builders.io.files import location
 from builders.io.files.cache import default_folder
 from builders.io.files.whole_file import write_whole
 from builders.io.tables.particle_table import ParticleTable
-from builders.particles.finding import Found, Stage, find
-from builders.particles.places import Place, stages_of
 from builders.particles.rows import coded, of_half_set, plain, require_rows
-from builders.particles.table_files import TableFile, bring
 
 logger = logging.getLogger(__name__)
 

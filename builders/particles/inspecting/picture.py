@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from builders.archive.named.finding import Stage, find
 from builders.errors import PercError
 from builders.io.tables.particle_table import ParticleTable
-from builders.particles.finding import Stage, find
 from builders.particles.inspecting import charts
 from builders.particles.pictures import boxes_sheet, first_micrographs
 from builders.particles.rows import coded, files_of

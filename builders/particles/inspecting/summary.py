@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from builders.archive.named.finding import Found
 from builders.io.tables.particle_table import ParticleTable
-from builders.particles.finding import Found
 
 Values = NDArray[np.float64]
 

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from builders.archive.archive import Archive
 from builders.archive.listing import Child
+from builders.archive.named.finding import Stage
 from builders.archive.remembered import Folder, asked, revived_folder
 from builders.archive.scheme import SCHEME, entry_and_path
 from builders.errors import AccessError, FormatError, NotFoundError, OptionError, ReadError
@@ -18,7 +19,6 @@ from builders.io.files import location
 from builders.io.files.hidden import is_hidden
 from builders.io.files.local import etag_of
 from builders.options import check_named
-from builders.particles.finding import Stage
 from builders.stacks.files import SourceFile
 
 _MOST_FOLDERS = 100_000

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from builders.archive.archive import Archive, version_of
 from builders.archive.caching import label
+from builders.archive.named.places import Place
 from builders.errors import FolderError, FormatError, StalledError, UnreachableError
 from builders.io.files import local, location
 from builders.io.files.cache import Cache
 from builders.io.files.header_store import HeaderStore
 from builders.io.net import remote
-from builders.particles.places import Place
 
 _MOST = 16 * 2**30
 """Bytes of a table: one of a hundred million particles."""

@@ -2,9 +2,9 @@
 
 import pytest
 
+from builders.archive.named.finding import Stage, find
+from builders.archive.named.places import LocalTree
 from builders.errors import NotFoundError, OptionError, UnsafePathError
-from builders.particles.finding import Stage, find
-from builders.particles.places import LocalTree
 from builders.stacks.files import SourceFile
 
 MARK = "000123456789012345678"
