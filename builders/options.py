@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import inspect
 import numbers
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from datasets.utils.py_utils import convert_file_size_to_int
 from builders.errors import FormatError, OptionError, PercError, UnknownOptionError
 
 ON_ERROR = ("raise", "skip")
+EDGES = ("fill", "drop")
+"""What a box that reaches beyond its image does."""
+_BOX_ANGSTROM = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:Å|A|angstrom)")
 _LEAST, _MOST = 1e-37, 1e38
 """What a float32 holds without loss."""
 
@@ -196,3 +200,55 @@ def check_bytes(name: str, value: Any) -> int:
         msg = f"{name} is {value!r}: expected at least 1 byte"
         raise OptionError(msg)
     return count
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BoxSize:
+    """How large boxes are.
+
+    Attributes:
+        pixels: of a side; None where it was said in Å.
+        angstrom: of a side; None where it was said in pixels.
+    """
+
+    pixels: int | None = None
+    angstrom: float | None = None
+
+    def at(self, pixel_size: float) -> int:
+        """Pixels of a side, an even number of what was said in Å.
+
+        Args:
+            pixel_size: of the boxes, in Å.
+
+        Example:
+            >>> BoxSize(angstrom=200.0).at(1.5), BoxSize(pixels=96).at(1.5)
+            (134, 96)
+        """
+        if self.pixels is not None:
+            return self.pixels
+        assert self.angstrom is not None
+        return max(2, 2 * round(self.angstrom / pixel_size / 2))
+
+
+def check_box_size(value: Any) -> BoxSize | None:
+    """How large boxes are: pixels, or Å as a text; None stays None.
+
+    Raises:
+        OptionError: it is neither.
+
+    Example:
+        >>> check_box_size(256), check_box_size("200 Å")
+        (BoxSize(pixels=256, angstrom=None), BoxSize(pixels=None, angstrom=200.0))
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, str):
+        match = _BOX_ANGSTROM.fullmatch(value.strip())
+        if match is None or not float(match[1]) > 0:
+            msg = f"box_size is {value!r}: expected pixels, such as 256, or Å, such as '200 Å'"
+            raise OptionError(msg)
+        return BoxSize(angstrom=float(match[1]))
+    check_integer("box_size", value, least=2)
+    return BoxSize(pixels=int(value))

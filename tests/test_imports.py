@@ -20,7 +20,7 @@ FLOORS = [
     ["builders.archive", "builders.drawing"],
     [
         *("builders.empiar", "builders.local_classes", "builders.particles", "builders.structures"),
-        *("builders.gallery", "builders.inspecting"),
+        *("builders.gallery", "builders.inspecting", "builders.tomograms"),
     ],
     ["builders.cli", "builders.__main__"],
 ]
@@ -63,6 +63,7 @@ OF_TRANSFORMS = {
     "builders.publishing": ["perc_transforms"],
     "builders.gallery": ["perc_transforms"],
     "builders.particles": ["perc_transforms"],
+    "builders.tomograms": ["perc_transforms.spatial.euler"],
 }
 # rooms of a floor, lowest first: a room imports of those below it, and what lies outside of all rooms of all of them
 ROOMS = {

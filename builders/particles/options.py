@@ -1,19 +1,14 @@
 """What is wrong with an option of `particles`, and which of them mean anything for what a row is to be."""
 
 import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from builders.archive.named.places import Place, place_of
 from builders.errors import OptionError
 from builders.io.tables.particle_table import SCHEMA
-from builders.options import check_integer
 
 UNITS = ("particle", "micrograph", "extracted")
-EDGES = ("fill", "drop")
-_BOX_ANGSTROM = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:Å|A|angstrom)")
 ONLY_FOR = {
     "box_size": ("extracted",),
     "edge": ("extracted",),
@@ -22,34 +17,6 @@ ONLY_FOR = {
 """Options that mean something for some units only."""
 _OURS = {"image", "path", "index", "picks", *SCHEMA.names}
 """Columns that a dataset may have, or has not for a reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoxSize:
-    """How large boxes are.
-
-    Attributes:
-        pixels: of a side; None where it was said in Å.
-        angstrom: of a side; None where it was said in pixels.
-    """
-
-    pixels: int | None = None
-    angstrom: float | None = None
-
-    def at(self, pixel_size: float) -> int:
-        """Pixels of a side, an even number of what was said in Å.
-
-        Args:
-            pixel_size: of the boxes, in Å.
-
-        Example:
-            >>> BoxSize(angstrom=200.0).at(1.5), BoxSize(pixels=96).at(1.5)
-            (134, 96)
-        """
-        if self.pixels is not None:
-            return self.pixels
-        assert self.angstrom is not None
-        return max(2, 2 * round(self.angstrom / pixel_size / 2))
 
 
 def check_no_data(data_dir: Any, data_files: Any) -> None:
@@ -116,30 +83,6 @@ def check_columns(value: Any) -> list[str]:
             msg = f"columns names {name!r} twice"
             raise OptionError(msg)
     return names
-
-
-def check_box_size(value: Any) -> BoxSize | None:
-    """How large boxes are: pixels, or Å as a text; None stays None.
-
-    Raises:
-        OptionError: it is neither.
-
-    Example:
-        >>> check_box_size(256), check_box_size("200 Å")
-        (BoxSize(pixels=256, angstrom=None), BoxSize(pixels=None, angstrom=200.0))
-    """
-    if value is None:
-        return None
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if isinstance(value, str):
-        match = _BOX_ANGSTROM.fullmatch(value.strip())
-        if match is None or not float(match[1]) > 0:
-            msg = f"box_size is {value!r}: expected pixels, such as 256, or Å, such as '200 Å'"
-            raise OptionError(msg)
-        return BoxSize(angstrom=float(match[1]))
-    check_integer("box_size", value, least=2)
-    return BoxSize(pixels=int(value))
 
 
 def check_half_set(value: Any) -> None:

@@ -17,7 +17,9 @@ from builders.hf.features import EMImage, check_dtype
 from builders.hf.streaming import ShardStream
 from builders.io.files.header_store import HeaderStore
 from builders.options import (
+    EDGES,
     ON_ERROR,
+    check_box_size,
     check_choice,
     check_flag,
     check_fraction,
@@ -111,9 +113,9 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.group_by = options.check_group_by(self.group_by, self.validation_fraction)
         check_integer("seed", self.seed, least=0)
         options.check_order(self.order)
-        self.box = options.check_box_size(self.box_size)
+        self.box = check_box_size(self.box_size)
         self.pixel_size = check_pixel_size(self.pixel_size)
-        check_choice("edge", self.edge, options.EDGES)
+        check_choice("edge", self.edge, EDGES)
         self.dtype = check_dtype(self.dtype)
         check_choice("on_error", self.on_error, ON_ERROR)
         self.quarantine = check_quarantine(self.quarantine, self.on_error)

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from builders.errors import FormatError, NotFoundError, PercError
 from builders.io.files.header_store import HeaderStore
 from builders.io.tables.particle_table import ParticleTable
-from builders.options import with_advice
+from builders.options import BoxSize, with_advice
 from builders.particles.micrographs.coordinates import Coordinates, binning, coordinates, require_known, told_height
 from builders.particles.micrographs.extraction import Boxes, extracted, held_against, plan
 from builders.particles.micrographs.picks import micrograph_schema, micrographs
-from builders.particles.options import BoxSize
 from builders.particles.rows import Numbers, Picked, coded, files_of, particles, value_schema
 from builders.particles.source import Source
 from builders.stacks.files import SourceFile

@@ -6,9 +6,9 @@ import pytest
 import perc_transforms as T
 from builders.errors import FormatError, NotFoundError, OptionError
 from builders.hf.features import EMImage
+from builders.options import BoxSize
 from builders.particles.micrographs.coordinates import Coordinates, binning, coordinates, require_known, told_height
 from builders.particles.micrographs.extraction import Boxes, extracted, held_against, plan
-from builders.particles.options import BoxSize
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.boxes import BEYOND, INSIDE, OUTSIDE, layout_of, lie, references
 from builders.stacks.rows import Reading, look

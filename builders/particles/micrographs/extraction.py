@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from builders.errors import OptionError
 from builders.io.tables.particle_table import ParticleTable
+from builders.options import BoxSize
 from builders.particles.micrographs.coordinates import Coordinates, Floats, Numbers, floats
-from builders.particles.options import BoxSize
 from builders.particles.rows import Picked, values_of
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.boxes import BEYOND, OUTSIDE, lie, outside

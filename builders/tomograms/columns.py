@@ -1,0 +1,108 @@
+"""The columns of tomograms besides the image, as `datasets` and Arrow have them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from perc_transforms.spatial.euler import angles_of
+
+Numbers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+ANGLES = ("rot", "tilt", "psi")
+SHIFTS = ("shift_x", "shift_y", "shift_z")
+_POINT = datasets.List(datasets.Value("float32"), length=3)
+_MATRIX = datasets.List(_POINT, length=3)
+
+
+def picks_feature(names: Sequence[str]) -> dict[str, Any]:
+    """The feature of `picks`: places (x, y, z) in Å of the tomogram and in voxels of the image, labels, rotations."""
+    each = {"coordinates": _POINT, "pixels": _POINT, "label": datasets.ClassLabel(names=list(names))}
+    return {name: datasets.List(feature) for name, feature in {**each, "rotation": _MATRIX}.items()}
+
+
+def subtomogram_features(names: Sequence[str]) -> dict[str, Any]:
+    """The features of what cubes have besides tiles."""
+    return {
+        "label": datasets.ClassLabel(names=list(names)),
+        "coordinates": _POINT,
+        "pixels": _POINT,
+        "rotation": _MATRIX,
+        "pose": {name: datasets.Value("float32") for name in (*ANGLES, *SHIFTS)},
+    }
+
+
+ORIGIN = datasets.List(datasets.Value("int64"), length=3)
+"""The feature of the first voxel of a tile or a cube in its volume: z, y, x, negative before it."""
+
+
+def points(values: NDArray[Any], kind: pa.DataType | None = None) -> pa.FixedSizeListArray:
+    """Triples as Arrow has them.
+
+    Args:
+        values: `(N, 3)`.
+        kind: of a number; float32 by default.
+    """
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), kind or pa.float32()), 3)
+
+
+def rotations(matrices: Floats | None, count: int) -> pa.FixedSizeListArray:
+    """Matrices as Arrow has them; null where one is NaN, or where there are none.
+
+    Args:
+        matrices: `(N, 3, 3)`, or None.
+        count: N.
+    """
+    if matrices is None:
+        return pa.nulls(count, pa.list_(pa.list_(pa.float32(), 3), 3))
+    missing = np.isnan(matrices[:, 0, 0])
+    rows = points(np.where(missing[:, None, None], 0, matrices).reshape(-1, 3))
+    return pa.FixedSizeListArray.from_arrays(rows, 3, mask=pa.array(missing))
+
+
+def lists_of_picks(
+    counts: Numbers, coordinates: Floats, pixels: Floats, labels: Numbers, matrices: Floats | None
+) -> pa.StructArray:
+    """`picks` of rows.
+
+    Args:
+        counts: of each row, how many it has; those of the first one stand first in the other arguments.
+        coordinates: `(N, 3)`, x, y, z, Å.
+        pixels: `(N, 3)`, x, y, z, counted in the row's image.
+        labels: `(N,)`.
+        matrices: `(N, 3, 3)`, object -> tomogram, NaN where one is not known; None where none is: then the row has
+            null in place of a list of them.
+    """
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    values = {"coordinates": points(coordinates), "pixels": points(pixels), "label": pa.array(labels, pa.int64())}
+    columns = {name: pa.ListArray.from_arrays(offsets, column) for name, column in values.items()}
+    matrix = pa.list_(pa.list_(pa.list_(pa.float32(), 3), 3))
+    if matrices is None:
+        columns["rotation"] = pa.nulls(len(counts), matrix)
+    else:
+        columns["rotation"] = pa.ListArray.from_arrays(offsets, rotations(matrices, len(labels)))
+    return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
+
+
+def poses(matrices: Floats | None, left: Floats, pixel_sizes: Floats) -> pa.StructArray:
+    """RELION's angles of rotations and the shifts of their cubes, for `pose`; null where a rotation is not known.
+
+    A point p of the object, in Å from its centre, lies `A p - shift` from the centre of voxel `n // 2` of its cube, A
+    being its rotation.
+
+    Args:
+        matrices: `(N, 3, 3)`, NaN where one is not known, or None.
+        left: `(N, 3)`, x, y, z: how far the object's centre is from voxel `n // 2`, in voxels.
+        pixel_sizes: `(N,)`, Å.
+    """
+    names = (*ANGLES, *SHIFTS)
+    if matrices is None:
+        return pa.nulls(len(left), pa.struct([(name, pa.float32()) for name in names]))
+    missing = np.isnan(matrices[:, 0, 0])
+    angles = np.array([angles_of(np.eye(3) if gone else one) for gone, one in zip(missing, matrices, strict=True)])
+    values = np.concatenate([angles.reshape(-1, 3), 0 - left * pixel_sizes[:, None]], 1).astype(np.float32)
+    return pa.StructArray.from_arrays([pa.array(side) for side in values.T], names=names, mask=pa.array(missing))
