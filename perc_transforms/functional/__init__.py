@@ -4,7 +4,8 @@ Images are `(..., ny, nx)` (`spatial_dims=2`) or `(..., nz, ny, nx)` (`spatial_d
 device; leading axes are independent images. The centre of an axis of n pixels is pixel `n // 2`. Nothing here
 changes its input, and gradients flow. `torch.compile` makes one graph of each (`fullgraph=True`), but for `soft_mask`,
 `whiten`, `invert_contrast(mode="auto")`, `add_noise(spectrum=...)`, `hot_pixels`, `fill_from_neighbours`,
-`gain_defects` and `gaussian_blur` with a tensor of widths, which need a value of the data and break it.
+`gain_defects`, `rotate_volume` and `gaussian_blur` with a tensor of widths, which need a value of the data and break
+it.
 """
 
 from perc_transforms.functional.fourier.blur import gaussian_blur
@@ -21,15 +22,18 @@ from perc_transforms.functional.intensity.masks import soft_mask
 from perc_transforms.functional.intensity.noise import add_noise, coloured, noise_std
 from perc_transforms.functional.intensity.statistics import invert_contrast, minmax, normalize, percentile_clip
 from perc_transforms.functional.spatial.cropping import center_crop, crop, pad, pad_with_noise
+from perc_transforms.functional.spatial.euler import angles_of, matrices_of
 from perc_transforms.functional.spatial.orientation import orient, quarter_turns
 from perc_transforms.functional.spatial.resampling import rescale, rescale_steps
 from perc_transforms.functional.spatial.rotation import rotate
 from perc_transforms.functional.spatial.shifting import fourier_shift
+from perc_transforms.functional.spatial.turned_boxes import rotate_volume
 
 __all__ = [
     "GainDefects",
     "VolumeTransform",
     "add_noise",
+    "angles_of",
     "bandpass",
     "center_crop",
     "central_slices",
@@ -51,6 +55,7 @@ __all__ = [
     "hot_pixels",
     "invert_contrast",
     "lowpass",
+    "matrices_of",
     "minmax",
     "missing_wedge",
     "noise_std",
@@ -66,6 +71,7 @@ __all__ = [
     "rescale",
     "rescale_steps",
     "rotate",
+    "rotate_volume",
     "soft_mask",
     "volume_transform",
     "whiten",

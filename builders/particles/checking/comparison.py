@@ -12,8 +12,7 @@ from builders.particles.checking.conventions import CONTRAST, RANDOM, Break, Shi
 from builders.particles.checking.gathering import Particles
 from builders.particles.checking.scoring import Band, correlations, gains
 from perc_transforms import functional as F
-from perc_transforms.functional import VolumeTransform
-from perc_transforms.spatial.euler import matrices_of
+from perc_transforms.functional import VolumeTransform, matrices_of
 
 Names = tuple[str, ...]
 """Breaks, in the order of `PARTS` and that of the contrast last; none: as stated."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from builders.particles.checking.gathering import Particles
-from perc_transforms.spatial.euler import matrices_of
+from perc_transforms.functional import matrices_of
 
 Ctf = dict[str, Tensor]
 

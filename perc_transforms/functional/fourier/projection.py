@@ -146,7 +146,7 @@ def project(
 
     Args:
         volume_ft: of `volume_transform`.
-        rotations: `(N, 3, 3)`, RELION's A; `perc_transforms.spatial.euler.matrices_of` makes them of angles.
+        rotations: `(N, 3, 3)`, RELION's A; `matrices_of` makes them of angles.
         shifts: `(N, 2)`, pixels (x, y); None: none.
         size: s, pixels of a side of the images; None: n.
         step: voxels a pixel, as pixel size over voxel size.
