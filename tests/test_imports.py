@@ -53,6 +53,7 @@ OF_TRANSFORMS = {
     "builders.io": [
         *("perc_transforms.core.buffers", "perc_transforms.core.halves"),
         *("perc_transforms.errors", "perc_transforms.functional.intensity.gain"),  # of what a movie is multiplied by
+        "perc_transforms.functional.spatial.turned_boxes",  # cubes are turned as they are read
     ],
     "builders.hf": [
         *map("perc_transforms.core.".__add__, ("batch_rows", "buffers", "stacking")),
@@ -79,6 +80,7 @@ ROOMS = {
         ["codecs"],
         ["coded"],
         ["flipped", "boxes.overhang", "boxes.crowds"],
+        ["boxes.turned"],
         ["net"],
         ["blocks"],
         ["formats"],
@@ -97,6 +99,7 @@ OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock", "imagecodecs"},
+    "builders.io.boxes.turned": {"numpy", "torch"},
     "builders.io.codecs": {"PIL", "imagecodecs", "numpy"},
     "builders.io.movies": {"numpy", "torch"},
     "builders.io.tables": {"numpy", "pyarrow"},

@@ -8,6 +8,7 @@ from typing import Any
 
 from builders.errors import FormatError
 from builders.io.boxes.overhang import FilledBox, box_of
+from builders.io.boxes.turned import Turned, cube_of, turned_of
 from builders.io.coded import Coded, packed, unpacked
 from builders.io.flipped import Flipped, flipped
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
@@ -28,7 +29,8 @@ def told(layout: Layout) -> dict[str, Any]:
     lie apart, those of all slices, and which one it is in `index`; of coded images, `dtype` tells the codec, the shape
     of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`. Behind all that but a box,
     `~` says that rows are stored bottom up (`builders.io.flipped`). Of what is made of frames, they are those of the
-    frames, with what is made of them in `dtype`, such as `"|u1#{"each":8}"`.
+    frames, with what is made of them in `dtype`, such as `"|u1#{"each":8}"`; of a cube that is cut upright, those of
+    the volume, with the cube behind a `^` (`builders.io.boxes.turned`).
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))
@@ -46,6 +48,9 @@ def told(layout: Layout) -> dict[str, Any]:
     if isinstance(layout, Developed):
         frames = told(layout.frames)
         return frames | {"dtype": f"{frames['dtype']}{layout.spelling}"}
+    if isinstance(layout, Turned):
+        volume = told(layout.volume)
+        return volume | {"dtype": f"{volume['dtype']}{layout.spelling}"}
     if isinstance(layout, InterleavedSlice):
         shape = [layout.count, *layout.shape]
         return {"offset": layout.offset, "shape": shape, "dtype": layout.spelling, "index": layout.index}
@@ -71,6 +76,8 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
     """
     if dtype in USUAL and offset >= 0 and 0 < len(shape) < 5 and min(shape) > 0 and index is None:
         return Layout(shape, dtype, offset)  # nearly all are, and each row that is decoded asks
+    if (cube := turned_of(dtype)) is not None:
+        return cube_of(layout_of(shape, cube[0], offset, index, name), cube[1], name)
     text, mark, made = dtype.partition("#")
     if mark:
         image, rest = developed_of(layout_of(shape, text, offset, index, name), made, name)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.boxes.reading import is_cut, read_box
+from builders.io.boxes.turned import Turned
 from builders.io.files import local, location, steps
 from builders.io.files.local import Watch
 from builders.io.finite import FiniteWatch, floats_of, is_finite
@@ -42,6 +43,8 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
         FormatError: it is damaged.
         TruncatedError: it ends before the last pixel.
     """
+    if isinstance(layout, Turned):
+        return layout.cut(read_layout(path, layout.source, etag, watch))
     if location.is_remote(path):
         return _read_remote(path, layout, etag)
     if is_cut(layout):
