@@ -14,6 +14,8 @@ from builders.io.flipped import Flipped, flipped
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
 from builders.io.movies.developed import Developed
 from builders.io.movies.spelling import developed_of
+from builders.io.scattered.base import Scattered
+from builders.io.scattered.spelling import scattered_of
 
 _MOST = 2**63 - 1
 _MOST_AXES = 32
@@ -51,6 +53,8 @@ def told(layout: Layout) -> dict[str, Any]:
     if isinstance(layout, Turned):
         volume = told(layout.volume)
         return volume | {"dtype": f"{volume['dtype']}{layout.spelling}"}
+    if isinstance(layout, Scattered):
+        return {"offset": 0, "shape": list(layout.shape), "dtype": f"{layout.encoding}{layout.spelling}"}
     if isinstance(layout, InterleavedSlice):
         shape = [layout.count, *layout.shape]
         return {"offset": layout.offset, "shape": shape, "dtype": layout.spelling, "index": layout.index}
@@ -78,6 +82,9 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         return Layout(shape, dtype, offset)  # nearly all are, and each row that is decoded asks
     if (cube := turned_of(dtype)) is not None:
         return cube_of(layout_of(shape, cube[0], offset, index, name), cube[1], name)
+    text, mark, made = dtype.partition("%")
+    if mark and "#" not in text:
+        return _scattered(shape, text, made, name)
     text, mark, made = dtype.partition("#")
     if mark:
         image, rest = developed_of(layout_of(shape, text, offset, index, name), made, name)
@@ -104,6 +111,16 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
     if text != spelling:
         layout = flipped(layout)
     return box_of(layout, _bounds(box, dtype, name), name).squeezed() if at else layout
+
+
+def _scattered(shape: tuple[int, ...], encoding: str, told: str, name: str) -> Layout:
+    image, rest = scattered_of(shape, encoding, told, name)
+    mark, at, box = rest.partition("@")
+    if mark not in ("", "~"):
+        msg = f"{name}: a reference to pixels of {rest[:100]!r}, behind where their files are: expected a box"
+        raise FormatError(msg)
+    layout = flipped(image) if mark else image
+    return box_of(layout, _bounds(box, rest, name), name).squeezed() if at else layout
 
 
 def _coded(shape: tuple[int, ...], encoding: str, offset: int, coding: list[str], name: str) -> Coded:

@@ -22,6 +22,7 @@ from builders.io.layout import Array, Fetch, Layout, Range, joined
 from builders.io.net import remote
 from builders.io.net.answers import RemoteFile, known_of
 from builders.io.reports import report_contradiction
+from builders.io.scattered import base as scattered
 from builders.io.upside_down import is_turned, read_turned
 from perc_transforms.core import buffers
 
@@ -45,6 +46,8 @@ def read_layout(path: str, layout: Layout, etag: str | None = None, watch: Watch
     """
     if isinstance(layout, Turned):
         return layout.cut(read_layout(path, layout.source, etag, watch))
+    if scattered.of(layout) is not None:
+        return scattered.read(path, layout, etag)
     if location.is_remote(path):
         return _read_remote(path, layout, etag)
     if is_cut(layout):
@@ -159,13 +162,25 @@ def read_each(
     with local.opened(path) as raw:
         local.check_version(raw, path, etag)
         for layout in layouts:
-            if layout.comes_in_steps:
+            if scattered.of(layout) is not None:
+                array = _of_other_files(path, layout, etag)
+            elif layout.comes_in_steps:
                 array = developed(layout, steps.of_open(raw, path))
             elif is_turned(layout):
                 array = read_turned(raw, layout, path)
             else:
                 array = decoded(layout, location.fill_ranges(raw, layout.ranges, path))
             yield array, not isinstance(array, FormatError) and is_finite(array)
+
+
+def _of_other_files(path: str, layout: Layout, etag: str | None) -> Array | FormatError:
+    """The array of a layout whose bytes lie in other files, or what is wrong with them."""
+    try:
+        return scattered.read(path, layout, etag)
+    except TruncatedError:
+        raise
+    except FormatError as err:
+        return err
 
 
 def decoded(layout: Layout, raw: NDArray[np.uint8]) -> Array | FormatError:

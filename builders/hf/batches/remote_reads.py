@@ -68,7 +68,7 @@ def _layout(value: Any) -> Layout | None:
     if path is None or not location.is_remote(path) or is_packed(path):
         return None
     layout = layout_in(value, path)
-    if isinstance(layout, InterleavedSlice) or (layout is not None and not layout.ranges):
+    if isinstance(layout, InterleavedSlice) or (layout is not None and not layout.ranges and not layout.comes_in_steps):
         return None  # one at a time: each is all of its file; or there is nothing to read
     return layout
 

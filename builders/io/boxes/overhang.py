@@ -90,13 +90,14 @@ class FilledBox(Layout):
 
     def decode(self, raw: NDArray[np.uint8]) -> Array:
         """The box out of the bytes of the part that lies in the image."""
-        return self._filled(self.inner.decode(raw))
+        return self.filled(self.inner.decode(raw))
 
     def develop(self, fetch: Fetch) -> Array:
         """The box, out of an image that may come in steps."""
-        return self._filled(self.inner.develop(fetch))
+        return self.filled(self.inner.develop(fetch))
 
-    def _filled(self, part: Array) -> Array:
+    def filled(self, part: Array) -> Array:
+        """The box, around the part of it that lies in the image."""
         sides = tuple(stop - start for start, stop in self.bounds)
         inside = _inside(self.bounds, self.inner.bounds)
         size = math.prod(sides) * self.dtype.itemsize

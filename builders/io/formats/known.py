@@ -15,9 +15,10 @@ from builders.io.formats.npy import Npy
 from builders.io.formats.pictures import Jpeg, Png
 from builders.io.formats.protocol import HEAD, Format, Read
 from builders.io.formats.tiff.format import Tiff
+from builders.io.formats.zarr.format import Zarr
 
 _MRC = Mrc()
-_BUILT_IN = (Npy(), Tiff(), Eer(), Png(), Jpeg(), Dm(), _MRC)
+_BUILT_IN = (Npy(), Tiff(), Eer(), Png(), Jpeg(), Dm(), Zarr(), _MRC)
 """One line makes a format known."""
 _formats: list[Format] = list(_BUILT_IN)
 """In the order in which they are asked."""

@@ -19,6 +19,7 @@ class Format(ABC):
     Attributes:
         name: as messages call it.
         suffixes: of its files' names, in lower case, with the dot.
+        names: of its files, whole, where suffixes do not tell them; no builder looks for such files in a folder.
         is_packed: files of it are also read where they are compressed as a whole (`.gz`, `.bz2`).
         title: as people call it, where that is not its name in capitals; the others are what `table.py` tells of it.
         items: what a row may be: the `"file"`, a `"slice"` of it, a `"frame"`.
@@ -31,6 +32,7 @@ class Format(ABC):
 
     name: str = ""
     suffixes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     is_packed: bool = False
     title: str = ""
     items: tuple[str, ...] = ("file", "slice", "frame")

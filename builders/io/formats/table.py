@@ -47,7 +47,7 @@ def _in_order() -> list[Format]:
 
 
 def _cells(format: Format) -> tuple[str, ...]:
-    suffixes = " ".join(f"`{suffix}`" for suffix in format.suffixes)
+    suffixes = " ".join(f"`{suffix}`" for suffix in (*format.suffixes, *format.names))
     if format.is_packed:
         suffixes += f", also {' '.join(f'`{suffix}`' for suffix in compression.SUFFIXES)}"
     reading = "an image's own bytes" if format.by_range else "the whole file"
