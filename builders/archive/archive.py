@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from builders.archive.catalogue import EntryInfo, entry_number, parse_api, parse_xml
 from builders.archive.listing import Child, is_one_segment, parse_listing
-from builders.archive.mirror import children_of, mirror_folder
+from builders.archive.mirror import local_children, mirror_folder
 from builders.errors import (
     AccessError,
     FolderError,
@@ -32,7 +32,7 @@ from builders.errors import (
 )
 from builders.io.files import location
 from builders.io.files.hidden import is_hidden
-from builders.io.files.natural_order import natural_key, natural_path_key
+from builders.io.files.natural_order import natural_path_key
 from builders.io.files.ranged_file import RangedFile
 from builders.io.net import remote
 from builders.io.net.answers import RemoteFile
@@ -184,19 +184,7 @@ class Archive:
             page, file = remote.client().small(place)
             children = parse_listing(page, file.url)
             return children, f"{file.etag or ''} {file.modified or ''}"
-        try:
-            with os.scandir(place) as items:
-                children = children_of(place, list(items))
-        except (FileNotFoundError, NotADirectoryError) as err:
-            msg = f"{place}: no such folder"
-            raise NotFoundError(msg) from err
-        except PermissionError as err:
-            msg = f"{place}: no permission to look into it"
-            raise AccessError(msg) from err
-        except OSError as err:
-            msg = f"{place}: cannot be looked into: {err.strerror}"
-            raise ReadError(msg) from err
-        return sorted(children, key=lambda child: natural_key(child.name)), ""
+        return local_children(place), ""
 
     def listing(self, entry: str | int, path: str = "") -> list[Child]:
         """What a folder of an entry holds, in natural order.

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from builders.archive.listing import Child, is_one_segment
-from builders.errors import NotFoundError, OptionError
+from builders.errors import AccessError, NotFoundError, OptionError, ReadError
+from builders.io.files.natural_order import natural_key
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,29 @@ def _is_dir(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # a name that is too long, or in a folder that nobody may look into
         return False
+
+
+def local_children(folder: str) -> list[Child]:
+    """What a folder of this machine holds, in natural order.
+
+    Raises:
+        NotFoundError: there is no such folder.
+        AccessError: it may not be looked into.
+        ReadError: the disk fails.
+    """
+    try:
+        with os.scandir(folder) as items:
+            children = children_of(folder, list(items))
+    except (FileNotFoundError, NotADirectoryError) as err:
+        msg = f"{folder}: no such folder"
+        raise NotFoundError(msg) from err
+    except PermissionError as err:
+        msg = f"{folder}: no permission to look into it"
+        raise AccessError(msg) from err
+    except OSError as err:
+        msg = f"{folder}: cannot be looked into: {err.strerror}"
+        raise ReadError(msg) from err
+    return sorted(children, key=lambda child: natural_key(child.name))
 
 
 def children_of(folder: str, items: "list[os.DirEntry[str]]") -> list[Child]:

@@ -1,0 +1,151 @@
+"""What the headers of volumes say, and which level of a pyramid is meant."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from builders.archive.archive import sized
+from builders.errors import FormatError, OptionError, PercError
+from builders.io.files import local, location
+from builders.io.files.header_store import HeaderStore
+from builders.stacks.files import SourceFile
+from builders.stacks.rows import Images, Reading, look_at_all
+from builders.tomograms.sources.candidates import Stored
+from builders.tomograms.sources.found import Shape, Volume
+
+LIKE = 0.02
+"""How far a level's pixel size may be from the one that is asked for, as a part of it."""
+_ROUNDED = 1e-3
+"""How far two spellings of one pixel size may be apart, as a part of it."""
+_ORIGIN = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pyramid:
+    """A volume in one or several sizes, the finest first.
+
+    Attributes:
+        name: where it is, for messages.
+        levels: what it may be read as.
+    """
+
+    name: str
+    levels: tuple[Volume, ...]
+
+    def level(self, number: int | None, pixel_size: float | None) -> Volume:
+        """The level that is wanted; the finest where nothing says which.
+
+        Raises:
+            OptionError: there is none such.
+        """
+        if pixel_size is not None:
+            if len(self.levels) == 1 and self.levels[0].pixel_size is None:
+                return replace(self.levels[0], pixel_size=pixel_size)
+            known = [one for one in self.levels if one.pixel_size and abs(one.pixel_size / pixel_size - 1) <= LIKE]
+            if known:
+                return min(known, key=lambda one: abs((one.pixel_size or 0) - pixel_size))
+            msg = f"pixel_size is {pixel_size}: {self.name} has {self._told()}; expected one within {LIKE:.0%}"
+            raise OptionError(msg)
+        if number is not None and number >= len(self.levels):
+            msg = f"level is {number}: {self.name} has {self._told()}"
+            raise OptionError(msg)
+        return self.levels[number or 0]
+
+    def of_shape(self, shape: Shape, tomogram: str) -> Volume:
+        """The level that has a shape: of a mask, that of its tomogram's.
+
+        Raises:
+            FormatError: none has it.
+        """
+        fitting = next((level for level in self.levels if level.shape == shape), None)
+        if fitting is None:
+            msg = f"{self.name}: {self._told()}: expected the shape of {tomogram}, {_by(shape)} (z, y, x)"
+            raise FormatError(msg)
+        return fitting
+
+    def _told(self) -> str:
+        told = [f"{n}: {level.pixel_size or '?'} Å, {_by(level.shape)}" for n, level in enumerate(self.levels)]
+        return f"level{'s' * (len(told) > 1)} {'; '.join(told)}"
+
+
+def _by(shape: Sequence[float]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def pyramids(stored: Iterable[Stored], source: str, cache: str | None) -> dict[str, Pyramid | PercError]:
+    """What volumes are, by their locations, or what is wrong with them; several are read at once.
+
+    Args:
+        stored: which.
+        source: whose they are, for messages.
+        cache: folder of the cache, in which headers are remembered.
+    """
+    each = {one.file.location: one for one in stored}
+    plain = [one for one in each.values() if not one.is_zarr]
+    reading = Reading("tomograms", source, (), "volume", "file", True, "raise")
+    found: dict[str, Pyramid | PercError] = {}
+    with closing(look_at_all([one.file for one in plain], reading, HeaderStore(cache))) as looked:
+        for one, images in zip(plain, looked, strict=True):
+            found[one.file.location] = _guarded(one, images)
+    return found
+
+
+def _guarded(stored: Stored, images: Images | PercError) -> Pyramid | PercError:
+    if isinstance(images, PercError):
+        return images
+    shape = images.image.layout.shape
+    if len(shape) != 3:
+        return FormatError(f"{stored.file.location}: an image of {_by(shape)}: expected a volume (3 axes)")
+    size = images.image.pixel_size if stored.pixel_size is None else stored.pixel_size
+    wrong = _contradiction(stored, size)
+    return wrong or Pyramid(stored.file.path, (Volume(stored.file, size, _ORIGIN, shape),))
+
+
+def _contradiction(stored: Stored, size: float | None) -> FormatError | None:
+    """What is wrong where a pixel size is another one than the metadata or a folder's name say."""
+    if size is None:
+        return None
+    name = stored.file.path
+    if stored.pixel_size is not None and abs(size / stored.pixel_size - 1) > _ROUNDED:
+        return FormatError(f"{name}: {size} Å a voxel, its metadata say {stored.pixel_size} Å: expected one pixel size")
+    if stored.nominal and not is_rounded(stored.nominal, size):
+        return FormatError(
+            f"{name}: {size} Å a voxel, the name of its folder says {stored.nominal} Å: expected one pixel size"
+        )
+    return None
+
+
+def is_rounded(text: str, value: float) -> bool:
+    """Whether a number as it is spelled may stand for another one: it is that one rounded, or within 0.1 %.
+
+    Example:
+        >>> is_rounded("10.012", 10.012444), is_rounded("10", 10.012444), is_rounded("10.000", 13.48)
+        (True, True, False)
+    """
+    try:
+        spelled = Decimal(text)
+    except InvalidOperation:
+        return False
+    exponent = spelled.as_tuple().exponent
+    if not isinstance(exponent, int) or not spelled:
+        return False
+    apart = abs(float(spelled) - value)
+    return apart <= 0.501 * 10.0**exponent or apart <= _ROUNDED * value
+
+
+def stamped(volumes: Sequence[Volume]) -> list[Volume]:
+    """Volumes whose files have a size and a stamp: those that have none are asked for it, several at once."""
+    files = [_of_this_machine(volume.file) for volume in volumes]
+    return [replace(volume, file=file) for volume, file in zip(volumes, sized(files), strict=True)]
+
+
+def _of_this_machine(file: SourceFile) -> SourceFile:
+    if file.stamp or location.is_remote(file.location):
+        return file
+    try:
+        status = Path(file.location).stat()
+    except OSError:
+        return file
+    return replace(file, most=status.st_size, stamp=local.etag_of(status))
