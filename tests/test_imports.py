@@ -89,6 +89,7 @@ ROOMS = {
         ["formats.zarr"],
         ["formats.known", "formats.stream_end", "formats.table"],
         ["image_file", "pixels", "upside_down", "gathering", "boxes.reading", "boxes.remote"],
+        ["volumes"],
         ["movies.gain"],
         ["movies.summing"],
         ["movies.developed"],

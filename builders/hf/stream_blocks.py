@@ -3,7 +3,8 @@
 What readers of shards give where whole batches are wanted, or rows kept as they are in their files: no object a row.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,11 +12,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.hf.batches.mapped import TableColumn
+from builders.hf.image_storage import Fetched, fetched
 from builders.io.layout import Array
 
 Filled = tuple[Sequence[int], bool]
 """Which rows of a block came, and whether all of their pixels are known to be finite."""
 Places = NDArray[np.int64]
+
+
+Stored = Callable[[int], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Piece:
+    """Images of one shape and type.
+
+    Attributes:
+        pixels: `(rows, ..., ny, nx)`, of the file's own type.
+        finite: whether all are known to be finite.
+        stored: the reference to each, by its place.
+    """
+
+    pixels: Array
+    finite: bool
+    stored: Stored
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def part(self, start: int, stop: int) -> "Piece":
+        """Some of them."""
+        stored = self.stored
+        return Piece(self.pixels[start:stop], self.finite, lambda place: stored(start + place))
+
+    def values(self) -> list[Fetched]:
+        """Each as a row has it."""
+        return [fetched(self.stored(place), pixels, self.finite) for place, pixels in enumerate(self.pixels)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +65,26 @@ class Lies:
     etag: str
     offsets: NDArray[np.int64]
     stored: np.dtype[Any]
+
+
+class Further(ABC):
+    """A column of further images of a block's rows, which are there once the rows were filled: each is taken once."""
+
+    @abstractmethod
+    def __getitem__(self, chosen: Any) -> "Further":
+        """Those of some rows: a slice of them, or their numbers as a list or an array."""
+
+    @abstractmethod
+    def pieces(self) -> "list[Piece]":
+        """Them as a batch has images; what they are in is there for others once nobody has these any more."""
+
+    @abstractmethod
+    def item(self, number: int) -> Fetched:
+        """One of them as a row has it, in memory of its own."""
+
+    def tolist(self) -> list[Fetched]:
+        """Them as rows have them."""
+        return [value for piece in self.pieces() for value in piece.values()]
 
 
 class Block(Protocol):
@@ -78,8 +130,13 @@ class Block(Protocol):
         ...
 
     @property
-    def varying(self) -> Mapping[str, NDArray[Any]]:
-        """Columns whose values stand in an array, and those row by row."""
+    def varying(self) -> "Mapping[str, NDArray[Any] | Further]":
+        """Columns whose values stand in an array, and those row by row; of further images, once they are filled."""
+        ...
+
+    @property
+    def more(self) -> int:
+        """Bytes of further images that each row holds besides its pixels."""
         ...
 
     @property

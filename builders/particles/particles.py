@@ -27,7 +27,7 @@ from builders.options import (
     check_pixel_size,
 )
 from builders.particles import options
-from builders.particles.making import Part, held, table_for, written
+from builders.particles.making import table_for
 from builders.particles.picking import Micrographs, Slices, Unit, in_file_order, sides_of
 from builders.particles.rows import VALUES, Picked, group_column
 from builders.particles.source import Source
@@ -35,6 +35,7 @@ from builders.particles.splits import held_out
 from builders.quarantine import Quarantine, check_quarantine
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue
+from builders.stacks.picked.making import Part, held, written
 from builders.stacks.picked.reader import PickedReader
 from builders.stacks.picked.shards import shards_of
 from builders.stacks.picked.tables import picked_tables
@@ -218,7 +219,7 @@ class Particles(ImageFilesBuilder):
             store = HeaderStore(self.folder)
             return held(table_for(ordered, columns, sides), config.reading, store, config.source.name)
         state = self.VERSION, self.config_id, split, [(file.location, file.stamp) for file in picked.files]
-        return written(table_for(ordered, columns, sides), state, self.folder)
+        return written(table_for(ordered, columns, sides), state, self.folder, config.reading.builder)
 
     def _picked(self, anew: bool) -> Picked:
         """The rows of the table that have a file.

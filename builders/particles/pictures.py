@@ -207,11 +207,11 @@ def _told_side(table: ParticleTable, own: NDArray[np.bool_], times: int) -> int 
 
 def _boxes(images: Images, at: Coordinates, own: NDArray[np.bool_], n: int, shape: tuple[int, int]) -> Boxes:
     """Boxes of one micrograph, the first ones that have a pixel of it."""
-    tops, lefts = (np.rint(side[own]).astype(np.int64) - n // 2 for side in (at.y, at.x))
-    inside = np.flatnonzero(lie(tops, lefts, (n, n), shape) != OUTSIDE)[:AVERAGED]
+    corners = np.stack([np.rint(side[own]).astype(np.int64) - n // 2 for side in (at.y, at.x)], 1)
+    inside = np.flatnonzero(lie(corners, (n, n), shape) != OUTSIDE)[:AVERAGED]
     if not len(inside):
         return np.empty((0, n, n), np.float32)
     feature = EMImage()
-    values = references([images], np.zeros(len(inside), np.int64), tops[inside], lefts[inside], (n, n)).to_pylist()
+    values = references([images], np.zeros(len(inside), np.int64), corners[inside], (n, n)).to_pylist()
     with remote.Reads() as reads:
         return np.stack([feature.decode_example(value) for value in feature.start_reads(values, reads)])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from builders.errors import FormatError
 from builders.hf.batches.mapped import TableColumn
 from builders.hf.image_storage import encode_array, layout_in, read, stored_value
-from builders.hf.stream_blocks import Filled, Places
+from builders.hf.stream_blocks import Filled, Further, Places
 from builders.io.finite import floats_of, is_finite
 from builders.io.gathering import gather
 from builders.io.layout import Array, Layout
@@ -104,6 +104,7 @@ class BytesBlock:
     """
 
     lies = None
+    more = 0
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class BytesBlock:
         self.place, self.count, self.image, self.names = place, count, image, names
         self.shape, self.dtype = pixels.shape, pixels.dtype
         self.shared: Mapping[str, Any] = {}
-        self.varying = values
+        self.varying: Mapping[str, NDArray[Any] | Further] = values
         self.told: Mapping[str, TableColumn] = {}
         self.first = 0
         self._pixels, self._name = pixels, name

@@ -3,7 +3,7 @@
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from builders.errors import PercError
 from builders.hf.batches.mapped import TableColumn
 from builders.hf.image_storage import reference
-from builders.hf.stream_blocks import Filled, Lies, Places
+from builders.hf.stream_blocks import Filled, Further, Lies, Places
 from builders.io.files import local, location
 from builders.io.finite import floats_of, is_finite
 from builders.io.gathering import gather
@@ -23,6 +23,21 @@ from perc_transforms.core import buffers
 
 Bytes = tuple[NDArray[Any], bool]
 """Bytes of rows, or the image of one that comes in steps, and whether all of their pixels are known to be finite."""
+
+
+class Several(NamedTuple):
+    """Bytes of rows that have further images.
+
+    Attributes:
+        own: those of the images.
+        beside: those of the others, by column.
+    """
+
+    own: Bytes | None
+    beside: "Mapping[str, Bytes | None]"
+
+
+Read = Bytes | Several
 Refuse = Callable[[PercError, int], None]
 """What is done with damage, and how many rows it costs."""
 Pixels = Iterator[tuple[Array | PercError, bool]]
@@ -42,7 +57,8 @@ class RunBlock(ABC):
     image = "image"
     names: tuple[str, ...]
     shared: dict[str, Any]
-    varying: dict[str, NDArray[Any]]
+    varying: dict[str, NDArray[Any] | Further]
+    more = 0
     told: Mapping[str, TableColumn]
     first: int
     lies: Lies | None
@@ -116,7 +132,7 @@ class FileBlock(RunBlock):
         super().__init__(run, raw, layout, refuse)
         values = images.row(first, reading, layout)
         self.names = tuple(values)
-        self.varying = images.varying(run.rows)
+        self.varying = {**images.varying(run.rows)}
         self.shared = {name: value for name, value in values.items() if name not in (self.image, *self.varying)}
         self.told, self.first = {}, 0
         self.lies = None

@@ -28,7 +28,7 @@ from builders.io.net.threads import fork_safe_lock
 from builders.io.pixels import read_layout
 from builders.options import with_advice
 from builders.quarantine import Quarantine
-from builders.stacks.blocks import Bytes, Refuse, RunBlock
+from builders.stacks.blocks import Bytes, Read, Refuse, RunBlock
 from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import BLOCK, Run
 
@@ -38,7 +38,7 @@ _AHEAD = 8
 _MOST_AHEAD = 4 * BLOCK
 """Bytes under way at once, or waiting to be used."""
 
-_Read = tuple[Run, Bytes | None] | None
+_Read = tuple[Run, Read | None] | None
 _Steps = TypeVar("_Steps", bound=Generator[Any, None, None])
 
 
@@ -73,11 +73,11 @@ class RunReader(ABC):
         """The runs of shards, by headers that are read ahead; see `builders.hf.stream_blocks.BlockReader.blocks`."""
 
     @abstractmethod
-    def block(self, run: Run, raw: Bytes | None, refuse: Refuse) -> RunBlock:
+    def block(self, run: Run, raw: Read | None, refuse: Refuse) -> RunBlock:
         """A run as a block, whose bytes may have been fetched."""
 
     @abstractmethod
-    def steps(self, run: Run, raw: Bytes | None, refuse: Refuse) -> Iterator[Step]:
+    def steps(self, run: Run, raw: Read | None, refuse: Refuse) -> Iterator[Step]:
         """The rows of a run one by one."""
 
     @abstractmethod
@@ -185,7 +185,7 @@ class RunReader(ABC):
         logger.warning("%s: leaving out of %s: %s", self.reading.builder, run.path, reason)
         Quarantine(self.quarantine).add(run.path, reason)
 
-    def _read(self, run: Run) -> Bytes | PercError | None:
+    def _read(self, run: Run) -> Read | PercError | None:
         """The bytes of a remote run's rows, in another thread; what fails is said where the run is used.
 
         Of an image that comes in steps, it is the image: its bytes are never here all at once.
@@ -212,7 +212,7 @@ class RunReader(ABC):
 
 def _made(run: Run, images: Images) -> Bytes | PercError:
     """The image of a run that comes in steps."""
-    layout = images.layout(run.rows.start)
+    layout = run.layout(0)
     try:
         if run.data is None:
             made = read_layout(images.file.location, layout, images.image.etag)

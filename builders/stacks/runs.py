@@ -7,7 +7,7 @@ from typing import cast
 
 from builders.errors import PercError
 from builders.io.files import location
-from builders.io.layout import Range
+from builders.io.layout import Layout, Range
 from builders.stacks.cutting import LARGEST, Part
 from builders.stacks.headers import Found
 from builders.stacks.rows import Images
@@ -71,6 +71,10 @@ class Run:
         """How many rows may lie between two that are wanted for all of them to be read together."""
         lie_apart = cast(Images, self.images).lies_apart
         return max(1, location.GAP // max(1, self.row_size)) if lie_apart else len(self.rows)
+
+    def layout(self, number: int) -> Layout:
+        """Where the pixels of a row lie, which is counted in the run."""
+        return cast(Images, self.images).layout(self.rows[number])
 
     def part(self, first: int, stop: int) -> "Iterator[Run]":
         """Runs of some of its rows, counted in it."""

@@ -10,7 +10,7 @@ from builders.hf.image_storage import Fetched, Row, reference
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
 from builders.io.layout import InterleavedSlice
-from builders.stacks.blocks import Bytes, FileBlock, Refuse, decompressed, pixels_of
+from builders.stacks.blocks import Bytes, FileBlock, Read, Refuse, Several, decompressed, pixels_of
 from builders.stacks.cutting import Shard
 from builders.stacks.headers import Headers
 from builders.stacks.pieces import in_turn, pieces_of, those_with
@@ -53,16 +53,18 @@ class ShardReader(RunReader):
             runs = runs_of(headers, skip)
             yield from runs if only is None else those_with(runs, only)
 
-    def block(self, run: Run, raw: Bytes | None, refuse: Refuse) -> FileBlock:
+    def block(self, run: Run, raw: Read | None, refuse: Refuse) -> FileBlock:
         """See `RunReader`."""
+        assert not isinstance(raw, Several), "its rows have one image each"
         return FileBlock(run, raw, self.reading, refuse)
 
     def counted(self, tally: Tally) -> str:
         """See `RunReader`."""
         return f"{tally.stretches} files or stretches"
 
-    def steps(self, run: Run, raw: Bytes | None, refuse: Refuse) -> Iterator[Step]:
+    def steps(self, run: Run, raw: Read | None, refuse: Refuse) -> Iterator[Step]:
         """See `RunReader`."""
+        assert not isinstance(raw, Several), "its rows have one image each"
         try:
             yield from self._rows(run, raw, refuse)
         except PercError as err:

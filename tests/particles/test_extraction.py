@@ -46,8 +46,9 @@ def which_of(count):
 def images_of(picked, files, feature):
     """The images of rows, by their references."""
     looked_at = [look(file, READING) for file in files]
-    places = (picked.rows[name].to_numpy().astype(np.int64) for name in ("file", "top", "left"))
-    return [feature.decode_example(value) for value in references(looked_at, *places, picked.box).to_pylist()]
+    which, *corners = (picked.rows[name].to_numpy().astype(np.int64) for name in ("file", "top", "left"))
+    stored = references(looked_at, which, np.stack(corners, 1), picked.box)
+    return [feature.decode_example(value) for value in stored.to_pylist()]
 
 
 def padded(number, x, y, n):
@@ -220,9 +221,11 @@ def test_rows_without_a_place_are_told_or_left_out(files):
 def test_how_boxes_lie():
     tops = np.array([0, -1, 32, 33, -8, -7, 40, 39])
     expected = [INSIDE, BEYOND, INSIDE, BEYOND, OUTSIDE, BEYOND, OUTSIDE, BEYOND]
-    assert lie(tops, np.zeros(8, int), (8, 8), SHAPE).tolist() == expected
-    assert lie(np.zeros(8, int), tops, (8, 8), SHAPE[::-1]).tolist() == expected
-    assert lie(tops, np.full(8, -8), (8, 8), SHAPE).tolist() == [OUTSIDE] * 8
+    none = np.zeros(8, int)
+    assert lie(np.stack([tops, none], 1), (8, 8), SHAPE).tolist() == expected
+    assert lie(np.stack([none, tops], 1), (8, 8), SHAPE[::-1]).tolist() == expected
+    assert lie(np.stack([none, tops, none], 1), (8, 8, 8), (9, *SHAPE)).tolist() == expected
+    assert lie(np.stack([tops, np.full(8, -8)], 1), (8, 8), SHAPE).tolist() == [OUTSIDE] * 8
 
 
 def test_boxes_are_cut_out_of_single_images(tmp_path):

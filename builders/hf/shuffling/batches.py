@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.hf.shuffling.memory import GONE, Memory, Rows, kind_of, stretches
-from builders.hf.stream_blocks import Block
-from builders.hf.streams.batches import Batch, ImageStack, Piece, memory_for
+from builders.hf.stream_blocks import Block, Further, Piece
+from builders.hf.streams.batches import Batch, ImageStack, memory_for, stack_of
 from builders.hf.streams.filling import columns_for
 from builders.hf.streams.picked_columns import Part, PickedColumn, add
 from builders.io.layout import Array
@@ -63,7 +63,7 @@ class Collected:
         self._parts: list[_Part] = []
         self._columns: dict[str, Any] = {}
         self._picked: list[Part] = []
-        self._image = ""
+        self._image, self._further = "", set[str]()
         self.count, self.key = 0, ""
 
     def take(self, rows: Rows, source: Memory) -> int:
@@ -95,6 +95,8 @@ class Collected:
         for name, column in self._columns.items():
             if name != self._image and name not in told:
                 column += _values(name, rows, different)
+                is_further = any(block and isinstance(block.varying.get(name), Further) for block in different)
+                self._further |= {name} if is_further else set()
         if told:
             firsts = np.array([block.first for block in rows.blocks.tolist()], np.int64)
             self._take_told(rows, different, firsts + rows.numbers)
@@ -111,7 +113,8 @@ class Collected:
     def batch(self) -> Batch:
         """The batch, of as many rows as came."""
         stack = ImageStack([part.piece() for part in self._parts if part.count])
-        columns = {name: stack if name == self._image else column for name, column in self._columns.items()}
+        columns = self._columns | {self._image: stack}
+        columns |= {name: stack_of(columns[name]) for name in self._further}
         return Batch(columns, self.count, stored=self._declared)
 
 

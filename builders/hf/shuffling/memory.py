@@ -57,7 +57,7 @@ class Rows:
         cls, numbers: Sequence[int], slots: Sequence[int], block: Block | None = None, finite: bool = False
     ) -> "Rows":
         """Rows of one block, without keys."""
-        count, size = len(numbers), 0 if block is None else size_of(block)
+        count, size = len(numbers), 0 if block is None else size_of(block) + block.more
         placed = np.array(slots, np.int64), np.array(numbers, np.int64), np.full(count, size)
         return cls(np.zeros(count, np.int64), *placed, np.full(count, finite), np.full(count, block, object))
 
@@ -124,7 +124,7 @@ class Memory:
 
         Rows that are fetched leave room for those that are under way, about to come in or just given.
         """
-        size = max(1, size_of(block))
+        size = max(1, size_of(block) + block.more)
         free = self._most - self.size - (min(self._most // 2, _UNDER_WAY * size) if block.lies is None else 0)
         return max(min(self._rows - held, free // size), int(held == 0))
 
@@ -141,7 +141,7 @@ class Memory:
             rows = Rows.of(came, slots[: len(came)], block, finite)
         else:
             rows = self._filled_apart(block, start, stop)
-        self.size += size * len(rows)
+        self.size += int(rows.sizes.sum())
         return rows
 
     def _filled_apart(self, block: Block, start: int, stop: int) -> Rows:
@@ -195,13 +195,14 @@ class Memory:
         """Let others have the memory of rows; what was given away is the taker's."""
         self.size -= int(rows.sizes[rows.slots != GONE].sum())
         here = rows.slots > LEFT
-        for slot, size in zip(rows.slots[here].tolist(), rows.sizes[here].tolist(), strict=True):
+        for slot in rows.slots[here].tolist():
             if slot < 0:
                 del self._apart[slot]
                 continue
             self._free.append(slot)
             if self._apart:  # rows of other kinds need the memory, too
-                buffers.give_up(self._raw, slot * size, (slot + 1) * size)
+                own = self._slab[:1].nbytes
+                buffers.give_up(self._raw, slot * own, (slot + 1) * own)
 
 
 def _of_files(rows: Rows) -> list[Numbers]:

@@ -2,8 +2,8 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import numpy as np
 from builders.errors import PercError
 from builders.hf.batches.cropping import crop
 from builders.hf.features import EMImage
-from builders.hf.image_storage import Fetched, fetched
+from builders.hf.image_storage import Fetched
+from builders.hf.stream_blocks import Piece
 from builders.hf.streams.picked_columns import PickedColumn
 from builders.io.casting import cast, copy, is_sure
 from builders.io.finite import is_finite
@@ -20,35 +21,6 @@ from perc_transforms.core import buffers
 
 _WARM = 512 * 1024
 """Bytes that are looked at right after they were converted, while they are in the processor's cache."""
-
-Stored = Callable[[int], dict[str, Any]]
-
-
-@dataclass(slots=True)
-class Piece:
-    """Images of one shape and type.
-
-    Attributes:
-        pixels: `(rows, ..., ny, nx)`, of the file's own type.
-        finite: whether all are known to be finite.
-        stored: the reference to each, by its place.
-    """
-
-    pixels: Array
-    finite: bool
-    stored: Stored
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def part(self, start: int, stop: int) -> "Piece":
-        """Some of them."""
-        stored = self.stored
-        return Piece(self.pixels[start:stop], self.finite, lambda place: stored(start + place))
-
-    def values(self) -> list[Fetched]:
-        """Each as a row has it."""
-        return [fetched(self.stored(place), pixels, self.finite) for place, pixels in enumerate(self.pixels)]
 
 
 class ImageStack:
@@ -83,6 +55,19 @@ class ImageStack:
         if not feature.decode:
             return self.values()
         return joined([_decoded(piece, feature) for piece in self.pieces])
+
+
+def stack_of(values: Sequence[Fetched]) -> ImageStack:
+    """Images of rows, each in memory of its own, as a batch has them."""
+    pieces = []
+    for _, some in groupby(enumerate(values), lambda pair: (pair[1].pixels().shape, pair[1].pixels().dtype)):
+        alike = [value for _, value in some]
+        first = alike[0].pixels()
+        pixels = memory_for(len(alike), first.shape, first.dtype)
+        for place, value in enumerate(alike):
+            pixels[place] = value.pixels()
+        pieces.append(Piece(pixels, all(value.finite for value in alike), alike.__getitem__))
+    return ImageStack(pieces)
 
 
 def _decoded(piece: Piece, feature: EMImage) -> Array:

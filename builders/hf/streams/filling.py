@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from builders.hf.stream_blocks import Block
-from builders.hf.streams.batches import Batch, ImageStack, Piece, memory_for
+from builders.hf.stream_blocks import Block, Further, Piece
+from builders.hf.streams.batches import Batch, ImageStack, memory_for
 from builders.hf.streams.picked_columns import Part, PickedColumn, add
 from builders.io.layout import Array
 
@@ -54,7 +54,7 @@ class Filling:
         self._pieces: list[_Filled] = []
         self._columns: dict[str, Any] = {}
         self._picked: list[Part] = []
-        self._image = ""
+        self._image, self._further = "", set[str]()
         self.count, self.key = 0, ""
 
     @property
@@ -87,7 +87,9 @@ class Filling:
             self._columns[name] += [value] * len(numbers)
         chosen = slice(numbers.start, numbers.stop) if isinstance(numbers, range) else numbers
         for name, values in block.varying.items():
-            self._columns[name] += values[chosen].tolist()
+            some = values[chosen]
+            self._columns[name] += some.pieces() if isinstance(some, Further) else some.tolist()
+            self._further |= {name} if isinstance(some, Further) else set()
         if block.told:
             first = block.first
             is_range = isinstance(numbers, range)
@@ -97,5 +99,6 @@ class Filling:
     def batch(self) -> Batch:
         """The batch, of as many rows as came."""
         pieces = [Piece(piece.pixels(), piece.finite, piece.stored) for piece in self._pieces if piece.count]
-        columns = {name: ImageStack(pieces) if name == self._image else c for name, c in self._columns.items()}
+        columns = self._columns | {self._image: ImageStack(pieces)}
+        columns |= {name: ImageStack(columns[name]) for name in self._further}
         return Batch(columns, self.count, stored=self._declared)

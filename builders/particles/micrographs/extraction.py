@@ -145,15 +145,14 @@ def held_against(picked: Picked, shapes: NDArray[np.int64], edge: str, skip: boo
     """
     assert picked.box is not None
     files, tops, lefts = (picked.rows[name].to_numpy() for name in ("file", "top", "left"))
-    heights, widths = shapes[files].T
-    how = lie(tops, lefts, picked.box, (heights, widths))
+    corners = np.stack([tops, lefts], 1)
+    how = lie(corners, picked.box, shapes[files].T)
     left_out = list(picked.left_out)
     rows = np.flatnonzero(how == OUTSIDE)
     for number in np.unique(files[rows]).tolist():
         some = rows[files[rows] == number]
-        x, y = (starts[some] + side // 2 for starts, side in zip((lefts, tops), picked.box[::-1], strict=True))
-        height, width = shapes[number].tolist()
-        told = outside(picked.files[number].path, (height, width), x, y, picked.rows["row"].to_numpy()[some])
+        centres = corners[some] + np.array(picked.box) // 2
+        told = outside(picked.files[number].path, shapes[number].tolist(), centres, picked.rows["row"].to_numpy()[some])
         if not skip:
             raise told
         left_out.append((picked.files[number].path, told))

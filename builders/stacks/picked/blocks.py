@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from builders.errors import PercError
 from builders.hf.batches.mapped import MappedTable, TableColumn
-from builders.hf.stream_blocks import Lies, Places
+from builders.hf.stream_blocks import Filled, Lies, Places
 from builders.io.files import location
 from builders.io.files.steps import Stretches
 from builders.io.layout import Array, Layout
 from builders.io.pixels import decoded, read_each, read_into
-from builders.stacks.blocks import Bytes, Pixels, Refuse, RunBlock, decompressed, gathered, pixels_in
+from builders.stacks.blocks import Pixels, Read, Refuse, RunBlock, Several, decompressed, gathered, pixels_in
+from builders.stacks.picked.beside import Beside
 from builders.stacks.picked.runs import PickedRun
 from builders.stacks.rows import Images, Reading
 
@@ -34,15 +35,21 @@ class PickedBlock(RunBlock):
         refuse: what to do with damage.
     """
 
-    def __init__(self, run: PickedRun, raw: Bytes | None, reading: Reading, told: "Told", refuse: Refuse) -> None:
-        super().__init__(run, raw, run.layout(0), refuse)
+    def __init__(self, run: PickedRun, raw: Read | None, reading: Reading, told: "Told", refuse: Refuse) -> None:
+        super().__init__(run, raw.own if isinstance(raw, Several) else raw, run.layout(0), refuse)
         images = cast(Images, run.images)
         self.rows, self.first = run, run.rows.start
         size = reading.pixel_size if images.image.pixel_size is None else images.image.pixel_size
         self.told = told.of_pixel_size(size)
         shared = {"pixel_size": size, "path": run.path, "index": None, **dict(reading.columns)}
         self.varying = {"index": run.slices} if images.by_slice else {}
-        self.names = (self.image, *dict.fromkeys((*shared, *self.told)))
+        read = raw.beside if isinstance(raw, Several) else {}
+        self._beside = {
+            name: Beside(type(self)(run.companion(name), read.get(name), reading, told, refuse)) for name in run.beside
+        }
+        self.varying |= self._beside
+        self.more = sum(column.size for column in self._beside.values())
+        self.names = (self.image, *self._beside, *dict.fromkeys((*shared, *self.told)))
         self.shared = {name: value for name, value in shared.items() if name not in (*self.told, *self.varying)}
         self.lies = None
 
@@ -54,14 +61,38 @@ class PickedBlock(RunBlock):
         """See `RunBlock`."""
         return f"{self.rows.path}#{self.rows.slices[number]}@{self.first + number}"
 
+    def fill(self, out: Array, start: int, stop: int, places: Places | None = None) -> Filled:
+        """See `RunBlock`; a row comes if all of its images do."""
+        came, finite = self._filled(out, start, stop, places)
+        for column in self._beside.values():
+            there = column.read(came)
+            if len(there) == len(came):
+                continue
+            kept = [number for number, row in enumerate(came) if row in set(there)]
+            for place, number in enumerate(kept):  # the others take the places of those that did not come
+                here, of = (place, number) if places is None else (places[place], places[number])
+                out[here] = out[of]
+            came = there
+        return came, finite
+
+    def _filled(self, out: Array, start: int, stop: int, places: Places | None) -> Filled:
+        """What `fill` does with the rows' own images."""
+        return super().fill(out, start, stop, places)
+
+    def close(self) -> None:
+        """Let go of the bytes of rows; further images that nobody took yet stay with who holds their rows."""
+        super().close()
+        for column in self._beside.values():
+            column.close()
+
 
 class SliceBlock(PickedBlock):
     """Slices of a file, or all of it; for the arguments, see `PickedBlock`."""
 
-    def __init__(self, run: PickedRun, raw: Bytes | None, reading: Reading, told: "Told", refuse: Refuse) -> None:
+    def __init__(self, run: PickedRun, raw: Read | None, reading: Reading, told: "Told", refuse: Refuse) -> None:
         super().__init__(run, raw, reading, told, refuse)
         images = self._images
-        if self._lies_as_it_is and not location.is_remote(images.file.location):
+        if self._lies_as_it_is and not self._beside and not location.is_remote(images.file.location):
             stored = np.dtype(self._layout.encoding)
             self.lies = Lies(images.file.location, images.image.etag, self._offsets, stored)
         self._packed: Generator[Pixel, None, None] | None = None
@@ -131,6 +162,9 @@ class SliceBlock(PickedBlock):
         held = Stretches(self._run.ranges)
         for number in range(start, stop):
             layout = self.layout(number)
+            if layout.comes_in_steps:  # then it is the image
+                yield raw, finite
+                continue
             yield decoded(layout, held.cut(raw, layout.ranges)), finite
 
     def _unpacked(self, number: int) -> Pixel:

@@ -17,7 +17,7 @@ from builders.io.finite import are_finite
 from builders.io.layout import Array, Range, joined
 from builders.io.net import remote
 from builders.io.pixels import read_layout
-from builders.stacks.blocks import Bytes, Pixels, Refuse
+from builders.stacks.blocks import Pixels, Read, Refuse
 from builders.stacks.picked.blocks import PickedBlock, Told
 from builders.stacks.picked.boxes import Boxes
 from builders.stacks.picked.runs import PickedRun
@@ -27,7 +27,7 @@ from builders.stacks.rows import Images, Reading
 class BoxBlock(PickedBlock):
     """Boxes of the one image of a file; for the arguments, see `PickedBlock`."""
 
-    def __init__(self, run: PickedRun, raw: Bytes | None, reading: Reading, told: Told, refuse: Refuse) -> None:
+    def __init__(self, run: PickedRun, raw: Read | None, reading: Reading, told: Told, refuse: Refuse) -> None:
         super().__init__(run, raw, reading, told, refuse)
         assert run.boxes is not None
         self._boxes: Boxes = run.boxes

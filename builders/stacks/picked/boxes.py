@@ -1,5 +1,6 @@
 """Boxes as picked rows: references to them, and which of them a file can give."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +17,15 @@ from builders.io.boxes.reading import are_cut
 from builders.io.boxes.remote import FEW, MOST_UNNEEDED
 from builders.io.files import location
 from builders.io.layout import Layout, Range
+from builders.io.volumes.reading import lies_in_rows
 from builders.stacks.rows import Images
 
 Numbers = NDArray[np.int64]
 INSIDE, BEYOND, OUTSIDE = 0, 1, 2
 """How a box lies in its image: all of it does; it reaches beyond it; it has no pixel of it."""
 _SHOWN = 3
+_TOGETHER = 16 * 1024 * 1024
+"""Bytes of boxes of a volume that are read together, about: a band may have less or more."""
 _LARGEST = 128 * 1024 * 1024
 """Bytes of rows of pixels that are in memory at once, of one image."""
 
@@ -32,18 +36,18 @@ class Boxes:
 
     Attributes:
         image: where it lies.
-        shape: `(ny, nx)` of all of them.
-        corners: first row and column of each, `(count, 2)`; negative before the image.
+        shape: `(ny, nx)` or `(nz, ny, nx)` of all of them.
+        corners: where each begins, `(count, 2)` or `(count, 3)`; negative before the image.
     """
 
     image: Layout
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     corners: Corners
 
     def layout(self, number: int, path: str) -> Layout:
         """Where the pixels of one of them lie, in a file of this path."""
-        top, left = self.corners[number].tolist()
-        return box_of(self.image, ((top, top + self.shape[0]), (left, left + self.shape[1])), path)
+        sides = zip(self.corners[number].tolist(), self.shape, strict=True)
+        return box_of(self.image, [(start, start + side) for start, side in sides], path).squeezed()
 
     def part(self, first: int, stop: int) -> "Boxes":
         """Some of them."""
@@ -51,94 +55,121 @@ class Boxes:
 
     def lie_apart(self, images: Images) -> bool:
         """Whether the rows of pixels that they cross can be read, and nothing else of the file."""
-        return not images.image.compressed and are_cut(self.image)
+        return not images.image.compressed and (len(self.shape) > 2 or are_cut(self.image))
 
     def ranges(self, images: Images) -> tuple[Range, ...]:
         """The stretches of a file that hold the rows of pixels which they cross; none where it cannot be read in part.
 
         Of a server's file they are few, with some rows among them that nobody needs.
         """
-        if not self.lie_apart(images):
+        if not self.lie_apart(images) or len(self.shape) > 2:  # boxes of volumes are read as such
             return ()
         few = (MOST_UNNEEDED, FEW) if location.is_remote(images.file.location) else (0.0, 1)
         return tuple(row_ranges(self.image, self.corners[:, 0], self.shape[0], *few))
 
     def together(self, first: int) -> int:
         """How many of them from some one on are read together: all, unless what they cross is too large for memory."""
+        if len(self.shape) > 2:
+            return self._bands(first)
         tops = self.corners[first:, 0]
         rows = np.maximum.accumulate(tops) - np.minimum.accumulate(tops) + self.shape[0]
         pitch = max(1, self.image.nbytes // self.image.shape[0])
         return max(1, int(np.searchsorted(rows, _LARGEST // pitch, "right")))
 
+    def _bands(self, first: int) -> int:
+        """How many boxes of a volume, from some one on, are read together: those of some bands, as far as they are few.
 
-def lie(tops: Numbers, lefts: Numbers, box: tuple[int, int], image: tuple[int, int]) -> NDArray[np.int8]:
+        A band are boxes that cross the same rows of the same sections; those of a larger one are read in parts.
+        """
+        each = math.prod(self.shape) * self.image.dtype.itemsize
+        most = max(1, _TOGETHER // each)
+        some = self.corners[first : first + most + 1, :2]
+        if len(some) <= most:
+            return len(some)
+        ends = np.flatnonzero((some[1:] != some[:-1]).any(1)) + 1
+        return int(ends[-1]) if len(ends) else most
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them once they are read."""
+        return len(self.corners) * math.prod(self.shape) * self.image.dtype.itemsize
+
+    @property
+    def come_ahead(self) -> bool:
+        """Whether it is worth a thread to cut them ahead of their use, wherever the file is: it has to be decoded."""
+        return len(self.shape) > 2 and not lies_in_rows(self.image)
+
+
+def lie(corners: Corners, box: Sequence[int], image: Sequence[int | Numbers]) -> NDArray[np.int8]:
     """How boxes lie in an image: `INSIDE`, `BEYOND` or `OUTSIDE`.
 
     Args:
-        tops: first row of each, counted in the image.
-        lefts: first column of each.
-        box: shape `(ny, nx)` of all of them.
-        image: shape `(ny, nx)` of the image, or one for each box, as arrays.
+        corners: where each begins, counted in the image, `(count, axes)`.
+        box: shape of all of them.
+        image: shape of the image; a side may be an array, of one for each box.
 
     Example:
-        >>> lie(np.array([0, -1, -8]), np.array([5, 0, 0]), (8, 8), (20, 13)).tolist()
+        >>> lie(np.array([[0, 5], [-1, 0], [-8, 0]]), (8, 8), (20, 13)).tolist()
         [0, 1, 2]
     """
-    how = np.zeros(len(tops), np.int8)
-    for starts, side, length in zip((tops, lefts), box, image, strict=True):
+    how = np.zeros(len(corners), np.int8)
+    for starts, side, length in zip(corners.T, box, image, strict=True):
         how[(how == INSIDE) & ((starts < 0) | (starts + side > length))] = BEYOND
         how[(starts + side <= 0) | (starts >= length)] = OUTSIDE
     return how
 
 
-def outside(path: str, image: tuple[int, int], x: Numbers, y: Numbers, rows: Numbers) -> FormatError:
-    """What is wrong with rows whose boxes have no pixel of their micrograph.
+def outside(path: str, image: Sequence[int], centres: Numbers, rows: Numbers) -> FormatError:
+    """What is wrong with rows whose boxes have no pixel of their image.
 
     Args:
-        path: of the micrograph.
-        image: its shape `(ny, nx)`.
-        x: column of the micrograph in which each box has its centre.
-        y: the row.
+        path: of the image.
+        image: its shape, `(ny, nx)` or `(nz, ny, nx)`.
+        centres: the pixel of the image in which each box has its centre, `(count, axes)`, in the same order of axes.
         rows: theirs in the table, from 0.
     """
-    places = zip(rows[:_SHOWN].tolist(), x[:_SHOWN].tolist(), y[:_SHOWN].tolist(), strict=True)
-    shown = [f"{row + 1} ({column}, {line})" for row, column, line in places]
+    places = zip(rows[:_SHOWN].tolist(), centres[:_SHOWN, ::-1].tolist(), strict=True)
+    shown = [f"{row + 1} ({', '.join(map(str, centre))})" for row, centre in places]
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    msg = f"{path}: {image[1]} x {image[0]} pixels (x, y): the boxes of row{'s' * (len(rows) > 1)} {', '.join(shown)}"
-    msg += f"{more}, counted from 1, lie outside: are the coordinates of another binning, or of another micrograph?"
+    sides, names = " x ".join(map(str, reversed(image))), ", ".join("xyz"[: len(image)])
+    what = "micrograph" if len(image) < 3 else "tomogram"
+    msg = f"{path}: {sides} pixels ({names}): the boxes of row{'s' * (len(rows) > 1)} {', '.join(shown)}"
+    msg += f"{more}, counted from 1, lie outside: are the coordinates of another binning, or of another {what}?"
     return FormatError(msg)
 
 
-def references(
-    files: Sequence[Images], which: Numbers, tops: Numbers, lefts: Numbers, box: tuple[int, int]
-) -> pa.StructArray:
+def references(files: Sequence[Images], which: Numbers, corners: Corners, box: Sequence[int]) -> pa.StructArray:
     """Boxes of some files as an `EMImage` column stores them; no Python object a row.
 
     Args:
         files: each of which is one image.
         which: of each box, which of the files it is of.
-        tops: its first row, negative before the image.
-        lefts: its first column.
-        box: shape `(ny, nx)` of all of them.
+        corners: where each begins, negative before the image, `(count, axes)`.
+        box: shape of all of them, `(ny, nx)` or `(nz, ny, nx)`.
     """
-    wholes = [reference(images.image, layout_of(images)) for images in files]
+    wholes = [reference(images.image, layout_of(images, len(box))) for images in files]
     taken = pa.array(wholes, STORAGE).take(pa.array(which))
     columns = {field.name: taken.field(field.name) for field in STORAGE}
-    edges = (pa.array(values).cast(pa.string()) for values in (tops, tops + box[0], lefts, lefts + box[1]))
-    top, bottom, left, right = edges
-    rows, sides = (pc.binary_join_element_wise(*pair, ":") for pair in ((top, bottom), (left, right)))
-    columns["dtype"] = pc.binary_join_element_wise(columns["dtype"], pc.binary_join_element_wise(rows, sides, ","), "@")
+    edges = ((pa.array(starts), pa.array(starts + side)) for starts, side in zip(corners.T, box, strict=True))
+    sides = [pc.binary_join_element_wise(*(edge.cast(pa.string()) for edge in pair), ":") for pair in edges]
+    columns["dtype"] = pc.binary_join_element_wise(columns["dtype"], pc.binary_join_element_wise(*sides, ","), "@")
     return pa.StructArray.from_arrays(list(columns.values()), fields=list(STORAGE))
 
 
-def layout_of(images: Images) -> Layout:
-    """Where the one image of a file lies.
+def layout_of(images: Images, axes: int = 2) -> Layout:
+    """Where the one image, or the one volume, of a file lies.
+
+    Args:
+        images: the file.
+        axes: 2 of an image, 3 of a volume, which may have a single section.
 
     Raises:
         FormatError: it has none, or more than that.
     """
-    layout = images.image.layout.squeezed()
-    if len(layout.shape) != 2:
-        msg = f"{images.file.path}: an array of shape {layout.shape}: expected one image, to cut boxes out of"
+    layout = images.image.layout
+    layout = layout if len(layout.shape) == axes else layout.squeezed()
+    if len(layout.shape) != axes:
+        what = "image" if axes == 2 else "volume"
+        msg = f"{images.file.path}: an array of shape {layout.shape}: expected one {what}, to cut boxes out of"
         raise FormatError(msg)
     return layout

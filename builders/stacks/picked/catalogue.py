@@ -1,4 +1,20 @@
-"""A catalogue: which rows somebody picked from which files, as an Arrow file that all processes map."""
+"""A catalogue: which rows somebody picked from which files, as an Arrow file that all processes map.
+
+What a builder puts into one, column by column (`table_of`):
+
+- `file`: the number of the row's file, of those that are given beside the rows;
+- `slice`: which slice of it the row is, or -1: all of the file, or a box of it;
+- of boxes, where they begin, in pixels of the file, which may lie before its image: `top` and `left` of images, with
+  `box=(ny, nx)`; `front`, `top` and `left` of volumes, with `box=(nz, ny, nx)`. All rows have boxes of one shape;
+- `file:NAME`: of a further column of images called `NAME`, such as `segmentation`, the number of its file, one of those
+  of the same list; the row has the same box of it, or all of it where rows are no boxes. Every row has one;
+- `row`: the row's number in the table it is from, for messages, where that is not its place;
+- all others are columns of the dataset, of the types that it has. A `pixel_size` among them is the row's own where it
+  is not null, whatever the file's header says.
+
+Rows of one file that stand side by side are read together, what they share once: tiles are best put in by rising
+`front`, then `top`, then `left`, subtomograms by `front`.
+"""
 
 import json
 import os
@@ -13,10 +29,19 @@ from numpy.typing import NDArray
 
 from builders.stacks.files import SourceFile
 
-PLACES = {"file": pa.int32(), "slice": pa.int64(), "top": pa.int64(), "left": pa.int64(), "row": pa.int64()}
+PLACES = {
+    **{"file": pa.int32(), "slice": pa.int64()},
+    **{"front": pa.int64(), "top": pa.int64(), "left": pa.int64()},
+    "row": pa.int64(),
+}
 """Columns that say where a row's image lies: the file by its number; the slice of it, from 0, or -1 for all of it; of
-boxes, besides, the first row and column of pixels, which may be negative. `row`, which need not be there, is the number
-that the row has in its table, from 0, where rows stand in another order than there: errors name it."""
+boxes, besides, the first section (of volumes alone), row and column of pixels, which may be negative. `row`, which need
+not be there, is the number that the row has in its table, from 0, where rows stand in another order than there: errors
+name it."""
+CORNER = ("front", "top", "left")
+"""Those that say where a box begins, by axis: of images the last two."""
+COMPANION = "file:"
+"""What the names of columns begin with that say of which file another image of the row is."""
 Numbers = NDArray[np.int64]
 _FILES = b"perc.files"
 _BOX = b"perc.box"
@@ -47,10 +72,20 @@ class Catalogue:
         return tuple(SourceFile(**file) for file in json.loads(self.rows.schema.metadata[_FILES]))
 
     @cached_property
-    def box(self) -> tuple[int, int] | None:
-        """Shape `(ny, nx)` of the boxes that rows are; None where rows are slices or whole files."""
+    def box(self) -> tuple[int, ...] | None:
+        """Shape `(ny, nx)` or `(nz, ny, nx)` of the boxes that rows are; None where they are slices or whole files."""
         sides = json.loads(self.rows.schema.metadata[_BOX])
-        return None if sides is None else (sides[0], sides[1])
+        return None if sides is None else tuple(sides)
+
+    def corners(self, rows: slice | Numbers) -> Numbers:
+        """Where the boxes of some rows begin, `(count, 2)` or `(count, 3)`; catalogues of boxes alone have such."""
+        axes = CORNER[len(CORNER) - len(self.box or ()) :]
+        return np.stack([self.numbers(name)[rows] for name in axes], 1)
+
+    @cached_property
+    def companions(self) -> tuple[str, ...]:
+        """Columns of further images, whose files stand in columns of their own."""
+        return tuple(name.removeprefix(COMPANION) for name in self.rows.column_names if name.startswith(COMPANION))
 
     def numbers(self, name: str) -> Numbers:
         """One of `PLACES` of all rows, mapped; of a column that is not there, the number of each row."""
@@ -72,10 +107,14 @@ class Catalogue:
         told = json.loads(self.rows.schema.metadata[_SIDES])
         return (None,) * len(self.files) if told is None else tuple(side and (side[0], side[1]) for side in told)
 
+    def files_of(self, companion: str = "") -> Numbers:
+        """Of each row, the number of the file of its image, or of a further one of it."""
+        return self.numbers(COMPANION + companion if companion else "file")
+
     @property
     def values(self) -> pa.Table:
         """The rows' columns that do not say where images lie."""
-        return self.rows.drop_columns([name for name in PLACES if name in self.rows.column_names])
+        return self.rows.drop_columns([name for name in self.rows.column_names if is_place(name)])
 
     def __reduce__(self) -> "tuple[type[Catalogue], tuple[object, ...]]":
         return type(self), (self.path,)
@@ -96,18 +135,23 @@ class HeldCatalogue(Catalogue):
         return type(self), (self.rows,)
 
 
+def is_place(name: str) -> bool:
+    """Whether a column of a catalogue says where an image of the row lies."""
+    return name in PLACES or name.startswith(COMPANION)
+
+
 def table_of(
     files: Sequence[SourceFile],
     rows: pa.Table,
-    box: tuple[int, int] | None = None,
+    box: tuple[int, ...] | None = None,
     sides: Sequence[Side | None] | None = None,
 ) -> pa.Table:
     """The rows of a catalogue with all that is to be known of them.
 
     Args:
         files: those that rows are of.
-        rows: `PLACES` and other columns.
-        box: shape of the rows' boxes, if they are such.
+        rows: columns as the head of this module has them.
+        box: shape of the rows' boxes, `(ny, nx)` or `(nz, ny, nx)`, if they are such.
         sides: of each file, how large its images are, and who says so; files are held against it.
     """
     told = {_FILES: json.dumps([asdict(file) for file in files]), _BOX: json.dumps(box), _SIDES: json.dumps(sides)}

@@ -29,12 +29,14 @@ class Group:
         first: the first one, counted in the catalogue.
         stop: the one after the last.
         place: of the first one in its shard.
+        companion: of which further image of theirs the file is; empty: of the image itself.
     """
 
     file: SourceFile
     first: int
     stop: int
     place: int
+    companion: str = ""
 
 
 def edges_of(values: NDArray[np.signedinteger]) -> list[int]:
@@ -50,7 +52,7 @@ def edges_of(values: NDArray[np.signedinteger]) -> list[int]:
 def groups_of(
     catalogue: Catalogue, shards: Iterable[Shard], skip: int, only: Sequence[Places] | None
 ) -> Iterator[list[Group]]:
-    """The groups of each shard.
+    """The groups of each shard; before one, those of the files of its rows' further images.
 
     Args:
         catalogue: whose rows.
@@ -58,13 +60,14 @@ def groups_of(
         skip: rows of the first shard that are left out.
         only: for each shard, the places of the rows that are wanted, in rising order; None: all.
     """
-    files = catalogue.numbers("file")
+    files = {name: catalogue.files_of(name) for name in (*catalogue.companions, "")}
     for number, (start, stop) in enumerate(shards):
         first = start + (0 if number else skip)
-        some = files[first:stop]
+        edges = np.unique([edge for which in files.values() for edge in edges_of(which[first:stop])]).tolist()
         groups = [
-            Group(catalogue.files[some[low]], first + low, first + high, first + low - start)
-            for low, high in pairwise(edges_of(some))
+            Group(catalogue.files[which[first + low]], first + low, first + high, first + low - start, name)
+            for low, high in pairwise(edges)
+            for name, which in files.items()
         ]
         yield groups if only is None else [group for group in groups if _is_wanted(group, only[number])]
 
@@ -94,6 +97,21 @@ def as_told(looked: Images | PercError, side: Side | None) -> Images | PercError
         return looked
     has = " x ".join(map(str, reversed(shape)))
     msg = f"{looked.file.path}: it has images of {has} pixels, {side[1]} says {side[0]} x {side[0]}"
+    return FormatError(msg)
+
+
+def misfit(images: object, other: Images, name: str) -> FormatError | None:
+    """What is wrong with a file of further images that is to have the same boxes as another one; None: nothing.
+
+    Args:
+        images: the other one, if it can be read.
+        other: the file.
+        name: the column of these images.
+    """
+    if not isinstance(images, Images) or images.image.layout.squeezed().shape == other.image.layout.squeezed().shape:
+        return None
+    has, wanted = (" x ".join(map(str, one.image.layout.shape)) for one in (other, images))
+    msg = f"{other.file.path}: {name} of {has} pixels: expected {wanted}, as {images.file.path} beside it has"
     return FormatError(msg)
 
 

@@ -8,12 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from builders.errors import PercError
 from builders.hf.image_storage import Row, fetched
 from builders.hf.shuffling.memory import fresh, fresh_image, size_of
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
 from builders.io.layout import Range
-from builders.stacks.blocks import Bytes, Refuse
+from builders.stacks.blocks import Read, Refuse, Several
 from builders.stacks.headers import Headers
 from builders.stacks.picked.blocks import PickedBlock, SliceBlock, Told
 from builders.stacks.picked.box_blocks import BoxBlock, fetched_rows
@@ -21,6 +22,7 @@ from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import Shard, groups_of
 from builders.stacks.picked.runs import PickedRun, runs_of
 from builders.stacks.picked.shards import pieces_of, row_sizes
+from builders.stacks.picked.volume_blocks import VolumeBlock, read_ahead
 from builders.stacks.pieces import in_turn, those_with
 from builders.stacks.reader import RunReader, Tally
 from builders.stacks.rows import Images, Reading
@@ -74,17 +76,36 @@ class PickedReader(RunReader):
             runs = runs_of(headers, self.catalogue, self.reading.source)
             yield from runs if only is None else those_with(runs, only)
 
-    def block(self, run: Run, raw: Bytes | None, refuse: Refuse) -> PickedBlock:
+    def block(self, run: Run, raw: Read | None, refuse: Refuse) -> PickedBlock:
         """See `RunReader`."""
         assert isinstance(run, PickedRun)
-        kind = SliceBlock if run.boxes is None else BoxBlock
+        boxes = run.boxes
+        kind = SliceBlock if boxes is None else BoxBlock if len(boxes.shape) < 3 else VolumeBlock
         return kind(run, raw, self.reading, self._told, refuse)
+
+    def _read(self, run: Run) -> Read | PercError | None:
+        """See `RunReader`; with the bytes of further images."""
+        if not isinstance(run, PickedRun) or not isinstance(run.images, Images):
+            return super()._read(run)
+        own = read_ahead(run) if run.made and run.boxes is not None else super()._read(run)
+        if isinstance(own, PercError) or not run.beside:
+            return own
+        read = {}
+        for name in run.beside:
+            other = self._read(run.companion(name))
+            if isinstance(other, PercError):
+                return other
+            assert not isinstance(other, Several)
+            read[name] = other
+        assert not isinstance(own, Several)
+        return Several(own, read)
 
     def fetched(self, images: Images, ranges: Sequence[Range]) -> NDArray[np.uint8]:
         """See `RunReader`."""
-        return super().fetched(images, ranges) if self.catalogue.box is None else fetched_rows(images, ranges)
+        are_images = self.catalogue.box is not None and len(self.catalogue.box) == 2
+        return fetched_rows(images, ranges) if are_images else super().fetched(images, ranges)
 
-    def steps(self, run: Run, raw: Bytes | None, refuse: Refuse) -> Iterator[Step]:
+    def steps(self, run: Run, raw: Read | None, refuse: Refuse) -> Iterator[Step]:
         """See `RunReader`."""
         with closing(self.block(run, raw, refuse)) as block:
             most = _TOGETHER if self.catalogue.box is None else _BOXES_TOGETHER

@@ -1,9 +1,11 @@
 """Picked rows of one file that are read together, and which of its bytes these are."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from builders.stacks.cutting import LARGEST
 from builders.stacks.headers import Found
 from builders.stacks.picked.boxes import OUTSIDE, Boxes, layout_of, lie, outside
 from builders.stacks.picked.catalogue import Catalogue, Numbers
-from builders.stacks.picked.groups import WHOLE, Group, as_told, beyond, edges_of, usable, whole
+from builders.stacks.picked.groups import WHOLE, Group, as_told, beyond, edges_of, misfit, usable, whole
 from builders.stacks.rows import Images
 from builders.stacks.runs import Run, block_after
 
@@ -30,10 +32,12 @@ class PickedRun(Run):
     Attributes:
         slices: of each row; any, in any order; 0 of whole files.
         boxes: of rows that are boxes of the file's one image, which ones.
+        beside: the files of their further images, by column: the same boxes of these, or all of them.
     """
 
     slices: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
     boxes: Boxes | None = None
+    beside: Mapping[str, Images] = field(default_factory=dict)
 
     @property
     def row_size(self) -> int:
@@ -62,7 +66,39 @@ class PickedRun(Run):
         assert isinstance(images, Images)
         boxes = None if self.boxes is None else self.boxes.part(first, stop)
         needed = _needed(images, slices) if boxes is None else boxes.ranges(images)
-        return PickedRun(images, self.path, self.rows[first:stop], self.place + first, self.data, needed, slices, boxes)
+        rows, place = self.rows[first:stop], self.place + first
+        made = _made(images, slices, boxes)
+        return replace(self, rows=rows, place=place, ranges=needed, slices=slices, boxes=boxes, made=made)
+
+    @property
+    def size(self) -> int:
+        """See `Run`; with that of further images."""
+        return int(Run.size.__get__(self)) + sum(self.companion(name).size for name in self.beside)
+
+    @property
+    def is_slow(self) -> bool:
+        """See `Run`; a run is if that of a further image is."""
+        return Run.is_slow.__get__(self) or any(self.companion(name).is_slow for name in self.beside)
+
+    def companion(self, name: str) -> "PickedRun":
+        """The same rows of a further image's file."""
+        images, boxes = self.beside[name], self.boxes
+        if boxes is not None:
+            boxes = replace(boxes, image=layout_of(images, len(boxes.shape)))
+        none = np.zeros(len(self.rows), np.int64)
+        whole = PickedRun(images, images.file.path, self.rows, self.place, None, (), none, boxes)
+        return whole.cut(0, len(self.rows))
+
+
+def _made(images: Images, slices: Numbers, boxes: Boxes | None) -> int:
+    """Bytes of the images of rows that are made ahead of their use: boxes of a volume, or one that comes in steps."""
+    if boxes is not None:
+        is_far = location.is_remote(images.file.location)
+        return boxes.nbytes if boxes.lie_apart(images) and len(boxes.shape) > 2 and (is_far or boxes.come_ahead) else 0
+    layout = images.layout(int(slices[0])) if len(slices) else None
+    if layout is None or not layout.comes_in_steps:
+        return 0
+    return math.prod(layout.shape) * layout.dtype.itemsize
 
 
 def _needed(images: Images, slices: Numbers) -> tuple[Range, ...]:
@@ -81,14 +117,20 @@ def _needed(images: Images, slices: Numbers) -> tuple[Range, ...]:
 def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue, source: str) -> Iterator[Run]:
     """The runs of groups whose files were looked at, and the ends of shards."""
     asked = requests = 0
+    beside: dict[str, object] = {}
     for group, (images, data) in headers:
         if group is None:
             yield Run()
             continue
+        if group.companion:
+            beside[group.companion] = images
+            continue
         assert images is not None
         looked = as_told(images, catalogue.sides[catalogue.numbers("file")[group.first]])
+        lost = _unlike(looked, beside)
         rows = partial(_stretches, source=source) if catalogue.box is None else _boxes
-        for run in rows(group, looked, data, catalogue):
+        for run in rows(group, lost or looked, data, catalogue):
+            run = replace(run, beside={name: whole(one) for name, one in beside.items() if isinstance(one, Images)})
             first = 0
             while first < len(run.rows):
                 if isinstance(run.images, PercError):
@@ -100,6 +142,15 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue,
                 first += count
                 asked += part.size
                 requests += 1
+
+
+def _unlike(images: object, beside: Mapping[str, object]) -> PercError | None:
+    """What is wrong with the files of further images of rows; None: nothing."""
+    for name, other in beside.items():
+        error = other if isinstance(other, PercError) else misfit(images, cast(Images, other), name)
+        if error is not None and isinstance(images, Images):
+            return error
+    return None
 
 
 def _stretches(
@@ -144,25 +195,24 @@ def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogu
         if not isinstance(images, Images):
             assert isinstance(images, PercError)
             raise images
-        image = layout_of(images)
+        image = layout_of(images, len(shape))
     except PercError as err:
         yield PickedRun(err, path, rows, group.place)
         return
-    sides = image.shape[0], image.shape[1]
-    tops, lefts = (catalogue.numbers(name)[group.first : group.stop] for name in ("top", "left"))
-    out = lie(tops, lefts, shape, sides) == OUTSIDE
+    corners = catalogue.corners(slice(group.first, group.stop))
+    out = lie(corners, shape, image.shape) == OUTSIDE
     error = None
     if out.any():
         own = _all_of_file(group, catalogue)
-        y, x, numbers = (catalogue.numbers(name)[own] for name in ("top", "left", "row"))
-        lost = lie(y, x, shape, sides) == OUTSIDE
-        error = outside(path, sides, x[lost] + shape[1] // 2, y[lost] + shape[0] // 2, numbers[lost])
+        others, numbers = catalogue.corners(own), catalogue.numbers("row")[own]
+        lost = lie(others, shape, image.shape) == OUTSIDE
+        error = outside(path, image.shape, others[lost] + np.array(shape) // 2, numbers[lost])
     for first, stop in pairwise(edges_of(out.astype(np.int8))):
         place = group.place + first
         if out[first]:
             yield PickedRun(error, path, rows[first:stop], place)
             continue
-        boxes = Boxes(image, shape, np.stack([tops[first:stop], lefts[first:stop]], 1))
+        boxes = Boxes(image, shape, corners[first:stop])
         none = np.zeros(stop - first, np.int64)
         yield PickedRun(whole(images), path, rows[first:stop], place, data, (), none, boxes)
 
@@ -171,8 +221,12 @@ def _count(run: PickedRun, first: int, asked: int, requests: int) -> int:
     """How many rows of a run from some one on are read together: a block of bytes, about."""
     images = run.images
     assert isinstance(images, Images)
+    if run.boxes is not None and len(run.boxes.shape) > 2 and images.image.compressed:
+        return len(run.rows) - first  # the file is read from its start, once
     if run.boxes is not None:
         return run.boxes.together(first)
+    if images.lies_apart and run.layout(first).comes_in_steps:
+        return 1
     if not images.lies_apart and _is_rising(run.slices):
         return len(run.rows) - first  # the file is read from its start, once
     is_remote = images.lies_apart and location.is_remote(images.file.location)

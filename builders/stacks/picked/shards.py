@@ -1,5 +1,6 @@
 """How the rows of a catalogue are divided for workers and nodes, and into pieces for a buffer."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -47,8 +48,7 @@ def row_sizes(catalogue: Catalogue) -> Numbers:
     """
     most = np.array([file.most for file in catalogue.files], np.int64)
     if catalogue.box is not None:
-        ny, nx = catalogue.box
-        return np.full(len(most), ny * nx * _DEEPEST)
+        return np.full(len(most), math.prod(catalogue.box) * _DEEPEST)
     files, slices = catalogue.numbers("file"), catalogue.numbers("slice")
     last = np.full(len(most), -1, np.int64)
     np.maximum.at(last, files, slices)

@@ -14,7 +14,7 @@ from builders.options import with_advice
 from builders.stacks.columns import IRREGULAR, PIECE, Selection
 from builders.stacks.picked.boxes import references
 from builders.stacks.picked.catalogue import Catalogue, Numbers
-from builders.stacks.picked.groups import WHOLE, beyond, usable, whole
+from builders.stacks.picked.groups import WHOLE, beyond, misfit, usable, whole
 from builders.stacks.rows import Images, Reading
 
 Looked = Images | PercError
@@ -44,22 +44,41 @@ def left_out(catalogue: Catalogue, files: Sequence[Looked], source: str) -> list
         source: where its rows are from, a table.
     """
     which, slices, numbers = (catalogue.numbers(name) for name in ("file", "slice", "row"))
-    rows = np.flatnonzero(~_there(catalogue, files))
+    there = _there(catalogue, files)
+    rows = np.flatnonzero(~there)
     found = []
     for place in np.unique(which[rows]).tolist():
         own, looked = rows[which[rows] == place], files[place]
         error = looked if isinstance(looked, PercError) else beyond(looked, slices[own], numbers[own], source)
         found.append(LeftOut(catalogue.files[place].path, error, len(own)))
+    for name in catalogue.companions:
+        for beside, error, lost in _unlike(catalogue, files, name):
+            count = int(np.count_nonzero(lost & there))
+            there &= ~lost
+            found += [LeftOut(catalogue.files[beside].path, error, count)] * (count > 0)
     return found
 
 
 def _there(catalogue: Catalogue, files: Sequence[Looked]) -> NDArray[np.bool_]:
-    """Which rows of a catalogue can be read."""
+    """Of which rows of a catalogue the image can be read."""
     which, slices = catalogue.numbers("file"), catalogue.numbers("slice")
     can_be = np.array([isinstance(looked, Images) for looked in files], bool)
     counts = np.array([looked.count if isinstance(looked, Images) else 0 for looked in files], np.int64)
     there: NDArray[np.bool_] = can_be[which] & usable(counts[which], slices)
     return there
+
+
+def _unlike(
+    catalogue: Catalogue, files: Sequence[Looked], companion: str
+) -> Iterator[tuple[int, PercError, NDArray[np.bool_]]]:
+    """Files of further images that cannot be read, or do not fit those beside them: what is wrong, and their rows."""
+    which, beside = catalogue.files_of(), catalogue.files_of(companion)
+    pairs = which.astype(np.int64) * len(files) + beside
+    for pair in np.unique(pairs).tolist():
+        main, other = files[pair // len(files)], files[pair % len(files)]
+        error = other if isinstance(other, PercError) else misfit(main, other, companion)
+        if error is not None:
+            yield pair % len(files), error, pairs == pair
 
 
 def picked_tables(
@@ -77,6 +96,9 @@ def picked_tables(
         PercError: what the first of these rows is missing, unless they are to be left out.
     """
     there = _there(catalogue, files)
+    for name in catalogue.companions:
+        for _, _, lost in _unlike(catalogue, files, name):
+            there &= ~lost
     if not there.all() and reading.on_error == "raise":
         raise with_advice(left_out(catalogue, files, reading.source)[0].error)
     rows = np.flatnonzero(there)
@@ -96,9 +118,12 @@ def _table(
     names = [*_OF_FILES, *(name for name, _ in reading.columns)]
     selection = _selection(catalogue, files, rows)
     columns = dict(zip(names, selection.table(reading, _part(schema, names)), strict=True))
-    if catalogue.box is not None:
-        tops, lefts = (catalogue.numbers(name)[rows] for name in ("top", "left"))
-        columns["image"] = references(selection.files, selection.which, tops, lefts, catalogue.box)
+    for name in ("image", *catalogue.companions):
+        of_images = selection if name == "image" else _selection(catalogue, files, rows, name)
+        if catalogue.box is not None:
+            columns[name] = references(of_images.files, of_images.which, catalogue.corners(rows), catalogue.box)
+        elif name != "image":
+            columns[name] = of_images.references()
     for name in values.column_names:
         if name in schema.names:
             told = values.column(name).cast(schema.field(name).type)
@@ -113,10 +138,10 @@ def _part(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
     return pa.schema([schema.field(name) for name in names])
 
 
-def _selection(catalogue: Catalogue, files: Sequence[Looked], rows: Numbers) -> Selection:
+def _selection(catalogue: Catalogue, files: Sequence[Looked], rows: Numbers, companion: str = "") -> Selection:
     """Rows of a catalogue as those of its files that they are of; one that is a whole file, as such."""
     slices = catalogue.numbers("slice")[rows]
-    kinds = catalogue.numbers("file")[rows].astype(np.int64) * 2 + (slices == WHOLE)
+    kinds = catalogue.files_of(companion)[rows].astype(np.int64) * 2 + (slices == WHOLE)
     different, which = np.unique(kinds, return_inverse=True)
     own = []
     for kind in different.tolist():

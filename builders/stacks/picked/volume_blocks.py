@@ -1,0 +1,108 @@
+"""Boxes of one volume as blocks: those beside each other are read together, out of rows or chunks that they share."""
+
+from functools import cached_property
+
+from builders.errors import FormatError, PercError, TruncatedError
+from builders.hf.stream_blocks import Filled, Places
+from builders.hf.streams.batches import memory_for
+from builders.io.finite import is_finite
+from builders.io.layout import Array
+from builders.io.pixels import read_layout
+from builders.io.volumes.bands import fill_boxes
+from builders.io.volumes.reading import read_boxes
+from builders.stacks.blocks import Bytes, Pixels, Read, Refuse
+from builders.stacks.picked.blocks import PickedBlock, Told
+from builders.stacks.picked.boxes import Boxes
+from builders.stacks.picked.runs import PickedRun
+from builders.stacks.rows import Images, Reading
+
+
+class VolumeBlock(PickedBlock):
+    """Boxes of the one volume of a file; for the arguments, see `PickedBlock`. Their bytes are the boxes themselves."""
+
+    def __init__(self, run: PickedRun, raw: Read | None, reading: Reading, told: Told, refuse: Refuse) -> None:
+        super().__init__(run, raw, reading, told, refuse)
+        assert run.boxes is not None
+        self._boxes: Boxes = run.boxes
+        self._lies_as_it_is = True
+
+    def _pixels(self, start: int, stop: int) -> Pixels:
+        """None: all are copied."""
+        raise NotImplementedError
+
+    def _filled(self, out: Array, start: int, stop: int, places: Places | None) -> Filled:
+        """See `PickedBlock`; where some pixels are damaged, boxes that have none of them come all the same."""
+        stop = min(stop, self.count)
+        try:
+            if start < stop and not self._images.image.compressed:
+                return range(start, stop), self._copied(out, start, stop, places)
+        except FormatError as err:
+            if is_of_pixels(err) and stop - start > 1:
+                return self._one_by_one(out, start, stop, places)
+        return super()._filled(out, start, stop, places)
+
+    def _one_by_one(self, out: Array, start: int, stop: int, places: Places | None) -> Filled:
+        came: list[int] = []
+        finite = True
+        for number in range(start, stop):
+            place = len(came) if places is None else int(places[len(came)])
+            some, is_sure = super()._filled(out[place : place + 1], number, number + 1, None)
+            came += some
+            finite = finite and is_sure
+        return came, finite
+
+    def _copied(self, out: Array, start: int, stop: int, places: Places | None) -> bool:
+        boxes, images, count = self._boxes, self._images, stop - start
+        memory = out[:count] if places is None else out
+        if self._raw is not None:
+            stack, finite = self._raw
+            if places is None:
+                memory[:] = stack[start:stop]
+            else:
+                memory[places] = stack[start:stop]
+            return finite
+        memory = memory.reshape(len(memory), *boxes.shape)
+        if images.image.compressed:
+            return self._cut(memory, start, stop, places)
+        where, etag = images.file.location, images.image.etag
+        return read_boxes(where, boxes.image, boxes.corners[start:stop], memory, places, etag)
+
+    def _cut(self, memory: Array, start: int, stop: int, places: Places | None) -> bool:
+        """Cut boxes out of the volume of a packed file."""
+        corners, shape = self._boxes.corners[start:stop], self._boxes.image.shape
+        for number, corner in enumerate(corners.tolist()):
+            sides = list(zip(corner, memory.shape[1:], shape, strict=True))
+            there = tuple(slice(max(0, at), min(at + n, side)) for at, n, side in sides)
+            inside = tuple(slice(max(0, -at), min(n, side - at)) for at, n, side in sides)
+            memory[number if places is None else places[number]][inside] = self._volume[there]
+        fill_boxes(shape, corners, memory, places)
+        return False
+
+    @cached_property
+    def _volume(self) -> Array:
+        """All pixels, of a file that cannot be read in part."""
+        return read_layout(self._images.file.location, self._boxes.image, self._images.image.etag)
+
+    def close(self) -> None:
+        """See `PickedBlock`."""
+        super().close()
+        self.__dict__.pop("_volume", None)
+
+
+def read_ahead(run: PickedRun) -> Bytes | PercError | None:
+    """The boxes of a run, in another thread; None where they are to be read one by one, since some are damaged."""
+    images, boxes = run.images, run.boxes
+    assert isinstance(images, Images)
+    assert boxes is not None
+    stack = memory_for(len(run.rows), run.layout(0).shape, boxes.image.dtype)
+    try:
+        where = images.file.location, boxes.image, boxes.corners
+        finite = read_boxes(*where, stack.reshape(len(stack), *boxes.shape), None, images.image.etag)
+    except PercError as err:
+        return None if is_of_pixels(err) and len(run.rows) > 1 else err
+    return stack, finite or is_finite(stack)
+
+
+def is_of_pixels(error: PercError) -> bool:
+    """Whether an error is of some pixels of a file, not of all of it."""
+    return isinstance(error, FormatError) and not isinstance(error, TruncatedError)
