@@ -94,6 +94,7 @@ ROOMS = {
         ["movies.summing"],
         ["movies.developed"],
         ["movies.spelling"],
+        ["multiscale"],
         ["scattered"],  # what is made of the images of other files
         ["image_reference"],
     ],
