@@ -20,6 +20,7 @@ from builders.io.image_file import ImageFile
 from builders.io.layout import Layout
 from builders.io.net import remote
 from builders.io.reports import report_contradiction
+from builders.io.scattered.chunks import Chunked
 from builders.stacks.files import SourceFile
 from builders.stacks.movies.development import Development, Movie
 from builders.stacks.slices_or_files import is_by_slice
@@ -45,6 +46,7 @@ class Reading:
         sign: what metadata say of whole numbers that nothing in a file tells the sign of; None: nothing.
         pixel_size: Å per pixel where a file does not say it, or None.
         development: what becomes of the frames of movies.
+        strict: whether a chunk that is not there is an error, of arrays whose format fills it in.
     """
 
     builder: str
@@ -57,6 +59,7 @@ class Reading:
     sign: ToldSign | None = None
     pixel_size: float | None = None
     development: Development = _AS_THEY_ARE
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,8 @@ def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images
     image = image_file.survey(file.location, head)
     if reading.sign is not None:
         image = image.with_sign(*reading.sign)
+    if reading.strict and isinstance(image.layout, Chunked):
+        image = replace(image, layout=replace(image.layout, strict=True))
     image, development = reading.development.rendered(image), reading.development
     by_slice = is_by_slice(reading.item, reading.said, file.path, image.header)
     if by_slice and development.is_of_frames and not development.by_frame:

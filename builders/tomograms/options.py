@@ -1,6 +1,7 @@
 """What is wrong with an option of `tomograms`, and which of them mean anything for what a row is to be."""
 
 import numbers
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,6 @@ ONLY_FOR = {
     "overlap": ("tile",),
     "edge": ("tile", "subtomogram"),
     "box_size": ("subtomogram",),
-    "align": ("subtomogram",),
     "background": ("subtomogram",),
     "background_distance": ("subtomogram",),
 }
@@ -93,6 +93,17 @@ def check_names(name: str, value: Any, what: str) -> list[str] | None:
         msg = f"{name} names {what} {twice!r} twice"
         raise OptionError(msg)
     return list(given)
+
+
+def column_name(asked: str) -> str:
+    """What of a mask's name stands in the name of a column: letters, numbers and `_`.
+
+    Example:
+        >>> column_name("membrane:alice/1"), column_name("masks/*_seg.mrc")
+        ('membrane_alice_1', 'masks_seg')
+    """
+    plain = re.sub(r"\.(mrc|rec|zarr|map)$", "", asked)
+    return re.sub(r"\W+", "_", plain).strip("_").replace("__", "_") or "mask"
 
 
 def check_meaning(unit: str, given: Mapping[str, tuple[Any, Any]]) -> None:

@@ -1,0 +1,237 @@
+"""From tomograms that were looked at to picked rows, for each kind of row that there is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from builders.tomograms import background as backgrounds
+from builders.tomograms.columns import lists_of_picks, points, poses, rotations
+from builders.tomograms.subtomograms import corners_of, lie_inside, nearest, voxels_of, within
+from builders.tomograms.tiles import Sides, grid
+
+Numbers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Picks in a volume.
+
+    Attributes:
+        coordinates: `(N, 3)`, x, y, z, Å in the tomogram.
+        pixels: `(N, 3)`, x, y, z, voxels of the volume, from 0.
+        labels: `(N,)`; -1 of a class that is not among those that rows are of.
+        rotations: `(N, 3, 3)`, object -> tomogram; NaN where one is not known.
+    """
+
+    coordinates: Floats
+    pixels: Floats
+    labels: Numbers
+    rotations: Floats
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, wanted: Any) -> "Placed":
+        """Some of them, by their places or by a mask."""
+        return Placed(*(side[wanted] for side in (self.coordinates, self.pixels, self.labels, self.rotations)))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A tomogram whose header was read.
+
+    Attributes:
+        name: of the tomogram.
+        shape: `(nz, ny, nx)` of its volume.
+        pixel_size: Å; None where it is not known.
+        offset: Å from voxel 0 of the finest level to that of this one: x, y, z.
+        picks: in it.
+        files: by column, such as `"file"` and `"file:target"`, the number of a file.
+    """
+
+    name: str
+    shape: Sides
+    pixel_size: float | None
+    offset: tuple[float, float, float]
+    picks: Placed
+    files: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of one tomogram.
+
+    Attributes:
+        values: columns of the dataset and of `picked.catalogue.PLACES`.
+        left_out: what there is to say of rows that are wanted and missing, each with the tomogram's name.
+        dropped: boxes that reached beyond.
+    """
+
+    values: dict[str, Any]
+    left_out: tuple[tuple[str, str], ...] = ()
+    dropped: int = 0
+
+
+class Unit(Protocol):
+    """A kind of row."""
+
+    def rows(self, seen: Seen, has_picks: bool, has_rotations: bool) -> Piece:
+        """The rows of a tomogram.
+
+        Args:
+            seen: the tomogram.
+            has_picks: whether picks were asked for.
+            has_rotations: whether any pick of the dataset has a rotation.
+        """
+        ...
+
+
+def _shared(seen: Seen, count: int) -> dict[str, Any]:
+    """The columns that are the same in all rows of a tomogram."""
+    same = {name: pa.array(np.full(count, number, np.int32)) for name, number in seen.files.items()}
+    same["slice"] = pa.array(np.full(count, -1, np.int64))
+    same["tomogram"] = pa.repeat(pa.scalar(seen.name, pa.string()), count)
+    same["pixel_size"] = pa.repeat(pa.scalar(seen.pixel_size, pa.float32()), count)
+    return same
+
+
+def _boxes(corners: Numbers) -> dict[str, Any]:
+    """The columns that say where boxes lie."""
+    places = {name: pa.array(corners[:, axis]) for axis, name in enumerate(("front", "top", "left"))}
+    return {**places, "origin": points(corners, pa.int64())}
+
+
+class Whole:
+    """A row is a tomogram."""
+
+    def rows(self, seen: Seen, has_picks: bool, has_rotations: bool) -> Piece:
+        """See `Unit`."""
+        values = _shared(seen, 1)
+        if has_picks:
+            picks = seen.picks.take(seen.picks.labels >= 0)
+            matrices = picks.rotations if has_rotations else None
+            count = np.array([len(picks)])
+            values["picks"] = lists_of_picks(count, picks.coordinates, picks.pixels, picks.labels, matrices)
+        return Piece(values)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A row is a tile of a tomogram.
+
+    Attributes:
+        tile: `(nz, ny, nx)` of all of them.
+        overlap: voxels that neighbours have in common.
+        edge: what a tile does that would reach beyond.
+    """
+
+    tile: Sides
+    overlap: Sides
+    edge: str
+
+    def rows(self, seen: Seen, has_picks: bool, has_rotations: bool) -> Piece:
+        """See `Unit`."""
+        made = grid(seen.shape, self.tile, self.overlap, self.edge, f"tomogram {seen.name}")
+        corners = made.corners
+        values = _shared(seen, len(corners)) | _boxes(corners)
+        if has_picks:
+            picks = seen.picks.take(seen.picks.labels >= 0)
+            tiles, which = made.holding(nearest(voxels_of(picks.pixels), seen.shape))
+            own = picks.take(which)
+            matrices = own.rotations if has_rotations else None
+            counts = np.bincount(tiles, minlength=len(corners))
+            pixels = within(own.pixels, corners[tiles])
+            values["picks"] = lists_of_picks(counts, own.coordinates, pixels, own.labels, matrices)
+        return Piece(values)
+
+
+@dataclass(frozen=True)
+class Background:
+    """How cubes without a pick are drawn.
+
+    Attributes:
+        count: of them in a tomogram.
+        distance: Å that their centres are from every pick at the least; None: a side of the cube.
+        seed: decides where.
+        label: their class.
+        skip: whether fewer will do where there is no room.
+    """
+
+    count: int
+    distance: float | None
+    seed: int
+    label: int
+    skip: bool
+
+
+@dataclass(frozen=True)
+class Subtomograms:
+    """A row is a cube around a pick, or one without.
+
+    Attributes:
+        side: of the cubes, in voxels.
+        edge: what a cube does that reaches beyond its tomogram.
+        background: those without a pick; None: there are none.
+    """
+
+    side: int
+    edge: str
+    background: Background | None = None
+
+    def rows(self, seen: Seen, has_picks: bool, has_rotations: bool) -> Piece:
+        """See `Unit`; rows stand in order of `origin`."""
+        picks = seen.picks.take(seen.picks.labels >= 0)
+        left_out: list[tuple[str, str]] = []
+        if self.background is not None:
+            drawn, told = self._drawn(seen, self.background)
+            picks = _together(picks, drawn)
+            left_out += [] if told is None else [(seen.name, told)]
+        corners = corners_of(voxels_of(picks.pixels), self.side)
+        keep = lie_inside(corners, self.side, seen.shape) | (self.edge != "drop")
+        order = np.flatnonzero(keep)
+        order = order[np.lexsort(corners[order].T[::-1])]
+        picks, corners = picks.take(order), corners[order]
+        pixels = within(picks.pixels, corners)
+        matrices = picks.rotations if has_rotations else None
+        assert seen.pixel_size is not None
+        values = _shared(seen, len(corners)) | _boxes(corners)
+        values |= {
+            "label": pa.array(picks.labels, pa.int64()),
+            "coordinates": points(picks.coordinates),
+            "pixels": points(pixels),
+            "rotation": rotations(matrices, len(corners)),
+            "pose": poses(matrices, pixels - self.side // 2, np.full(len(corners), seen.pixel_size)),
+        }
+        return Piece(values, tuple(left_out), int(np.count_nonzero(~keep)))
+
+    def _drawn(self, seen: Seen, wanted: Background) -> tuple[Placed, str | None]:
+        """Cubes without a pick, as picks; and what is to be said where they are fewer than wanted.
+
+        Raises:
+            OptionError: they are, and that will not do.
+        """
+        assert seen.pixel_size is not None
+        distance = self.side * seen.pixel_size if wanted.distance is None else wanted.distance
+        own = self.side, seen.shape, seen.picks.pixels, distance / seen.pixel_size
+        voxels = backgrounds.places(wanted.count, *own, f"{wanted.seed}\0{seen.name}")
+        count = len(voxels)
+        told = backgrounds.require(count, wanted.count, distance, len(seen.picks), seen.name, wanted.skip)
+        pixels = voxels[:, ::-1].astype(np.float64)
+        labels = np.full(count, wanted.label)
+        coordinates = pixels * seen.pixel_size + seen.offset
+        return Placed(coordinates, pixels, labels, np.full((count, 3, 3), np.nan)), told
+
+
+def _together(some: Placed, others: Placed) -> Placed:
+    pairs = ((getattr(some, name), getattr(others, name)) for name in Placed.__dataclass_fields__)
+    return Placed(*map(np.concatenate, pairs))
+
+
+def joined(pieces: Sequence[Piece]) -> pa.Table:
+    """The rows of some tomograms, one after another."""
+    return pa.concat_tables([pa.table(piece.values) for piece in pieces])
