@@ -11,6 +11,7 @@ import numpy as np
 
 from builders.errors import TruncatedError
 from builders.io.files import local
+from builders.io.files.mapped import mapped
 from builders.io.flipped import Flipped
 from builders.io.layout import Array, Layout
 from perc_transforms.core import buffers
@@ -45,8 +46,12 @@ def read_turned(raw: io.FileIO, layout: Layout, path: str) -> Array:
     pixels = np.ndarray(layout.shape, layout.dtype, buffer=buffers.take(layout.nbytes))
     offset = layout.offset
     for image in pixels.reshape(math.prod(layout.shape[:-2]), ny, nx):
-        done = _scattered(raw, offset, image)
-        _turned(raw, offset + done * nx * image.itemsize, path, image[: ny - done])
+        with mapped(raw, offset, offset + image.nbytes) as held:
+            if held is not None:
+                image[::-1] = np.ndarray(image.shape, image.dtype, held)
+            else:
+                done = _scattered(raw, offset, image)
+                _turned(raw, offset + done * nx * image.itemsize, path, image[: ny - done])
         offset += image.nbytes
     if not np.dtype(layout.encoding).isnative:
         pixels.byteswap(inplace=True)

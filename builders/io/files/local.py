@@ -118,7 +118,7 @@ def will_read(path: str, stretches: Iterable[tuple[int, int]]) -> None:
         return
     with contextlib.suppress(PercError, OSError), opened(path) as raw:
         for start, stop in stretches:
-            if not _is_in_memory(raw.fileno(), stop - 1):
+            if not is_in_memory(raw.fileno(), stop - 1):
                 os.posix_fadvise(raw.fileno(), start, stop - start, os.POSIX_FADV_WILLNEED)
 
 
@@ -131,12 +131,18 @@ def bring(path: str, stretches: Iterable[tuple[int, int]]) -> None:
         return
     with contextlib.suppress(PercError, OSError), opened(path) as raw:
         for start, stop in stretches:
-            told = () if _is_in_memory(raw.fileno(), stop - 1) else range(start, stop, _TOLD)
+            told = () if is_in_memory(raw.fileno(), stop - 1) else range(start, stop, _TOLD)
             for place in told:
                 os.posix_fadvise(raw.fileno(), place, min(_TOLD, stop - place), os.POSIX_FADV_WILLNEED)
 
 
-def _is_in_memory(file: int, place: int) -> bool:
+def is_in_memory(file: int, place: int) -> bool:
+    """Whether the system surely has a byte of an open file in memory.
+
+    Args:
+        file: the file's descriptor.
+        place: the byte.
+    """
     try:
         return os.preadv(file, [bytearray(1)], place, os.RWF_NOWAIT) == 1
     except (OSError, AttributeError):  # it is not; or the file system, or Python here, cannot tell
