@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from builders.io.boxes.crowds import Corners, Crowd, crowds_of
 from builders.io.boxes.overhang import FilledBox
+from builders.io.files.mapped import mapped
 from builders.io.gathering import fill_exactly, opened_plain
 from builders.io.layout import Array, Box, Layout
 from perc_transforms.core import buffers
@@ -67,11 +68,17 @@ def _read(raw: io.FileIO, path: str, crowd: Crowd) -> bool:
     """Read all rows that boxes cross, piece by piece, and cut the boxes out of these."""
     first, last = crowd.rows
     count = min(max(1, _PIECE // crowd.pitch), last - first)
-    memory, are_finite = buffers.take(count * crowd.pitch), True
+    memory, are_finite = None, True
     for row in range(first, last, count):
-        piece = memory[: min(count, last - row) * crowd.pitch]
-        fill_exactly(raw, path, crowd.image.offset + row * crowd.pitch, piece.data)
-        are_finite &= crowd.cut(piece, row)
+        offset, size = crowd.image.offset + row * crowd.pitch, min(count, last - row) * crowd.pitch
+        with mapped(raw, offset, offset + size) as held:
+            if held is not None:
+                are_finite &= crowd.cut(held, row)
+                continue
+        if memory is None:
+            memory = buffers.take(count * crowd.pitch)
+        fill_exactly(raw, path, offset, memory[:size].data)
+        are_finite &= crowd.cut(memory[:size], row)
     crowd.fill()
     return are_finite
 

@@ -1,7 +1,7 @@
 """Bytes of a file of this machine where the system holds them, for a copy that is made right away.
 
-Where few bytes of a stretch are wanted, or each row goes to a place of its own, this spares a copy of all. Memory that is
-mapped has no way to say that a read failed but to end the process; so the system is asked to have all of it ready
+Where few bytes of a stretch are wanted, or each row goes to a place of its own, this spares a copy of all. Memory that
+is mapped has no way to say that a read failed but to end the process; so the system is asked to have all of it ready
 first, which fails as a read does, and whoever cannot be served reads as ever.
 """
 
