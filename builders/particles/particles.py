@@ -32,6 +32,8 @@ from builders.particles.picking import Micrographs, Slices, Unit, in_file_order,
 from builders.particles.rows import VALUES, Picked, group_column
 from builders.particles.source import Source
 from builders.particles.splits import held_out
+from builders.particles.tilts import settled
+from builders.particles.tilts.picking import TiltStacks
 from builders.quarantine import Quarantine, check_quarantine
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue
@@ -53,7 +55,9 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     Attributes:
         star: the table: a STAR file of RELION, or a .cs file of CryoSPARC (a list: with its passthrough files), of this
-            machine or `empiar://ENTRY/path`.
+            machine or `empiar://ENTRY/path`. Of particles in tomograms, whose images are stacks of tilts (RELION 5's
+            `_stack2d.mrcs`): an optimisation set, a list `[particles, tomograms]`, or the particles alone, if
+            `optimisation_set.star` lies beside them or their tilt series need not be known.
         root: folder that the table's names of images are relative to, of this machine or `empiar://ENTRY/path`.
             Without, and for what is not in it, the folder of the table and those above it are looked in.
         unit: what a row is: `"particle"`, an image of a stack; `"micrograph"`, a micrograph with its `picks`;
@@ -104,7 +108,7 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def __post_init__(self) -> None:
         super().__post_init__()
         options.check_no_data(self.data_dir, self.data_files)
-        tables = options.check_star(self.star)
+        named = options.check_star(self.star)
         root = None if self.root is None else place_of("root", self.root)
         check_choice("unit", self.unit, options.UNITS)
         self.columns = options.check_columns(self.columns)
@@ -126,14 +130,15 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
             check_flag(flag, getattr(self, flag))
         defaults = {name: (getattr(self, name), getattr(type(self), name)) for name in options.ONLY_FOR}
         options.check_meaning(self.unit, defaults)
-        places = tables if root is None else [*tables, root]
+        places = named if root is None else [*named, root]
         self.archive = options.check_archive(self.archive, places)
-        named = "image" if self.unit == "particle" else "micrograph"
+        column = "image" if self.unit == "particle" else "micrograph"
         wanted = [*self.columns, *self._grouping]
         archive, skip = Archive(self.archive), self.on_error == "skip"
         size = self.pixel_size if self.unit == "particle" else None
-        asked = wanted, self.half_set, named, skip, size
-        self.source = Source(tables, root, archive, *asked, files_folder())
+        asked = wanted, self.half_set, column, skip, size
+        tables, listed = settled(named, root, archive)
+        self.source = Source(tables, root, archive, *asked, files_folder(), listed)
 
     @property
     def _grouping(self) -> list[str]:
@@ -158,7 +163,7 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def picking(self) -> Unit:
         """How the table becomes rows."""
         if self.unit == "particle":
-            return Slices(self.source)
+            return TiltStacks(self.source) if self.source.has_stacks else Slices(self.source)
         own = self.source, self.reading, self.source.cache
         size = self.pixel_size
         return Micrographs(*own, flip_y=self.flip_y, box=self.box, pixel_size=size, edge=self.edge)

@@ -19,6 +19,7 @@ from builders.particles.micrographs.extraction import Boxes, extracted, held_aga
 from builders.particles.micrographs.picks import micrograph_schema, micrographs
 from builders.particles.rows import Numbers, Picked, coded, files_of, particles, value_schema
 from builders.particles.source import Source
+from builders.particles.tilts.columns import visible_counts
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.boxes import layout_of
 from builders.stacks.picked.catalogue import Side
@@ -220,6 +221,9 @@ def sides_of(table: ParticleTable, picked: Picked) -> list[Side | None]:
             msg += f"({whose}): expected one size in a stack"
             raise FormatError(msg)
         told[file] = side, whose
+    if table.stacks is not None:
+        counts = dict(zip(files.tolist(), visible_counts(table)[picked.numbers].tolist(), strict=True))
+        told = [side and (side[0], side[1], counts[file]) for file, side in enumerate(told)]
     return told
 
 

@@ -62,7 +62,8 @@ def of_half_set(table: ParticleTable, half_set: int | None) -> ParticleTable:
         msg = f"{table.name}: half_set={half_set}: {has}"
         raise OptionError(msg)
     extra = table.extra.filter(mask) if table.extra.column_names else table.extra
-    return replace(table, rows=rows, extra=extra, chosen=table.numbers[np.asarray(mask)])
+    stacks = None if table.stacks is None else table.stacks.filter(mask)
+    return replace(table, rows=rows, extra=extra, stacks=stacks, chosen=table.numbers[np.asarray(mask)])
 
 
 def require_rows(table: ParticleTable) -> None:

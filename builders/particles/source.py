@@ -24,12 +24,13 @@ from builders.io.files.cache import default_folder
 from builders.io.files.whole_file import write_whole
 from builders.io.tables.particle_table import ParticleTable
 from builders.particles.rows import coded, of_half_set, plain, require_rows
+from builders.particles.tilts import TiltTables
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 """Of the outlines of tables that are kept in the cache."""
-_Outline = tuple[list[str], pa.Schema]
+_Outline = tuple[list[str], pa.Schema, bool]
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Source:
         skip: whether rows of files that are not there are left out.
         pixel_size: of the images, Å, where the table does not tell it.
         cache: folder of the cache; None: its default.
+        listed: the file that lists the tilt series of its tomograms, where one was named.
     """
 
     places: Sequence[Place]
@@ -57,6 +59,7 @@ class Source:
     skip: bool
     pixel_size: float | None
     cache: str | None
+    listed: Place | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +77,7 @@ class Source:
 
     def bring_anew(self) -> None:
         """Fetch the table's files again, and forget what was made of them."""
-        for made in ("files", "table", "_outline"):
+        for made in ("files", "table", "tilts", "_outline"):
             vars(self).pop(made, None)
         self.files = bring(self.places, self.archive, self.cache, anew=True)
         self._outline_file.unlink(missing_ok=True)
@@ -102,20 +105,30 @@ class Source:
         """The table's own columns that are wanted, as a dataset has them."""
         return self._outline[1]
 
+    @property
+    def has_stacks(self) -> bool:
+        """Whether its images are stacks of tilts."""
+        return self._outline[2]
+
+    @functools.cached_property
+    def tilts(self) -> TiltTables:
+        """What tells of the tilt series of its tomograms."""
+        return TiltTables(self.listed, self.places, self.root, self.archive, self.cache)
+
     @functools.cached_property
     def _outline(self) -> _Outline:
         """Names, and types of columns; those of a table that was read before are remembered."""
         with contextlib.suppress(OSError, ValueError):
-            names, extra = json.loads(self._outline_file.read_text(encoding="utf-8"))
-            return list(map(str, names)), pa.ipc.read_schema(pa.py_buffer(base64.b64decode(extra)))
+            names, extra, has_stacks = json.loads(self._outline_file.read_text(encoding="utf-8"))
+            return list(map(str, names)), pa.ipc.read_schema(pa.py_buffer(base64.b64decode(extra))), bool(has_stacks)
         names, _ = coded(self.table.rows[self.named])
         schema = pa.schema([(field.name, plain(field.type)) for field in self.table.extra.schema])
-        extra = base64.b64encode(schema.serialize()).decode()
+        extra, has_stacks = base64.b64encode(schema.serialize()).decode(), self.table.stacks is not None
         try:
-            write_whole(self._outline_file, json.dumps([names, extra]).encode())
+            write_whole(self._outline_file, json.dumps([names, extra, has_stacks]).encode())
         except PercError as err:
             logger.info("%s: its names are not remembered: %s", self.name, err)
-        return names, schema
+        return names, schema, has_stacks
 
     @property
     def _outline_file(self) -> Path:
@@ -166,4 +179,6 @@ class Source:
         for file in self.found.files:
             digest.update(repr((file.path, file.location, file.most, file.stamp)).encode("utf-8", "surrogateescape"))
         digest.update(repr(self.found.missing).encode("utf-8", "surrogateescape"))
+        if self.has_stacks:
+            digest.update(self.tilts.version.encode())
         return digest.hexdigest()

@@ -37,6 +37,18 @@ SCHEMA = pa.schema(
 )
 """Columns of `ParticleTable.rows`, all there, those that a table does not have null in every row."""
 
+_VECTOR = pa.list_(pa.float64(), 3)
+STACKS = pa.schema(
+    {
+        "visible": pa.list_(pa.bool_()),  # of each tilt of its series, whether the particle is seen in it
+        "centre": _VECTOR,  # x, y, z in Å from the tomogram's centre; NaN: not told
+        "origin": _VECTOR,  # Å, in the frame that `turn` turns into the tomogram's; RELION's rlnOriginXAngst, ...
+        "turn": _VECTOR,  # degrees, RELION's angles: a point p of that frame lies at A p in the tomogram
+        "is_ctf_premultiplied": pa.bool_(),
+    }
+)
+"""Columns of `ParticleTable.stacks`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParticleTable:
@@ -49,6 +61,8 @@ class ParticleTable:
         extra: as many rows of the columns that were asked for besides, by their own names (RELION's without the `_`).
         has_poses: whether the table has orientations; without, every `pose` is null. The same of the CTF is `has_ctf`.
         has_ctf: whether it has defocus values.
+        stacks: of particles whose images are stacks of tilts (RELION 5), as many rows of `STACKS`; their `micrograph`
+            is the tomogram. None of others.
         chosen: of rows that are some of a file's, which ones, from 0; None: they are all of them.
     """
 
@@ -58,6 +72,7 @@ class ParticleTable:
     extra: pa.Table
     has_poses: bool
     has_ctf: bool
+    stacks: pa.Table | None = None
     chosen: NDArray[np.int64] | None = None
 
     @property

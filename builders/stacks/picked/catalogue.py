@@ -46,8 +46,8 @@ Numbers = NDArray[np.int64]
 _FILES = b"perc.files"
 _BOX = b"perc.box"
 _SIDES = b"perc.sides"
-Side = tuple[int, str]
-"""Pixels of a side of an image, and who says so."""
+Side = tuple[int, str] | tuple[int, str, int]
+"""Pixels of a side of an image, and who says so; of files that are wholes, how many images each has, too."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Catalogue:
     def sides(self) -> tuple[Side | None, ...]:
         """Of each file, how large its images are as the table says; None: it does not."""
         told = json.loads(self.rows.schema.metadata[_SIDES])
-        return (None,) * len(self.files) if told is None else tuple(side and (side[0], side[1]) for side in told)
+        return (None,) * len(self.files) if told is None else tuple(side and tuple(side) for side in told)
 
     def files_of(self, companion: str = "") -> Numbers:
         """Of each row, the number of the file of its image, or of a further one of it."""

@@ -94,7 +94,11 @@ def as_told(looked: Images | PercError, side: Side | None) -> Images | PercError
         return looked
     shape = looked.layout(0).shape
     if shape == (side[0], side[0]):
-        return looked
+        count = side[2] if len(side) > 2 else looked.count
+        if looked.count == count:
+            return looked
+        msg = f"{looked.file.path}: it has {looked.count} images, the table says that there are {count}"
+        return FormatError(msg)
     has = " x ".join(map(str, reversed(shape)))
     msg = f"{looked.file.path}: it has images of {has} pixels, {side[1]} says {side[0]} x {side[0]}"
     return FormatError(msg)

@@ -28,6 +28,14 @@ DETECTOR, MAGNIFICATION = "rlnDetectorPixelSize", "rlnMagnification"
 MICROGRAPH_PIXELS = "rlnMicrographPixelSize"
 ORIGINAL_PIXELS, BINNING = "rlnMicrographOriginalPixelSize", "rlnMicrographBinning"
 
+TOMOGRAM, VISIBLE = "rlnTomoName", "rlnTomoVisibleFrames"
+ARE_STACKS, PREMULTIPLIED = "rlnTomoSubTomosAre2DStacks", "rlnCtfDataAreCtfPremultiplied"
+CENTRED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
+"""Å from the tomogram's centre."""
+ORIGINS = tuple(f"rlnOrigin{axis}Angst" for axis in "XYZ")
+TURNS = tuple(f"rlnTomoSubtomogram{angle}" for angle in ("Rot", "Tilt", "Psi"))
+"""Of the frame in which a particle's own angles and origin are."""
+
 INTEGERS = frozenset((GROUP, IMAGE_SIZE, HALF_SET, CLASS))
 _NUMBERS = frozenset(
     (
@@ -37,11 +45,14 @@ _NUMBERS = frozenset(
         *COORDINATES.values(),
         *IMAGE_PIXELS,
         *(DETECTOR, MAGNIFICATION, MICROGRAPH_PIXELS, ORIGINAL_PIXELS, BINNING),
+        *(ARE_STACKS, PREMULTIPLIED, *CENTRED, *ORIGINS, *TURNS),
     )
 )
 KNOWN: dict[str, pa.DataType] = {
     IMAGE: TEXT,
     MICROGRAPH: NAME,
+    TOMOGRAM: NAME,
+    VISIBLE: TEXT,
     **dict.fromkeys(sorted(_NUMBERS | INTEGERS), NUMBER),
 }
 _TEXTS = ("Name", "File", "Path", "Image", "Coordinates")

@@ -13,6 +13,7 @@ from builders.io.tables.particle_table import CTF, NAME, POSE, SCHEMA, ParticleT
 from builders.io.tables.relion import image_names, labels
 from builders.io.tables.relion.choosing import optics_of, table_of
 from builders.io.tables.relion.optics import ABSENT, Rows, first
+from builders.io.tables.relion.subtomograms import stacks_of
 
 _ALIKE = 0.01, 1e-3
 """How far origins in pixels and in Å, both rounded by who wrote them, may lie apart: Å, and of the value."""
@@ -37,7 +38,9 @@ def read(path: Path, name: str, columns: Sequence[str] = (), pixel_size: float |
     block, optics = table_of(blocks, name), optics_of(blocks, name)
     check_columns(asked, (*block.labels, *(optics.labels if optics is not None else ())), name)
     rows = Rows(block, optics, name)
-    found = _columns(rows, pixel_size)
+    found, stacks = _columns(rows, pixel_size), stacks_of(rows, blocks)
+    if stacks is not None:
+        found["micrograph"] = _names(rows, labels.TOMOGRAM)
     _say_what_is_null(rows)
     table = pa.table([found[field.name] for field in SCHEMA], SCHEMA)
     return ParticleTable(
@@ -47,11 +50,12 @@ def read(path: Path, name: str, columns: Sequence[str] = (), pixel_size: float |
         extra=pa.table({label: _extra(rows, label) for label in asked}),
         has_poses=table["pose"].null_count < len(table),
         has_ctf=table["ctf"].null_count < len(table),
+        stacks=stacks,
     )
 
 
 def _wanted(block: str, there: tuple[str, ...], asked: Sequence[str]) -> Mapping[str, pa.DataType]:
-    if block != "optics" and labels.IMAGE not in there and labels.MICROGRAPH not in there:
+    if block not in ("general", "optics") and labels.IMAGE not in there and labels.MICROGRAPH not in there:
         return {}
     return {label: labels.KNOWN.get(label, star.TEXT) for label in there if label in labels.KNOWN or label in asked}
 
