@@ -1,6 +1,5 @@
 """Whether what a file says are numbers, rotations and names: told by the first row that is wrong."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -12,8 +11,7 @@ Where = Callable[[int], str]
 """Of a row, from 0: the file's name and where in it the row stands."""
 XYZ = ("x", "y", "z")
 _SHOWN = 60
-_PLAIN = frozenset((int, float))
-_BITS = 1024
+BITS = 1024
 """Of a whole number that no float holds."""
 _OFF = 1e-2
 """How far a matrix times its transpose may be off the identity: files have three decimals, or two."""
@@ -32,39 +30,10 @@ def shown(value: object) -> str:
         return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}...")
     if isinstance(value, list | dict) and len(value) > _SHOWN:
         return f"a {'list' if isinstance(value, list) else 'JSON object'} of {len(value)}"
-    if isinstance(value, int) and value.bit_length() >= _BITS:
+    if isinstance(value, int) and value.bit_length() >= BITS:
         return "a whole number of very many digits"
     said = "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."
-
-
-def numbers(values: list[object], names: Sequence[str], where: Where) -> NDArray[np.float64]:
-    """Values of JSON, row after row, as numbers.
-
-    Args:
-        values: those of the first row, in the order of `names`, then those of the second, and so on.
-        names: what they are, for errors.
-        where: tells a row.
-
-    Returns:
-        `(rows, len(names))`.
-
-    Raises:
-        FormatError: one is no number, or is not finite.
-    """
-    if set(map(type, values)) <= _PLAIN:
-        with contextlib.suppress(OverflowError):  # a whole number beyond all floats
-            found = np.array(values, np.float64).reshape(-1, len(names))
-            check_finite(found, names, where)
-            return found
-    place = next(place for place, value in enumerate(values) if not _is_plain(value))
-    row, column = divmod(place, len(names))
-    msg = f"{where(row)}: {names[column]} is {shown(values[place])}: expected a number"
-    raise FormatError(msg)
-
-
-def _is_plain(value: object) -> bool:
-    return type(value) is float or (type(value) is int and value.bit_length() < _BITS)
 
 
 def check_finite(found: NDArray[np.float64], names: Sequence[str], where: Where) -> None:

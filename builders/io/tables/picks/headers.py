@@ -18,7 +18,6 @@ _IN_ANGSTROM = ("run_name", "experiment")
 """Of what writes these beside x, y, z without a unit: copick, and the table of the CZII challenge; both in Å."""
 _MATRIX = tuple(f"transform_{row}{column}" for row in range(3) for column in range(4))
 _APART = re.compile(r"[\s_(\[]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:nan|inf|infinity)", re.I)
 _MOST = 4096
 """Columns of a table."""
 
@@ -42,16 +41,6 @@ class Columns:
     label: str | None = None
     tomogram: str | None = None
     matrix: tuple[str, ...] = ()
-
-
-def is_number(text: str) -> bool:
-    """Whether text is a number in decimal, or one that is none: `nan`, `inf`.
-
-    Example:
-        >>> is_number("-1.5e3"), is_number("NaN"), is_number("x")
-        (True, True, False)
-    """
-    return _NUMBER.fullmatch(text) is not None
 
 
 def columns_of(header: Sequence[str], count: int, where: str) -> Columns:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Unit = Literal["angstrom", "voxel", "centred"]
+_ALIKE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +50,9 @@ class Picks:
 
         Voxels of another size than the tomogram's are multiplied by that size, and nothing else is done: voxel 0 of
         either lies at 0 Å. So RELION, copick and Warp have it, which scale coordinates and do not shift them by the
-        half voxel that corners, laid upon each other, would ask for. Centred ones are added to half the extent: in
-        voxels that is size / 2, be it odd or even (RELION 5; its own pickers use size / 2 - 1).
+        half voxel that corners, laid upon each other, would ask for. A size within 1 % of the tomogram's is meant to be
+        that: one of them is rounded, or calibrated. Centred ones are added to half the extent: in voxels that is
+        size / 2, be it odd or even (RELION 5; its own pickers use size / 2 - 1).
 
         Args:
             shape: of the tomogram's voxels, (z, y, x).
@@ -72,7 +74,7 @@ class Picks:
         if self.unit == "centred":
             extent = np.asarray(shape[::-1], np.float64) * pixel_size if self.extent is None else self.extent
             return self.points + np.asarray(extent) / 2
-        if self.pixel_size is not None:
+        if self.pixel_size is not None and abs(self.pixel_size / pixel_size - 1) > _ALIKE:
             return self.points * self.pixel_size
         return self.points * pixel_size + np.asarray(offset, np.float64)
 

@@ -38,7 +38,7 @@ def table_of(blocks: list[Block], name: str) -> Block:
         if chosen:
             return chosen[0]
     expected = f"a block with {IMAGE} (particles), or {MICROGRAPH} (micrographs, coordinates)"
-    msg = f"{name}: {_told(blocks)}: expected {expected}"
+    msg = f"{name}: {told(blocks)}: expected {expected}"
     raise FormatError(msg)
 
 
@@ -56,7 +56,8 @@ def optics_of(blocks: list[Block], name: str) -> Block | None:
     return found[0] if found else None
 
 
-def _told(blocks: list[Block]) -> str:
+def told(blocks: list[Block]) -> str:
+    """What a file without a table of particles or micrographs is, in words."""
     there = {label for block in blocks for label in block.labels}
     kinds = [said for label, said in _KINDS.items() if label in there]
     if kinds:

@@ -63,7 +63,7 @@ def _wanted(block: str, there: tuple[str, ...], asked: Sequence[str]) -> Mapping
 def _columns(rows: Rows, pixel_size: float | None) -> dict[str, pa.Array]:
     """All columns of `SCHEMA`."""
     images, slices = _images(rows)
-    size, micrograph_size = _pixel_sizes(rows, has_images=labels.IMAGE in rows.block.labels)
+    size, micrograph_size = pixel_sizes(rows, has_images=labels.IMAGE in rows.block.labels)
     if pixel_size is not None and any(in_pixels in rows.block.labels for _, in_pixels in labels.SHIFTS.values()):
         size = pc.fill_null(size, pixel_size)  # the images', too, whatever their files say: shifts stay those pixels
     integers = {"optics_group": labels.GROUP, "class_number": labels.CLASS, "image_size": labels.IMAGE_SIZE}
@@ -109,7 +109,7 @@ def _half_sets(rows: Rows) -> pa.Array:
     return sets
 
 
-def _pixel_sizes(rows: Rows, has_images: bool) -> tuple[pa.Array, pa.Array]:
+def pixel_sizes(rows: Rows, has_images: bool) -> tuple[pa.Array, pa.Array]:
     """Å per pixel of images and of micrographs, null where the table does not tell, or tells nothing above 0."""
     of_image = pa.nulls(rows.count, star.NUMBER)
     for label in labels.IMAGE_PIXELS:

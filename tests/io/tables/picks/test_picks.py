@@ -18,6 +18,8 @@ def test_voxels_are_those_of_the_tomogram_or_of_their_own_size():
     of_level = Picks("p", POINTS, "voxel").coordinates((8, 16, 32), 10.0, (5.0, 4.0, 3.0))
     assert np.array_equal(of_level, POINTS * 10 + [5, 4, 3])
     assert np.array_equal(Picks("p", POINTS, "voxel", pixel_size=2.5).coordinates((8, 16, 32), 10.0), POINTS * 2.5)
+    rounded = Picks("p", POINTS, "voxel", pixel_size=10.0)
+    assert np.array_equal(rounded.coordinates((8, 16, 32), 10.012, (5.0, 4.0, 3.0)), POINTS * 10.012 + [5, 4, 3])
 
 
 @pytest.mark.parametrize("shape", [(8, 16, 32), (7, 15, 31)])

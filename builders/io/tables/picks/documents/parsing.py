@@ -7,6 +7,9 @@ from builders.io.formats import foreign
 from builders.io.tables.opening import HEAD
 from builders.io.tables.picks.checking import shown
 
+_CUT = "Unterminated string"
+"""How Python's reader begins what it says of a text without an end, which it tells by the text's beginning."""
+
 
 def parsed(data: bytes, name: str, expected: str) -> dict[str, object]:
     """A file of one JSON object.
@@ -29,7 +32,8 @@ def parsed(data: bytes, name: str, expected: str) -> dict[str, object]:
         msg = f"{name}: lists within lists without end: expected {expected}"
         raise FormatError(msg) from err
     except json.JSONDecodeError as err:
-        if err.doc.strip() and err.pos >= len(err.doc.rstrip()):
+        is_cut = err.pos >= len(err.doc.rstrip()) or err.msg.startswith(_CUT)
+        if err.doc.strip() and is_cut:
             msg = f"{name}: ends within its JSON: it is truncated"
             raise TruncatedError(msg) from err
         raise FormatError(_no_json(data, name, f"line {err.lineno}, column {err.colno}: {err.msg}", expected)) from err

@@ -1,18 +1,18 @@
 """copick's picks: a JSON file of the points of one object, picked by one user in one session."""
 
-from itertools import chain
-
 import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError
-from builders.io.tables.picks.checking import XYZ, Where, check_names, numbers, rotations, shown
-from builders.io.tables.picks.documents import parsed, text
+from builders.io.tables.picks.checking import Where, check_names, rotations, shown
+from builders.io.tables.picks.documents.parsing import parsed, text
+from builders.io.tables.picks.documents.values import locations, matrices
 from builders.io.tables.picks.picks import Picks
 
 _EXPECTED = "picks of copick"
 _IDENTITY = np.eye(4).tolist()
 _MATRIX = "transformation_"
+_SMALL = 1e-6
 
 
 def read(data: bytes, name: str) -> Picks:
@@ -45,13 +45,13 @@ def read(data: bytes, name: str) -> Picks:
         return f"{name}: point {row}"
 
     points = _points(document["points"], name, where)
-    places, matrices = _locations(points, where), _matrices(points, where)
+    places, turns = locations(points, where), _matrices(points, where)
     return Picks(
         name=name,
-        points=places + matrices[:, :3, 3],
+        points=places + turns[:, :3, 3],
         unit="angstrom",
         labels=(label,) * len(points),
-        rotations=None if trusted is False else rotations(matrices[:, :3, :3], _MATRIX, where),
+        rotations=None if trusted is False else rotations(turns[:, :3, :3], _MATRIX, where),
         tomograms=None if run is None else (run,) * len(points),
     )
 
@@ -69,32 +69,17 @@ def _points(found: object, name: str, where: Where) -> list[dict[str, object]]:
     return found
 
 
-def _locations(points: list[dict[str, object]], where: Where) -> NDArray[np.float64]:
-    found = [point.get("location") for point in points]
-    for row, location in enumerate(found):
-        if type(location) is not dict:
-            msg = f"{where(row)}: location is {shown(location)}: expected a JSON object with x, y and z"
-            raise FormatError(msg)
-    values = [place.get(axis) for place in found for axis in XYZ]  # type: ignore[attr-defined]
-    return numbers(values, [f"location {axis}" for axis in XYZ], where)
-
-
 def _matrices(points: list[dict[str, object]], where: Where) -> NDArray[np.float64]:
     """`(n, 4, 4)`.
 
     Raises:
         FormatError: one is no matrix of 4 by 4 numbers, or its last row is not 0, 0, 0, 1.
     """
-    found = [_IDENTITY if (given := point.get(_MATRIX)) is None else given for point in points]
-    for row, matrix in enumerate(found):
-        if type(matrix) is not list or len(matrix) != 4 or any(type(v) is not list or len(v) != 4 for v in matrix):
-            msg = f"{where(row)}: {_MATRIX} is {shown(matrix)}: expected 4 lists of 4 numbers"
-            raise FormatError(msg)
-    flat: list[object] = list(chain.from_iterable(chain.from_iterable(found)))  # type: ignore[arg-type]
-    matrices = numbers(flat, [f"{_MATRIX} {place}" for place in range(16)], where).reshape(-1, 4, 4)
-    is_wrong = (np.abs(matrices[:, 3] - _IDENTITY[3]) > 1e-6).any(axis=1)
+    given = [_IDENTITY if (matrix := point.get(_MATRIX)) is None else matrix for point in points]
+    found = matrices(given, 4, _MATRIX, where)
+    is_wrong = (np.abs(found[:, 3] - _IDENTITY[3]) > _SMALL).any(axis=1)
     if is_wrong.any():
         row = int(np.argmax(is_wrong))
-        msg = f"{where(row)}: the last row of {_MATRIX} is {matrices[row, 3].tolist()}: expected 0, 0, 0, 1"
+        msg = f"{where(row)}: the last row of {_MATRIX} is {found[row, 3].tolist()}: expected 0, 0, 0, 1"
         raise FormatError(msg)
-    return matrices
+    return found
