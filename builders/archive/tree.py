@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -147,7 +147,8 @@ class Tree:
             child: what the listing says of it.
             under: what stands before its path in rows.
         """
-        return SourceFile(f"{under}/{path}".lstrip("/"), self.locate(path), child.most or 0, child.stamp)
+        name = f"{under.rstrip('/')}/{path}" if under else path
+        return SourceFile(name, self.locate(path), child.most or 0, child.stamp)
 
     def walk(self, enters: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[str, Child]]:
         """All that is not hidden, with its path: folders, which are looked into if `enters` says so, and files.
@@ -198,7 +199,7 @@ def read_small(place: str, limit: int = SMALL_ANSWER) -> bytes:
     return data
 
 
-def shown(names: "list[str] | tuple[str, ...]", most: int = _SHOWN) -> str:
+def shown(names: Sequence[str], most: int = _SHOWN) -> str:
     """Names as messages list them.
 
     Example:

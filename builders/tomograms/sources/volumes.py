@@ -10,6 +10,8 @@ from builders.archive.archive import sized
 from builders.errors import FormatError, OptionError, PercError
 from builders.io.files import local, location
 from builders.io.files.header_store import HeaderStore
+from builders.io.multiscale import levels
+from builders.io.net import remote
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look_at_all
 from builders.tomograms.sources.candidates import Stored
@@ -89,6 +91,9 @@ def pyramids(stored: Iterable[Stored], source: str, cache: str | None) -> dict[s
     with closing(look_at_all([one.file for one in plain], reading, HeaderStore(cache))) as looked:
         for one, images in zip(plain, looked, strict=True):
             found[one.file.location] = _guarded(one, images)
+    groups = [one for one in each.values() if one.is_zarr]
+    for one, group in zip(groups, remote.each(_group, groups, "listings"), strict=True):
+        found[one.file.location] = group
     return found
 
 
@@ -101,6 +106,27 @@ def _guarded(stored: Stored, images: Images | PercError) -> Pyramid | PercError:
     size = images.image.pixel_size if stored.pixel_size is None else stored.pixel_size
     wrong = _contradiction(stored, size)
     return wrong or Pyramid(stored.file.path, (Volume(stored.file, size, _ORIGIN, shape),))
+
+
+def _group(stored: Stored) -> Pyramid | PercError:
+    try:
+        told = levels(stored.file.location)
+        made = []
+        for level in told:
+            sizes = level.pixel_size
+            if max(sizes) > min(sizes) * 1.01:
+                msg = f"{level.path}: voxels of {_by(sizes)} Å (z, y, x): expected cubes"
+                raise FormatError(msg)
+            file = replace(stored.file, location=level.path, path=_inside(stored.file, level.path))
+            made.append(Volume(file, sizes[2], level.offset, level.shape))
+    except PercError as err:
+        return err
+    return _contradiction(stored, made[0].pixel_size) or Pyramid(stored.file.path, tuple(made))
+
+
+def _inside(group: SourceFile, path: str) -> str:
+    """The path of a level's metadata, as rows have it."""
+    return group.path + path.removeprefix(group.location.rstrip("/"))
 
 
 def _contradiction(stored: Stored, size: float | None) -> FormatError | None:

@@ -6,6 +6,9 @@ import pytest
 from builders.errors import NotFoundError, OptionError
 from builders.io import mrc
 from builders.tomograms.sources import Asked, find
+from tests.empiar import deposit
+from tests.server import serve
+from tests.tomograms import projects
 
 
 def write(folder, *paths, shape=(5, 6, 7), pixel_size=10.0):
@@ -31,9 +34,9 @@ def test_names_are_paths_where_base_names_are_not_enough(tmp_path):
 
 def test_a_glob_chooses(tmp_path):
     write(tmp_path, "a_wbp.mrc", "a_den.mrc", "deep/b_wbp.mrc")
-    assert [t.name for t in find(Asked(data_dir=str(tmp_path), tomogram="*_wbp.mrc")).tomograms] == ["a_wbp", "b_wbp"]
-    assert [t.name for t in find(Asked(data_dir=str(tmp_path), tomogram="deep/*")).tomograms] == ["b_wbp"]
-    with pytest.raises(NotFoundError, match=r"no tomogram that fits 'x'; there are: a_den.mrc, a_wbp.mrc, deep/b_wbp"):
+    for glob, names in {"*_wbp.mrc": ["a_wbp"], "**/*_wbp.mrc": ["a_wbp", "b_wbp"], "deep/*": ["b_wbp"]}.items():
+        assert [one.name for one in find(Asked(data_dir=str(tmp_path), tomogram=glob)).tomograms] == names
+    with pytest.raises(NotFoundError, match=r"that fits 'x'; there are: a_den.mrc, a_wbp.mrc, deep/b_wbp.mrc"):
         find(Asked(data_dir=str(tmp_path), tomogram="x"))
 
 
@@ -120,3 +123,143 @@ def test_a_pixel_size_is_that_of_the_file_where_it_says_one(tmp_path):
 def test_options_that_do_not_go_together(options, said):
     with pytest.raises(OptionError, match=said):
         Asked(**options)
+
+
+def places_of(one):
+    """Where each object's picks lie, in voxels of the finest level."""
+    found = {}
+    for picks in one.picks:
+        points = picks.coordinates(one.volume.shape, one.volume.pixel_size, one.volume.offset) / 10.0
+        for label, point in zip(picks.labels, points, strict=True):
+            found.setdefault(label, []).append(point.tolist())
+    return found
+
+
+def require_picks(found, project):
+    for one, run in zip(found.tomograms, project.runs, strict=True):
+        assert places_of(one) == {name: points.tolist() for name, points in run.picks.items()}
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_groups_of_zarr_are_tomograms_by_level(tmp_path, version):
+    project = projects.make()
+    projects.write_zarr_folder(tmp_path, project, version)
+    metadata = {"0.4": ".zarray", "0.5": "zarr.json"}[version]
+    for level, shape in ((0, (20, 24, 28)), (1, (10, 12, 14))):
+        one = find(Asked(data_dir=str(tmp_path), level=level)).tomograms[0]
+        assert (one.name, one.volume.file.path) == ("TS_1", f"TS_1.zarr/{level}/{metadata}")
+        assert (one.volume.shape, one.volume.pixel_size) == (shape, 10.0 * 2**level)
+
+
+def test_picks_and_masks_belong_by_name(tmp_path):
+    project = projects.make(names=("TS_1", "TS_10"))
+    projects.write_mrc_folder(tmp_path, project)
+    for word, masks in (("*.csv", "masks"), ("TS_*.csv", "masks/*.mrc"), (str(tmp_path / "*.csv"), "masks/TS_*")):
+        found = find(Asked(data_dir=str(tmp_path), picks=(word,), segmentation=(masks,)))
+        assert [one.name for one in found.tomograms] == ["TS_1", "TS_10"]
+        require_picks(found, project)
+        assert [one.masks[masks].file.path for one in found.tomograms] == ["masks/TS_1.mrc", "masks/TS_10.mrc"]
+
+
+def test_masks_may_be_called_by_the_end_of_their_names(tmp_path):
+    write(tmp_path, "TS_1.mrc", "TS_1_membrane.mrc", "TS_2.mrc", "TS_2_membrane.mrc")
+    found = find(Asked(data_dir=str(tmp_path), segmentation=("membrane",)))
+    assert [(one.name, one.masks["membrane"].file.path) for one in found.tomograms] == [
+        ("TS_1", "TS_1_membrane.mrc"),
+        ("TS_2", "TS_2_membrane.mrc"),
+    ]
+
+
+def test_tables_of_several_tomograms_are_divided_by_their_column(tmp_path):
+    project = projects.make(names=("TS_1", "TS_10"))
+    rows = [
+        f"{name},{x},{y},{z},{label}"
+        for run, name in zip(project.runs, ("TS_1", "Tomograms\\\\TS_10.tomostar"), strict=True)
+        for label, points in run.picks.items()
+        for x, y, z in points
+    ]
+    write(tmp_path, "TS_1.mrc", "rec_TS_10.mrc", shape=projects.SHAPE)
+    (tmp_path / "all.csv").write_text("\n".join(["tomogram,x,y,z,class", *rows]))
+    found = find(Asked(data_dir=str(tmp_path), picks=("all.csv",)))
+    assert sorted(one.name for one in found.tomograms) == ["TS_1", "rec_TS_10"]
+    for one in found.tomograms:
+        run = next(run for run in project.runs if one.name.endswith(run.name))
+        assert places_of(one) == {name: points.tolist() for name, points in run.picks.items()}
+
+
+def test_orphans_and_ambiguity_are_told(tmp_path):
+    project = projects.make(names=("TS_1", "TS_2"))
+    projects.write_mrc_folder(tmp_path, project)
+    (tmp_path / "TS_12.csv").write_text("x,y,z\n1,2,3\n")
+    asked = {"data_dir": str(tmp_path), "tomogram": "*.mrc", "picks": ("*.csv",)}
+    said = "picks of .* that belong to no tomogram: TS_12.csv; there are the tomograms TS_1, TS_2"
+    with pytest.raises(NotFoundError, match=said):
+        find(Asked(**asked))
+    assert [name for name, _ in find(Asked(**asked, on_error="skip")).left_out] == ["TS_12.csv"]
+    (tmp_path / "TS_12.csv").write_text("tomogram,x,y,z\nTS_9,2,3,4\n")
+    with pytest.raises(NotFoundError, match=r"belong to no tomogram: 'TS_9' in TS_12.csv"):
+        find(Asked(**asked))
+    (tmp_path / "TS_12.csv").unlink()
+    write(tmp_path, "a/TS_1.mrc", "b/TS_1.mrc")
+    with pytest.raises(OptionError, match=r"TS_1.csv: it may belong to several tomograms of .*: a/TS_1, b/TS_1"):
+        find(Asked(data_dir=str(tmp_path), tomogram="?/TS_1.mrc", picks=("TS_1.csv",)))
+
+
+def test_names_of_tomograms_may_be_longer_than_those_of_tables(tmp_path):
+    write(tmp_path, "TS_1_denoised.mrc", "TS_10_denoised.mrc", "TS_1.mrc", "TS_2.mrc")
+    (tmp_path / "TS_1.csv").write_text("x,y,z\n1,2,3\n")
+    (tmp_path / "TS_2.csv").write_text("x,y,z\n1,2,3\n")
+    found = find(Asked(data_dir=str(tmp_path), tomogram="*_denoised.mrc", picks=("*.csv",)))
+    assert [(one.name, len(one.picks)) for one in found.tomograms] == [("TS_1_denoised", 1), ("TS_10_denoised", 0)]
+    write(tmp_path, "TS_1_wbp.mrc")
+    with pytest.raises(OptionError, match=r"TS_1.csv: it may belong to several tomograms"):
+        find(Asked(data_dir=str(tmp_path), tomogram="*_*_*.mrc", picks=("*.csv",)))
+
+
+def test_masks_are_as_large_as_their_tomograms_and_each_has_one(tmp_path):
+    write(tmp_path, "TS_1.mrc", "TS_2.mrc")
+    write(tmp_path, "masks/TS_1.mrc", shape=(5, 6, 8))
+    asked = {"data_dir": str(tmp_path), "segmentation": ("masks",)}
+    with pytest.raises(NotFoundError, match="TS_2: no mask masks"):
+        find(Asked(**asked))
+    write(tmp_path, "masks/TS_2.mrc")
+    with pytest.raises(
+        ValueError, match=r"masks/TS_1.mrc: level 0: 10.0 Å, 5 x 6 x 8: expected the shape of TS_1, 5 x 6 x 7"
+    ):
+        find(Asked(**asked))
+    assert [one.name for one in find(Asked(**asked, on_error="skip")).tomograms] == ["TS_2"]
+
+
+def test_picks_that_are_not_there_are_told(tmp_path):
+    write(tmp_path, "a.mrc")
+    with pytest.raises(
+        NotFoundError, match=r"picks is 'x.csv': nothing in .* fits, nor on this machine; there are: a.mrc"
+    ):
+        find(Asked(data_dir=str(tmp_path), picks=("x.csv",)))
+    with pytest.raises(NotFoundError, match=r"data_dir is .*nowhere: no such folder"):
+        find(Asked(data_dir=str(tmp_path / "nowhere")))
+
+
+def entry_of(tmp_path, project):
+    deposit.write_xml(tmp_path)
+    folder = tmp_path / deposit.ENTRY / "data" / "tomograms"
+    projects.write_mrc_folder(folder, project)
+    projects.write_zarr_folder(folder / "pyramids", project)
+    return tmp_path
+
+
+def test_entries_of_mirrors_and_servers(tmp_path):
+    project = projects.make()
+    asked = {"entry": deposit.ENTRY, "directory": "data/tomograms", "picks": ("*.csv",), "segmentation": ("masks",)}
+    with serve() as archive:
+        archive.publish(entry_of(tmp_path, project))
+        for base in (str(tmp_path), archive.base):
+            found = find(Asked(**asked, archive=base))
+            assert found.name == "EMPIAR-10943"
+            assert found.tomograms[0].volume.file.path == "data/tomograms/TS_1.mrc"
+            require_picks(found, project)
+            zarr = find(Asked(**asked | {"segmentation": (), "picks": ()}, pattern="*/*.zarr", level=1, archive=base))
+            assert zarr.tomograms[0].volume.file.path == "data/tomograms/pyramids/TS_1.zarr/1/.zarray"
+            assert zarr.tomograms[0].volume.shape == (10, 12, 14)
+        with pytest.raises(NotFoundError, match=r"no folder 'data/nothing'; in data there is: tomograms/"):
+            find(Asked(entry=deposit.ENTRY, directory="data/nothing", archive=str(tmp_path)))

@@ -1,0 +1,167 @@
+"""Tomograms of a folder, of this machine or of an entry: MRC files and OME-Zarr, what belongs together by its name."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builders.archive.archive import Archive
+from builders.archive.catalogue import entry_number
+from builders.archive.tree import Tree, shown
+from builders.errors import NotFoundError, OptionError, PercError
+from builders.io.files.natural_order import natural_path_key
+from builders.io.tables.picks import Picks
+from builders.tomograms.sources.asked import Asked
+from builders.tomograms.sources.candidates import Candidate, Listed, Stored
+from builders.tomograms.sources.folders.belonging import Names, by_tomogram, picks_by_tomogram
+from builders.tomograms.sources.folders.globs import Place, fitting, is_volume_of, masks_named, stored_at
+from builders.tomograms.sources.names import is_volume, stem_of
+from builders.tomograms.sources.pairing import paired
+from builders.tomograms.sources.picks import read_all
+
+LeftOut = list[tuple[str, str]]
+
+
+def listed(asked: Asked) -> Listed:
+    """The tomograms of a folder of this machine, those of folders in it, too.
+
+    Raises:
+        NotFoundError: no such folder, or nothing in it that is wanted.
+        OptionError: what belongs together is not clear.
+    """
+    folder = os.path.abspath(Path(str(asked.data_dir)).expanduser())  # noqa: PTH100 - resolving links would rename
+    tree = Tree(folder)
+    tree.require("data_dir")
+    place = Place(tree, folder)
+    return _listed(place, asked.tomogram or place.everywhere, asked)
+
+
+def listed_entry(asked: Asked) -> Listed:
+    """The tomograms of an entry of EMPIAR, or of a mirror of it, in one directory unless the pattern has `**`.
+
+    Raises:
+        NotFoundError: no such directory, or nothing in it that is wanted.
+        OptionError: what belongs together is not clear.
+    """
+    number = entry_number(str(asked.entry))
+    archive = Archive(asked.archive, asked.api)
+    archive.listing(number, asked.directory)  # of what is not there, it tells what there is
+    tree = Tree(archive.locate(number, asked.directory))
+    place = Place(tree, f"EMPIAR-{number}", asked.directory.strip("/"), "*")
+    return _listed(place, asked.pattern or asked.tomogram or place.everywhere, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What was asked for beside the tomograms, by the paths of files."""
+
+    picks: Mapping[str, Stored]
+    masks: Mapping[str, Mapping[str, Stored]]
+
+
+def _listed(place: Place, pattern: str, asked: Asked) -> Listed:
+    masks = {word: masks_named(place, word) for word in asked.segmentation}
+    picks = {path: stored for word in asked.picks for path, stored in fitting(place, word, "picks").items()}
+    seen = stored_at(place, pattern)
+    taken = {path for files in masks.values() for path in files}
+    chosen = {path: stored for path, stored in seen.items() if is_volume_of(stored) and path not in taken}
+    others = [path for path in stored_at(place, place.everywhere) if path not in taken and path not in chosen]
+    if not chosen:
+        there = shown(others)
+        msg = f"{place.name}: no tomogram (.mrc, .rec, .map, .st, .zarr) that fits {pattern!r}; there are: {there}"
+        raise NotFoundError(msg)
+    stems, left_out = _stems(chosen, place, asked)
+    names = _names(list(stems))
+    known = Names(names.values(), place.name, [stem_of(path) for path in others if is_volume(path)])
+    candidates, more = _joined(stems, names, _Beside(picks, masks), known, asked)
+    candidates.sort(key=lambda candidate: natural_path_key(candidate.name))
+    return Listed(tuple(candidates), place.name, tuple(names.values()), (*left_out, *more))
+
+
+def _stems(chosen: dict[str, Stored], place: Place, asked: Asked) -> tuple[dict[str, tuple[Stored, ...]], LeftOut]:
+    """Tomograms, or pairs of halves, by their paths without a suffix.
+
+    Raises:
+        OptionError: one stands there under two suffixes, or is the same half as another.
+        NotFoundError: halves lack the other one.
+    """
+    if asked.pairs:
+        pairs, left_out = paired(list(chosen), stem_of, place.name, asked.skips)
+        return {stem: (chosen[even], chosen[odd]) for stem, (even, odd) in pairs.items()}, left_out
+    counts = Counter(map(stem_of, chosen))
+    twice = [path for path in chosen if counts[stem_of(path)] > 1]
+    if twice:
+        option = "pattern" if asked.entry is not None else "tomogram"
+        msg = f"{place.name}: {shown(twice)} have one name: {option}= chooses, as in '**/*.mrc'"
+        raise OptionError(msg)
+    return {stem_of(path): (one,) for path, one in chosen.items()}, []
+
+
+def _names(stems: Sequence[str]) -> dict[str, str]:
+    """What tomograms are called: their base names, or where two have the same one, their paths."""
+    bases = [stem.rpartition("/")[2] for stem in stems]
+    if len(set(bases)) < len(bases):
+        return {stem: stem for stem in stems}
+    return dict(zip(stems, bases, strict=True))
+
+
+def _joined(
+    stems: Mapping[str, tuple[Stored, ...]], names: Mapping[str, str], beside: _Beside, known: Names, asked: Asked
+) -> tuple[list[Candidate], LeftOut]:
+    """Tomograms with their picks and masks.
+
+    Raises:
+        NotFoundError: picks or masks belong to no tomogram, or a tomogram has no mask.
+        PercError: picks cannot be read.
+    """
+    left_out = _LeftOut(asked.skips)
+    tables = left_out.without_errors(
+        beside.picks, read_all([f.file for f in beside.picks.values()], asked.picks_pixel_size)
+    )
+    picks, orphans = picks_by_tomogram(tables, known)
+    left_out.orphans(orphans, "picks", known)
+    masks = {}
+    for word, files in beside.masks.items():
+        masks[word], orphans = by_tomogram(files, known)
+        left_out.orphans(orphans, f"masks ({word})", known)
+    candidates = []
+    for stem, one in stems.items():
+        name = names[stem]
+        missing = [word for word, found in masks.items() if name not in found]
+        if not asked.wants(name) or (missing and left_out.missing(name, f"no mask {shown(missing)}")):
+            continue
+        of_it = {word: tuple(found[name]) for word, found in masks.items()}
+        candidates.append(Candidate(name, one[:1], one[1:], of_it, tuple(picks.get(name, ()))))
+    return candidates, left_out.told
+
+
+class _LeftOut:
+    """What is left out, where that is allowed; else it is an error."""
+
+    def __init__(self, skips: bool) -> None:
+        self.skips = skips
+        self.told: LeftOut = []
+
+    def without_errors(self, paths: Mapping[str, object], read: Sequence[Picks | PercError]) -> list[Picks]:
+        good = []
+        for path, one in zip(paths, read, strict=True):
+            if not isinstance(one, PercError):
+                good.append(one)
+            elif self.skips:
+                self.told.append((path, str(one)))
+            else:
+                raise one
+        return good
+
+    def orphans(self, found: Sequence[str], what: str, names: Names) -> None:
+        if not self.skips:
+            names.require_all(found, what)
+        self.told += [(one, "it belongs to no tomogram") for one in found]
+
+    def missing(self, name: str, reason: str) -> bool:
+        if not self.skips:
+            msg = f"{name}: {reason}"
+            raise NotFoundError(msg)
+        self.told.append((name, reason))
+        return True
