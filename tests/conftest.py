@@ -25,6 +25,7 @@ from hypothesis import settings  # noqa: E402
 import builders.hf.features  # noqa: E402
 from builders.io import casting, reports  # noqa: E402
 from builders.io.net import retrying  # noqa: E402
+from builders.io.scattered import missing  # noqa: E402
 from perc_transforms.spatial import motion  # noqa: E402
 
 torch.set_num_threads(1)
@@ -64,6 +65,7 @@ def _said_once_again() -> None:
     builders.hf.features._warned_non_finite = False
     motion._warned.clear()
     retrying._said.clear()
+    missing._missing.clear()
 
 
 @pytest.fixture(autouse=True)

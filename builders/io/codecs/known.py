@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 
 from builders.errors import FormatError
-from builders.io.codecs import compressed, eer, pictures, plain, predictors
+from builders.io.codecs import chunked, compressed, eer, pictures, plain, predictors
 from builders.io.codecs.codec import Bytes, Codec, Content, Part, bytes_of
 
 CODECS: dict[str, Codec] = {
@@ -17,6 +17,10 @@ CODECS: dict[str, Codec] = {
     "halves": Codec(plain.halves_turned, 1, is_heavy=False),
     "lzw": Codec(compressed.lzw, compressed.LZW_MOST),
     "zstd": Codec(compressed.zstd, compressed.ZSTD_MOST),
+    "blosc": Codec(chunked.blosc, chunked.BLOSC_MOST),
+    "lz4": Codec(chunked.lz4, chunked.LZ4_MOST),
+    "gzip": Codec(chunked.gzip, plain.DEFLATE_MOST),
+    "crc32c": Codec(chunked.checked, 1),
     "png": Codec(pictures.png, pictures.PNG_MOST),
     "jpg": Codec(pictures.jpeg, pictures.JPEG_MOST),
     "sums": Codec(predictors.summed, 1),

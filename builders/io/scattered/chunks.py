@@ -2,27 +2,32 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, wait
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from builders.errors import FormatError, NotFoundError
+from builders.errors import FormatError, NotFoundError, ReadError
 from builders.io.codecs import threads
+from builders.io.codecs.known import codec_of
 from builders.io.files import location
 from builders.io.layout import Array, Range
 from builders.io.net import remote
-from builders.io.scattered import fetching
+from builders.io.scattered import fetching, missing
 from builders.io.scattered.base import Scattered
 from builders.io.scattered.grid import Grid
 from builders.io.scattered.held import Held
-from builders.io.scattered.missing import told_missing
 from perc_transforms.core import buffers
 
 MOST_BYTES = 2**36
 """Of one box: a file of few bytes can speak of any number of them."""
 
+MOST_UNASKED = 2**30
+"""Bytes of one box whatever its chunks have; more of them only from as many as a codec needs for them at least."""
+
 Bounds = Sequence[Range]
+Chunk = tuple[int, ...]
 Wish = tuple[int, tuple[slice, ...], tuple[slice, ...]]
 """A box by its number, the part of it that a chunk has, and the part of the chunk that it has."""
 
@@ -57,6 +62,10 @@ class Chunked(Scattered):
         said = self.grid.told | ({"strict": True} if self.strict else {})
         return f"%zarr{json.dumps(said, separators=(',', ':'))}"
 
+    def as_strict(self) -> "Chunked":
+        """The same array where a chunk that is not there is an error, also for those who read references to it."""
+        return replace(self, strict=True)
+
     def full(self, bounds: Bounds) -> list[Range]:
         """Bounds along all axes of the array."""
         return [(0, 1)] * (len(self.grid.shape) - len(self.shape)) + list(bounds)
@@ -73,8 +82,12 @@ class Chunked(Scattered):
             msg = f"{path}: {size} bytes of shape {shape}: expected at most {MOST_BYTES} at once"
             raise FormatError(msg)
         fetching.check_version(path, etag)
-        pixels: Array = np.ndarray(shape, self.dtype, buffers.take(size))
-        read_parts(path, self, [bounds], [pixels])
+        try:
+            pixels: Array = np.ndarray(shape, self.dtype, buffers.take(size))
+        except (MemoryError, ValueError, OSError) as err:
+            msg = f"{path}: there is no memory for an image of shape {shape}"
+            raise ReadError(msg) from err
+        _Reading(path, self, [bounds], [pixels], None, is_weighed=size > MOST_UNASKED).run()
         return pixels
 
 
@@ -95,47 +108,116 @@ def read_parts(
         FormatError: a chunk is damaged, or of another size.
         NotFoundError: a chunk is missing, of an array that is `strict`.
     """
-    grid, left_out = image.grid, len(image.grid.shape) - len(image.shape)
-    wishes = _wishes(image, bounds)
-    missing: list[tuple[int, ...]] = []
+    _Reading(path, image, bounds, outs, held).run()
 
-    def put(chunk: tuple[int, ...]) -> None:
-        pixels = held.get(chunk, fetch) if held is not None else fetch(chunk)
-        if pixels is None:
-            missing.append(chunk)
-        for number, into, part in wishes[chunk]:
-            out = outs[number][(None,) * left_out]
-            if pixels is None:
-                out[into].fill(grid.value)
+
+class _Reading:
+    """One call of `read_parts`."""
+
+    def __init__(
+        self,
+        path: str,
+        image: Chunked,
+        bounds: Sequence[Bounds],
+        outs: Sequence[Array],
+        held: Held | None,
+        is_weighed: bool = False,
+    ) -> None:
+        left_out = len(image.grid.shape) - len(image.shape)
+        self._path, self._image, self._grid, self._held = path, image, image.grid, held
+        self._outs = [out[(None,) * left_out] for out in outs]
+        self._wishes = _wishes(image, bounds)
+        self._is_weighed, self._size = is_weighed, sum(out.nbytes for out in outs)
+        self._came: list[int] = []
+        self._empty: list[Chunk] = []
+        self._missing: list[Chunk] = []
+
+    def run(self) -> None:
+        """Read them all."""
+        if self._held is None:
+            self._read(list(self._wishes))
+        else:
+            self._read_with(self._held)
+        came = sum(self._came)
+        if self._is_weighed and self._size > codec_of(self._grid.codec, self._path).ratio * came:
+            msg = f"{self._path}: {came} bytes of chunks cannot hold the {self._size} of the image: expected more"
+            raise FormatError(msg)
+        value = self._grid.value
+        if value != 0 or not self._is_weighed:  # that much memory is fresh: zeros that take no room yet
+            for chunk in self._empty:
+                for number, into, _ in self._wishes[chunk]:
+                    self._outs[number][into] = value
+        if self._missing:
+            missing.tell(self._path, self._missing, len(self._wishes), str(value))
+
+    def _read_with(self, held: Held) -> None:
+        """Read what is not held, and take what is, or what another thread reads by now."""
+        mine, theirs = held.claim(self._wishes)
+        try:
+            self._read(mine)
+        finally:
+            held.give_up(mine)
+        again = []
+        for chunk, future in theirs:
+            try:
+                self._put(chunk, future.result())
+            except CancelledError:
+                again.append(chunk)
+                continue
+            held.used(chunk, len(self._wishes[chunk]))
+        self._held = None  # whoever read them failed: that may be due to him
+        self._read(again)
+
+    def _read(self, chunks: list[Chunk]) -> None:
+        """Fetch and decode chunks, and put them where they belong, many at once."""
+        wanted, gone, left_out = fetching.requests_for(self._path, self._grid, chunks)
+        for chunk in gone:
+            self._is_missing(chunk, fetching.place_of(self._path, self._grid.file_of(chunk)))
+        for chunk in (*gone, *left_out):
+            self._has(chunk, None)
+        if location.is_remote(self._path):
+            with remote.Reads() as reads:  # after a failure, none is left that would write
+                waiting = [reads.submit(self._fetch, request, pool="chunks") for request in wanted]
+                done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
+                for future in waiting:
+                    if future in done:
+                        future.result()
+        else:
+            threads.shared(self._fetch, wanted)
+
+    def _fetch(self, request: fetching.Request) -> None:
+        for chunk, code in fetching.codes(request, self._grid):
+            if code is None:
+                self._is_missing(chunk, request.where)
+                self._has(chunk, None)
             else:
-                out[into] = pixels[part]
+                self._came.append(code.size)
+                self._has(chunk, self._grid.decode(code, request.where))
 
-    def fetch(chunk: tuple[int, ...]) -> Array | None:
-        where = fetching.place_of(path, grid.file_of(chunk))
-        code = fetching.whole(where, grid)
-        if code is None and image.strict:
-            msg = f"{where}: not there: a chunk of {path} is missing"
+    def _is_missing(self, chunk: Chunk, where: str) -> None:
+        if self._image.strict:
+            msg = f"{where}: not there: expected all chunks of {self._path}, one of which is missing"
             raise NotFoundError(msg)
-        return None if code is None else grid.decode(code, where)
+        self._missing.append(chunk)
 
-    _each(put, list(wishes), location.is_remote(path))
-    if missing:
-        told_missing(path, len(missing), len(wishes), str(grid.value))
+    def _has(self, chunk: Chunk, pixels: Array | None) -> None:
+        self._put(chunk, pixels)
+        if self._held is not None:
+            self._held.keep(chunk, pixels)
+            self._held.used(chunk, len(self._wishes[chunk]))
+
+    def _put(self, chunk: Chunk, pixels: Array | None) -> None:
+        if pixels is None:
+            self._empty.append(chunk)
+            return
+        for number, into, part in self._wishes[chunk]:
+            self._outs[number][into] = pixels[part]
 
 
-def _each(task: Callable[[tuple[int, ...]], None], chunks: list[tuple[int, ...]], is_remote: bool) -> None:
-    if not is_remote:
-        threads.shared(task, chunks)
-        return
-    done: Iterable[None] = remote.each(task, chunks, pool="chunks")
-    for _ in done:
-        pass
-
-
-def _wishes(image: Chunked, bounds: Sequence[Bounds]) -> dict[tuple[int, ...], list[Wish]]:
+def _wishes(image: Chunked, bounds: Sequence[Bounds]) -> dict[Chunk, list[Wish]]:
     """What of each chunk goes where."""
     grid = image.grid
-    found: dict[tuple[int, ...], list[Wish]] = {}
+    found: dict[Chunk, list[Wish]] = {}
     for number, box in enumerate(bounds):
         full = image.full(box)
         for row in grid.crossed(full).tolist():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import FormatError
+from builders.errors import FormatError, MissingPackageError
 from builders.io.codecs.codec import Part, bytes_of
 from builders.io.codecs.known import codec_of
 from builders.io.layout import Array, Range, encoded_size, native_dtype
@@ -200,8 +200,11 @@ class Grid:
         stored = self.chunk if self.order is None else tuple(self.chunk[axis] for axis in self.order)
         try:
             content = bytes_of(codec.decode(code, Part(stored, stored, self.encoding)))
-        except (MemoryError, ImportError):
+        except MemoryError:
             raise
+        except MissingPackageError as err:
+            msg = f"{where}: chunks coded by {self.codec} need the package imagecodecs: pip install 'perc-cryoem[tomo]'"
+            raise MissingPackageError(msg) from err
         except Exception as err:  # a codec's library has errors of its own
             msg = f"{where}: the chunk is damaged: {self.codec}: {err}"
             raise FormatError(msg) from err

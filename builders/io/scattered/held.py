@@ -1,39 +1,101 @@
 """Decoded chunks, kept for the boxes that follow: those of a stream overlap."""
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from typing import Protocol
 
-from builders.io.layout import Array
+from builders.io.layout import Array, Range
+from builders.io.scattered.grid import Grid
 
 MOST = 512 * 1024 * 1024
 """Bytes of chunks that are kept."""
+
 Chunk = tuple[int, ...]
+_NEVER = float("inf")
+
+
+class _Image(Protocol):
+    @property
+    def grid(self) -> Grid: ...
+
+    def full(self, bounds: Sequence[Range]) -> list[Range]: ...
 
 
 class Held:
-    """Chunks of one array that were decoded last.
+    """Chunks of one array that are kept until the last box that needs them was read; threads may share it.
+
+    Where they are more bytes than may be kept, those go first that are needed last. A chunk that another thread is
+    reading is waited for and not read again. Boxes may come otherwise than was said: that costs reads, nothing else.
 
     Args:
-        most: bytes of chunks that are kept at the most.
+        image: the array, a `Chunked`.
+        boxes: bounds of those that will be read, in their order, as `read_parts` takes them.
+        most: bytes of decoded chunks that are kept at the most, besides those that are being read.
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, image: _Image, boxes: Iterable[Sequence[Range]], most: int = MOST) -> None:
         self._most, self._size = most, 0
-        self._chunks: OrderedDict[Chunk, Array | None] = OrderedDict()
+        self._chunks: dict[Chunk, Future[Array | None]] = {}
+        self._boxes: dict[Chunk, deque[int]] = {}
         self._alone = threading.Lock()
+        for number, box in enumerate(boxes):
+            for row in image.grid.crossed(image.full(box)).tolist():
+                self._boxes.setdefault(tuple(row), deque()).append(number)
 
-    def get(self, chunk: Chunk, fetch: Callable[[Chunk], Array | None]) -> Array | None:
-        """A chunk, fetched unless it is kept; None: it is missing."""
+    @property
+    def size(self) -> int:
+        """Bytes of decoded chunks that are kept."""
+        return self._size
+
+    def claim(self, chunks: Iterable[Chunk]) -> tuple[list[Chunk], list[tuple[Chunk, "Future[Array | None]"]]]:
+        """Chunks that the caller has to read, and to `keep` or `give_up`; and those that others read, or have read."""
+        mine: list[Chunk] = []
+        theirs: list[tuple[Chunk, Future[Array | None]]] = []
         with self._alone:
-            if chunk in self._chunks:
-                self._chunks.move_to_end(chunk)
-                return self._chunks[chunk]
-        pixels = fetch(chunk)
+            for chunk in chunks:
+                if chunk in self._chunks:
+                    theirs.append((chunk, self._chunks[chunk]))
+                else:
+                    self._chunks[chunk] = Future()
+                    mine.append(chunk)
+        return mine, theirs
+
+    def keep(self, chunk: Chunk, pixels: Array | None) -> None:
+        """Keep a chunk that was claimed, for whoever needs it; None: it holds the fill value alone."""
         with self._alone:
-            self._chunks[chunk] = pixels
+            future = self._chunks.get(chunk)
+            if future is None or future.done():
+                return  # given up, after another chunk's failure
             self._size += 0 if pixels is None else pixels.nbytes
-            while self._size > self._most:
-                _, old = self._chunks.popitem(last=False)
-                self._size -= 0 if old is None else old.nbytes
-        return pixels
+            future.set_result(pixels)
+
+    def give_up(self, chunks: Iterable[Chunk]) -> None:
+        """Say of chunks that were claimed that they were not read: whoever waits for one reads it by itself."""
+        with self._alone:
+            for chunk in chunks:
+                if chunk in self._chunks and not self._chunks[chunk].done():
+                    self._chunks.pop(chunk).cancel()
+
+    def used(self, chunk: Chunk, boxes: int) -> None:
+        """Say that so many of the boxes that need a chunk have it; it goes with the last one."""
+        with self._alone:
+            left = self._boxes.get(chunk, deque())
+            for _ in range(min(boxes, len(left))):
+                left.popleft()
+            if not left:
+                self._boxes.pop(chunk, None)
+                self._drop(chunk)
+            while self._size > self._most and (last := self._needed_last()) is not None:
+                self._drop(last)
+
+    def _needed_last(self) -> Chunk | None:
+        there = [chunk for chunk, future in self._chunks.items() if future.done() and future.result() is not None]
+        return max(there, key=lambda chunk: (self._boxes.get(chunk) or (_NEVER,))[0], default=None)
+
+    def _drop(self, chunk: Chunk) -> None:
+        future = self._chunks.get(chunk)
+        if future is not None and future.done():
+            pixels = self._chunks.pop(chunk).result()
+            self._size -= 0 if pixels is None else pixels.nbytes
