@@ -1,4 +1,4 @@
-"""Arrays that zarr writes are read as zarr reads them, whichever codecs, types, orders and names of chunks they have."""
+"""Arrays that zarr writes are read as zarr reads them, whichever codecs, types, orders and keys they have."""
 
 import json
 
