@@ -1,10 +1,10 @@
 """Decoded chunks, kept for the boxes that follow: those of a stream overlap."""
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Protocol, Self
 
 from builders.io.layout import Array, Range
 from builders.io.scattered.grid import Grid
@@ -24,25 +24,39 @@ class _Image(Protocol):
 
 
 class Held:
-    """Chunks of one array that are kept until the last box that needs them was read; threads may share it.
+    """Chunks of one array that were decoded last; threads may share them.
 
-    Where they are more bytes than may be kept, those go first that are needed last. A chunk that another thread is
-    reading is waited for and not read again. Boxes may come otherwise than was said: that costs reads, nothing else.
+    A chunk that another thread is reading is waited for and not read again. Where they are more bytes than may be
+    kept, those go first that were used the longest time ago, or, if the boxes to come are known (`of_boxes`), that are
+    needed last.
 
     Args:
-        image: the array, a `Chunked`.
-        boxes: bounds of those that will be read, in their order, as `read_parts` takes them.
         most: bytes of decoded chunks that are kept at the most, besides those that are being read.
     """
 
-    def __init__(self, image: _Image, boxes: Iterable[Sequence[Range]], most: int = MOST) -> None:
+    def __init__(self, most: int = MOST) -> None:
         self._most, self._size = most, 0
-        self._chunks: dict[Chunk, Future[Array | None]] = {}
-        self._boxes: dict[Chunk, deque[int]] = {}
+        self._chunks: OrderedDict[Chunk, Future[Array | None]] = OrderedDict()
+        self._boxes: dict[Chunk, deque[int]] | None = None
         self._alone = threading.Lock()
+
+    @classmethod
+    def of_boxes(cls, image: _Image, boxes: Iterable[Sequence[Range]], most: int = MOST) -> Self:
+        """Chunks that go with the last box that needs them.
+
+        Boxes may come otherwise than is said here: that costs reads, nothing else.
+
+        Args:
+            image: the array, a `Chunked`.
+            boxes: bounds of those that will be read, in their order, as `read_parts` takes them.
+            most: as of the class.
+        """
+        held, needed = cls(most), dict[Chunk, deque[int]]()
         for number, box in enumerate(boxes):
             for row in image.grid.crossed(image.full(box)).tolist():
-                self._boxes.setdefault(tuple(row), deque()).append(number)
+                needed.setdefault(tuple(row), deque()).append(number)
+        held._boxes = needed
+        return held
 
     @property
     def size(self) -> int:
@@ -79,20 +93,26 @@ class Held:
                     self._chunks.pop(chunk).cancel()
 
     def used(self, chunk: Chunk, boxes: int) -> None:
-        """Say that so many of the boxes that need a chunk have it; it goes with the last one."""
+        """Say that so many of the boxes that need a chunk have it; it goes with the last one that is known."""
         with self._alone:
-            left = self._boxes.get(chunk, deque())
-            for _ in range(min(boxes, len(left))):
-                left.popleft()
-            if not left:
-                self._boxes.pop(chunk, None)
-                self._drop(chunk)
+            if self._boxes is not None:
+                left = self._boxes.get(chunk, deque())
+                for _ in range(min(boxes, len(left))):
+                    left.popleft()
+                if not left:
+                    self._boxes.pop(chunk, None)
+                    self._drop(chunk)
+            elif chunk in self._chunks:
+                self._chunks.move_to_end(chunk)
             while self._size > self._most and (last := self._needed_last()) is not None:
                 self._drop(last)
 
     def _needed_last(self) -> Chunk | None:
-        there = [chunk for chunk, future in self._chunks.items() if future.done() and future.result() is not None]
-        return max(there, key=lambda chunk: (self._boxes.get(chunk) or (_NEVER,))[0], default=None)
+        there = (chunk for chunk, future in self._chunks.items() if future.done() and future.result() is not None)
+        boxes = self._boxes
+        if boxes is None:
+            return next(there, None)
+        return max(there, key=lambda chunk: boxes[chunk][0] if chunk in boxes else _NEVER, default=None)
 
     def _drop(self, chunk: Chunk) -> None:
         future = self._chunks.get(chunk)
