@@ -20,7 +20,7 @@ FLOORS = [
     ["builders.archive", "builders.drawing"],
     [
         *("builders.empiar", "builders.local_classes", "builders.particles", "builders.structures"),
-        *("builders.gallery", "builders.inspecting", "builders.tomograms"),
+        *("builders.gallery", "builders.inspecting", "builders.tilt_series", "builders.tomograms"),
     ],
     ["builders.cli", "builders.__main__"],
 ]

@@ -74,7 +74,7 @@ def revived_info(facts: Any) -> EntryInfo:
 
 def revived_found(facts: Any) -> Found:
     """The files of a search as they were."""
-    files = tuple(SourceFile(**file) for file in facts.pop("files"))
+    files = tuple(SourceFile.revived(file) for file in facts.pop("files"))
     return Found(files=files, **_tuples(facts))
 
 

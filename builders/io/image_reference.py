@@ -114,7 +114,7 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
 
 
 def _scattered(shape: tuple[int, ...], encoding: str, told: str, name: str) -> Layout:
-    image, rest = scattered_of(shape, encoding, told, name)
+    image, rest = scattered_of(shape, encoding, told, name, layout_of)
     mark, at, box = rest.partition("@")
     if mark not in ("", "~"):
         msg = f"{name}: a reference to pixels of {rest[:100]!r}, behind where their files are: expected a box"

@@ -13,7 +13,7 @@ from builders.io.formats.protocol import HEAD
 from builders.io.net import remote
 from builders.io.net.threads import Stop
 from builders.stacks.files import SourceFile
-from builders.stacks.rows import Images, Reading, look, look_remote
+from builders.stacks.rows import Images, Reading, look, look_remote, look_remote_parts
 
 WHOLE = 1024 * 1024
 """A remote file of no more bytes comes with its header."""
@@ -50,9 +50,8 @@ class Headers:
         waiting: deque[tuple[_Of | None, Future[Found] | None]] = deque()
         try:
             for shard in shards:
-                new = [
-                    p.file for p in shard if location.is_remote(p.file.location) and p.file.location not in self._asked
-                ]
+                unasked = [p.file for p in shard if p.file.location not in self._asked]
+                new = [part for file in unasked for part in file.all_parts if location.is_remote(part.location)]
                 known = self._store.get({file.location: file.stamp for file in new}) if new else {}
                 for part in [*shard, None]:
                     waiting.append((part, None if part is None else self._ask(part.file, known)))
@@ -76,18 +75,20 @@ class Headers:
     def _ask(self, file: SourceFile, known: dict[str, Head]) -> "Future[Found]":
         future = self._asked.get(file.location)
         if future is None:
-            task = self._look, file, known.get(file.location)
+            task = self._look, file, known
             future = self._asked[file.location] = remote.submit(*task, pool="headers", stop=self._stop)
             while len(self._asked) > _REMEMBERED:
                 self._asked.popitem(last=False)
         return future
 
-    def _look(self, file: SourceFile, known: Head | None) -> "Found":
+    def _look(self, file: SourceFile, known: dict[str, Head]) -> "Found":
         try:
             if not location.is_remote(file.location):
                 return look(file, self._reading), None
+            if (images := look_remote_parts(file, self._reading, known, self._fresh)) is not None:
+                return images, None
             count = max(file.most if file.most <= WHOLE else 0, HEAD)
-            images, head = look_remote(file, self._reading, known, self._fresh, count)
+            images, head = look_remote(file, self._reading, known.get(file.location), self._fresh, count)
             return images, head.data if head.is_whole else None
         except PercError as err:
             return err, None

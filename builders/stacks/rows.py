@@ -1,7 +1,7 @@
 """Which rows a file gives: one for each slice of a stack, or one for the whole file."""
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +17,12 @@ from builders.io.files.head import Head
 from builders.io.files.header_store import HeaderStore
 from builders.io.formats.protocol import HEAD
 from builders.io.image_file import ImageFile
+from builders.io.image_reference import told
 from builders.io.layout import Layout
 from builders.io.net import remote
 from builders.io.reports import report_contradiction
 from builders.io.scattered.chunks import Chunked
+from builders.io.scattered.joined import Joined, Section
 from builders.stacks.files import SourceFile
 from builders.stacks.movies.development import Development, Movie
 from builders.stacks.slices_or_files import is_by_slice
@@ -132,12 +134,14 @@ class Images:
 
 
 def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images:
-    """Read a file's header, unless `head` gives it, and see which rows it gives.
+    """Read a file's header, unless `head` gives it, and see which rows it gives; of one of several parts, theirs.
 
     Raises:
         FormatError: it cannot be read, or its pixels are complex where that is not wanted.
         TruncatedError: it ends early, and not even one whole slice of it may be used.
     """
+    if file.parts:
+        return joined(file, [look(part, reading) for part in file.parts])
     image = image_file.survey(file.location, head)
     if reading.sign is not None:
         image = image.with_sign(*reading.sign)
@@ -210,18 +214,60 @@ def look_remote(
     return look_remote(file, reading, None, fresh, count)
 
 
+def look_remote_parts(
+    file: SourceFile, reading: Reading, known: Mapping[str, Head], fresh: dict[str, tuple[str, Head]]
+) -> Images | None:
+    """`look_remote` at all parts of a file, several at once, joined; None where it has none."""
+    if not file.parts:
+        return None
+
+    def one(part: SourceFile) -> Images:
+        return look_remote(part, reading, known.get(part.location), fresh)[0]
+
+    return joined(file, list(remote.each(one, file.parts, pool="parts")))
+
+
+def joined(file: SourceFile, looked: Sequence[Images]) -> Images:
+    """A file that is made of the images of several.
+
+    Args:
+        file: it, with its parts.
+        looked: what these hold.
+
+    Raises:
+        FormatError: one of them has no such slice, or they are unlike.
+    """
+    sections = []
+    for part, index in file.sections:
+        images = looked[part]
+        if index >= images.count:
+            msg = f"{images.file.path}: no slice {index}: it has {images.count}"
+            raise FormatError(msg)
+        layout = replace(images, by_slice=False).layout(0) if index < 0 else images.layout(index)
+        sections.append(Section(part, layout, told(layout)))
+    first, etags = looked[0].image, [images.image.etag for images in looked]
+    paths = [images.file.location for images in looked]
+    layout = Joined.of(paths, etags, sections, file.path)
+    image = ImageFile(first.path, layout, first.pixel_size, first.etag, compressed=False)
+    return Images(file, image, by_slice=False)
+
+
 def look_at_all(
     files: Sequence[SourceFile], reading: Reading, store: HeaderStore
 ) -> Generator[Images | PercError, None, None]:
     """`look` at files, several at once, their headers remembered; what fails takes the place of its result."""
-    known = store.get({file.location: file.stamp for file in files if location.is_remote(file.location)})
+    looked_at = [part for file in files for part in file.all_parts]
+    known = store.get({file.location: file.stamp for file in looked_at if location.is_remote(file.location)})
     fresh: dict[str, tuple[str, Head]] = {}
 
     def one(file: SourceFile) -> Images | PercError:
         try:
             if not location.is_remote(file.location):
                 return look(file, reading)
-            return look_remote(file, reading, known.get(file.location), fresh)[0]
+            return (
+                look_remote_parts(file, reading, known, fresh)
+                or (look_remote(file, reading, known.get(file.location), fresh)[0])
+            )
         except PercError as err:
             return err
 

@@ -69,7 +69,7 @@ class Catalogue:
     @cached_property
     def files(self) -> tuple[SourceFile, ...]:
         """What the numbers in `file` stand for."""
-        return tuple(SourceFile(**file) for file in json.loads(self.rows.schema.metadata[_FILES]))
+        return tuple(SourceFile.revived(file) for file in json.loads(self.rows.schema.metadata[_FILES]))
 
     @cached_property
     def box(self) -> tuple[int, ...] | None:

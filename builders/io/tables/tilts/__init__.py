@@ -6,7 +6,7 @@ it says it.
 
 from builders.io.tables.tilts.aln import Aln, read_aln
 from builders.io.tables.tilts.lists import Alignment, read_angles, read_transforms
-from builders.io.tables.tilts.mdoc import read_mdoc
+from builders.io.tables.tilts.mdoc import MontageError, read_mdoc
 from builders.io.tables.tilts.relion import read_list, read_series
 from builders.io.tables.tilts.series import Tilt, TiltSeries
 from builders.io.tables.tilts.warp import read_warp
@@ -14,6 +14,7 @@ from builders.io.tables.tilts.warp import read_warp
 __all__ = [
     "Alignment",
     "Aln",
+    "MontageError",
     "Tilt",
     "TiltSeries",
     "read_aln",

@@ -27,6 +27,10 @@ _OURS = frozenset(
 )
 
 
+class MontageError(FormatError):
+    """An mdoc that is of a montage, a map of the grid, and not of a tilt series."""
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A section of an mdoc.
@@ -132,6 +136,7 @@ def read_mdoc(data: bytes, name: str, series: str | None = None) -> TiltSeries:
 
     Raises:
         FormatError: it is no mdoc of images, or damaged.
+        MontageError: its images are pieces of a montage.
 
     Example:
         >>> head = b"[T = Tilt axis angle = 85.3, binning = 4]\n"
@@ -193,18 +198,19 @@ def _images(mdoc: Mdoc) -> list[Section]:
     """The sections that are images.
 
     Raises:
-        FormatError: there are none, they are pieces of a montage, or two are of one section of a stack.
+        FormatError: there are none, or two are of one section of a stack.
+        MontageError: they are pieces of a montage.
     """
     images = [section for section in mdoc.sections if section.kind in _IMAGES]
     pieces = next((section for section in images if "PieceCoordinates" in section.values), None)
     if pieces is not None:
         msg = f"{mdoc.name}, line {pieces.line}: [{pieces.kind} = {pieces.number}] is a piece of a montage: expected "
         msg += "the images of a tilt series"
-        raise FormatError(msg)
+        raise MontageError(msg)
     if not images:
         kinds = ", ".join(dict.fromkeys(section.kind for section in mdoc.sections)) or "no section"
         msg = f"{mdoc.name}: {kinds} in it: expected [ZValue = 0] and so on, or [FrameSet = 0]"
-        raise FormatError(msg)
+        raise (MontageError if "MontSection" in kinds else FormatError)(msg)
     first: dict[str, int] = {}
     for section in images:
         if section.kind == "ZValue" and first.setdefault(section.number, section.line) != section.line:

@@ -1,0 +1,359 @@
+"""Which images and which tables of a listing are of one series: by their names, those of frames by the mdoc's."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from builders.archive.tree import shown
+from builders.errors import FormatError, NotFoundError, OptionError, PercError
+from builders.io.tables.tilts import MontageError, TiltSeries, read_mdoc, read_warp
+from builders.io.tables.tilts.mdoc import base_of
+from builders.options import with_advice
+from builders.stacks.files import SourceFile
+from builders.terminal import printable
+from builders.tilt_series.listing import Listing, read_all
+from builders.tilt_series.names import rank, stem_of, table_kind
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a series.
+
+    Attributes:
+        kind: `"mdoc"`, `"rawtlt"`, `"tlt"`, `"xf"`, `"aln"` or `"xml"`.
+        file: where it is.
+        data: what is in it.
+    """
+
+    kind: str
+    file: SourceFile
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What belongs to one series; the headers of its images were not read.
+
+    Attributes:
+        name: the series'.
+        told: its images, by the table that names them; None: those of the stack.
+        files: the stack alone, or one of each image; None of one that is not there.
+        is_stack: whether it is a stack.
+        tables: what else tells of it, by kind.
+    """
+
+    name: str
+    told: TiltSeries | None
+    files: tuple[SourceFile | None, ...]
+    is_stack: bool
+    tables: Mapping[str, Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The series of a source.
+
+    Attributes:
+        plans: these, in natural order.
+        left_out: paths and reasons of what is not among them, since it is damaged or missing.
+    """
+
+    plans: tuple[Plan, ...]
+    left_out: tuple[tuple[str, object], ...]
+
+    @property
+    def files(self) -> list[SourceFile]:
+        """The files of images, each once."""
+        there = {file.location: file for plan in self.plans for file in plan.files if file is not None}
+        return list(there.values())
+
+
+class Matching:
+    """Matches the files of a listing.
+
+    Args:
+        listing: the files.
+        images: `"stack"`, `"tilt"` (a file an image), or `"auto"`: stacks if a series has one.
+        skip: whether damaged and missing files are left out.
+        negated: whether Warp's tilt angles are minus the stage's.
+    """
+
+    def __init__(self, listing: Listing, images: str, *, skip: bool, negated: bool) -> None:
+        self._listing, self._images, self._skip, self._negated = listing, images, skip, negated
+        self._left_out: list[tuple[str, object]] = []
+        self._told: dict[str, TiltSeries] = {}
+        self._tables = [table for table in self._read() if self._is_useful(table)]
+
+    def matched(self) -> Matched:
+        """The series.
+
+        Raises:
+            NotFoundError: there are none, or images are missing and are not to be left out.
+            OptionError: it is not clear what belongs together.
+            FormatError: a table is damaged, or two tell of one series.
+        """
+        stacks = self._stacks()
+        is_stack = self._images == "stack" or (self._images == "auto" and bool(stacks))
+        plans = self._of_stacks(stacks) if is_stack else self._of_tilts()
+        if not plans:
+            listing = self._listing
+            raise NotFoundError(self._nothing([file.path for file in (*listing.images, *listing.tables)]))
+        return Matched(tuple(plans), tuple(self._left_out))
+
+    def _read(self) -> list[Table]:
+        """The tables, without those that cannot be read."""
+        found = []
+        for file, data in zip(self._listing.tables, read_all(self._listing.tables), strict=True):
+            if isinstance(data, PercError):
+                self._refuse(file.path, data)
+            else:
+                found.append(Table(table_kind(file.path) or "", file, data))
+        return found
+
+    def _refuse(self, path: str, error: PercError) -> None:
+        """Raise an error, or leave out what it is of.
+
+        Raises:
+            PercError: this.
+        """
+        if not self._skip:
+            raise with_advice(error)
+        logger.warning("tilt_series: leaving out %s", error)
+        self._left_out.append((path, error))
+
+    def _is_useful(self, table: Table) -> bool:
+        """Whether a table tells of a series; those that name images are parsed for it."""
+        name = table.file.path
+        try:
+            if table.kind == "mdoc":
+                self._told[name] = read_mdoc(table.data, name, stem_of(name))
+            elif table.kind == "xml":
+                if b"TiltSeries" not in table.data[:4096].replace(b"\0", b""):
+                    return False  # as of a movie, or of any other program
+                self._told[name] = read_warp(table.data, name, stem_of(name), self._negated)
+        except MontageError as err:
+            logger.warning("tilt_series: passing over %s", err)
+            return False
+        except FormatError as err:
+            self._refuse(name, err)
+            return False
+        return True
+
+    def _stacks(self) -> dict[str, list[SourceFile]]:
+        """Stacks that a table may be of, by their series' names."""
+        stems = {stem_of(table.file.path) for table in self._tables if not self._is_of_movie(table)}
+        found: dict[str, list[SourceFile]] = defaultdict(list)
+        for file in self._listing.images:
+            if stem_of(file.path) in stems:
+                found[stem_of(file.path)].append(file)
+        return {
+            stem: [f for f in files if rank(f.path) == min(rank(g.path) for g in files)]
+            for stem, files in found.items()
+        }
+
+    def _is_of_movie(self, table: Table) -> bool:
+        """Whether an mdoc tells of a movie, and not of the sections of a stack."""
+        told = self._told.get(table.file.path)
+        return table.kind == "mdoc" and told is not None and all(tilt.section is None for tilt in told.tilts)
+
+    def _of_stacks(self, stacks: Mapping[str, Sequence[SourceFile]]) -> list[Plan]:
+        """A series for each stack that a table is of."""
+        attached: dict[str, list[Table]] = defaultdict(list)
+        missing = []
+        for table in self._tables:
+            stack = nearest(table.file.path, stacks.get(stem_of(table.file.path), ()))
+            if stack is not None:
+                attached[stack.location].append(table)
+            elif table.kind == "mdoc" and not self._is_of_movie(table):
+                missing.append(table.file.path)
+        used = {file.location: file for files in stacks.values() for file in files if file.location in attached}
+        if missing:
+            self._tell_missing(missing, len(missing) + len(used), used, "stack")
+        names = names_of([file.path for file in used.values()])
+        plans = []
+        for file in used.values():
+            name = names[file.path]
+            try:
+                tables = self._one_of_each(attached[file.location], file.path)
+            except FormatError as err:
+                self._refuse(file.path, err)
+                continue
+            told = self._told[tables["mdoc"].file.path] if "mdoc" in tables else None
+            plans.append(Plan(name, told, (file,), True, tables))
+        return plans
+
+    def _of_tilts(self) -> list[Plan]:
+        """A series for each table that names files of images."""
+        images = _Bases(self._listing.images)
+        naming = [table for table in self._tables if table.kind == "mdoc"]
+        sections = [table for table in naming if not self._is_of_movie(table)]
+        if sections:  # the mdocs of single movies say nothing more
+            naming = sections
+        stems = {stem_of(table.file.path) for table in naming}
+        naming += [table for table in self._tables if table.kind == "xml" and stem_of(table.file.path) not in stems]
+        others: dict[str, list[Table]] = defaultdict(list)
+        for table in self._tables:
+            if table not in naming and table.kind != "mdoc":
+                others[stem_of(table.file.path)].append(table)
+        naming = self._distinct(naming)
+        names = names_of([table.file.path for table in naming])
+        claimed: dict[str, str] = {}
+        plans, missing, count = [], [], 0
+        for table in naming:
+            path = table.file.path
+            told = self._told[path]
+            count += len(told.tilts)
+            try:
+                files = self._named(told, table, images, claimed)
+                own = self._one_of_each([*others[stem_of(path)], table], path)
+            except FormatError as err:
+                self._refuse(path, err)
+                continue
+            gone = [str(tilt.image) for tilt, file in zip(told.tilts, files, strict=True) if file is None]
+            missing += [f"{base_of(image)} ({path})" for image in gone]
+            plans.append(Plan(names[path], replace(told, name=names[path]), files, False, own))
+        if missing:
+            self._tell_missing(missing, count, claimed, "image")
+        return [plan for plan in plans if any(plan.files)]
+
+    def _named(
+        self, told: TiltSeries, table: Table, images: "_Bases", claimed: dict[str, str]
+    ) -> tuple[SourceFile | None, ...]:
+        """The files that a table names.
+
+        Raises:
+            FormatError: it names none, one twice, or one that another table names.
+        """
+        path = table.file.path
+        if all(tilt.image is None for tilt in told.tilts):
+            key = "SubFramePath" if table.kind == "mdoc" else "MoviePath"
+            msg = f"{path}: no {key} in it, and no stack {stem_of(path)}: expected the names of its images, or a stack"
+            raise FormatError(msg)
+        files = [None if tilt.image is None else images.find(tilt.image, path) for tilt in told.tilts]
+        for file in files:
+            if file is not None and claimed.get(file.location, path) != path:
+                msg = f"{claimed[file.location]} and {path} both name {file.path}: expected one table of a series"
+                raise FormatError(msg)
+        there = [file.location for file in files if file is not None]
+        twice = next((place for place in there if there.count(place) > 1), None)
+        if twice is not None:
+            msg = f"{path}: it names {twice.rpartition('/')[2]} twice: expected each image once"
+            raise FormatError(msg)
+        claimed |= dict.fromkeys(there, path)
+        return tuple(files)
+
+    def _distinct(self, tables: Iterable[Table]) -> list[Table]:
+        """Tables without copies of one that lie elsewhere."""
+        return list({(stem_of(table.file.path), table.data): table for table in tables}.values())
+
+    def _one_of_each(self, tables: Sequence[Table], path: str) -> dict[str, Table]:
+        """The table of each kind.
+
+        Raises:
+            FormatError: there are two that differ, neither nearer than the other.
+        """
+        found: dict[str, Table] = {}
+        for kind in dict.fromkeys(table.kind for table in tables):
+            own = self._distinct(table for table in tables if table.kind == kind)
+            if len(own) > 1 and kind != "mdoc":
+                far = [_distance(table.file.path, path) for table in own]
+                own = [table for table, one in zip(own, far, strict=True) if one == min(far)]
+            if len(own) > 1:
+                msg = (
+                    f"{shown([table.file.path for table in own])} all tell of {path}: expected one .{kind} of a series"
+                )
+                raise FormatError(msg)
+            found[kind] = own[0]
+        return found
+
+    def _tell_missing(self, missing: Sequence[str], count: int, used: Iterable[str], what: str) -> None:
+        """Say what tables name and is not there, and what is there and named by none: the one may be the other.
+
+        Raises:
+            NotFoundError: unless it is to be left out.
+        """
+        known = set(used)
+        orphans = [file.path for file in self._listing.images if file.location not in known]
+        told = f"{self._listing.name}: {len(missing)} of {count} {what}s that tables name are not there: "
+        told += shown([printable(name) for name in missing], _SHOWN)
+        if orphans:
+            verb = "is" if len(orphans) == 1 else "are"
+            told += f"; {len(orphans)} image file{'s' * (len(orphans) > 1)} there {verb} named by none: "
+            told += shown([printable(name) for name in orphans], _SHOWN)
+        if not self._skip:
+            msg = f"{told} (on_error='skip' leaves out what is missing)"
+            raise NotFoundError(msg)
+        logger.warning("tilt_series: leaving out what is missing: %s", told)
+        self._left_out += [(name, "not there") for name in missing]
+
+    def _nothing(self, seen: Sequence[str]) -> str:
+        if self._left_out:
+            path, why = self._left_out[0]
+            return f"{self._listing.name}: no tilt series is left; the first one: {path}: {why}"
+        if not self._tables:
+            wanted = "no .mdoc, .rawtlt, .tlt, .aln or .xml that tells of a tilt series"
+        else:
+            wanted = f"no images of the tilt series that {shown([table.file.path for table in self._tables])} tell of"
+        return f"{self._listing.name}: {wanted}; there are: {shown(list(seen))}"
+
+
+class _Bases:
+    """Images by their base names, and by these without suffixes: frames may have been converted."""
+
+    def __init__(self, images: Iterable[SourceFile]) -> None:
+        self._named: dict[str, list[SourceFile]] = defaultdict(list)
+        self._stems: dict[str, list[SourceFile]] = defaultdict(list)
+        for file in images:
+            base = file.path.rpartition("/")[2]
+            self._named[base].append(file)
+            self._stems[stem_of(base, aligned=False)].append(file)
+
+    def find(self, name: str, beside: str) -> SourceFile | None:
+        """The file that a path on another machine means; of several, the one that lies nearest to a table.
+
+        Raises:
+            OptionError: several do.
+        """
+        base = base_of(name)
+        return nearest(beside, self._named.get(base) or self._stems.get(stem_of(base, aligned=False)) or ())
+
+
+def nearest(path: str, candidates: Sequence[SourceFile]) -> SourceFile | None:
+    """The file that lies nearest to a path; None where there are none.
+
+    Raises:
+        OptionError: several do.
+    """
+    far = [_distance(path, file.path) for file in candidates]
+    best = [file for file, one in zip(candidates, far, strict=True) if one == min(far)]
+    if len(best) > 1:
+        msg = f"{path} may be of any of {shown([file.path for file in best])}: pattern= or directory= chooses"
+        raise OptionError(msg)
+    return best[0] if best else None
+
+
+def _distance(one: str, other: str) -> int:
+    """How many folders lie between two files."""
+    first, second = one.split("/")[:-1], other.split("/")[:-1]
+    same = next(
+        (n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
+    return len(first) + len(second) - 2 * same
+
+
+def names_of(paths: Sequence[str]) -> dict[str, str]:
+    """What series are called by a file of each: its stem, or where two have the same one, with the folder.
+
+    Example:
+        >>> names_of(["a/TS_1.st", "b/TS_1.st"]), names_of(["a/TS_1.st", "b/TS_2.st"])
+        ({'a/TS_1.st': 'a/TS_1', 'b/TS_1.st': 'b/TS_1'}, {'a/TS_1.st': 'TS_1', 'b/TS_2.st': 'TS_2'})
+    """
+    stems = [stem_of(path) for path in paths]
+    if len(set(stems)) < len(stems):
+        stems = [f"{path.rpartition('/')[0]}/{stem}".lstrip("/") for path, stem in zip(paths, stems, strict=True)]
+    return dict(zip(paths, stems, strict=True))
