@@ -184,7 +184,7 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 class Particles(ImageFilesBuilder):
     """Particles of a table as rows `image`, `pixel_size`, `path`, `index`, `ctf`, `pose`, `micrograph`, ..."""
 
-    VERSION = datasets.Version("1.0.0")
+    VERSION = datasets.Version("1.1.0")
     BUILDER_CONFIG_CLASS = ParticlesConfig
     WHAT = "files or rows"
     config: ParticlesConfig

@@ -36,7 +36,10 @@ class CTF(Transform):
     +Q0. RELION's `ctf.h`; equals minus cryoDRGN's. No envelope, no scale.
 
     The parameters are those of the row's column `ctf`, a dict with the names below, which may hold nulls; what is
-    given here wins over it.
+    given here wins over it. Of a stack `(tilts, ny, nx)` it may be a list of such dicts, one for each image.
+
+    Images that were multiplied by their CTF when they were made (`is_ctf_premultiplied` of the row, as RELION 5's
+    pseudo-subtomograms are) are refused: nothing here is meant for what has the CTF twice.
 
     Shape `(..., ny, nx)`; for a stack of images that are to share a row, `spatial_dims=2`.
 
@@ -50,8 +53,8 @@ class CTF(Transform):
         phase_shift: of a phase plate, in degrees; not known: 0.
 
     Raises:
-        TransformError: a parameter that is needed is missing or out of range, a row has no pixel size, or the image
-            is a volume.
+        TransformError: a parameter that is needed is missing or out of range, a row has no pixel size, the image is a
+            volume, or it was multiplied by its CTF already.
 
     Example:
         >>> import torch
@@ -60,7 +63,7 @@ class CTF(Transform):
         tensor(0.1000)
     """
 
-    columns: ClassVar[tuple[str, ...]] = ("pixel_size", "ctf")
+    columns: ClassVar[tuple[str, ...]] = ("pixel_size", "ctf", "is_ctf_premultiplied")
 
     defocus_u: float | None = field(default=None, kw_only=True)
     defocus_v: float | None = field(default=None, kw_only=True)
@@ -84,14 +87,35 @@ class CTF(Transform):
             shape = tuple(rows.images.shape[1:])
             msg = f"{self!r}: a volume of shape {shape}: expected an image, or spatial_dims=2 for a stack of images"
             raise TransformError(msg)
-        pixel_sizes = known_pixel_sizes(rows, self)
-        found = [(size, *self._of_row(given)) for size, given in zip(pixel_sizes, rows.columns["ctf"], strict=True)]
+        if any(rows.columns["is_ctf_premultiplied"]):
+            msg = (
+                f"{self!r}: the image was multiplied by its CTF already (is_ctf_premultiplied): expected one that was "
+            )
+            msg += "not; RELION 5 extracts such with --no_ctf"
+            raise TransformError(msg)
+        each = self._each_image(rows)
+        found = [(size, *self._of_row(given)) for size, given in each]
         if len(set(found)) == 1:
             found = found[:1]
         names = ("pixel_size", *_PARAMETERS)
         parameters = dict(zip(names, torch.tensor(found, dtype=torch.float64).T, strict=True))
         weights = self._weights(ctf(rows.sizes, **parameters, like=rows.images))
-        return replace(rows, images=filter_rows(rows.images, weights, 2))
+        images = rows.images if len(each) == len(rows.images) else rows.images.flatten(0, 1)
+        return replace(rows, images=filter_rows(images, weights, 2).reshape(rows.images.shape))
+
+    def _each_image(self, rows: Rows) -> list[tuple[float, Any]]:
+        """Pixel size and column `ctf` of each row; of stacks whose images have one each, of each image."""
+        given = list(zip(known_pixel_sizes(rows, self), rows.columns["ctf"], strict=True))
+        if not any(isinstance(ctfs, list | tuple) for _, ctfs in given):
+            return given
+        shape = tuple(rows.images.shape[1:])
+        for _, ctfs in given:
+            if not isinstance(ctfs, list | tuple) or len(shape) != 3 or len(ctfs) != shape[0]:
+                has = f"a list of {len(ctfs)}" if isinstance(ctfs, list | tuple) else f"{ctfs!r:.100}"
+                msg = f"{self!r}: the row's ctf is {has} for an image of shape {shape}: expected one for each image of "
+                msg += "a stack (images, ny, nx)"
+                raise TransformError(msg)
+        return [(size, one) for size, ctfs in given for one in ctfs]
 
     def _weights(self, values: Tensor) -> Tensor:
         """What spectra are multiplied by, given the values of the CTF."""

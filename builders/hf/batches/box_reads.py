@@ -1,6 +1,7 @@
-"""The boxes of a batch: those of one image are read together, here and from servers."""
+"""The boxes of a batch: those of one image or volume are read together, here and from servers."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, wait
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,13 @@ from builders.io.boxes.crowds import Corners
 from builders.io.boxes.reading import read_boxes
 from builders.io.boxes.remote import gather_boxes
 from builders.io.layout import Array, Layout
+from builders.io.net import remote
+from builders.io.volumes import reading as volumes
 
 Group = tuple[Source, NDArray[np.int64], NDArray[np.int64], Corners]
 """A source, where in it the images lie of which boxes are wanted, the boxes' places in the stack, and their corners."""
+_Own = tuple[Source, Layout, Corners, NDArray[np.int64]]
+"""A source, one image of it, and the corners and places of its boxes."""
 
 
 def fill(groups: Iterable[Group], out: Array) -> bool:
@@ -28,9 +33,12 @@ def fill(groups: Iterable[Group], out: Array) -> bool:
         PercError: as `read_boxes` and `gather_boxes`.
     """
     here = [one for group in groups for one in _by_image(group)]
+    of_volumes = [one for one in here if len(one[0].sides) == 3]
+    here = [one for one in here if len(one[0].sides) == 2]
     far = [(s.path, s.etag, image, corners, places) for s, image, corners, places in here if s.is_remote]
     try:
         are_finite = not far or gather_boxes(far, out)
+        are_finite &= _of_volumes(of_volumes, out)
     except ChangedError as err:
         raise outdated(err) from err
     for source, image, corners, places in here:
@@ -39,10 +47,28 @@ def fill(groups: Iterable[Group], out: Array) -> bool:
     return are_finite
 
 
-def _by_image(group: Group) -> Iterator[tuple[Source, Layout, Corners, NDArray[np.int64]]]:
+def _of_volumes(wanted: list[_Own], out: Array) -> bool:
+    """Read boxes of volumes; those of several ones on servers at once."""
+    are_finite = True
+    with remote.Reads() as reads:
+        waiting = [reads.submit(_read, one, out, pool="volumes") for one in wanted if one[0].is_remote]
+        for one in wanted:
+            are_finite &= one[0].is_remote or _read(one, out)
+        done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
+        for future in done:
+            are_finite &= future.result()
+    return are_finite
+
+
+def _read(own: _Own, out: Array) -> bool:
+    source, image, corners, places = own
+    boxes = out.reshape(len(out), *source.sides)
+    return volumes.read_boxes(source.path, image, corners, boxes, places, source.etag)
+
+
+def _by_image(group: Group) -> Iterator[_Own]:
     """The boxes of each image of a file."""
     source, offsets, places, corners = group
-    assert source.image is not None
     for offset in np.unique(offsets).tolist():
         own = offsets == offset
-        yield source, Layout(source.image.shape, source.image.encoding, offset), corners[own], places[own]
+        yield source, source.image_at(offset), corners[own][:, 3 - len(source.sides) :], places[own]

@@ -80,13 +80,16 @@ class Images:
         self, rows: NDArray[np.int64], fields: dict[str, pa.Array], boxes: pa.StructArray
     ) -> NDArray[np.int32]:
         """Take over rows that are boxes; gives their sources."""
-        edges = {name: boxes.field(name).cast(pa.int64()) for name in ("top", "bottom", "left", "right")}
+        starts, stops = (
+            [_numbers(boxes.field(name)) for name in names]
+            for names in (("front", "top", "left"), ("back", "bottom", "right"))
+        )
         if self._corners is None:
-            self._corners = np.zeros((len(self._ids), 2), np.int64)
-        self._corners[rows] = np.stack([edges["top"].to_numpy(), edges["left"].to_numpy()], 1)
-        sides = {"ny": pc.subtract(edges["bottom"], edges["top"]), "nx": pc.subtract(edges["right"], edges["left"])}
+            self._corners = np.zeros((len(self._ids), 3), np.int64)
+        self._corners[rows] = np.stack(starts, 1)
+        sides = {f"n{axis}": pa.array(stop - start) for axis, start, stop in zip("zyx", starts, stops, strict=True)}
         told = fields | sides | {"dtype": boxes.field("image")}
-        return self._identified(told, ("path", "etag", "dtype", "shape", "ny", "nx"), of_boxes)
+        return self._identified(told, ("path", "etag", "dtype", "shape", "nz", "ny", "nx"), of_boxes)
 
     def _identified(
         self, fields: dict[str, pa.Array], names: tuple[str, ...], make: Callable[..., tuple[Any, Source | None]]
@@ -110,6 +113,12 @@ class Images:
         """The rows at some places, in that order."""
         corners = None if self._corners is None else self._corners[places]
         return TakenImages(self._ids[places], self._offsets[places], self._sources, self._finite, places, corners)
+
+
+def _numbers(texts: pa.StringArray) -> NDArray[np.int64]:
+    """Whole numbers in texts; 0 of empty ones."""
+    is_empty = pc.equal(texts, "")
+    return np.asarray(pc.if_else(is_empty, "0", texts).cast(pa.int64()).to_numpy(zero_copy_only=False))
 
 
 def _chosen(fields: dict[str, pa.Array], rows: NDArray[np.bool_]) -> dict[str, pa.Array]:
@@ -151,7 +160,7 @@ class TakenImages:
         sources: all that the table has.
         finite: of each row of the table, whether its pixels were seen to be finite before.
         places: which rows of the table these are.
-        corners: first row and column of each that is a box; None: none is.
+        corners: first section, row and column of each that is a box; None: none is.
     """
 
     ids: NDArray[np.int32]

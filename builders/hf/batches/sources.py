@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from builders.errors import FormatError
 from builders.io.boxes.overhang import MOST_UNASKED
 from builders.io.files import location
 from builders.io.formats.compression import is_packed
-from builders.io.layout import USUAL, Layout, native_dtype
+from builders.io.image_reference import layout_of
+from builders.io.layout import USUAL, Layout
 
 _MOST_BYTES = 2**40
 """Of an image: beyond that, something is wrong with its shape."""
 _NUMBER = "-?[0-9]{1,15}"
-_BOX = f"^(?P<image>[^@]+)@(?P<top>{_NUMBER}):(?P<bottom>{_NUMBER}),(?P<left>{_NUMBER}):(?P<right>{_NUMBER})$"
-"""The type of a reference to a box of an image of two axes."""
+_SIDES = f"(?P<top>{_NUMBER}):(?P<bottom>{_NUMBER}),(?P<left>{_NUMBER}):(?P<right>{_NUMBER})"
+_BOX = f"^(?P<image>[^@]+)@(?:(?P<front>{_NUMBER}):(?P<back>{_NUMBER}),)?{_SIDES}$"
+"""The type of a reference to a box of an image of two axes, or of a volume."""
 
 
 @dataclass(slots=True)
@@ -32,7 +35,9 @@ class Source:
         path: a plain file, of this machine or of a server.
         etag: its version.
         data: the memory, if it is no file.
-        image: the layout of an image at the start of it, if they are boxes of such.
+        image: the layout of an image or a volume at the start of it, if they are boxes of such.
+        sides: of these boxes.
+        spelling: how references spell that layout.
     """
 
     first: Layout
@@ -40,6 +45,19 @@ class Source:
     etag: str = ""
     data: NDArray[np.uint8] | None = None
     image: Layout | None = None
+    sides: tuple[int, ...] = ()
+    spelling: str = ""
+
+    def image_at(self, offset: int) -> Layout:
+        """The layout of an image that lies at a byte.
+
+        Raises:
+            FormatError: there is none.
+        """
+        assert self.image is not None
+        if type(self.image) is Layout:
+            return replace(self.image, offset=offset)
+        return _spelled(self.image.shape, self.spelling, offset, self.path)
 
     @property
     def is_known(self) -> bool:
@@ -81,14 +99,35 @@ def of_memory(data: NDArray[np.uint8], start: int) -> Callable[..., Identified]:
     return make
 
 
-def of_boxes(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...], ny: int, nx: int) -> Identified:
-    """The source of boxes of one size of images in a file."""
-    key = path, etag, dtype, shape, ny, nx
-    is_one = dtype in USUAL and len(shape) == 2 and all(side is not None and 0 < side < _MOST_BYTES for side in shape)
-    if _is_other(path) or not is_one or min(ny, nx) < 1 or ny * nx > MOST_UNASKED:
+def of_boxes(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...], *sides: int) -> Identified:
+    """The source of boxes of one size in a file.
+
+    Args:
+        path: the file.
+        etag: its version.
+        dtype: how their images are spelled.
+        shape: of these.
+        sides: of the boxes, `nz, ny, nx`; of boxes of images, nz is 0.
+    """
+    key = path, etag, dtype, shape, *sides
+    box = sides if sides[0] else sides[1:]
+    is_one = len(shape) == len(box) and all(side is not None and 0 < side < _MOST_BYTES for side in shape)
+    is_one = is_one and (len(box) == 3 or (dtype in USUAL and not _is_other(path)))
+    if "://" in path and not location.is_remote(path):
+        is_one = False
+    if not is_one or min(box) < 1 or math.prod(box) > MOST_UNASKED:
         return key, None
-    first = _layout(native_dtype(dtype).str, (ny, nx))
-    return key, None if first is None else Source(first, path, etag or "", None, Layout(shape, dtype, 0))
+    try:
+        image = Layout(shape, dtype, 0) if dtype in USUAL else _spelled(shape, dtype, 0, path)
+    except FormatError:  # of a row that has a name, which it is told with
+        return key, None
+    first = _layout(image.dtype.str, box[1:] if box[0] == 1 and len(box) == 3 else box)
+    return key, None if first is None else Source(first, path, etag or "", None, image, box, dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _spelled(shape: tuple[int, ...], dtype: str, offset: int, name: str) -> Layout:
+    return layout_of(shape, dtype, offset, None, name)
 
 
 def _is_other(path: str) -> bool:
@@ -97,17 +136,18 @@ def _is_other(path: str) -> bool:
 
 
 def boxes_in(dtypes: pa.StringArray) -> pa.StructArray | None:
-    """What types of references to boxes spell: `image`, and `top`, `bottom`, `left` and `right` as texts.
+    """What types of references to boxes spell, as texts: `image`, and where edges are; `front` and `back` of volumes.
 
     Args:
         dtypes: of references.
 
     Returns:
-        Null where a type is no box of two axes; None where none is.
+        Null where a type is no box of two or three axes; None where none is.
 
     Example:
-        >>> boxes_in(pa.array(["<f4", "<f4@-5:59,0:64"])).to_pylist()
-        [None, {'image': '<f4', 'top': '-5', 'bottom': '59', 'left': '0', 'right': '64'}]
+        >>> _, box = boxes_in(pa.array(["<f4", "<f4@-5:59,0:64"])).to_pylist()
+        >>> box
+        {'image': '<f4', 'front': '', 'back': '', 'top': '-5', 'bottom': '59', 'left': '0', 'right': '64'}
         >>> boxes_in(pa.array(["<f4"])) is None
         True
     """

@@ -23,6 +23,8 @@ from perc_transforms.core import buffers
 
 GAP = 64 * 1024
 """Bytes between two stretches of a file that cost less than a request of their own."""
+_ONE = 32 * 1024 * 1024
+"""Bytes of one stretch, such as a frame of a movie, that are one request: archives limit how many they take."""
 
 
 def is_remote(location: str) -> bool:
@@ -128,7 +130,8 @@ def _fetch_ranges(location: str, ranges: Sequence[Range], etag: str | None) -> N
     """Stretches of a remote file; those with few bytes between them are asked for together."""
     file = RemoteFile(location, None, etag or None)
     if len(ranges) == 1:
-        return remote.read(file, *ranges[0])
+        start, stop = ranges[0]
+        return remote.read(file, start, stop, stop - start if stop - start <= _ONE else remote.PIECE)
     requests: list[Range] = []
     for start, stop in ranges:
         if requests and start - requests[-1][1] <= GAP and stop - requests[-1][0] <= remote.PIECE:

@@ -12,12 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from builders.io.boxes.overhang import checked
 from builders.io.files import location
 from builders.io.files.steps import Stretches
-from builders.io.finite import are_finite
+from builders.io.finite import are_finite, is_finite
 from builders.io.formats.compression import is_packed
 from builders.io.gathering import PackedError, fill_exactly, opened_plain
 from builders.io.layout import Array, Layout, merged
+from builders.io.scattered import fetching
+from builders.io.scattered.chunks import Chunked, read_parts
+from builders.io.scattered.held import Held
 from builders.io.volumes.bands import Band, Corners, bands_of, fill_boxes
 from builders.io.volumes.regions import read_regions, unpack
 from perc_transforms.core import buffers
@@ -35,6 +39,7 @@ def read_boxes(
     out: Array,
     places: NDArray[np.int64] | None = None,
     etag: str | None = None,
+    held: Held | None = None,
 ) -> bool:
     """Read boxes of one volume, each into its place in an array.
 
@@ -47,6 +52,7 @@ def read_boxes(
         out: `(boxes, nz, ny, nx)` of `image.dtype`; its last three sides are the boxes'.
         places: the entry of `out` for each; None: one after another, from the first.
         etag: the file's version; None or empty: any.
+        held: keeps chunks of a volume of chunks for the boxes that follow; None: nothing is kept.
 
     Returns:
         Whether all pixels are known to be finite; False says nothing.
@@ -58,12 +64,36 @@ def read_boxes(
     """
     if not len(corners):
         return True
-    if not lies_in_rows(image):
+    if isinstance(image, Chunked):
+        found = _read_chunks(path, image, corners, out, places, etag, held)
+    elif not lies_in_rows(image):
         found = read_regions(path, image, corners, out, places, etag)
     else:
         found = _read_rows(path, image, corners, out, places, etag)
     fill_boxes(image.shape, corners, out, places)
     return found
+
+
+def _read_chunks(
+    path: str,
+    image: Chunked,
+    corners: Corners,
+    out: Array,
+    places: NDArray[np.int64] | None,
+    etag: str | None,
+    held: Held | None,
+) -> bool:
+    """What `read_boxes` does but for filling, of a volume of chunks: each is fetched and decoded once."""
+    fetching.check_version(path, etag)
+    bounds, parts, sides = [], [], out.shape[1:]
+    for place, corner in zip(range(len(corners)) if places is None else places.tolist(), corners.tolist(), strict=True):
+        wanted = [(at, at + n) for at, n in zip(corner, sides, strict=True)]
+        checked(image.shape, wanted, path)
+        inside = [(max(0, start), min(stop, side)) for (start, stop), side in zip(wanted, image.shape, strict=True)]
+        bounds.append(inside)
+        parts.append(out[place][tuple(slice(a - at, b - at) for (a, b), at in zip(inside, corner, strict=True))])
+    read_parts(path, image, bounds, parts, held)
+    return all(map(is_finite, parts))
 
 
 def _read_rows(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,9 @@ from builders.io.boxes.reading import are_cut
 from builders.io.boxes.remote import FEW, MOST_UNNEEDED
 from builders.io.files import location
 from builders.io.layout import Layout, Range
+from builders.io.net import remote
+from builders.io.scattered.chunks import Chunked
+from builders.io.scattered.held import Held
 from builders.io.volumes.reading import lies_in_rows
 from builders.stacks.rows import Images
 
@@ -26,6 +29,8 @@ INSIDE, BEYOND, OUTSIDE = 0, 1, 2
 _SHOWN = 3
 _TOGETHER = 16 * 1024 * 1024
 """Bytes of boxes of a volume that are read together, about: a band may have less or more."""
+_KEPT, _LEAST_KEPT = 256 * 1024 * 1024, 32 * 1024 * 1024
+"""Bytes of chunks that are kept while boxes of a file are read: of all workers of a loader, and of one of many."""
 _LARGEST = 128 * 1024 * 1024
 """Bytes of rows of pixels that are in memory at once, of one image."""
 
@@ -38,11 +43,19 @@ class Boxes:
         image: where it lies.
         shape: `(ny, nx)` or `(nz, ny, nx)` of all of them.
         corners: where each begins, `(count, 2)` or `(count, 3)`; negative before the image.
+        kept: chunks of volumes, by file, which parts of them share.
     """
 
     image: Layout
     shape: tuple[int, ...]
     corners: Corners
+    kept: dict[str, Held] = field(default_factory=dict)
+
+    def held_of(self, path: str) -> Held | None:
+        """What keeps chunks of a file for the boxes that follow; None of files that have none."""
+        if not isinstance(self.image, Chunked):
+            return None
+        return self.kept.setdefault(path, Held(max(_LEAST_KEPT, _KEPT // remote.sharers())))
 
     def layout(self, number: int, path: str) -> Layout:
         """Where the pixels of one of them lie, in a file of this path."""

@@ -96,8 +96,9 @@ def read_ahead(run: PickedRun) -> Bytes | PercError | None:
     assert boxes is not None
     stack = memory_for(len(run.rows), run.layout(0).shape, boxes.image.dtype)
     try:
-        where = images.file.location, boxes.image, boxes.corners
-        finite = read_boxes(*where, stack.reshape(len(stack), *boxes.shape), None, images.image.etag)
+        where, held = images.file.location, boxes.held_of(images.file.location)
+        out, etag = stack.reshape(len(stack), *boxes.shape), images.image.etag
+        finite = read_boxes(where, boxes.image, boxes.corners, out, None, etag, held)
     except PercError as err:
         return None if is_of_pixels(err) and len(run.rows) > 1 else err
     return stack, finite or is_finite(stack)

@@ -357,3 +357,27 @@ def test_volumes_have_no_ctf():
 def test_the_wiener_constant_is_checked(constant):
     with pytest.raises(TransformError, match=rf"WienerFilter: constant is {constant}: expected a number above 0"):
         WienerFilter(constant)
+
+
+def test_each_image_of_a_stack_may_have_its_own_parameters():
+    """As RELION 5's stacks of tilts have them, alone and in batches."""
+    ctfs = [{**USUAL, "defocus_u": 15000.0 + 4000 * number} for number in range(3)]
+    images = torch.rand(2, 3, 8, 6)
+    row = {"pixel_size": 1.5}
+    each = [[PhaseFlip()(row | {"image": x, "ctf": c})["image"] for x, c in zip(s, ctfs, strict=True)] for s in images]
+    flip = PhaseFlip(spatial_dims=2)
+    batch = flip({"image": list(images), "pixel_size": [1.5] * 2, "ctf": [ctfs] * 2})["image"]
+    for stack, found, expected in zip(images, batch, each, strict=True):
+        torch.testing.assert_close(found, torch.stack(expected))
+        torch.testing.assert_close(flip({"image": stack, "pixel_size": 1.5, "ctf": ctfs})["image"], found)
+    with pytest.raises(TransformError, match="a list of 2 for an image of shape"):
+        flip({"image": images[0], "pixel_size": 1.5, "ctf": ctfs[:2]})
+
+
+@pytest.mark.parametrize("transform", [CTF(), PhaseFlip(), WienerFilter(0.1)])
+def test_what_has_its_ctf_already_is_refused(transform):
+    row = {"image": torch.rand(8, 8), "pixel_size": 1.5, "ctf": USUAL}
+    transform(row | {"is_ctf_premultiplied": False})
+    transform(row | {"is_ctf_premultiplied": None})
+    with pytest.raises(TransformError, match="multiplied by its CTF already"):
+        transform(row | {"is_ctf_premultiplied": True})

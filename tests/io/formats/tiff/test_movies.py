@@ -62,15 +62,17 @@ def asked(server):
     return [request for request in server.requests if request.path.endswith("m.tif")]
 
 
-def test_a_frame_is_four_requests_at_first_and_one_from_then_on(archive, tmp_path):
-    server = archive(together(FRAMES))
+@pytest.mark.parametrize("sides", [FRAMES.shape[1:], (3000, 4000)], ids=["small", "of a camera"])
+def test_a_frame_is_four_requests_at_first_and_one_from_then_on(archive, tmp_path, sides):
+    frames = np.resize(FRAMES, (20 if sides == FRAMES.shape[1:] else 3, *sides))
+    server = archive(together(frames))
     ds = load(server.base, tmp_path)
-    np.testing.assert_array_equal(ds[17]["image"], FRAMES[17, ::-1])
+    np.testing.assert_array_equal(ds[1]["image"], frames[1, ::-1])
     assert len(asked(server)) <= 4
-    assert server.bytes_sent < FRAMES[0].nbytes + 256 * 1024
+    assert server.bytes_sent < frames[0].nbytes + 256 * 1024
     server.requests.clear()
     again = load(server.base, tmp_path)
-    np.testing.assert_array_equal(again[18]["image"], FRAMES[18, ::-1])
+    np.testing.assert_array_equal(again[2]["image"], frames[2, ::-1])
     assert len(asked(server)) == 1, "the chain is remembered"
 
 
