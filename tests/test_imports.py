@@ -64,7 +64,7 @@ OF_TRANSFORMS = {
     "builders.publishing": ["perc_transforms"],
     "builders.gallery": ["perc_transforms"],
     "builders.particles": ["perc_transforms"],
-    "builders.tomograms": ["perc_transforms.spatial.euler"],
+    "builders.tomograms": ["perc_transforms.functional.spatial.euler"],
 }
 # rooms of a floor, lowest first: a room imports of those below it, and what lies outside of all rooms of all of them
 ROOMS = {

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tqdm.auto import tqdm
 
+from builders.archive import arrays
 from builders.io.files import location
 from builders.io.files.cache import Cache
 from builders.io.files.header_store import HeaderStore
@@ -52,10 +53,15 @@ def fetch_all(
         if not location.is_remote(url):
             return file, False
         known = None if anew else store.version(url, file.stamp)
-        path = known and cache.find(url, label(known))
+        path = known and _found(cache, folder, url, label(known))
         if path is not None:
             return replace(file, location=str(path)), False
         version = remote.client().head(url)
+        if arrays.is_array(url):
+            there = not anew and arrays.place(url, label(version), folder).exists()
+            found = arrays.bring(file, label(version), folder, anew)
+            store.put_version(replace(version, url=url), file.stamp)
+            return found, not there
         before = None if anew else cache.find(url, label(version))
 
         def pieces(offset: int) -> Iterator[bytes]:
@@ -71,6 +77,14 @@ def fetch_all(
     with progress:
         fetched = each(fetch, files)
     return [file for file, _ in fetched], any(is_new for _, is_new in fetched)
+
+
+def _found(cache: Cache, folder: str | os.PathLike[str] | None, url: str, version: str) -> os.PathLike[str] | None:
+    """A version of a file, or of an array of Zarr, that is in the cache."""
+    if not arrays.is_array(url):
+        return cache.find(url, version)
+    path = arrays.place(url, version, folder)
+    return path if path.exists() else None
 
 
 def each(task: Callable[[_T], _R], items: Sequence[_T], jobs: int = JOBS) -> list[_R]:

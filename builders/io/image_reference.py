@@ -4,6 +4,7 @@ import base64
 import binascii
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 from builders.errors import FormatError
@@ -32,12 +33,16 @@ def told(layout: Layout) -> dict[str, Any]:
     of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`. Behind all that but a box,
     `~` says that rows are stored bottom up (`builders.io.flipped`). Of what is made of frames, they are those of the
     frames, with what is made of them in `dtype`, such as `"|u1#{"each":8}"`; of a cube that is cut upright, those of
-    the volume, with the cube behind a `^` (`builders.io.boxes.turned`).
+    the volume, with the cube behind a `^` (`builders.io.boxes.turned`). In front of a box or a cube, `!` says that the
+    image is a mask, which is 0 beyond its edges (`Layout.is_mask`).
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))
         {'offset': 1024, 'shape': [3, 5], 'dtype': '<f4'}
     """
+    if layout.is_mask:
+        plain = told(replace(layout, is_mask=False))
+        return plain | {"dtype": f"{plain['dtype']}!"}
     if isinstance(layout, Box) and isinstance(layout.whole, Developed) and len(layout.shape) < len(layout.whole.shape):
         return told(box_of(layout.whole.slice(layout.bounds[0][0], layout.whole.name), layout.bounds[1:]))
     if isinstance(layout, Box | FilledBox):
@@ -94,7 +99,8 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         part = box_of(image, _bounds(rest[1:], rest, name), name) if rest else image
         return part if image.shape[0] == 1 else part.squeezed()  # one sum of a group is a movie, too
     spelling, at, box = dtype.partition("@")
-    text = spelling.removesuffix("~")
+    unmarked = spelling.removesuffix("!")
+    text = unmarked.removesuffix("~")
     encoding, *coding = text.split("/")
     if offset < 0 or not 0 < len(shape) <= _MOST_AXES or min(shape) < 0:
         msg = f"{name}: a reference to shape {shape[:_MOST_AXES]} at byte {offset}: expected nothing negative"
@@ -108,19 +114,26 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         layout = spelled(text, shape, offset, name)
         if index is not None and len(shape) > 2 and not layout.slices_lie_apart:
             layout = layout.slice(index, name)
-    if text != spelling:
+    if text != unmarked:
         layout = flipped(layout)
-    return box_of(layout, _bounds(box, dtype, name), name).squeezed() if at else layout
+    return _boxed(layout, unmarked != spelling, box if at else None, dtype, name)
 
 
 def _scattered(shape: tuple[int, ...], encoding: str, told: str, name: str) -> Layout:
     image, rest = scattered_of(shape, encoding, told, name, layout_of)
     mark, at, box = rest.partition("@")
-    if mark not in ("", "~"):
+    if mark not in ("", "~", "!", "~!"):
         msg = f"{name}: a reference to pixels of {rest[:100]!r}, behind where their files are: expected a box"
         raise FormatError(msg)
-    layout = flipped(image) if mark else image
-    return box_of(layout, _bounds(box, rest, name), name).squeezed() if at else layout
+    layout = flipped(image) if "~" in mark else image
+    return _boxed(layout, "!" in mark, box if at else None, rest, name)
+
+
+def _boxed(layout: Layout, is_mask: bool, box: str | None, told: str, name: str) -> Layout:
+    """An image, or the box of it that a reference spells."""
+    if is_mask:
+        layout = replace(layout, is_mask=True)
+    return layout if box is None else box_of(layout, _bounds(box, told, name), name).squeezed()
 
 
 def _coded(shape: tuple[int, ...], encoding: str, offset: int, coding: list[str], name: str) -> Coded:

@@ -15,7 +15,7 @@ An encoding is a string, so that a reference to an image can be kept in a table:
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,12 +148,14 @@ class Layout:
         offset: bytes before the first pixel.
         axes: in which order the array's axes are stored, slowest first, where it is another one; `(2, 1, 0)` is
             Fortran's.
+        is_mask: whether its values are names of things, not amounts of something: beyond it they are 0.
     """
 
     shape: tuple[int, ...]
     encoding: str
     offset: int
     axes: tuple[int, ...] | None = None
+    is_mask: bool = field(default=False, kw_only=True, repr=False)
 
     @property
     def nbytes(self) -> int:

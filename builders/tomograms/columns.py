@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from perc_transforms.spatial.euler import angles_of
+from perc_transforms.functional.spatial.euler import angles_of
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -103,6 +103,6 @@ def poses(matrices: Floats | None, left: Floats, pixel_sizes: Floats) -> pa.Stru
     if matrices is None:
         return pa.nulls(len(left), pa.struct([(name, pa.float32()) for name in names]))
     missing = np.isnan(matrices[:, 0, 0])
-    angles = np.array([angles_of(np.eye(3) if gone else one) for gone, one in zip(missing, matrices, strict=True)])
-    values = np.concatenate([angles.reshape(-1, 3), 0 - left * pixel_sizes[:, None]], 1).astype(np.float32)
+    angles = angles_of(np.where(missing[:, None, None], np.eye(3), matrices))
+    values = np.concatenate([angles, 0 - left * pixel_sizes[:, None]], 1).astype(np.float32)
     return pa.StructArray.from_arrays([pa.array(side) for side in values.T], names=names, mask=pa.array(missing))

@@ -121,7 +121,7 @@ class Tomograms(ImageFilesBuilder):
 
     def _made(self, split: str, picked: Picked, is_streaming: bool) -> Part | Catalogue:
         """The rows of a split: as a stream gives them, or with the headers of their files."""
-        table = table_of(picked.files, picked.rows, self._box)
+        table = table_of(picked.files, picked.rows, self._box, masks=tuple(self.config.mask_columns))
         if not is_streaming:
             return held(table, self.config.reading, HeaderStore(self.folder), self.config.found.name)
         state = str(self.VERSION), self.config_id, split, [(file.location, file.stamp) for file in picked.files]

@@ -2,7 +2,7 @@
 
 The background is what `T.NormalizeBackground` calls so: the pixels farther than 0.375 of the shortest side from pixel
 `n // 2` of the box. The mean is that of those that lie in the image, or of all of the box that does where none of them
-do, in float64; of whole numbers it is rounded to the nearest one, halves to even.
+do, in float64; of whole numbers it is rounded to the nearest one, halves to even. Beyond a mask is 0.
 """
 
 import functools
@@ -21,8 +21,8 @@ from perc_transforms.core import buffers
 BACKGROUND = 0.375
 """Beyond this part of its shortest side from its centre, a box is background."""
 MOST_UNASKED = 2**24
-"""Pixels of a box, however few of them an image has; a larger one lies in its image with a part of `_LEAST` at least.
-Else a file of few bytes could ask for all memory."""
+"""Pixels of a box, however few of them an image has; one that is larger, and larger than its image, lies in that with a
+part of `_LEAST` at least. Else a file of few bytes could ask for all memory."""
 _LEAST = 1 / 16
 
 
@@ -103,7 +103,7 @@ class FilledBox(Layout):
         size = math.prod(sides) * self.dtype.itemsize
         pixels: Array = np.ndarray(sides, self.dtype, buffer=buffers.take(size))
         pixels[inside] = part
-        fill_around(pixels, inside)
+        fill_around(pixels, inside, self.inner.whole.is_mask)
         return pixels.reshape(self.shape)
 
 
@@ -163,17 +163,18 @@ def checked(image: Sequence[int], bounds: Sequence[Range], name: str) -> None:
         msg = f"{told}: it lies outside: expected at least one pixel of the image in it"
         raise FormatError(msg)
     count = math.prod(stop - start for start, stop in bounds)
-    if shared < count and count > MOST_UNASKED and shared < count * _LEAST:
+    if shared < count and count > max(MOST_UNASKED, math.prod(image)) and shared < count * _LEAST:
         msg = f"{told}: {shared} of its {count} pixels lie in the image: expected {_LEAST:g} of them"
         raise FormatError(msg)
 
 
-def fill_around(box: Array, inside: tuple[slice, ...]) -> None:
+def fill_around(box: Array, inside: tuple[slice, ...], is_mask: bool = False) -> None:
     """Fill what lies outside of the image with the background's mean, in place.
 
     Args:
         box: `(ny, nx)` or `(nz, ny, nx)`; one of a single section is an image.
         inside: which part of it lies in the image: from and to along each axis, with one pixel at least.
+        is_mask: fill with 0 instead.
     """
     while box.ndim > 2 and len(box) == 1:
         box, inside = box[0], inside[1:]
@@ -181,7 +182,7 @@ def fill_around(box: Array, inside: tuple[slice, ...]) -> None:
     if there.shape == box.shape:
         return
     background = there[_background(box.shape)[inside]]
-    level = _mean(background if background.size else there)
+    level = 0 if is_mask else _mean(background if background.size else there)
     for axis, side in enumerate(inside):
         before = inside[:axis]
         box[(*before, slice(side.start))] = level

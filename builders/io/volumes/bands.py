@@ -170,18 +170,18 @@ def bands_of(volume: Layout, corners: Corners, out: Array, places: NDArray[np.in
     ]
 
 
-def fill_boxes(shape: Sequence[int], corners: Corners, out: Array, places: NDArray[np.int64] | None) -> None:
+def fill_boxes(volume: Layout, corners: Corners, out: Array, places: NDArray[np.int64] | None) -> None:
     """Fill what lies outside of a volume, once what lies inside was cut.
 
     Args:
-        shape: of the volume.
+        volume: of which they are.
         corners: where the boxes begin.
         out: `(boxes, nz, ny, nx)`, in the order of the volume's axes.
         places: the entry of `out` for each; None: one after another.
     """
-    sides = out.shape[1:]
+    shape, sides = volume.shape, out.shape[1:]
     beyond = ((corners < 0) | (corners + np.array(sides) > np.array(shape))).any(1)
     for number in np.flatnonzero(beyond).tolist():
         starts = zip(corners[number].tolist(), sides, shape, strict=True)
         inside = tuple(slice(max(0, -at), min(n, side - at)) for at, n, side in starts)
-        fill_around(out[number if places is None else places[number]], inside)
+        fill_around(out[number if places is None else places[number]], inside, volume.is_mask)

@@ -70,7 +70,7 @@ def read_boxes(
         found = read_regions(path, image, corners, out, places, etag)
     else:
         found = _read_rows(path, image, corners, out, places, etag)
-    fill_boxes(image.shape, corners, out, places)
+    fill_boxes(image, corners, out, places)
     return found
 
 
@@ -102,7 +102,7 @@ def _read_rows(
     """What `read_boxes` does but for filling, of a volume that lies in rows."""
     if image.axes is not None:  # the same boxes of the volume as it is stored
         axes = list(image.axes)
-        image = Layout(image.stored_shape, image.encoding, image.offset)
+        image = Layout(image.stored_shape, image.encoding, image.offset)  # what lies beyond is filled by whoever asks
         corners, out = corners[:, axes], out.transpose(0, *(axis + 1 for axis in axes))
     bands = bands_of(image, corners, out, places, path)
     if location.is_remote(path):

@@ -7,7 +7,8 @@ What a builder puts into one, column by column (`table_of`):
 - of boxes, where they begin, in pixels of the file, which may lie before its image: `top` and `left` of images, with
   `box=(ny, nx)`; `front`, `top` and `left` of volumes, with `box=(nz, ny, nx)`. All rows have boxes of one shape;
 - `file:NAME`: of a further column of images called `NAME`, such as `segmentation`, the number of its file, one of those
-  of the same list; the row has the same box of it, or all of it where rows are no boxes. Every row has one;
+  of the same list; the row has the same box of it, or all of it where rows are no boxes. Every row has one. Those that
+  are named as `masks` are 0 beyond their edges, where other images are filled with the background's mean;
 - `row`: the row's number in the table it is from, for messages, where that is not its place;
 - all others are columns of the dataset, of the types that it has. A `pixel_size` among them is the row's own where it
   is not null, whatever the file's header says.
@@ -46,6 +47,7 @@ Numbers = NDArray[np.int64]
 _FILES = b"perc.files"
 _BOX = b"perc.box"
 _SIDES = b"perc.sides"
+_MASKS = b"perc.masks"
 Side = tuple[int, str] | tuple[int, str, int]
 """Pixels of a side of an image, and who says so; of files that are wholes, how many images each has, too."""
 
@@ -86,6 +88,11 @@ class Catalogue:
     def companions(self) -> tuple[str, ...]:
         """Columns of further images, whose files stand in columns of their own."""
         return tuple(name.removeprefix(COMPANION) for name in self.rows.column_names if name.startswith(COMPANION))
+
+    @cached_property
+    def masks(self) -> frozenset[str]:
+        """Those of `companions` whose values are names of things."""
+        return frozenset(json.loads(self.rows.schema.metadata.get(_MASKS, b"[]")))
 
     def numbers(self, name: str) -> Numbers:
         """One of `PLACES` of all rows, mapped; of a column that is not there, the number of each row."""
@@ -145,6 +152,7 @@ def table_of(
     rows: pa.Table,
     box: tuple[int, ...] | None = None,
     sides: Sequence[Side | None] | None = None,
+    masks: Sequence[str] = (),
 ) -> pa.Table:
     """The rows of a catalogue with all that is to be known of them.
 
@@ -153,8 +161,10 @@ def table_of(
         rows: columns as the head of this module has them.
         box: shape of the rows' boxes, `(ny, nx)` or `(nz, ny, nx)`, if they are such.
         sides: of each file, how large its images are, and who says so; files are held against it.
+        masks: columns of further images whose values are names of things.
     """
     told = {_FILES: json.dumps([asdict(file) for file in files]), _BOX: json.dumps(box), _SIDES: json.dumps(sides)}
+    told[_MASKS] = json.dumps(list(masks))
     return rows.combine_chunks().replace_schema_metadata(told)  # so that a column is one array, where it is mapped
 
 

@@ -88,6 +88,12 @@ def whole(images: Images) -> Images:
     return replace(images, by_slice=False)
 
 
+def as_mask(images: Images) -> Images:
+    """A file whose values are names of things: beyond its edges they are 0."""
+    image = images.image
+    return replace(images, image=replace(image, layout=replace(image.layout, is_mask=True)))
+
+
 def as_told(looked: Images | PercError, side: Side | None) -> Images | PercError:
     """A stack as it was looked at; what is wrong with it where its images are not of the size that a table says."""
     if not isinstance(looked, Images) or side is None:

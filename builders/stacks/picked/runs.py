@@ -17,7 +17,7 @@ from builders.stacks.cutting import LARGEST
 from builders.stacks.headers import Found
 from builders.stacks.picked.boxes import OUTSIDE, Boxes, layout_of, lie, outside
 from builders.stacks.picked.catalogue import Catalogue, Numbers
-from builders.stacks.picked.groups import WHOLE, Group, as_told, beyond, edges_of, misfit, usable, whole
+from builders.stacks.picked.groups import WHOLE, Group, as_mask, as_told, beyond, edges_of, misfit, usable, whole
 from builders.stacks.rows import Images
 from builders.stacks.runs import Run, block_after
 
@@ -129,8 +129,9 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue,
         looked = as_told(images, catalogue.sides[catalogue.numbers("file")[group.first]])
         lost = _unlike(looked, beside)
         rows = partial(_stretches, source=source) if catalogue.box is None else _boxes
+        further = _further(beside, catalogue)
         for run in rows(group, lost or looked, data, catalogue):
-            run = replace(run, beside={name: whole(one) for name, one in beside.items() if isinstance(one, Images)})
+            run = replace(run, beside=further)
             first = 0
             while first < len(run.rows):
                 if isinstance(run.images, PercError):
@@ -142,6 +143,12 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue,
                 first += count
                 asked += part.size
                 requests += 1
+
+
+def _further(beside: Mapping[str, object], catalogue: Catalogue) -> dict[str, Images]:
+    """The files of further images, by column."""
+    found = {name: whole(one) for name, one in beside.items() if isinstance(one, Images)}
+    return {name: as_mask(one) if name in catalogue.masks else one for name, one in found.items()}
 
 
 def _unlike(images: object, beside: Mapping[str, object]) -> PercError | None:

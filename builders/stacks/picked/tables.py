@@ -14,7 +14,7 @@ from builders.options import with_advice
 from builders.stacks.columns import IRREGULAR, PIECE, Selection
 from builders.stacks.picked.boxes import references
 from builders.stacks.picked.catalogue import Catalogue, Numbers
-from builders.stacks.picked.groups import WHOLE, beyond, misfit, usable, whole
+from builders.stacks.picked.groups import WHOLE, as_mask, beyond, misfit, usable, whole
 from builders.stacks.rows import Images, Reading
 
 Looked = Images | PercError
@@ -147,5 +147,6 @@ def _selection(catalogue: Catalogue, files: Sequence[Looked], rows: Numbers, com
     for kind in different.tolist():
         images = files[kind // 2]
         assert isinstance(images, Images)
+        images = as_mask(images) if companion in catalogue.masks else images
         own.append(whole(images) if kind % 2 else images)
     return Selection(own, which, np.where(slices == WHOLE, 0, slices))

@@ -75,7 +75,7 @@ class VolumeBlock(PickedBlock):
             there = tuple(slice(max(0, at), min(at + n, side)) for at, n, side in sides)
             inside = tuple(slice(max(0, -at), min(n, side - at)) for at, n, side in sides)
             memory[number if places is None else places[number]][inside] = self._volume[there]
-        fill_boxes(shape, corners, memory, places)
+        fill_boxes(self._boxes.image, corners, memory, places)
         return False
 
     @cached_property

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from builders.archive.tree import shown
 from builders.errors import NotFoundError, OptionError, PercError
+from builders.io.tables.picks import Picks
 from builders.tomograms.sources.asked import Asked
 from builders.tomograms.sources.candidates import Candidate, Listed, Stored
 from builders.tomograms.sources.folders import folder
@@ -75,7 +76,18 @@ def _tomogram(candidate: Candidate, read: Mapping[str, Pyramid | PercError], ask
     if candidate.targets:
         target = _pyramid(candidate.targets[place], read).of_shape(volume.shape, candidate.name)
     masks = {name: _mask(candidate.name, name, among, read, volume) for name, among in candidate.masks.items()}
-    return Tomogram(candidate.name, volume, target, masks, candidate.picks)
+    finest = _pyramid(candidate.images[place], read).levels[0]
+    return Tomogram(candidate.name, volume, target, masks, tuple(_of_finest(one, finest) for one in candidate.picks))
+
+
+def _of_finest(picks: Picks, finest: Volume) -> Picks:
+    """Picks whose table tells no size of voxels, or of the tomogram, with those of the finest level of a pyramid."""
+    if finest.pixel_size is None or (picks.pixel_size or picks.extent) is not None:
+        return picks
+    if picks.unit == "voxel":
+        return replace(picks, pixel_size=finest.pixel_size)
+    nz, ny, nx = (side * finest.pixel_size for side in finest.shape)
+    return replace(picks, extent=(nx, ny, nz)) if picks.unit == "centred" else picks
 
 
 def _chosen(

@@ -1,0 +1,38 @@
+"""Tiles and subtomograms are published as other rows are, and read back by plain `datasets`."""
+
+import datasets
+import numpy as np
+import pytest
+
+from builders import load_dataset, publish
+from tests.tomograms import projects
+
+UNITS = {
+    "tile": {"unit": "tile", "tile": (10, 12, 14), "segmentation": "masks/*.mrc"},
+    "subtomogram": {"unit": "subtomogram", "box_size": 6, "background": 2},
+}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("unit", UNITS)
+def test_plain_datasets_read_what_was_published(unit, streaming, tmp_path):
+    place = projects.write_mrc_folder(tmp_path / "data", projects.make())
+    given = {"data_dir": str(place), "tomogram": "*.mrc", "picks": "*.csv", **UNITS[unit]}
+    given |= {"validation_fraction": 0.5, "cache_dir": str(tmp_path / "cache")}
+    ours = load_dataset("tomograms", **given)
+    publish(load_dataset("tomograms", **given, streaming=streaming), str(tmp_path / "out"), license="cc0-1.0")
+    plain = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "plain"))
+    assert sorted(plain) == ["train", "validation"]
+    for split, rows in plain.items():
+        assert len(rows) == len(ours[split])
+        for row, wanted in zip(rows, ours[split], strict=True):
+            for name, value in wanted.items():
+                if name in ("image", "segmentation"):
+                    np.testing.assert_array_equal(np.asarray(row[name]), value)
+                else:
+                    assert row[name] == value
+    if unit == "subtomogram":
+        assert plain["train"].features["label"].names == ["apoferritin", "ribosome", "background"]
+    card = (tmp_path / "out/README.md").read_text()
+    assert str(tmp_path) not in card
+    assert unit in card
