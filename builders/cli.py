@@ -18,6 +18,7 @@ from builders.publishing import cli as publishing
 from builders.release import NAME, VERSION
 from builders.structures import cli as structures
 from builders.terminal import no_bars, print_anywhere, printable
+from builders.tilt_series import cli as tilt_series
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     local_classes.add_commands(commands)
     particles.add_commands(commands)
     structures.add_commands(commands)
+    tilt_series.add_commands(commands)
     gallery.add_commands(commands)
     publishing.add_commands(commands)
     _add_quiet(parser)

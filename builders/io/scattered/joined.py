@@ -213,7 +213,7 @@ def _names(paths: Sequence[str], name: str) -> tuple[int, list[str]]:
         )
         shared = min(shared, same)
     up = len(folder) - shared
-    if up > MOST_UP or (up and shared <= (3 if location.is_remote(paths[0]) else 1)):
+    if up > MOST_UP or shared < (3 if location.is_remote(paths[0]) else 1):
         msg = f"{name}: its images lie far apart, as in {paths[0]} and {paths[-1]}: expected them below one folder, at "
         msg += f"most {MOST_UP} above (unit='tilt' reads them one by one)"
         raise FormatError(msg)
@@ -237,8 +237,9 @@ def checked_name(name: Any, where: str) -> str:
     Raises:
         FormatError: it leads anywhere but down.
     """
-    is_text = isinstance(name, str) and 0 < len(name) < 4096 and "://" not in name and "\0" not in name
-    if not is_text or any(part in ("", ".", "..") for part in name.split("/")) or re.search(r"[\\?#]", name):
+    refused = r"[\\\0?#]" if location.is_remote(where) else r"[\\\0]"
+    is_text = isinstance(name, str) and 0 < len(name) < 4096 and "://" not in name
+    if not is_text or any(part in ("", ".", "..") for part in name.split("/")) or re.search(refused, name):
         msg = f"{where}: a reference to the file {name!r:.100}: expected a name below the folder"
         raise FormatError(msg)
     return str(name)

@@ -74,10 +74,10 @@ def _joined(shape: tuple[int, ...], encoding: str, told: Told, name: str, parse:
         raise ValueError(_EXPECTED)
     sections = []
     for file, kind, offset, *more in told["sections"]:
-        index = _number(more[0]) if more else None
-        sides, dtype = kinds[_number(kind)]
-        if "%" in dtype or _number(file) >= len(files):
+        if _number(kind) >= len(kinds) or _number(file) >= len(files) or "%" in kinds[kind][1]:
             raise ValueError(_EXPECTED)
+        index = _number(more[0]) if more else None
+        sides, dtype = kinds[kind]
         fields = {"shape": list(sides), "dtype": dtype, "offset": _number(offset), "index": index}
         sections.append(Section(file, parse(sides, dtype, offset, index, name), fields))
     if shape[:1] != (len(sections),) or any(section.layout.shape != shape[1:] for section in sections):
