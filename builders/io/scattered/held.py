@@ -14,6 +14,8 @@ MOST = 512 * 1024 * 1024
 
 Chunk = tuple[int, ...]
 _NEVER = float("inf")
+_LEAST = 512
+"""Bytes that it takes to remember that a chunk is missing."""
 
 
 class _Image(Protocol):
@@ -82,7 +84,7 @@ class Held:
             future = self._chunks.get(chunk)
             if future is None or future.done():
                 return  # given up, after another chunk's failure
-            self._size += 0 if pixels is None else pixels.nbytes
+            self._size += _weight(pixels)
             future.set_result(pixels)
 
     def give_up(self, chunks: Iterable[Chunk]) -> None:
@@ -108,7 +110,7 @@ class Held:
                 self._drop(last)
 
     def _needed_last(self) -> Chunk | None:
-        there = (chunk for chunk, future in self._chunks.items() if future.done() and future.result() is not None)
+        there = (chunk for chunk, future in self._chunks.items() if future.done())
         boxes = self._boxes
         if boxes is None:
             return next(there, None)
@@ -117,5 +119,8 @@ class Held:
     def _drop(self, chunk: Chunk) -> None:
         future = self._chunks.get(chunk)
         if future is not None and future.done():
-            pixels = self._chunks.pop(chunk).result()
-            self._size -= 0 if pixels is None else pixels.nbytes
+            self._size -= _weight(self._chunks.pop(chunk).result())
+
+
+def _weight(pixels: Array | None) -> int:
+    return _LEAST if pixels is None else pixels.nbytes

@@ -50,9 +50,7 @@ class Index:
         if start == count == _NOWHERE:
             return None
         if start + count > self.size or count > most:
-            msg = (
-                f"{where}: a chunk of {count} bytes at byte {start}, where the shard has {self.size} and a chunk {most}"
-            )
+            msg = f"{where}: a chunk of {count} bytes at {start} of {self.size}: expected {most} at most, in the file"
             raise FormatError(msg)
         return start, start + count
 

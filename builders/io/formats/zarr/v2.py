@@ -35,7 +35,11 @@ def grid_of(told: Told, name: str) -> Grid:
 
 
 def _codec(told: Told, name: str) -> str:
-    steps: list[Any] = [told.get("compressor"), *reversed(told.get("filters") or [])]
+    filters = told.get("filters") or []
+    if not isinstance(filters, list):
+        msg = f"{name}: filters {shown(filters)}: expected a list of codecs"
+        raise FormatError(msg)
+    steps: list[Any] = [told.get("compressor"), *reversed(filters)]
     found = []
     for step in steps:
         if step is None:

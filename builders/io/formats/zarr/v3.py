@@ -86,7 +86,7 @@ def _chain(codecs: Any, name: str, *, is_inner: bool = False) -> Chain:
                 _refuse(codec, name)
             order = more if order is None else tuple(order[axis] for axis in more)
         elif kind == "bytes" and not is_bytes:
-            endian, is_bytes = _ENDIAN.get(config.get("endian", "little"), ""), True
+            endian, is_bytes = _ENDIAN.get(str(config.get("endian", "little")), ""), True
             if not endian:
                 _refuse(codec, name)
         elif kind == "sharding_indexed" and not is_bytes and not is_inner and order is None:
