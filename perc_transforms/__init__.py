@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from perc_transforms.intensity.normalization import InvertContrast, MinMax, Normalize, PercentileClip
     from perc_transforms.spatial.cropping import CenterCrop, Pad, RandomCrop
     from perc_transforms.spatial.orientation import RandomFlip, RandomRotate90
+    from perc_transforms.spatial.pick_map import PickMap
     from perc_transforms.spatial.resampling import FourierCrop, FourierPad, Rescale
     from perc_transforms.spatial.rotation import RandomRotate
     from perc_transforms.spatial.shifting import RandomShift
@@ -62,6 +63,7 @@ __all__ = [
     "PercError",
     "PercentileClip",
     "PhaseFlip",
+    "PickMap",
     "RandomCrop",
     "RandomFlip",
     "RandomGaussianBlur",
@@ -101,6 +103,7 @@ _HOMES = {
     "intensity.mixing": ["Mixup"],
     "intensity.noise": ["AddNoise"],
     "spatial.orientation": ["RandomFlip", "RandomRotate90"],
+    "spatial.pick_map": ["PickMap"],
     "spatial.resampling": ["FourierCrop", "FourierPad", "Rescale"],
     "spatial.rotation": ["RandomRotate"],
     "spatial.shifting": ["RandomShift"],

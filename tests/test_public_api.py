@@ -82,7 +82,7 @@ builders.io.mrc.parse_header(data: bytes, size: int | None = None, name: str = '
 builders.io.mrc.write(path: str | os.PathLike[str], array: Any, pixel_size: float | None = None, stack: bool = False)
 perc_transforms: CTF, AddNoise, Bandpass, CenterCrop, Compose, Cutout, DoseWeight, EpochCallback, FourierCrop, \
 FourierPad, GainCorrect, GaussianBlur, Highpass, HotPixels, InvertContrast, Lowpass, MinMax, MissingWedge, Mixup, \
-Normalize, NormalizeBackground, Pad, PercError, PercentileClip, PhaseFlip, RandomCrop, RandomFlip, \
+Normalize, NormalizeBackground, Pad, PercError, PercentileClip, PhaseFlip, PickMap, RandomCrop, RandomFlip, \
 RandomGaussianBlur, RandomRotate, RandomRotate90, RandomShift, RandomTransform, Rescale, SoftMask, ToTensor, \
 Transform, TransformError, Whiten, WienerFilter, collate, functional
 CTF(*, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_angle = None, voltage = None, \
@@ -114,6 +114,8 @@ None)
 PercentileClip(low = 0.5, high = 99.5, *, spatial_dims = None)
 PhaseFlip(*, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_angle = None, voltage = None, \
 spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
+PickMap(radius = None, shape = 'ball', classes = None, channels = False, *, spatial_dims = None, radius_angstrom = \
+None)
 RandomCrop(size = None, *, spatial_dims = None, seed = 0, record = False, size_angstrom = None)
 RandomFlip(axes = None, *, spatial_dims = None, seed = 0, record = False)
 RandomGaussianBlur(sigma = None, *, spatial_dims = None, seed = 0, record = False, sigma_angstrom = None)

@@ -21,6 +21,7 @@ class Example:
         one_grey: before and after are drawn in one grey scale; else each in its own.
         shown: what the subject is drawn as, where it is no single image; None: as it is.
         before: the words beside it.
+        drawn: the column that the transform makes.
     """
 
     transform: T.Transform
@@ -29,6 +30,7 @@ class Example:
     one_grey: bool = True
     shown: Callable[[Row], Row] | None = None
     before: str = "before"
+    drawn: str = "image"
 
 
 EXAMPLES = (
@@ -64,6 +66,13 @@ EXAMPLES = (
     Example(T.RandomFlip(seed=3)),
     Example(T.RandomRotate(max_angle=30, seed=3)),
     Example(T.RandomShift(max_shift=10)),
+    Example(
+        T.PickMap(radius_angstrom={0: 24, 1: 14}),
+        image=subjects.micrograph,
+        volume=subjects.tile,
+        one_grey=False,
+        drawn="labels",
+    ),
     Example(T.CTF(), image=subjects.projected, volume=None, one_grey=False),
     Example(T.PhaseFlip(), image=subjects.imaged, volume=None),
     Example(T.WienerFilter(constant=0.02), image=subjects.imaged, volume=None),

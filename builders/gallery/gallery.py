@@ -78,6 +78,7 @@ def draw(example: Example) -> bytes:
             row = subject()
             before = _first(row if example.shown is None else example.shown(row))
             after = _first(transform(row))
+            after["image"] = after[example.drawn]
             columns += _columns([_view(before, dims), _view(after, dims)], example.one_grey)
             words += _drawn(after, kind)
             old, new = (np.asarray(row.get("label")).tolist() for row in (before, after))

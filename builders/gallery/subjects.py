@@ -154,6 +154,49 @@ def hot_volume() -> Row:
     return row
 
 
+def tile() -> Row:
+    """A tile of a tomogram: small proteins of two sizes, turned as they please, and its picks."""
+    rng = np.random.default_rng(12)
+    places = _apart(rng, 3, 12)
+    classes = np.arange(len(places)) % 2
+    pixels = (np.arange(VOXELS) - VOXELS // 2) * (SIDE / VOXELS)
+    image = rng.normal(0, 0.1, (VOXELS,) * 3)
+    for place, label in zip(places, classes, strict=True):
+        atoms = _turned(rng, protein() * (0.16 if label else 0.3)) + place
+        x, y, z = (np.exp(-0.5 * ((pixels - positions[:, None]) / BLOB) ** 2) for positions in atoms.T)
+        image += (0.15 if label else 0.4) * np.einsum("az,ay,ax->zyx", z, y, x, optimize=True)
+    return _row(image) | {"picks": {"pixels": places / (SIDE / VOXELS) + VOXELS // 2, "label": classes}}
+
+
+def micrograph() -> Row:
+    """A micrograph of small proteins, all of one kind, and its picks."""
+    rng = np.random.default_rng(13)
+    places = _apart(rng, 2, 7)
+    image = rng.normal(0, 1, (PARTICLE, PARTICLE))
+    for place in places:
+        x, y = (_along(PARTICLE, positions) for positions in (_turned(rng, protein() * 0.3)[:, :2] + place).T)
+        image += 0.3 * y.T @ x
+    return _row(image) | {"picks": places / (SIDE / PARTICLE) + PARTICLE // 2}
+
+
+def _apart(rng: np.random.Generator, axes: int, count: int) -> Points:
+    """Places for proteins, Å from the centre, apart from each other; in volumes near the slices that are drawn."""
+    kept: list[NDArray[np.float64]] = []
+    for number, place in enumerate(rng.uniform(-0.42 * SIDE, 0.42 * SIDE, (4000, axes))):
+        if axes == 3:
+            place[1 + number % 2] *= 0.1
+        if len(kept) < count and all(np.linalg.norm(place - other) > 46 for other in kept):
+            kept.append(place)
+    return np.array(kept)
+
+
+def _turned(rng: np.random.Generator, points: Points) -> Points:
+    """Points, turned at random about their centre."""
+    matrix, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    turned: Points = (points - points.mean(0)) @ (matrix * np.linalg.det(matrix))
+    return turned
+
+
 def movie() -> Row:
     """Frames of one particle `(frames, ny, nx)`, whose finer details the beam destroys from frame to frame."""
     rng = np.random.default_rng(6)

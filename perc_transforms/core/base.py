@@ -41,6 +41,12 @@ class Transform:
     - a row `{"image": ..., "pixel_size": ..., ...}`, or a batch of rows with a list or a stack of images: returns the
       same, with `image` transformed and the columns that depend on it kept true.
 
+    Images that stand beside a row's `image`, with the same sides, go with it, in the same draw. Masks of whole numbers,
+    `segmentation`, `segmentation_NAME` and `labels`, are moved by nearest neighbours, 0 beyond the old image, keep
+    their type, and are left alone by all that moves nothing. `target`, a second image of the same thing as Noise2Noise
+    takes it, gets what its image gets, by the image's statistics, but nothing that makes an image worse: no `AddNoise`
+    and no `Cutout`. They come out as tensors.
+
     Args:
         spatial_dims: 2 or 3: how many of an image's last axes are space. Default: two axes are an image, three or
             more a volume. So 2 is for movies, tilt series and stacked batches of bare images.
@@ -155,7 +161,8 @@ class Compose(Transform):
     """Transforms one after another.
 
     Any callable may stand among them (torchvision, torchio, MONAI, a function): it is given each image as a tensor and
-    returns one. It cannot keep other columns true: should it change the scale, `pixel_size` no longer holds.
+    returns one. It cannot keep other columns true: should it change the scale, `pixel_size` no longer holds, and masks
+    and targets stay as they were.
 
     Args:
         transforms: what to apply, first to last.

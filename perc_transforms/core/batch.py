@@ -3,16 +3,18 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from perc_transforms.core.batch_rows import Columns
+from perc_transforms.core.beside import as_beside, check_sides
 from perc_transforms.core.forms import (
     IMAGE,
     NULLABLE_NUMBERS,
+    TARGET,
     Form,
     as_image,
     form_of,
@@ -20,6 +22,7 @@ from perc_transforms.core.forms import (
     like_value,
     plain,
     plain_column,
+    stands_beside,
 )
 from perc_transforms.core.keys import KEY, keys_of, name_of
 from perc_transforms.core.stacking import stack
@@ -31,6 +34,9 @@ RECORDS = "transforms"
 """The column in which transforms record what they drew."""
 
 
+Change = Callable[[Tensor], Tensor]
+
+
 @dataclass
 class Rows:
     """Rows whose images have one shape.
@@ -39,16 +45,36 @@ class Rows:
         images: `(rows, ..., ny, nx)` or `(rows, ..., nz, ny, nx)`.
         spatial_dims: how many of the last axes are space: 2 or 3.
         columns: the rows' other values by column; only those that transforms know of.
+        beside: images that are moved with these, by column: masks and a target (see `core.beside`), `(rows, ...)` with
+            the same spatial axes.
     """
 
     images: Tensor
     spatial_dims: int
     columns: dict[str, list[Any]]
+    beside: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Pixels along the spatial axes."""
         return tuple(self.images.shape[-self.spatial_dims :])
+
+    def through(self, function: Change, target: Change | None = None) -> "Rows":
+        """Rows whose images went through a function, and whose targets did likewise; masks stay.
+
+        Args:
+            function: images -> images of the same shape.
+            target: what the targets go through instead. Default: the same function.
+        """
+        changed = {name: (target or function)(images) for name, images in self.beside.items() if name == TARGET}
+        return replace(self, images=function(self.images), beside={**self.beside, **changed})
+
+    def some(self, numbers: Sequence[int]) -> "Rows":
+        """Some of the rows."""
+        chosen = list(numbers)
+        columns = {name: [values[number] for number in chosen] for name, values in self.columns.items()}
+        beside = {name: images[chosen] for name, images in self.beside.items()}
+        return replace(self, images=self.images[chosen], columns=columns, beside=beside)
 
 
 Groups = list[tuple[list[int], Rows]]
@@ -92,6 +118,7 @@ class Batch:
             self._images = self._as_stack(items)
         else:
             self._images = [self._as_image(item, place) for place, item in enumerate(items)]
+        self._beside: dict[str, Tensor | list[Tensor | None]] = self._standing_beside()
         self.spatial_dims = spatial_dims
         self.recording = False
         self.told = False
@@ -101,6 +128,27 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def _standing_beside(self) -> dict[str, Tensor | list[Tensor | None]]:
+        """The columns of images that are moved with the image; null for rows that have none."""
+        found: dict[str, Tensor | list[Tensor | None]] = {}
+        for name in filter(stands_beside, self.source if self.form in ("row", "batch") else ()):
+            column = self.source[name] if self.form == "batch" else [self.source[name]]
+            if column is None or len(column) != len(self):
+                continue
+            values = [self._as_beside(name, value, place) for place, value in enumerate(column)]
+            if isinstance(column, Tensor) and values[0] is not None and column.dtype == values[0].dtype:
+                found[name] = column
+            elif any(value is not None for value in values):
+                found[name] = values
+        return found
+
+    def _as_beside(self, name: str, value: Any, place: int) -> Tensor | None:
+        try:
+            return as_beside(name, value, self._images[place], self.owner)
+        except TransformError as err:
+            known = self.name(place)
+            raise type(err)(f"{known}: {err}" if known else str(err)) from err.__cause__
 
     def _as_stack(self, items: Any) -> Tensor:
         try:
@@ -137,8 +185,9 @@ class Batch:
 
     def single(self, place: int) -> "Batch":
         """One of the rows, as it is now, alone in a batch."""
-        columns = {name: [self.column(name)[place]] for name in self.source if name != IMAGE}
-        return Batch({**columns, IMAGE: [self._images[place]]}, self.owner, self.spatial_dims)
+        columns = {name: [self.column(name)[place]] for name in self.source if name not in (IMAGE, *self._beside)}
+        images = {name: [images[place]] for name, images in ((IMAGE, self._images), *self._beside.items())}
+        return Batch({**columns, **images}, self.owner, self.spatial_dims)
 
     def column(self, name: str) -> list[Any]:
         """One value a row of a column, None where there is none; numbers as Python floats or ints."""
@@ -156,31 +205,39 @@ class Batch:
     def groups(self, columns: Sequence[str]) -> Groups:
         """The rows, those of equal image shape together, with the values of some columns."""
         places: dict[tuple[Any, ...], list[int]] = {}
-        if isinstance(self._images, Tensor):
+        all_images = (self._images, *self._beside.values())
+        if all(isinstance(images, Tensor) for images in all_images):
             places[()] = list(range(len(self)))
         else:
-            for place, image in enumerate(self._images):
-                places.setdefault((image.shape, image.dtype, image.device), []).append(place)
+            for place, images in enumerate(zip(*all_images, strict=True)):
+                places.setdefault(tuple(map(_kind, images)), []).append(place)
         values = {name: self.column(name) for name in columns}
         return [(chosen, self._rows(chosen, values)) for chosen in places.values()]
 
     def _rows(self, places: list[int], values: dict[str, list[Any]]) -> Rows:
-        if isinstance(self._images, Tensor):
-            images = self._images
-        elif len(places) == 1:
-            images = self._images[places[0]][None]
-        else:
-            images = stack([self._images[place] for place in places])
+        images = self._together(self._images, places)
         axes = images.ndim - 1
         dims = self.spatial_dims if self.spatial_dims is not None else 2 if axes == 2 else 3
         if axes < dims:
             msg = f"{self.owner}: an image of shape {tuple(images.shape[1:])}: expected at least {dims} axes"
             raise TransformError(msg)
-        return Rows(images, dims, {name: [column[place] for place in places] for name, column in values.items()})
+        beside = {name: self._together(of, places) for name, of in self._beside.items() if of[places[0]] is not None}
+        beside = {name: of for name, of in beside.items() if of.ndim > dims}
+        for name, of in beside.items():
+            check_sides(name, of[0], images.shape[1:] if name == TARGET else images.shape[-dims:], self.owner)
+        columns = {name: [column[place] for place in places] for name, column in values.items()}
+        return Rows(images, dims, columns, beside)
+
+    def _together(self, images: Any, places: list[int]) -> Tensor:
+        """The images of some rows, which have one shape, as one tensor."""
+        if isinstance(images, Tensor):
+            return images if len(places) == len(self) else images[places]
+        return images[places[0]][None] if len(places) == 1 else stack([images[place] for place in places])
 
     def replace(self, results: Groups) -> None:
         """Take over what a transform made of the groups."""
         images: list[Any] = [None] * len(self)
+        beside: dict[str, list[Any]] = {name: list(of) for name, of in self._beside.items() if len(results) > 1}
         for places, rows in results:
             for name, values in rows.columns.items():
                 if name == FRAME or (self.form in ("row", "batch") and name in self.source):
@@ -189,10 +246,16 @@ class Batch:
                         column[place] = value
             if len(results) == 1:
                 self._images = rows.images
+                self._beside |= rows.beside
                 return
             for place, image in zip(places, rows.images.unbind(), strict=True):
                 images[place] = image
+            for name, of in rows.beside.items():
+                column = beside.setdefault(name, [None] * len(self))
+                for place, image in zip(places, of.unbind(), strict=True):
+                    column[place] = image
         self._images = images
+        self._beside |= beside
 
     def keys(self, parts: int = 1) -> list[bytes]:
         """What tells each row from others: its `path` and `index`, else its `id`, else the pixels it came with.
@@ -272,22 +335,20 @@ class Batch:
         self._images = [as_image(function(image.clone()), self.owner) for image in self._images]
 
     def add_channel(self) -> None:
-        """Put an axis of length 1 before the others of each image."""
+        """Put an axis of length 1 before the others of each image and target."""
         self._images = [image[None] for image in self._images]
+        if TARGET in self._beside:
+            self._beside[TARGET] = [None if image is None else image[None] for image in self._beside[TARGET]]
 
     def result(self) -> Any:
         """The images in the form they came in, with dependent columns kept true."""
-        images: Any = self._images
-        if self.form in ("tensor", "row"):
-            images = images[0]
-        elif self._listed:
-            images = list(images)
-        elif not isinstance(images, Tensor) and len({image.shape for image in images}) == 1:
-            images = stack(images)
+        images = self._as_given(self._images)
         if self.form in ("tensor", "list"):
             return images
         out = self.source.copy() if hasattr(self.source, "copy") else dict(self.source)
         out[IMAGE] = images
+        for name, of in self._beside.items():
+            out[name] = self._as_given(of)
         kept = {name for name in NULLABLE_NUMBERS if name in self.source}
         for name in sorted({*self._changed, *kept} - {FRAME}):
             values = [math.nan if v is None and name in NULLABLE_NUMBERS else v for v in self.column(name)]
@@ -299,3 +360,18 @@ class Batch:
             else:
                 out[name] = like_value(old, values[0])
         return out
+
+    def _as_given(self, images: Any) -> Any:
+        """Images as one, as a list or as a stack: in the form in which the images came."""
+        if self.form in ("tensor", "row"):
+            return images[0]
+        if self._listed:
+            return list(images)
+        if not isinstance(images, Tensor) and len(set(map(_kind, images))) == 1 and images[0] is not None:
+            return stack(images)
+        return images
+
+
+def _kind(image: Tensor | None) -> Any:
+    """What images have in common that can be stacked."""
+    return None if image is None else (image.shape, image.dtype, image.device)

@@ -17,6 +17,7 @@ from perc_transforms.core.forms import IMAGE, TEXTS, as_image
 from perc_transforms.core.stacking import stack
 from perc_transforms.errors import TransformError
 
+PICKS, ROTATION = "picks", "rotation"
 _SHOWN = 2
 _TEXT = frozenset((str,))
 Kinds = Mapping[str, Any]
@@ -31,9 +32,11 @@ def collate(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, 
     A batch, as a loader with `batch_size=None` hands on of `stream.batch(64)`, comes out as its rows would.
 
     Images of one shape are stacked. Numbers, and lists of as many numbers each, become tensors, with NaN for null;
-    dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list. What is
-    null in every row is a list of None where it is known to be text, by its name or from a map-style dataset of
-    `builders`, and numbers otherwise.
+    dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list. Masks
+    (`segmentation`, `labels`) and `target` are stacked in their own types, and a `rotation` becomes `(rows, 3, 3)`.
+    `picks`, of which rows have different numbers, become one dict of lists, with an entry a row as it was; where they
+    are places alone, a list. What is null in every row is a list of None where it is known to be text, by its name or
+    from a map-style dataset of `builders`, and numbers otherwise.
 
     Raises:
         TransformError: images of different shapes, which cannot be stacked (the message says what can be done), rows
@@ -80,6 +83,8 @@ def _finished(name: str, column: Any, names: list[Any], kinds: Kinds) -> Any:
     if isinstance(column, Tensor) and name == IMAGE and column.ndim > _FEWEST:
         with contextlib.suppress(TransformError):  # which is to name the image
             return as_image(column, "collate")
+    if isinstance(column, Mapping) and name == PICKS:
+        return {field: list(values) for field, values in column.items()}
     if isinstance(column, Tensor) and name not in (IMAGE, RECORDS):
         return column
     values = list(column)
@@ -91,7 +96,32 @@ def _finished(name: str, column: Any, names: list[Any], kinds: Kinds) -> Any:
 def _column(name: str, values: list[Any], names: list[Any], kinds: Kinds) -> Any:
     if name == IMAGE:
         return _images(values, names)
+    if name == PICKS:
+        return _picks(values)
+    if name == ROTATION:
+        values = _matrices(values)
     return values if name == RECORDS else _values(values, kinds.get(name, list if name in TEXTS else float))
+
+
+def _picks(values: list[Any]) -> Any:
+    """Picks of rows, which are never stacked: a batch is alike whether its rows happen to have as many or not."""
+    names = dict.fromkeys(name for value in values if isinstance(value, Mapping) for name in value)
+    if not names or not all(value is None or isinstance(value, Mapping) for value in values):
+        return values
+    return {name: [None if value is None else value.get(name) for value in values] for name in names}
+
+
+def _matrices(values: list[Any]) -> list[Any]:
+    """Rotations as tensors, NaN for null; values as they are where they are no matrices."""
+    known = [value for value in values if value is not None]
+    try:
+        example = torch.as_tensor(known[0], dtype=torch.float32) if known else torch.empty(0)
+    except (TypeError, ValueError, RuntimeError):
+        return values
+    if example.ndim != _FEWEST:
+        return values
+    empty = torch.full_like(example, math.nan)
+    return [empty if value is None else torch.as_tensor(value) for value in values]
 
 
 def _images(values: list[Any], names: list[Any]) -> torch.Tensor:

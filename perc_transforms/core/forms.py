@@ -14,20 +14,34 @@ from perc_transforms.errors import TransformError
 
 IMAGE = "image"
 LABEL = "label"
-ROW_COLUMNS = ("path", "index", LABEL, "suffix", "pixel_size", "id", "entry", "imageset", "micrograph")
+ROW_COLUMNS = ("path", "index", LABEL, "suffix", "pixel_size", "id", "entry", "imageset", "micrograph", "tomogram")
 """Columns that hold one value a row: where they hold a list, a dict of columns is a batch."""
-TEXTS = frozenset(("path", "suffix", "id", "entry", "imageset", "micrograph"))
+TEXTS = frozenset(("path", "suffix", "id", "entry", "imageset", "micrograph", "tomogram"))
 """Those of them that hold texts, which the values do not tell where they are null throughout a batch."""
 KEEP_IT = "what leaves out columns that a model does not take (a Trainer with remove_unused_columns=True) is to keep it"
 """What helps where a column is not there at all."""
 NULLABLE_NUMBERS = ("pixel_size",)
 """Columns whose null becomes NaN, as in datasets' torch format, so that torch's default collate can stack it."""
 
+TARGET = "target"
+LABELS = "labels"
+SEGMENTATION = "segmentation"
+
 Form = Literal["tensor", "list", "row", "batch"]
 _EXACT = 2**24
 """Integers up to which float32 holds every one."""
 _SMALL, _SINGLE = 2, 4
 """Bytes of the largest integers of which it holds all, and its own."""
+
+
+def stands_beside(name: str) -> bool:
+    """Whether a column of this name may hold images that are moved with the image: see `core.beside`.
+
+    Example:
+        >>> [stands_beside(name) for name in ("labels", "label", "segmentation_membrane")]
+        [True, False, True]
+    """
+    return name in (TARGET, LABELS, SEGMENTATION) or name.startswith(f"{SEGMENTATION}_")
 
 
 def as_image(value: Any, owner: str) -> Tensor:
@@ -115,7 +129,7 @@ def form_of(data: Any, owner: str) -> Form:
 def _is_batch(data: Mapping[str, Any]) -> bool:
     """Whether a dict holds several rows: a list of images says so; beside a stack of them, the other columns do."""
     image = data[IMAGE]
-    lengths = {name: _length(value) for name, value in data.items() if name != IMAGE}
+    lengths = {name: _length(value) for name, value in data.items() if not _says_nothing(name, value)}
     if not isinstance(image, Tensor | np.ndarray) or image.dtype == object:
         axes = _nesting(image)
         if axes == 2:
@@ -128,6 +142,11 @@ def _is_batch(data: Mapping[str, Any]) -> bool:
         single = any(length is None and data[name] is not None for name, length in lengths.items())
         return not single and lengths[LABEL] == len(image)
     return bool(told) or (bool(lengths) and set(lengths.values()) == {len(image)})
+
+
+def _says_nothing(name: str, value: Any) -> bool:
+    """Whether a column looks alike in a row and in a batch: images, and picks as a dict of lists."""
+    return name == IMAGE or stands_beside(name) or (name == "picks" and isinstance(value, Mapping))
 
 
 def _is_soft(label: Any) -> bool:
@@ -202,7 +221,7 @@ def like_column(column: Any, values: list[Any]) -> Any:
         of_rows = {name: [math.nan if v is None else v.get(name) for v in values] for name in dict.fromkeys(names)}
         return {name: like_column(column.get(name, any_of_them), inner) for name, inner in of_rows.items()}
     if isinstance(column, Tensor | np.ndarray) and (column.ndim > 1 or (column.dtype != object and np.ndim(values[0]))):
-        return torch.stack(values).to(column.device) if isinstance(column, Tensor) else np.stack(values)
+        return _stacked(column, values)
     if isinstance(column, Tensor):
         dtype = column.dtype if column.is_floating_point() else torch.float32
         return torch.tensor([math.nan if v is None else v for v in values], dtype=dtype, device=column.device)
@@ -214,6 +233,15 @@ def like_column(column: Any, values: list[Any]) -> Any:
     return values
 
 
+def _stacked(column: Any, values: list[Any]) -> Any:
+    """Values with axes as one tensor or array, NaN where there is none; a list of them where they differ in shape."""
+    if any(value is None for value in values):
+        values = [column[place] * math.nan if value is None else value for place, value in enumerate(values)]
+    if len({tuple(value.shape) for value in values}) > 1:
+        return values
+    return torch.stack(values).to(column.device) if isinstance(column, Tensor) else np.stack(values)
+
+
 def like_value(value: Any, new: Any) -> Any:
     """A new value in the kind that the old one had: a tensor, an array, a NumPy or Python number, a dict of them."""
     if type(value) is dict and type(new) is dict and _PYTHONS.issuperset(map(type, value.values())):
@@ -223,6 +251,8 @@ def like_value(value: Any, new: Any) -> Any:
         return {name: like_value(value.get(name, kind), inner) for name, inner in new.items()}
     if isinstance(value, Tensor | np.ndarray | np.generic) and new is None:
         return None if value.ndim else like_value(value, math.nan)
+    if isinstance(new, Tensor | np.ndarray) and isinstance(value, type(new)) and new.dtype == value.dtype:
+        return new
     if isinstance(value, Tensor):
         dtype = value.dtype if value.is_floating_point() else torch.float32
         return torch.as_tensor(new, dtype=dtype, device=value.device)

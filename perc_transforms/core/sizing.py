@@ -3,7 +3,6 @@
 import math
 import numbers
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeGuard
 
 from perc_transforms.core.batch import Groups, Rows
@@ -139,8 +138,5 @@ def parted(groups: Groups, shape: Callable[[Rows, int], tuple[int, ...]]) -> Gro
             parts.append((places, rows))
             continue
         for some in chosen.values():
-            columns = {name: [values[number] for number in some] for name, values in rows.columns.items()}
-            parts.append(
-                ([places[number] for number in some], replace(rows, images=rows.images[some], columns=columns))
-            )
+            parts.append(([places[number] for number in some], rows.some(some)))
     return parts

@@ -1,7 +1,8 @@
 """Transforms that blur."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -62,7 +63,7 @@ class RandomGaussianBlur(RandomTransform):
     """Blur each image with a Gaussian whose width is drawn, uniformly between two; else as `GaussianBlur`.
 
     CAKED's blur is one of these with `sigma=(0, 1)`, but it draws from a global state and blurs volumes slice by slice.
-    Recorded: `sigma`, in pixels.
+    A row's `target` is blurred as its image is. Recorded: `sigma`, in pixels.
 
     Args:
         sigma: lowest and highest standard deviation in pixels.
@@ -112,7 +113,7 @@ def _blurred(rows: Rows, sigmas: Sequence[float]) -> Rows:
     if len(set(sigmas)) > 1:
         leading = rows.images.ndim - rows.spatial_dims - 1
         sigma = torch.tensor(sigmas, dtype=torch.float64).reshape(-1, *[1] * leading)
-    return replace(rows, images=gaussian_blur(rows.images, sigma, spatial_dims=rows.spatial_dims))
+    return rows.through(partial(gaussian_blur, sigma=sigma, spatial_dims=rows.spatial_dims))
 
 
 def _is_sigma(value: Any) -> bool:

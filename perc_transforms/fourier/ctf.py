@@ -1,7 +1,7 @@
 """Transforms by the contrast transfer function."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -100,8 +100,13 @@ class CTF(Transform):
         names = ("pixel_size", *_PARAMETERS)
         parameters = dict(zip(names, torch.tensor(found, dtype=torch.float64).T, strict=True))
         weights = self._weights(ctf(rows.sizes, **parameters, like=rows.images))
-        images = rows.images if len(each) == len(rows.images) else rows.images.flatten(0, 1)
-        return replace(rows, images=filter_rows(images, weights, 2).reshape(rows.images.shape))
+        stacked = len(each) != len(rows.images)
+
+        def change(images: Tensor) -> Tensor:
+            flat = images.flatten(0, 1) if stacked else images
+            return filter_rows(flat, weights, 2).reshape(images.shape)
+
+        return rows.through(change)
 
     def _each_image(self, rows: Rows) -> list[tuple[float, Any]]:
         """Pixel size and column `ctf` of each row; of stacks whose images have one each, of each image."""

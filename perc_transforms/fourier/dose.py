@@ -1,7 +1,7 @@
 """Transforms of movies by dose."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -82,7 +82,7 @@ class DoseWeight(Transform):
         if len(distinct) > 1:
             weights = weights[[distinct[kind] for kind in kinds]]
         weights = weights.view(-1, *[1] * (x.ndim - 4), *weights.shape[1:])
-        return replace(rows, images=dose_weighted(x, weights, sum_frames=self.sum_frames))
+        return rows.through(partial(dose_weighted, weights=weights, sum_frames=self.sum_frames))
 
     def _voltage(self, given: Any) -> float:
         """The voltage of a row with some value of the column `ctf`."""

@@ -1,7 +1,8 @@
 """Transforms that filter: by resolution, by an image's own spectrum, and by what a tilt series sees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -40,7 +41,7 @@ class _ByResolution(Transform):
             msg += f"{nyquist / 2:g} Å): expected {nyquist:g} Å or more, or images with smaller pixels"
             raise TransformError(msg)
         options = {"pixel_size": sizes, "width": width, "spatial_dims": rows.spatial_dims}
-        return replace(rows, images=function(rows.images, **resolutions, **options))
+        return rows.through(partial(function, **resolutions, **options))
 
 
 @dataclass(repr=False)
@@ -158,7 +159,8 @@ class Whiten(Transform):
     an image that was low-pass filtered stays so. DC is a shell, too, and the mean becomes `+-1 / sqrt(pixels)`.
     ASPIRE's `Image.whiten` is a relative: it divides by the square root of a noise spectrum that was estimated before.
 
-    Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`, each image by itself.
+    Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`, each image by itself. A row's `target` is divided by
+    the amplitudes of the image.
 
     Example:
         >>> import torch
@@ -169,7 +171,8 @@ class Whiten(Transform):
 
     def apply(self, rows: Rows) -> Rows:
         """Whiten the images of one shape in one go."""
-        return replace(rows, images=whiten(rows.images, spatial_dims=rows.spatial_dims))
+        change = partial(whiten, spatial_dims=rows.spatial_dims)
+        return rows.through(change, partial(change, by=rows.images))
 
 
 @dataclass(repr=False)
@@ -221,5 +224,5 @@ class MissingWedge(Transform):
         if rows.spatial_dims != 3:
             msg = f"{self!r}: an image of shape {rows.sizes}: expected a volume (nz, ny, nx)"
             raise TransformError(msg)
-        images = missing_wedge(rows.images, min_angle=self.min_angle, max_angle=self.max_angle, axis=self.axis)
-        return replace(rows, images=images)
+        low, high = self.min_angle, self.max_angle
+        return rows.through(partial(missing_wedge, min_angle=low, max_angle=high, axis=self.axis))

@@ -4,8 +4,8 @@ Images are `(..., ny, nx)` (`spatial_dims=2`) or `(..., nz, ny, nx)` (`spatial_d
 device; leading axes are independent images. The centre of an axis of n pixels is pixel `n // 2`. Nothing here
 changes its input, and gradients flow. `torch.compile` makes one graph of each (`fullgraph=True`), but for `soft_mask`,
 `whiten`, `invert_contrast(mode="auto")`, `add_noise(spectrum=...)`, `hot_pixels`, `fill_from_neighbours`,
-`gain_defects`, `rotate_volume` and `gaussian_blur` with a tensor of widths, which need a value of the data and break
-it.
+`gain_defects`, `rotate_volume`, `pick_map` and `gaussian_blur` with a tensor of widths, which need a value of the data
+and break it.
 """
 
 from perc_transforms.functional.fourier.blur import gaussian_blur
@@ -24,6 +24,7 @@ from perc_transforms.functional.intensity.statistics import invert_contrast, min
 from perc_transforms.functional.spatial.cropping import center_crop, crop, pad, pad_with_noise
 from perc_transforms.functional.spatial.euler import angles_of, matrices_of
 from perc_transforms.functional.spatial.orientation import orient, quarter_turns
+from perc_transforms.functional.spatial.pick_map import pick_map
 from perc_transforms.functional.spatial.resampling import rescale, rescale_steps
 from perc_transforms.functional.spatial.rotation import rotate
 from perc_transforms.functional.spatial.shifting import fourier_shift
@@ -66,6 +67,7 @@ __all__ = [
     "pad_with_noise",
     "percentile_clip",
     "phase_flip",
+    "pick_map",
     "project",
     "quarter_turns",
     "rescale",

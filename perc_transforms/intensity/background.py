@@ -1,6 +1,7 @@
 """Transforms that go by the background of an image."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
@@ -19,7 +20,7 @@ class NormalizeBackground(Circular):
     standard deviation; where that is below 1e-10, or within rounding, it is skipped. r is the distance from pixel
     `n // 2`. Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`; no plane is fitted to volumes. It agrees with RELION's
     `normalise` (image.cpp), which draws random numbers in place of dust, and rounds the default radius and all others
-    to whole pixels.
+    to whole pixels. A row's `target` is normalised by the background of the image.
 
     Args:
         radius: in pixels; default: 0.375 of the box, that is of the shortest side.
@@ -51,8 +52,8 @@ class NormalizeBackground(Circular):
             msg = f"{self!r}: dust is {self.dust!r}: expected a number of standard deviations, more than 0, or None"
             raise TransformError(msg)
 
-    def within(self, images: Tensor, radius: float, spatial_dims: int) -> Tensor:
-        """Normalise images, given the radius in pixels."""
+    def within(self, images: Tensor, radius: float, spatial_dims: int, by: Tensor | None = None) -> Tensor:
+        """Normalise images, given the radius in pixels, or targets by the background of their images."""
         sizes = tuple(images.shape[-spatial_dims:])
         if sum((n // 2) ** 2 for n in sizes) <= radius**2:
             msg = (
@@ -60,4 +61,5 @@ class NormalizeBackground(Circular):
                 " for they are the background: give a smaller radius"
             )
             raise TransformError(msg)
-        return normalize_background(images, radius, spatial_dims=spatial_dims, ramp=self.ramp, dust=self.dust)
+        normalized = partial(normalize_background, spatial_dims=spatial_dims, ramp=self.ramp, dust=self.dust)
+        return normalized(images, radius, by=by)

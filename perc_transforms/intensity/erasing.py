@@ -21,6 +21,7 @@ class Cutout(RandomTransform):
     They lie whole inside the image, each at a place of its own drawn uniformly among all; they may overlap. The mean is
     that of the image before; each frame of a row with leading axes has its own, and the same places. (DeVries & Taylor
     2017, who fill with 0 and let squares reach beyond the edge; copick-torch's `RandomCutout` is alike for volumes.)
+    A row's `target` stays whole.
     Recorded: `corner`, the first pixel of each, and `size`, in pixels, both in the order (x, y) or (x, y, z).
 
     Args:

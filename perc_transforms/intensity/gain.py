@@ -1,7 +1,7 @@
 """Transforms of raw frames by a detector's gain reference."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -69,7 +69,7 @@ class GainCorrect(Transform):
 
     def apply(self, rows: Rows) -> Rows:
         """Multiply the images of one shape in one go."""
-        return replace(rows, images=rows.images * self._factors(rows.images))
+        return rows.through(lambda images: images * self._factors(images))
 
     def _factors(self, images: Tensor) -> Tensor:
         """The factors of images, in their precision and on their device."""

@@ -1,6 +1,8 @@
 """Transforms of the pixels of a detector that count more than they should."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from perc_transforms.core.base import Transform
 from perc_transforms.core.batch import Rows
@@ -15,7 +17,8 @@ class HotPixels(Transform):
 
     A pixel is hot that lies beyond `mean + sigma * std` of its image, beyond `above`, or is NaN or infinite. It becomes
     the mean of those that are not hot in the square around it; all others stay as they are, bit for bit. Shape
-    `(..., ny, nx)`: each image, frame or section has its own mean and standard deviation (of its finite pixels).
+    `(..., ny, nx)`: each image, frame or section has its own mean and standard deviation (of its finite pixels);
+    so has a row's `target`.
 
     RELION's motion correction takes 6 standard deviations, too, of the sum of all frames, as `of_sum` does, and draws
     its replacements from good pixels around at random. Frames that count electrons are mostly 0, and a pixel of 2 or 3
@@ -70,6 +73,9 @@ class HotPixels(Transform):
         if self.of_sum and images.ndim < 4:
             msg = f"{self!r}: an image of shape {tuple(images.shape[1:])}: expected a movie (frames, ny, nx)"
             raise TransformError(msg)
+        return rows.through(self._replaced)
+
+    def _replaced(self, images: Tensor) -> Tensor:
         seen = images.sum(-3, keepdim=True) if self.of_sum else images
         hot = hot_pixels(seen, sigma=self.sigma, above=self.above, below=self.below)
-        return replace(rows, images=fill_from_neighbours(images, hot, size=self.size))
+        return fill_from_neighbours(images, hot, size=self.size)

@@ -1,6 +1,7 @@
 """Masks about the centre of the box."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -46,15 +47,20 @@ class Circular(Transform):
         places: dict[float, list[int]] = {}
         for place, pixel_size in enumerate(rows.columns["pixel_size"]):
             places.setdefault(self._pixels(rows.sizes, pixel_size), []).append(place)
-        if len(places) == 1:
-            return replace(rows, images=self.within(rows.images, next(iter(places)), rows.spatial_dims))
-        images = torch.empty_like(rows.images)
-        for radius, chosen in places.items():
-            images[chosen] = self.within(rows.images[chosen], radius, rows.spatial_dims)
-        return replace(rows, images=images)
 
-    def within(self, images: Tensor, radius: float, spatial_dims: int) -> Tensor:
-        """Transform images, given the radius in pixels."""
+        def change(images: Tensor, by: Tensor | None = None) -> Tensor:
+            if len(places) == 1:
+                return self.within(images, next(iter(places)), rows.spatial_dims, by)
+            done = torch.empty_like(images)
+            for radius, chosen in places.items():
+                some = None if by is None else by[chosen]
+                done[chosen] = self.within(images[chosen], radius, rows.spatial_dims, some)
+            return done
+
+        return rows.through(change, partial(change, by=rows.images))
+
+    def within(self, images: Tensor, radius: float, spatial_dims: int, by: Tensor | None = None) -> Tensor:
+        """Transform images, given the radius in pixels; targets by what is found of the images that they belong to."""
         raise NotImplementedError
 
     def _pixels(self, sizes: tuple[int, ...], pixel_size: float | None) -> float:
@@ -111,6 +117,6 @@ class SoftMask(Circular):
             msg = f"{self!r}: fill is {self.fill!r}: expected 'background' or a number"
             raise TransformError(msg)
 
-    def within(self, images: Tensor, radius: float, spatial_dims: int) -> Tensor:
-        """Mask images, given the radius in pixels."""
+    def within(self, images: Tensor, radius: float, spatial_dims: int, by: Tensor | None = None) -> Tensor:
+        """Mask images, given the radius in pixels; each gets the mean of its own background."""
         return soft_mask(images, radius, spatial_dims=spatial_dims, edge=float(self.edge), fill=self.fill)

@@ -27,8 +27,9 @@ class Mixup(RandomTransform):
     Row i becomes `lam * x_i + (1 - lam) * x_j`: `lam` is drawn from Beta(alpha, alpha), the partner j uniformly among
     all rows of the batch (i, too, which changes nothing), both for each row. Its label becomes the same mixture of
     the two, as a soft target: one weight for each class, which sum to 1; the cross entropies of torch take it. All
-    other columns stay the row's own. (Zhang et al. 2018, who draw one `lam` for a batch, as does copick-torch's
-    `MixupAugmentation`.) A single image or row, and a batch of one, keep their image.
+    other columns stay the row's own, but for `target` and masks of floats, as of `PickMap(channels=True)`, which are
+    mixed as the image is; masks of whole numbers cannot be. (Zhang et al. 2018, who draw one `lam` for a batch, as does
+    copick-torch's `MixupAugmentation`.) A single image or row, and a batch of one, keep their image.
 
     What a row gets depends on its batch: a run is repeated with batches of the same rows in the same order. A bare
     tensor with leading axes is a batch. Recorded: `lam`, and `partner`, its place in the batch; so a replay needs the
@@ -48,8 +49,8 @@ class Mixup(RandomTransform):
         record: see `RandomTransform`.
 
     Raises:
-        TransformError: an option is none of these, the images do not have one shape, a label is null, negative, no
-            class, or not among `num_classes`, or there is a replay without the batch.
+        TransformError: an option is none of these, the images do not have one shape, there is a mask of whole numbers,
+            a label is null, negative, no class, or not among `num_classes`, or there is a replay without the batch.
 
     Example:
         >>> batch = {"image": torch.rand(2, 8, 8), "label": torch.tensor([0, 2]), "path": ["a", "b"]}
@@ -110,11 +111,21 @@ class Mixup(RandomTransform):
         lam = torch.tensor([float(drawn["lam"]) for drawn in params], dtype=torch.float64)
         images = _mixed(rows.images, partners, lam)
         labels = rows.columns[LABEL]
+        beside = {name: self._beside(name, of, partners, lam) for name, of in rows.beside.items()}
+        rows = replace(rows, images=images, beside=beside)
         if labels[0] is None:
-            return replace(rows, images=images)
+            return rows
         soft = _mixed(self._soft(labels), partners, lam)
         mixed = [_like(old, new) for old, new in zip(labels, soft, strict=True)]
-        return replace(rows, images=images, columns={**rows.columns, LABEL: mixed})
+        return replace(rows, columns={**rows.columns, LABEL: mixed})
+
+    def _beside(self, name: str, of: Tensor, partners: Sequence[int], lam: Tensor) -> Tensor:
+        """Targets and heat maps, mixed as their images are."""
+        if of.is_floating_point():
+            return _mixed(of, partners, lam)
+        msg = f"Mixup: the mask {name!r} ({of.dtype}): expected none, for a mixture of two images has no mask of whole "
+        msg += "numbers: make it one channel a class, of floats, or leave the column out"
+        raise TransformError(msg)
 
     def _soft(self, labels: Sequence[Any]) -> Tensor:
         """Labels as soft targets, `(rows, classes)`."""

@@ -20,7 +20,8 @@ class AddNoise(RandomTransform):
 
     Its variance is `var(image) / snr`, where the whole image counts as signal, or `std^2`. So a constant image gets
     none for an `snr`. The variance is that of the pixels of one row, with the leading axes that it has (a movie's
-    frames); it is a number that no gradient flows through. Recorded: `seed`, of the noise, and `std`.
+    frames); it is a number that no gradient flows through. A row's `target` gets none:
+    Noise2Noise learns from noise that image and target do not share. Recorded: `seed`, of the noise, and `std`.
 
     Args:
         snr: signal-to-noise ratio, a ratio of variances, above 0.

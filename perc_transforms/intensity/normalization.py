@@ -1,6 +1,7 @@
 """Transforms of pixel values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from perc_transforms import functional as F
@@ -18,6 +19,9 @@ class Normalize(Transform):
     Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`, statistics over the spatial axes of each image. RELION and every
     package derived from it normalise so; CAKED's `normalise` subtracts 0 and divides by 1.
 
+    A row's `target` is normalised by the image's mean and standard deviation, so that what is alike in both stays so:
+    cryoCARE, too, normalises both halves by those of one (its `CryoCARE_DataModule.get_normalizer`).
+
     Example:
         >>> import torch
         >>> Normalize()(torch.tensor([[1.0, 3.0]]))
@@ -26,14 +30,16 @@ class Normalize(Transform):
 
     def apply(self, rows: Rows) -> Rows:
         """Normalise the images of one shape in one go."""
-        return replace(rows, images=F.normalize(rows.images, spatial_dims=rows.spatial_dims))
+        change = partial(F.normalize, spatial_dims=rows.spatial_dims)
+        return rows.through(change, partial(change, by=rows.images))
 
 
 @dataclass(repr=False)
 class MinMax(Transform):
     """Each image to the range 0 to 1: `(x - min) / (max - min)`; a constant one to 0. CAKED calls it `shiftmin`.
 
-    Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`, least and most over the spatial axes of each image.
+    Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`, least and most over the spatial axes of each image. A row's `target`
+    goes by those of the image.
 
     Example:
         >>> import torch
@@ -43,7 +49,8 @@ class MinMax(Transform):
 
     def apply(self, rows: Rows) -> Rows:
         """Bring the images of one shape into the range in one go."""
-        return replace(rows, images=F.minmax(rows.images, spatial_dims=rows.spatial_dims))
+        change = partial(F.minmax, spatial_dims=rows.spatial_dims)
+        return rows.through(change, partial(change, by=rows.images))
 
 
 @dataclass(repr=False)
@@ -51,7 +58,8 @@ class PercentileClip(Transform):
     """Clip each image at two of its percentiles, so that hot pixels and gold beads do not set its range.
 
     Shapes `(..., ny, nx)` or `(..., nz, ny, nx)`, percentiles over the spatial axes of each image, interpolated as
-    `numpy.percentile` does, of any number of pixels. It agrees with MONAI's `ClipIntensityPercentiles`.
+    `numpy.percentile` does, of any number of pixels. It agrees with MONAI's `ClipIntensityPercentiles`. A row's
+    `target` is clipped at the image's percentiles.
 
     Args:
         low: percentile of the lowest value kept; 0 clips nothing. Default: 0.5.
@@ -77,8 +85,9 @@ class PercentileClip(Transform):
 
     def apply(self, rows: Rows) -> Rows:
         """Clip the images of one shape in one go."""
-        images = percentile_clip(rows.images, float(self.low), float(self.high), spatial_dims=rows.spatial_dims)
-        return replace(rows, images=images)
+        low, high = float(self.low), float(self.high)
+        change = partial(percentile_clip, low=low, high=high, spatial_dims=rows.spatial_dims)
+        return rows.through(change, partial(change, by=rows.images))
 
 
 @dataclass(repr=False)
@@ -88,7 +97,7 @@ class InvertContrast(Transform):
     With `mode="auto"` only where it takes that: images whose centre (mean of r < 0.5) is darker than their rim (mean
     of r > 0.8), r being the distance from pixel `n // 2` in units of half the side, along each axis. Each image is
     judged by itself, and stays where the two are equal. RELION's `--invert_contrast` always inverts; ASPIRE's
-    `invert_contrast` compares the same means, but of a whole stack.
+    `invert_contrast` compares the same means, but of a whole stack. A row's `target` is inverted where its image is.
 
     Args:
         mode: "always" (the default) or "auto".
@@ -114,4 +123,5 @@ class InvertContrast(Transform):
 
     def apply(self, rows: Rows) -> Rows:
         """Invert images of one shape in one go."""
-        return replace(rows, images=invert_contrast(rows.images, spatial_dims=rows.spatial_dims, mode=self.mode))
+        change = partial(invert_contrast, spatial_dims=rows.spatial_dims, mode=self.mode)
+        return rows.through(change, partial(change, by=rows.images))

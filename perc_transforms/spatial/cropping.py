@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from torch import Tensor
 
 from perc_transforms.core.base import Transform
 from perc_transforms.core.batch import Batch, Groups, Rows
@@ -72,8 +74,8 @@ class CenterCrop(_Box):
 
     def apply(self, rows: Rows) -> Rows:
         """Crop images of one shape, to one shape, in one go."""
-        images = center_crop(rows.images, self._smaller(rows), spatial_dims=rows.spatial_dims)
-        return moved(rows, images, Motion(), owner=type(self).__name__)
+        cut = partial(center_crop, shape=self._smaller(rows), spatial_dims=rows.spatial_dims)
+        return moved(rows, cut, Motion(), owner=type(self).__name__)
 
 
 @dataclass(repr=False)
@@ -117,7 +119,7 @@ class RandomCrop(_Box, RandomTransform):
             Motion(shift=tuple(float(c - start) for c, start in zip(centre, corner, strict=True))[::-1])
             for centre, corner in zip(centres, corners, strict=True)
         ]
-        return moved(rows, crop(rows.images, corners, shape), motions, owner=type(self).__name__)
+        return moved(rows, partial(crop, corners=corners, shape=shape), motions, owner=type(self).__name__)
 
 
 @dataclass(repr=False)
@@ -132,7 +134,7 @@ class Pad(_Box, RandomTransform):
         mode: what lies beyond the image. "constant", the default: `value`. "reflect": the image, mirrored at the
             centres of its outermost pixels, as often as it takes. "noise": Gaussian noise with the mean and the
             standard deviation of the image's own background: its pixels beyond 0.375 of its shortest side from its
-            centre.
+            centre; a `target` gets its own.
         value: of "constant". Default: 0.
         size_angstrom: the size in Å, by each row's `pixel_size`: round(size / pixel_size) pixels. One of the two is
             given.
@@ -176,14 +178,20 @@ class Pad(_Box, RandomTransform):
         """Pad images of one shape, to one shape, in one go."""
         shape, dims = self._larger(rows), rows.spatial_dims
         mode: Any = self.mode
-        images = pad(rows.images, shape, spatial_dims=dims, mode=mode, value=float(self.value))
-        return moved(rows, images, Motion(), owner=type(self).__name__)
+        widen = partial(pad, shape=shape, spatial_dims=dims, mode=mode, value=float(self.value))
+        return moved(rows, widen, Motion(), owner=type(self).__name__)
 
     def apply_drawn(self, rows: Rows, params: Sequence[dict[str, Any]]) -> Rows:
         """Put each image into noise of its seed."""
         shape, dims = self._larger(rows), rows.spatial_dims
-        made = noise([values["seed"] for values in params], rows.images.new_empty(*rows.images.shape[:-dims], *shape))
-        return moved(rows, pad_with_noise(rows.images, made, spatial_dims=dims), Motion(), owner=type(self).__name__)
+        seeds = [int(values["seed"]) for values in params]
+
+        def widen(images: Tensor, further: int = 0) -> Tensor:
+            made = noise([seed + further for seed in seeds], images.new_empty(*images.shape[:-dims], *shape))
+            return pad_with_noise(images, made, spatial_dims=dims)
+
+        # a target has noise of its own: what is the same in both, networks would learn to keep
+        return moved(rows, widen, Motion(), owner=type(self).__name__, target=partial(widen, further=1))
 
     def _larger(self, rows: Rows) -> tuple[int, ...]:
         shape = self._shape(rows)

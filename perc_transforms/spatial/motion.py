@@ -3,47 +3,38 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from perc_transforms.core.batch import FRAME, Rows
-from perc_transforms.core.forms import like_value
+from perc_transforms.core.batch import FRAME, Change, Rows
+from perc_transforms.core.forms import TARGET, like_value, plain
 from perc_transforms.core.sizing import is_number
 from perc_transforms.errors import TransformError
+from perc_transforms.functional.spatial.labels import nearest_labels
 from perc_transforms.spatial.euler import angles_of, matrix_of
+from perc_transforms.spatial.moves import Matrix, Motion, Moves
+from perc_transforms.spatial.picks import is_rotation, move_picks, move_point, turn_one
 
-Matrix = NDArray[np.float64]
+__all__ = ["COLUMNS", "Matrix", "Motion", "moved"]
 
-COLUMNS = ("pixel_size", "coordinate_x", "coordinate_y", "coordinate_z", "micrograph", "pose", "ctf", FRAME)
+COLUMNS = (
+    *("pixel_size", "coordinate_x", "coordinate_y", "coordinate_z", "micrograph", "pose", "ctf", FRAME),
+    *("picks", "pixels", "rotation"),
+)
 """Every column that a change of geometry may change, or needs: a transform that makes one names these."""
 
 logger = logging.getLogger(__name__)
 _warned: set[str] = set()
 
 
-@dataclass(frozen=True)
-class Motion:
-    """Where the content of an image goes: from `p` to `matrix @ p / step + shift`, in pixels from the centres.
-
-    The centre of an axis of n pixels is pixel `n // 2`, before and after. Vectors are in the order `(x, y)` or
-    `(x, y, z)`, other than shapes.
-
-    Attributes:
-        matrix: a rotation or a reflection; None: neither.
-        shift: pixels of the new image; None: none.
-        step: old pixels per new pixel along each axis; None: 1.
-    """
-
-    matrix: Matrix | None = None
-    shift: tuple[float, ...] | None = None
-    step: tuple[float, ...] | None = None
-
-
-def moved(rows: Rows, images: Any, motions: Motion | Sequence[Motion], owner: str) -> Rows:
+def moved(
+    rows: Rows, images: Tensor | Change, motions: Motion | Sequence[Motion], owner: str, target: Change | None = None
+) -> Rows:
     """Rows with their new images, and every column that depends on the geometry kept true.
 
     - `pixel_size` (Å, along x) grows with the step.
@@ -53,77 +44,120 @@ def moved(rows: Rows, images: Any, motions: Motion | Sequence[Motion], owner: st
     - `pose`: RELION's angles follow a rotation; the origin `shift_x`, `shift_y` (Å) turns with it, and changes by -d
       where the content moves by +d; that of a volume that moves gets a `shift_z`, which the features of a
       `Dataset.map` must have. A mirror changes the hand, which no angles describe: the pose becomes null.
+    - `picks`, a dict of lists: `pixels` (x, y, z) follow the image, `rotation` (object -> image) turns with it, and
+      picks that come to lie outside are dropped, with all that the dict tells of them. In `(N, 2)`, the places alone
+      that micrographs have, all are kept, for their other columns are lists in this order. A row's own `pixels` and
+      `rotation` follow, too. A mirror makes rotations null. `coordinates`, Å in the tomogram, never change.
+    - masks (`segmentation`, `segmentation_NAME`, `labels`): each pixel takes the value of the old one that lies
+      nearest, 0 beyond the old image; `target` goes through what the image went through.
     - `ctf`: `defocus_angle` turns and mirrors with the image.
 
     Args:
         rows: as they were, with the columns `COLUMNS`.
-        images: the new images.
+        images: what makes the new images of the old ones; or these, where no row can have a `target`.
         motions: one for all rows, or one for each.
-        owner: the transform's name, for what is said once: that a pose was lost.
+        owner: the transform's name, for errors, and for what is said once: that a pose was lost.
+        target: what makes new targets of old ones, where it is not the same.
+
+    Raises:
+        TransformError: a value is none of these, or there is a target and nothing to make a new one by.
     """
     count = len(rows.images)
     each = [motions] * count if isinstance(motions, Motion) else list(motions)
-    kept = {name: list(values) for name, values in rows.columns.items() if name != "micrograph"}  # only read here
-    new = replace(rows, images=images, columns=kept)
+    moves = Moves.of(each, rows.spatial_dims)
+    changed = images if isinstance(images, Tensor) else images(rows.images)
+    new = replace(rows, images=changed)
+    new.beside = {name: _moved_beside(name, rows, new, moves, images, target, owner) for name in rows.beside}
+    kept = {name: list(values) for name, values in rows.columns.items() if name != "micrograph"}  # which is only read
+    new.columns = kept
     known = {name for name in COLUMNS if any(value is not None for value in rows.columns[name])}
     if not known - {FRAME, "micrograph"}:
         return new
-    moves = _Moves.of(each, rows)
     columns = new.columns
     columns["pixel_size"] = _sizes(rows.columns["pixel_size"], moves, owner)
     frames = moves.matrices @ _frames(rows)
-    for place in moves.turns.nonzero()[0]:
+    for place in moves.turns.nonzero()[0].tolist():
         columns[FRAME][place] = frames[place]
     _move_coordinates(columns, rows, moves, frames, new.sizes)
     spread = moves.steps.max(1) - moves.steps.min(1)
     distorted = spread * max(new.sizes) > moves.steps.min(1)
-    if distorted.any():
-        for place in distorted.nonzero()[0]:
-            _say_once(owner, columns, place, "a stretched image has no angles any more: pose and ctf become null")
-            columns["pose"][place] = columns["ctf"][place] = None
-    _turn_ctfs(columns["ctf"], moves, owner)
-    mirrored = np.linalg.det(moves.matrices) < 0
-    for place in mirrored.nonzero()[0]:
-        if columns["pose"][place] is not None:
-            _say_once(owner, columns, place, "a mirror changes the hand: the pose of mirrored rows becomes null")
-            columns["pose"][place] = None
-    _move_poses(columns["pose"], moves, columns["pixel_size"], owner)
+    for place in distorted.nonzero()[0].tolist():
+        why = "a stretched image has no angles any more: pose and ctf become null"
+        _lose(columns, place, ("pose", "ctf"), owner, why)
+    for place in moves.mirrored.nonzero()[0].tolist():
+        _lose(columns, place, ("pose",), owner, "a mirror changes the hand: the pose of mirrored rows becomes null")
+    if known & {"picks", "pixels", "rotation"}:
+        _move_picks(columns, moves, rows.sizes, new.sizes, distorted | moves.mirrored, owner)
+    ctfs, where = _flat(columns["ctf"])
+    _turn_ctfs(ctfs, moves.taken(where), owner)
+    columns["ctf"] = _regrouped(ctfs, columns["ctf"])
+    poses, where = _flat(columns["pose"])
+    _move_poses(poses, moves.taken(where), [columns["pixel_size"][place] for place in where], owner)
+    columns["pose"] = _regrouped(poses, columns["pose"])
     return new
 
 
-@dataclass(frozen=True)
-class _Moves:
-    """The motions of all rows as arrays: one batch of them costs little more than one row.
+def _flat(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """The values of all rows, those of a list of them one after another, and the row of each."""
+    flat, where = [], []
+    for place, value in enumerate(values):
+        inner = list(map(plain, value)) if isinstance(value, list | tuple) else [value]
+        flat += inner
+        where += [place] * len(inner)
+    return flat, where
 
-    Attributes:
-        matrices: `(rows, dims, dims)`, the identity for None.
-        shifts: `(rows, dims)`.
-        steps: `(rows, dims)`.
-        turns: whether a row's motion has a matrix, `(rows,)`.
-        shifting: whether it has a shift, if of 0.
-    """
 
-    matrices: Matrix
-    shifts: Matrix
-    steps: Matrix
-    turns: NDArray[np.bool_]
-    shifting: NDArray[np.bool_]
+def _regrouped(flat: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """Rows' values, lists of them where they were, in the kinds that they had there."""
+    left = iter(flat)
+    return [
+        [like_value(old, next(left)) for old in value] if isinstance(value, list | tuple) else next(left)
+        for value in values
+    ]
 
-    @classmethod
-    def of(cls, each: Sequence[Motion], rows: Rows) -> "_Moves":
-        dims = len(rows.sizes)
-        eye, zeros, ones = np.eye(dims), (0.0,) * dims, (1.0,) * dims
-        return cls(
-            np.array([eye if motion.matrix is None else motion.matrix for motion in each], np.float64),
-            np.array([motion.shift or zeros for motion in each], np.float64),
-            np.array([motion.step or ones for motion in each], np.float64),
-            np.array([motion.matrix is not None for motion in each]),
-            np.array([motion.shift is not None for motion in each]),
-        )
 
-    @property
-    def dims(self) -> int:
-        return int(self.matrices.shape[-1])
+def _moved_beside(
+    name: str, rows: Rows, new: Rows, moves: Moves, images: Tensor | Change, target: Change | None, owner: str
+) -> Tensor:
+    """A column of images that stand beside the rows' own, after their motions."""
+    old = rows.beside[name]
+    if name != TARGET:
+        inverse = moves.matrices.swapaxes(1, 2) * moves.steps[:, None, :]
+        centres = np.array(rows.sizes[::-1]) // 2 - (inverse @ moves.shifts[:, :, None])[..., 0]
+        sampled = torch.from_numpy(inverse), torch.from_numpy(centres)
+        return nearest_labels(old, *sampled, new.sizes, wrap=moves.wraps.tolist())
+    change = target or (None if isinstance(images, Tensor) else images)
+    if change is None:
+        msg = f"{owner}: a row with a {TARGET!r}, which is to be moved as its image: give `motion.moved` the function "
+        msg += "that moves images, in place of images"
+        raise TransformError(msg)
+    return change(old)
+
+
+def _move_picks(
+    columns: dict[str, list[Any]],
+    moves: Moves,
+    old: tuple[int, ...],
+    new: tuple[int, ...],
+    lost: NDArray[np.bool_],
+    owner: str,
+) -> None:
+    """Picks of rows, and places and rotations of rows that are picks themselves."""
+    for place, (picks, pixels, rotation) in enumerate(
+        zip(*(columns[name] for name in ("picks", "pixels", "rotation")), strict=True)
+    ):
+        keeps_hand = not lost[place]
+        is_turned = rotation is not None and is_rotation(rotation)
+        if is_turned:
+            columns["rotation"][place] = turn_one(rotation, moves, place) if keeps_hand else None
+        if pixels is not None:
+            columns["pixels"][place] = move_point(pixels, moves, place, old, new)
+        if picks is not None:
+            columns["picks"][place] = move_picks(picks, moves, place, old, new, keeps_hand)
+        has_turns = is_turned or (isinstance(picks, Mapping) and picks.get("rotation") is not None)
+        if has_turns and not keeps_hand:
+            kind = "a mirror changes the hand" if moves.mirrored[place] else "a stretched image has no angles any more"
+            _say_once(owner, f"{kind}: the rotation of its objects becomes null")
 
 
 def _frames(rows: Rows) -> Matrix:
@@ -131,7 +165,7 @@ def _frames(rows: Rows) -> Matrix:
     return np.array([eye if frame is None else frame for frame in rows.columns[FRAME]], np.float64)
 
 
-def _sizes(sizes: Sequence[Any], moves: _Moves, owner: str) -> list[float | None]:
+def _sizes(sizes: Sequence[Any], moves: Moves, owner: str) -> list[float | None]:
     """Pixel sizes after a motion."""
     for size in sizes:
         if size is not None and not is_number(size):
@@ -149,15 +183,23 @@ def _as_dict(value: Any, name: str, owner: str) -> Mapping[str, Any]:
     return value
 
 
-def _say_once(owner: str, columns: Mapping[str, Any], place: int, what: str) -> None:
+def _lose(columns: dict[str, list[Any]], place: int, names: Sequence[str], owner: str, why: str) -> None:
+    """Make columns of a row null, and say so once where they were not."""
+    if any(columns[name][place] is not None for name in names):
+        _say_once(owner, why)
+    for name in names:
+        columns[name][place] = None
+
+
+def _say_once(owner: str, what: str) -> None:
     told = f"{owner}: {what}"
-    if (columns["pose"][place] is not None or columns["ctf"][place] is not None) and told not in _warned:
+    if told not in _warned:
         _warned.add(told)
         logger.warning(told)
 
 
 def _move_coordinates(
-    columns: dict[str, list[Any]], rows: Rows, moves: _Moves, frames: Matrix, shape: tuple[int, ...]
+    columns: dict[str, list[Any]], rows: Rows, moves: Moves, frames: Matrix, shape: tuple[int, ...]
 ) -> None:
     """Single places of all rows at once; lists of places row by row."""
     names = ("coordinate_x", "coordinate_y", "coordinate_z")[: moves.dims]
@@ -201,7 +243,7 @@ def _as_given(value: Any, new: Matrix) -> Any:
     return new.tolist() if isinstance(value, list | tuple) else like_value(value, new)
 
 
-def _turn_ctfs(ctfs: list[Any], moves: _Moves, owner: str) -> None:
+def _turn_ctfs(ctfs: list[Any], moves: Moves, owner: str) -> None:
     """The angle of defocus turns with the image; of a volume that lies on its side it is not known."""
     for place in moves.turns.nonzero()[0].tolist():
         if ctfs[place] is None:
@@ -217,7 +259,7 @@ def _turn_ctfs(ctfs: list[Any], moves: _Moves, owner: str) -> None:
         ctfs[place] = {**ctf, "defocus_angle": angle} if "defocus_angle" in ctf else dict(ctf)
 
 
-def _move_poses(poses: list[Any], moves: _Moves, pixel_sizes: Sequence[float | None], owner: str) -> None:
+def _move_poses(poses: list[Any], moves: Moves, pixel_sizes: Sequence[float | None], owner: str) -> None:
     """RELION's poses after a motion: `A' = R A` for the matrix A of its angles, `s' = R s - d` for its origin s."""
     names = ["shift_x", "shift_y", "shift_z"][: moves.dims]
     places = [place for place, pose in enumerate(poses) if pose is not None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,8 +15,9 @@ from perc_transforms.spatial.motion import COLUMNS, Motion, moved
 
 
 def _oriented(rows: Rows, elements: Sequence[Element], owner: str) -> Rows:
-    images = orient(rows.images, elements, spatial_dims=rows.spatial_dims)
-    return moved(rows, images, [Motion(matrix=np.array(element, np.float64)) for element in elements], owner=owner)
+    turn = partial(orient, elements=elements, spatial_dims=rows.spatial_dims)
+    motions = [Motion(matrix=np.array(element, np.float64), wraps=True) for element in elements]
+    return moved(rows, turn, motions, owner=owner)
 
 
 @dataclass(repr=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from perc_transforms import functional as F
@@ -49,9 +50,9 @@ class Rescale(Transform):
     def apply(self, rows: Rows) -> Rows:
         """Resample the images of one shape in one go."""
         shape = tuple(map(int, for_each_axis(self.shape, rows.sizes, self)))
-        images = F.rescale(rows.images, shape, spatial_dims=rows.spatial_dims, stretch=self.stretch)
+        resample = partial(F.rescale, shape=shape, spatial_dims=rows.spatial_dims, stretch=self.stretch)
         steps = F.rescale_steps(rows.sizes, shape, stretch=self.stretch)
-        return moved(rows, images, Motion(step=steps[::-1]), owner=type(self).__name__)
+        return moved(rows, resample, Motion(step=steps[::-1]), owner=type(self).__name__)
 
 
 @dataclass(repr=False)
@@ -79,8 +80,8 @@ class _FourierResize(Transform):
         """Resize the images of one shape and pixel size in one go."""
         shape = self._target(rows, 0)
         steps = F.rescale_steps(rows.sizes, shape, stretch=True)
-        images = F.rescale(rows.images, shape, spatial_dims=rows.spatial_dims, stretch=True)
-        return moved(rows, images, Motion(step=steps[::-1]), owner=type(self).__name__)
+        resample = partial(F.rescale, shape=shape, spatial_dims=rows.spatial_dims, stretch=True)
+        return moved(rows, resample, Motion(step=steps[::-1]), owner=type(self).__name__)
 
     def _target(self, rows: Rows, number: int) -> tuple[int, ...]:
         """The shape that a row is to get."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -81,8 +82,8 @@ class RandomRotate(RandomTransform):
         turn = _in_plane if rows.spatial_dims == 2 else _in_space
         matrices = [turn(values[needed]) for values in params]
         stacked = torch.from_numpy(np.stack(matrices))
-        images = rotate(rows.images, stacked, spatial_dims=rows.spatial_dims, padding=self.padding)
-        return moved(rows, images, [Motion(matrix=matrix) for matrix in matrices], owner=type(self).__name__)
+        turned = partial(rotate, matrices=stacked, spatial_dims=rows.spatial_dims, padding=self.padding)
+        return moved(rows, turned, [Motion(matrix=matrix) for matrix in matrices], owner=type(self).__name__)
 
 
 def _in_plane(angle: float) -> Matrix:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,8 +67,9 @@ class RandomShift(RandomTransform):
                 msg += f"expected {rows.spatial_dims} numbers"
                 raise TransformError(msg)
         by = torch.tensor(shifts, dtype=torch.float64)
-        images = fourier_shift(rows.images, by, spatial_dims=rows.spatial_dims) if by.any() else rows.images.clone()
-        return moved(rows, images, [Motion(shift=shift) for shift in shifts], owner=type(self).__name__)
+        shifted = partial(fourier_shift, by=by, spatial_dims=rows.spatial_dims) if by.any() else torch.clone
+        motions = [Motion(shift=shift, wraps=True) for shift in shifts]
+        return moved(rows, shifted, motions, owner=type(self).__name__)
 
     def _reach(self, rows: Rows, place: int) -> float:
         if self.max_shift_angstrom is None:

@@ -41,7 +41,7 @@ def test_each_picture_is_a_small_file_with_a_sentence(example):
 @pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
 def test_each_transform_changes_its_subjects(example):
     for subject in filter(None, (example.image, example.volume)):
-        before, after = subject()["image"], example.transform(subject())["image"]
+        before, after = subject()["image"], example.transform(subject())[example.drawn]
         assert np.shape(before) != np.shape(after) or not np.allclose(before, after)
 
 

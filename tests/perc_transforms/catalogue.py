@@ -40,9 +40,9 @@ BOTH = {
 }
 IMAGES_ONLY = {"CTF": T.CTF(), "PhaseFlip": T.PhaseFlip(), "WienerFilter": T.WienerFilter(constant=0.1)}
 VOLUMES_ONLY = {"MissingWedge": T.MissingWedge(-50, 50)}
-OTHERS = {"DoseWeight", "GainCorrect", "Mixup"}
-"""Those whose rows are not like the others': movies, frames of one size, and batches that are mixed. They have tests of
-their own."""
+OTHERS = {"DoseWeight", "GainCorrect", "Mixup", "PickMap"}
+"""Those whose rows are not like the others': movies, frames of one size, batches that are mixed, and images with picks.
+They have tests of their own."""
 
 CASES = [
     *((name, transform, 2) for name, transform in {**BOTH, **IMAGES_ONLY}.items()),

@@ -125,12 +125,17 @@ def filter_rows(x: Tensor, weights: Tensor, spatial_dims: int) -> Tensor:
     return filtered(x, weights, spatial_dims=spatial_dims)
 
 
-def whiten(x: Tensor, *, spatial_dims: int) -> Tensor:
+def whiten(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tensor:
     """Divide each image's spectrum by its own radial amplitude: white noise of variance 1 in every shell.
 
     The amplitude is `sqrt(mean |F|^2)` over the components of a shell, all of the full spectrum; shell s holds those
     of `round(n * |f|) == s`, with n pixels on the longest side and f in cycles a pixel. Shells that hold no more than
     the rounding of the others, or of the mean, become 0; so a constant image comes out constant.
+
+    Args:
+        x: `(..., ny, nx)` or `(..., nz, ny, nx)`.
+        spatial_dims: 2 or 3.
+        by: images whose amplitudes are taken, such as those that `x` is the target of. Default: `x`.
 
     Example:
         >>> y = whiten(torch.rand(9, 9), spatial_dims=2)
@@ -139,8 +144,9 @@ def whiten(x: Tensor, *, spatial_dims: int) -> Tensor:
     """
     axes, sizes = spatial_axes(spatial_dims), x.shape[-spatial_dims:]
     root = math.sqrt(math.prod(sizes))
-    mean = x.mean(axes, keepdim=True)
-    centred = x - mean
+    of = x if by is None else by
+    mean = of.mean(axes, keepdim=True)
+    centred = of - mean
     largest = torch.linalg.vector_norm(centred, ord=math.inf, dim=axes, keepdim=True)
     scale = torch.where(largest > 0, largest, 1.0)
     spectrum = torch.fft.rfftn(centred / scale, dim=axes, norm="ortho").flatten(-spatial_dims)
@@ -152,8 +158,13 @@ def whiten(x: Tensor, *, spatial_dims: int) -> Tensor:
     empty = power <= least.flatten(-spatial_dims).square()
     empty[..., 0] = True
     gain = torch.where(empty, 0.0, torch.where(empty, 1.0, power).rsqrt())
+    if by is not None:
+        own = x.mean(axes, keepdim=True)
+        spectrum = torch.fft.rfftn((x - own) / scale, dim=axes, norm="ortho").flatten(-spatial_dims)
     whitened = multiply(spectrum, gain[..., shells]).reshape(*x.shape[:-1], sizes[-1] // 2 + 1)
     offset = torch.where(mean.abs() * root > least, mean.sign() / root, 0.0)
+    if by is not None:
+        offset = offset * own / (scale * torch.where(mean == 0, 1.0, mean))
     y: Tensor = torch.fft.irfftn(whitened, s=sizes, dim=axes, norm="ortho") + offset
     return y
 

@@ -15,7 +15,13 @@ BACKGROUND = 0.375
 
 
 def normalize_background(
-    x: Tensor, radius: float, *, spatial_dims: int, ramp: bool = True, dust: float | None = None
+    x: Tensor,
+    radius: float,
+    *,
+    spatial_dims: int,
+    ramp: bool = True,
+    dust: float | None = None,
+    by: Tensor | None = None,
 ) -> Tensor:
     """Each image so that its background has mean 0 and standard deviation 1.
 
@@ -35,6 +41,7 @@ def normalize_background(
         spatial_dims: 2 or 3.
         ramp: whether to subtract a plane. Nothing is fitted to volumes.
         dust: how many standard deviations from the mean pixels are clipped; None: they are not.
+        by: images whose background is taken, such as those that `x` is the target of. Default: `x`.
 
     Example:
         >>> x = torch.tensor([[1.0, 0.0, 0.0, 0.0, 3.0]])
@@ -42,20 +49,23 @@ def normalize_background(
         tensor([[-1., -2., -2., -2.,  1.]])
     """
     ramp = ramp and spatial_dims == 2
-    sizes = tuple(x.shape[-spatial_dims:])
-    mask, pixels = _background(sizes, radius, x.dtype, x.device)
-    level = x.mean(spatial_axes(spatial_dims), keepdim=True).detach()
-    y = x - level  # without which single precision would lose the noise in the sums that follow
+    of = x if by is None else by
+    sizes = tuple(of.shape[-spatial_dims:])
+    mask, pixels = _background(sizes, radius, of.dtype, of.device)
+    level = of.mean(spatial_axes(spatial_dims), keepdim=True).detach()
+    images = [of - level] if by is None else [of - level, x - level]
+    # without the level, or single precision would lose the noise in the sums that follow
     if dust is not None:
-        mean = _mean(y, mask, pixels)
-        std = _deviation(y - mean, mask, pixels)
+        mean = _mean(images[0], mask, pixels)
+        std = _deviation(images[0] - mean, mask, pixels)
         reach = torch.where(_is_flat(std, level, mean, spatial_dims=spatial_dims), math.inf, dust * std)
-        y = y.clamp(mean - reach, mean + reach)
-    taken = _plane(y, radius, mask) if ramp else (_mean(y, mask, pixels),)
+        images = [y.clamp(mean - reach, mean + reach) for y in images]
+    taken = _plane(images[0], radius, mask) if ramp else (_mean(images[0], mask, pixels),)
     for part in taken:
-        y = y.sub_(part)
-    std = _deviation(y, mask, pixels)
+        images = [y.sub_(part) for y in images]
+    std = _deviation(images[0], mask, pixels)
     flat = _is_flat(std, level, *taken, spatial_dims=spatial_dims)
+    y = images[-1]
     if not ramp:
         y = y.add_(torch.where(flat, level + taken[0], 0.0))
     return y / torch.where(flat, 1.0, std)

@@ -14,40 +14,52 @@ FLAT = 1e-10
 """A standard deviation below this is that of a constant image, as in RELION."""
 
 
-def normalize(x: Tensor, *, spatial_dims: int) -> Tensor:
+def normalize(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tensor:
     """Each image to mean 0 and standard deviation 1: `(x - mean) / std`.
 
     The standard deviation is that of the pixels (divided by their number). Below 1e-10, or within the rounding of the
     mean, it is taken for that of a constant image, and the result is `x - mean`.
+
+    Args:
+        x: `(..., ny, nx)` or `(..., nz, ny, nx)`.
+        spatial_dims: 2 or 3.
+        by: images whose statistics are taken, such as those that `x` is the target of. Default: `x`.
 
     Example:
         >>> normalize(torch.tensor([[1.0, 3.0]]), spatial_dims=2)
         tensor([[-1.,  1.]])
     """
     axes = spatial_axes(spatial_dims)
-    pixels = math.prod(x.shape[-spatial_dims:])
-    mean = x.mean(axes, keepdim=True, dtype=torch.float64).to(x.dtype)
-    centred = x - mean
+    of = x if by is None else by
+    pixels = math.prod(of.shape[-spatial_dims:])
+    mean = of.mean(axes, keepdim=True, dtype=torch.float64).to(of.dtype)
+    centred = of - mean
     std = torch.linalg.vector_norm(centred, dim=axes, keepdim=True, dtype=torch.float64) / math.sqrt(pixels)
     flat = std < torch.clamp(rounding(mean), min=FLAT)
-    return centred / torch.where(flat, 1.0, std).to(x.dtype)
+    return (centred if by is None else x - mean.to(x.dtype)) / torch.where(flat, 1.0, std).to(x.dtype)
 
 
-def minmax(x: Tensor, *, spatial_dims: int) -> Tensor:
+def minmax(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tensor:
     """Each image to the range 0 to 1: `(x - min) / (max - min)`; a constant image, but for rounding, to 0.
+
+    Args:
+        x: `(..., ny, nx)` or `(..., nz, ny, nx)`.
+        spatial_dims: 2 or 3.
+        by: images whose least and most are taken, such as those that `x` is the target of. Default: `x`.
 
     Example:
         >>> minmax(torch.tensor([[2.0, 4.0, 6.0]]), spatial_dims=2)
         tensor([[0.0000, 0.5000, 1.0000]])
     """
     axes = spatial_axes(spatial_dims)
-    low, high = x.amin(axes, keepdim=True), x.amax(axes, keepdim=True)
+    of = x if by is None else by
+    low, high = of.amin(axes, keepdim=True), of.amax(axes, keepdim=True)
     spread = high - low
     flat = spread <= torch.maximum(rounding(low), rounding(high))
     return torch.where(flat, 0.0, (x - low) / torch.where(flat, 1.0, spread))
 
 
-def percentile_clip(x: Tensor, low: float, high: float, *, spatial_dims: int) -> Tensor:
+def percentile_clip(x: Tensor, low: float, high: float, *, spatial_dims: int, by: Tensor | None = None) -> Tensor:
     """Clip each image at its percentiles: values below the one of `low` become it, those above that of `high` that.
 
     Percentiles are interpolated between the two nearest values, as `numpy.percentile` does. The same as MONAI's
@@ -59,15 +71,17 @@ def percentile_clip(x: Tensor, low: float, high: float, *, spatial_dims: int) ->
         low: 0 to 100; 0 clips nothing.
         high: more than `low`, up to 100; 100 clips nothing.
         spatial_dims: 2 or 3.
+        by: images whose percentiles are taken, such as those that `x` is the target of. Default: `x`.
 
     Example:
         >>> percentile_clip(torch.tensor([[0.0, 1.0, 2.0, 3.0, 40.0]]), 25, 75, spatial_dims=2)
         tensor([[1., 1., 2., 3., 3.]])
     """
-    values = x.flatten(-spatial_dims)
+    of = x if by is None else by
+    values = of.flatten(-spatial_dims)
     after = [1] * (spatial_dims - 1)
     bounds = [
-        None if percent == nothing else _percentile(values, percent).reshape(*x.shape[:-spatial_dims], 1, *after)
+        None if percent == nothing else _percentile(values, percent).reshape(*of.shape[:-spatial_dims], 1, *after)
         for percent, nothing in ((low, 0), (high, 100))
     ]
     return x.clone() if bounds == [None, None] else x.clamp(*bounds)
@@ -85,13 +99,21 @@ def _percentile(values: Tensor, percent: float) -> Tensor:
     return lower.lerp(upper, part)
 
 
-def invert_contrast(x: Tensor, *, spatial_dims: int, mode: Literal["always", "auto"] = "always") -> Tensor:
+def invert_contrast(
+    x: Tensor, *, spatial_dims: int, mode: Literal["always", "auto"] = "always", by: Tensor | None = None
+) -> Tensor:
     """Turn dark to bright: -x, of every image, or ("auto") of those whose centre is darker than their rim.
 
     The centre are the pixels with r < 0.5, the rim those with r > 0.8, where r is the distance from pixel `n // 2` in
     units of half the side, along each axis; their means are compared. An image where they are equal, but for
     rounding, and one too small to have both, stays. RELION's `invert_contrast` always inverts. ASPIRE's compares the
     same means, of all images of a stack together.
+
+    Args:
+        x: `(..., ny, nx)` or `(..., nz, ny, nx)`.
+        spatial_dims: 2 or 3.
+        mode: "always" or "auto".
+        by: images that are judged, such as those that `x` is the target of. Default: `x`.
 
     Example:
         >>> x = torch.tensor([[2.0, 1.0, 0.0, -4.0, 0.0, 1.0, 2.0]])
@@ -101,9 +123,10 @@ def invert_contrast(x: Tensor, *, spatial_dims: int, mode: Literal["always", "au
     if mode == "always":
         return -x
     axes = spatial_axes(spatial_dims)
-    level = x.mean(axes, keepdim=True)
-    weights = _centre_less_rim(tuple(x.shape[-spatial_dims:]), x.dtype, x.device)
-    difference = ((x - level) * weights).sum(axes, keepdim=True)
+    of = x if by is None else by
+    level = of.mean(axes, keepdim=True)
+    weights = _centre_less_rim(tuple(of.shape[-spatial_dims:]), of.dtype, of.device)
+    difference = ((of - level) * weights).sum(axes, keepdim=True)
     return torch.where(difference < -rounding(level), -x, x)
 
 
