@@ -19,6 +19,7 @@ from builders.release import NAME, VERSION
 from builders.structures import cli as structures
 from builders.terminal import no_bars, print_anywhere, printable
 from builders.tilt_series import cli as tilt_series
+from builders.tomograms import cli as tomograms
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     particles.add_commands(commands)
     structures.add_commands(commands)
     tilt_series.add_commands(commands)
+    tomograms.add_commands(commands)
     gallery.add_commands(commands)
     publishing.add_commands(commands)
     _add_quiet(parser)

@@ -115,6 +115,7 @@ OUTSIDE = {
     "builders.inspecting": {"PIL", "numpy"},
     "builders.particles.inspecting": {"PIL", "numpy", "pyarrow"},
     "builders.tilt_series.inspecting": {"PIL", "numpy"},
+    "builders.tomograms.inspecting": {"PIL", "numpy"},
     "builders.particles": {"PIL", "datasets", "numpy", "pyarrow", "torch", "tqdm", "xxhash"},
     "builders.publishing": {
         *("PIL", "datasets", "distributed", "filelock", "httpx", "huggingface_hub", "numpy", "pyarrow", "torch"),
