@@ -43,8 +43,7 @@ def places(count: int, side: int, volume: tuple[int, ...], picks: Floats, distan
     first, room = side // 2, np.array(volume) - side + 1
     if (room < 1).any():
         return np.zeros((0, 3), np.int64)
-    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-    draws = np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
+    draws = _draws(key)
     found: dict[tuple[int, ...], None] = {}
     for _ in range(_ROUNDS):
         drawn = first + (draws.random((max(_DRAWN, 4 * count), 3)) * room).astype(np.int64)
@@ -54,6 +53,32 @@ def places(count: int, side: int, volume: tuple[int, ...], picks: Floats, distan
         if len(found) == count:
             break
     return np.array(list(found), np.int64).reshape(-1, 3)
+
+
+def turns(count: int, key: str) -> tuple[Floats, Floats]:
+    """Moves by up to half a voxel, `(count, 3)`, and rotations, `(count, 3, 3)`, drawn evenly from all there are.
+
+    Rotations are those of quaternions of normal numbers (Shoemake, Graphics Gems III, 1992).
+
+    Args:
+        count: how many.
+        key: what tells one drawing from others.
+    """
+    draws = _draws(f"turns\0{key}")
+    moves = draws.random((count, 3)) - 0.5
+    quaternions = draws.standard_normal((count, 4))
+    w, x, y, z = (quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)).T
+    rows = [
+        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    ]
+    return moves, np.stack(rows, -1).reshape(count, 3, 3)
+
+
+def _draws(key: str) -> np.random.Generator:
+    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
 
 
 def _are_far(voxels: Numbers, picks: Floats, distance: float) -> NDArray[np.bool_]:

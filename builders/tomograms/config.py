@@ -67,6 +67,8 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
         box_size: of a subtomogram's sides: voxels, or Å as in `"400 Å"`.
         edge: what a tile or a cube that reaches beyond its tomogram does: `"fill"`, with the background's mean, or
             `"drop"`.
+        align: cut cubes upright by their picks' rotations, with one interpolation: what was picked comes as it stands,
+            its centre at voxel `n // 2`.
         background: so many cubes of each tomogram without a pick, of the class `"background"`, the last one.
         background_distance: Å that their centres are from every pick at the least, also from those of classes that are
             not taken; default: a side of the cube.
@@ -105,6 +107,7 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
     classes: Sequence[str] | None = None
     box_size: int | str | None = None
     edge: str = "fill"
+    align: bool = False
     background: int = 0
     background_distance: float | None = None
     segmentation: str | Sequence[str] | None = None
@@ -162,7 +165,7 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
         choices = {"edge": EDGES, "on_error": ON_ERROR, "on_missing": options.ON_MISSING}
         for name, allowed in {**choices, "non_finite": ("pass", "raise")}.items():
             check_choice(name, getattr(self, name), allowed)
-        for flag in ("pairs", "download"):
+        for flag in ("align", "pairs", "download"):
             check_flag(flag, getattr(self, flag))
 
     def _check_together(self) -> None:

@@ -15,6 +15,7 @@ ONLY_FOR = {
     "overlap": ("tile",),
     "edge": ("tile", "subtomogram"),
     "box_size": ("subtomogram",),
+    "align": ("subtomogram",),
     "background": ("subtomogram",),
     "background_distance": ("subtomogram",),
 }

@@ -1,5 +1,6 @@
 """From tomograms that were looked at to picked rows, for each kind of row that there is."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from builders.errors import OptionError
+from builders.io.boxes.turned import enclosing
 from builders.tomograms import background as backgrounds
 from builders.tomograms.columns import lists_of_picks, points, poses, rotations
 from builders.tomograms.subtomograms import corners_of, lie_inside, nearest, voxels_of, within
@@ -176,55 +179,103 @@ class Subtomograms:
     Attributes:
         side: of the cubes, in voxels.
         edge: what a cube does that reaches beyond its tomogram.
+        align: cut upright, with the object's centre at voxel `n // 2` to a part of a voxel.
         background: those without a pick; None: there are none.
+        skip: whether picks that cannot be cut upright are left out.
     """
 
     side: int
     edge: str
+    align: bool = False
     background: Background | None = None
+    skip: bool = False
 
     def rows(self, seen: Seen, has_picks: bool, has_rotations: bool) -> Piece:
         """See `Unit`; rows stand in order of `origin`."""
-        picks = seen.picks.take(seen.picks.labels >= 0)
-        left_out: list[tuple[str, str]] = []
+        assert seen.pixel_size is not None
+        picks, told = self._wanted(seen)
         if self.background is not None:
-            drawn, told = self._drawn(seen, self.background)
-            picks = _together(picks, drawn)
-            left_out += [] if told is None else [(seen.name, told)]
+            drawn, more = self._drawn(seen, self.background)
+            picks, told = _together(picks, drawn), [*told, *more]
         corners = corners_of(voxels_of(picks.pixels), self.side)
-        keep = lie_inside(corners, self.side, seen.shape) | (self.edge != "drop")
+        keep = self._inside(corners, picks, seen.shape) if self.edge == "drop" else np.ones(len(corners), bool)
         order = np.flatnonzero(keep)
         order = order[np.lexsort(corners[order].T[::-1])]
         picks, corners = picks.take(order), corners[order]
-        pixels = within(picks.pixels, corners)
-        matrices = picks.rotations if has_rotations else None
-        assert seen.pixel_size is not None
+        pixels, matrices = within(picks.pixels, corners), picks.rotations if has_rotations else None
         values = _shared(seen, len(corners)) | _boxes(corners)
+        if self.align:
+            values |= {"cube:at": _lists(picks.pixels), "cube:turn": _lists(picks.rotations)}
+            pixels, matrices = np.full_like(pixels, self.side // 2), self._upright(picks)
+        left = pixels - self.side // 2
         values |= {
             "label": pa.array(picks.labels, pa.int64()),
             "coordinates": points(picks.coordinates),
             "pixels": points(pixels),
             "rotation": rotations(matrices, len(corners)),
-            "pose": poses(matrices, pixels - self.side // 2, np.full(len(corners), seen.pixel_size)),
+            "pose": poses(matrices, left, np.full(len(corners), seen.pixel_size)),
         }
-        return Piece(values, tuple(left_out), int(np.count_nonzero(~keep)))
+        return Piece(values, tuple((seen.name, one) for one in told), int(np.count_nonzero(~keep)))
 
-    def _drawn(self, seen: Seen, wanted: Background) -> tuple[Placed, str | None]:
-        """Cubes without a pick, as picks; and what is to be said where they are fewer than wanted.
+    def _wanted(self, seen: Seen) -> tuple[Placed, list[str]]:
+        """The picks of wanted classes, and what is to be said of those that cannot be cut upright.
 
         Raises:
-            OptionError: they are, and that will not do.
+            OptionError: some cannot, and are not to be left out.
+        """
+        picks = seen.picks.take(seen.picks.labels >= 0)
+        without = np.isnan(picks.rotations[:, 0, 0])
+        if not self.align or not without.any():
+            return picks, []
+        msg = f"{seen.name}: align=True: {np.count_nonzero(without)} of {len(picks)} picks have no rotation"
+        if not self.skip:
+            msg += ", by which cubes are cut upright (on_error='skip' leaves these out)"
+            raise OptionError(msg)
+        return picks.take(~without), [msg]
+
+    def _inside(self, corners: Numbers, picks: Placed, volume: Sides) -> NDArray[np.bool_]:
+        """Which cubes are made of voxels of the tomogram alone."""
+        if not self.align:
+            return lie_inside(corners, self.side, volume)
+        edges = enclosing(picks.pixels, picks.rotations, self.side)
+        inside: NDArray[np.bool_] = np.all((edges[..., 0] >= 0) & (edges[..., 1] <= np.array(volume)), axis=1)
+        return inside
+
+    def _upright(self, picks: Placed) -> Floats:
+        """The rotations of objects that were cut upright: none, but of background they are not known."""
+        matrices = np.tile(np.eye(3), (len(picks), 1, 1))
+        if self.background is not None:
+            matrices[picks.labels == self.background.label] = np.nan
+        return matrices
+
+    def _drawn(self, seen: Seen, wanted: Background) -> tuple[Placed, list[str]]:
+        """Cubes without a pick, as picks; and what is to be said where they are fewer than wanted.
+
+        Where cubes are cut upright, these are turned and moved by parts of a voxel at random: else whether it was
+        interpolated would tell a network what a cube is.
+
+        Raises:
+            OptionError: they are fewer, and that will not do.
         """
         assert seen.pixel_size is not None
         distance = self.side * seen.pixel_size if wanted.distance is None else wanted.distance
         own = self.side, seen.shape, seen.picks.pixels, distance / seen.pixel_size
-        voxels = backgrounds.places(wanted.count, *own, f"{wanted.seed}\0{seen.name}")
+        key = f"{wanted.seed}\0{seen.name}"
+        voxels = backgrounds.places(wanted.count, *own, key)
         count = len(voxels)
         told = backgrounds.require(count, wanted.count, distance, len(seen.picks), seen.name, wanted.skip)
-        pixels = voxels[:, ::-1].astype(np.float64)
+        pixels, turns = voxels[:, ::-1].astype(np.float64), np.full((count, 3, 3), np.nan)
+        if self.align:
+            moves, turns = backgrounds.turns(count, key)
+            pixels += moves
         labels = np.full(count, wanted.label)
         coordinates = pixels * seen.pixel_size + seen.offset
-        return Placed(coordinates, pixels, labels, np.full((count, 3, 3), np.nan)), told
+        return Placed(coordinates, pixels, labels, turns), [] if told is None else [told]
+
+
+def _lists(values: Floats) -> pa.FixedSizeListArray:
+    """Numbers of each row as Arrow has them."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), pa.float64()), math.prod(values.shape[1:]))
 
 
 def _together(some: Placed, others: Placed) -> Placed:

@@ -79,10 +79,9 @@ class Tomograms(ImageFilesBuilder):
             return Tiles(config.tile_sides, config.overlap_sides, config.edge)
         assert config.box is not None
         side, skip = side_of(config.found, config.box), config.on_error == "skip"
-        if not config.background:
-            return Subtomograms(side, config.edge)
         own = config.background, config.background_distance, config.seed, len(self._names) - 1, skip
-        return Subtomograms(side, config.edge, Background(*own))
+        background = Background(*own) if config.background else None
+        return Subtomograms(side, config.edge, config.align, background, skip)
 
     @property
     def _box(self) -> tuple[int, int, int] | None:

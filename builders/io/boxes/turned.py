@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import FormatError
-from builders.io.boxes.overhang import box_of
+from builders.io.boxes.overhang import FilledBox, box_of
 from builders.io.layout import Array, Fetch, Layout, Range
 
 _DIGITS = 6
@@ -147,6 +147,15 @@ class Turned(Layout):
     def develop(self, fetch: Fetch) -> Array:
         """The cube, out of a volume that may come in steps itself."""
         return self.cut(self.source.develop(fetch))
+
+    @property
+    def inside(self) -> list[Range]:
+        """The part of the volume that it is made of: from and to along each axis."""
+        return _clipped(self.bounds, self.volume.shape)
+
+    def cut_inside(self, part: Array) -> Array:
+        """The cube out of the pixels of the volume that are `inside`."""
+        return self.cut(self.source.filled(part) if isinstance(self.source, FilledBox) else part)
 
     def cut(self, pixels: Array) -> Array:
         """The cube out of the pixels of its `source`."""

@@ -15,6 +15,7 @@ from builders.io.boxes.crowds import Corners, row_ranges
 from builders.io.boxes.overhang import box_of
 from builders.io.boxes.reading import are_cut
 from builders.io.boxes.remote import FEW, MOST_UNNEEDED
+from builders.io.boxes.turned import Turned, turned
 from builders.io.files import location
 from builders.io.layout import Layout, Range
 from builders.io.net import remote
@@ -36,6 +37,27 @@ _LARGEST = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Cubes:
+    """How cubes of a volume are cut upright; see `builders.io.boxes.turned`.
+
+    Attributes:
+        at: voxels (x, y, z) of the volume that come to lie at pixel `side // 2`, `(count, 3)`.
+        turns: what takes vectors (x, y, z) of each cube into the volume, `(count, 3, 3)`.
+    """
+
+    at: NDArray[np.float64]
+    turns: NDArray[np.float64]
+
+    def part(self, rows: slice) -> "Cubes":
+        """Some of them."""
+        return Cubes(self.at[rows], self.turns[rows])
+
+    def layout(self, number: int, image: Layout, side: int, path: str) -> Turned:
+        """Where one of them lies in a volume; of a mask, each voxel is the nearest one."""
+        return turned(image, self.at[number], self.turns[number], side, nearest=image.is_mask, name=path)
+
+
+@dataclass(frozen=True, slots=True)
 class Boxes:
     """Boxes of one image.
 
@@ -44,12 +66,14 @@ class Boxes:
         shape: `(ny, nx)` or `(nz, ny, nx)` of all of them.
         corners: where each begins, `(count, 2)` or `(count, 3)`; negative before the image.
         kept: chunks of volumes, by file, which parts of them share.
+        cubes: how they are cut upright, about these corners; None: they are not.
     """
 
     image: Layout
     shape: tuple[int, ...]
     corners: Corners
     kept: dict[str, Held] = field(default_factory=dict)
+    cubes: Cubes | None = None
 
     def held_of(self, path: str) -> Held | None:
         """What keeps chunks of a file for the boxes that follow; None of files that have none."""
@@ -57,14 +81,22 @@ class Boxes:
             return None
         return self.kept.setdefault(path, Held(max(_LEAST_KEPT, _KEPT // remote.sharers())))
 
+    def turned(self, path: str) -> list[Turned]:
+        """Where the pixels of all of them lie, which are cut upright out of a file of this path."""
+        assert self.cubes is not None
+        return [self.cubes.layout(n, self.image, self.shape[0], path) for n in range(len(self.corners))]
+
     def layout(self, number: int, path: str) -> Layout:
         """Where the pixels of one of them lie, in a file of this path."""
+        if self.cubes is not None:
+            return self.cubes.layout(number, self.image, self.shape[0], path)
         sides = zip(self.corners[number].tolist(), self.shape, strict=True)
         return box_of(self.image, [(start, start + side) for start, side in sides], path).squeezed()
 
     def part(self, first: int, stop: int) -> "Boxes":
         """Some of them."""
-        return replace(self, corners=self.corners[first:stop])
+        cubes = None if self.cubes is None else self.cubes.part(slice(first, stop))
+        return replace(self, corners=self.corners[first:stop], cubes=cubes)
 
     def lie_apart(self, images: Images) -> bool:
         """Whether the rows of pixels that they cross can be read, and nothing else of the file."""
@@ -167,6 +199,16 @@ def references(files: Sequence[Images], which: Numbers, corners: Corners, box: S
     sides = [pc.binary_join_element_wise(*(edge.cast(pa.string()) for edge in pair), ":") for pair in edges]
     columns["dtype"] = pc.binary_join_element_wise(columns["dtype"], pc.binary_join_element_wise(*sides, ","), "@")
     return pa.StructArray.from_arrays(list(columns.values()), fields=list(STORAGE))
+
+
+def upright(files: Sequence[Images], which: Numbers, cubes: Cubes, side: int) -> pa.StructArray:
+    """Cubes of some files that are cut upright as an `EMImage` column stores them; see `references`."""
+    volumes = [(images, layout_of(images, 3)) for images in files]
+    values = []
+    for number, file in enumerate(which.tolist()):
+        images, volume = volumes[file]
+        values.append(reference(images.image, cubes.layout(number, volume, side, images.file.path)))
+    return pa.array(values, STORAGE)
 
 
 def layout_of(images: Images, axes: int = 2) -> Layout:

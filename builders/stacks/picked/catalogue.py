@@ -9,6 +9,8 @@ What a builder puts into one, column by column (`table_of`):
 - `file:NAME`: of a further column of images called `NAME`, such as `segmentation`, the number of its file, one of those
   of the same list; the row has the same box of it, or all of it where rows are no boxes. Every row has one. Those that
   are named as `masks` are 0 beyond their edges, where other images are filled with the background's mean;
+- `cube:at` and `cube:turn`, of cubes of volumes that are cut upright (`boxes.Cubes`); `front`, `top` and `left` are
+  those of the cube about the same voxel that is not;
 - `row`: the row's number in the table it is from, for messages, where that is not its place;
 - all others are columns of the dataset, of the types that it has. A `pixel_size` among them is the row's own where it
   is not null, whatever the file's header says.
@@ -41,6 +43,9 @@ not be there, is the number that the row has in its table, from 0, where rows st
 name it."""
 CORNER = ("front", "top", "left")
 """Those that say where a box begins, by axis: of images the last two."""
+AT, TURN = "cube:at", "cube:turn"
+"""Those of cubes that are cut upright: the voxel (x, y, z) in their middle, and the rotation, cube -> volume, row by
+row: lists of 3 and of 9 numbers."""
 COMPANION = "file:"
 """What the names of columns begin with that say of which file another image of the row is."""
 Numbers = NDArray[np.int64]
@@ -83,6 +88,19 @@ class Catalogue:
         """Where the boxes of some rows begin, `(count, 2)` or `(count, 3)`; catalogues of boxes alone have such."""
         axes = CORNER[len(CORNER) - len(self.box or ()) :]
         return np.stack([self.numbers(name)[rows] for name in axes], 1)
+
+    def upright(self, rows: slice | Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Middles and rotations of cubes that are cut upright, `(count, 3)` and `(count, 3, 3)`; None: they are not."""
+        if TURN not in self.rows.column_names:
+            return None
+        at, turns = (self._flat(name) for name in (AT, TURN))
+        return at.reshape(-1, 3)[rows], turns.reshape(-1, 3, 3)[rows]
+
+    def _flat(self, name: str) -> NDArray[np.float64]:
+        """The numbers of a column of lists, one after another."""
+        column = self.rows.column(name).combine_chunks()
+        flat: NDArray[np.float64] = column.flatten().to_numpy()
+        return flat
 
     @cached_property
     def companions(self) -> tuple[str, ...]:
@@ -144,7 +162,7 @@ class HeldCatalogue(Catalogue):
 
 def is_place(name: str) -> bool:
     """Whether a column of a catalogue says where an image of the row lies."""
-    return name in PLACES or name.startswith(COMPANION)
+    return name in PLACES or name in (AT, TURN) or name.startswith(COMPANION)
 
 
 def table_of(

@@ -15,7 +15,7 @@ from builders.io.gathering import together
 from builders.io.layout import Layout, Range, merged
 from builders.stacks.cutting import LARGEST
 from builders.stacks.headers import Found
-from builders.stacks.picked.boxes import OUTSIDE, Boxes, layout_of, lie, outside
+from builders.stacks.picked.boxes import OUTSIDE, Boxes, Cubes, layout_of, lie, outside
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import WHOLE, Group, as_mask, as_told, beyond, edges_of, misfit, usable, whole
 from builders.stacks.rows import Images
@@ -219,7 +219,8 @@ def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogu
         if out[first]:
             yield PickedRun(error, path, rows[first:stop], place)
             continue
-        boxes = Boxes(image, shape, corners[first:stop])
+        told = catalogue.upright(slice(rows[first], rows[first] + stop - first))
+        boxes = Boxes(image, shape, corners[first:stop], cubes=told and Cubes(*told))
         none = np.zeros(stop - first, np.int64)
         yield PickedRun(whole(images), path, rows[first:stop], place, data, (), none, boxes)
 

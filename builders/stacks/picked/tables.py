@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from builders.errors import PercError
 from builders.options import with_advice
 from builders.stacks.columns import IRREGULAR, PIECE, Selection
-from builders.stacks.picked.boxes import references
+from builders.stacks.picked.boxes import Cubes, references, upright
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import WHOLE, as_mask, beyond, misfit, usable, whole
 from builders.stacks.rows import Images, Reading
@@ -120,7 +120,10 @@ def _table(
     columns = dict(zip(names, selection.table(reading, _part(schema, names)), strict=True))
     for name in ("image", *catalogue.companions):
         of_images = selection if name == "image" else _selection(catalogue, files, rows, name)
-        if catalogue.box is not None:
+        told = catalogue.upright(rows)
+        if told is not None and catalogue.box is not None:
+            columns[name] = upright(of_images.files, of_images.which, Cubes(*told), catalogue.box[0])
+        elif catalogue.box is not None:
             columns[name] = references(of_images.files, of_images.which, catalogue.corners(rows), catalogue.box)
         elif name != "image":
             columns[name] = of_images.references()

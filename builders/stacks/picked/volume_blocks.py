@@ -1,5 +1,6 @@
 """Boxes of one volume as blocks: those beside each other are read together, out of rows or chunks that they share."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 from builders.errors import FormatError, PercError, TruncatedError
@@ -10,6 +11,7 @@ from builders.io.layout import Array
 from builders.io.pixels import read_layout
 from builders.io.volumes.bands import fill_boxes
 from builders.io.volumes.reading import read_boxes
+from builders.io.volumes.upright import read_cubes
 from builders.stacks.blocks import Bytes, Pixels, Read, Refuse
 from builders.stacks.picked.blocks import PickedBlock, Told
 from builders.stacks.picked.boxes import Boxes
@@ -62,6 +64,8 @@ class VolumeBlock(PickedBlock):
                 memory[places] = stack[start:stop]
             return finite
         memory = memory.reshape(len(memory), *boxes.shape)
+        if boxes.cubes is not None:
+            return self._cut_upright(memory, range(start, stop), range(count) if places is None else places.tolist())
         if images.image.compressed:
             return self._cut(memory, start, stop, places)
         where, etag = images.file.location, images.image.etag
@@ -76,6 +80,16 @@ class VolumeBlock(PickedBlock):
             inside = tuple(slice(max(0, -at), min(n, side - at)) for at, n, side in sides)
             memory[number if places is None else places[number]][inside] = self._volume[there]
         fill_boxes(self._boxes.image, corners, memory, places)
+        return False
+
+    def _cut_upright(self, memory: Array, numbers: range, places: Sequence[int]) -> bool:
+        """Cut cubes upright."""
+        images, image, where = self._images, self._boxes.image, self._images.file.location
+        cubes = self._boxes.part(numbers.start, numbers.stop).turned(where)
+        if not images.image.compressed:
+            return read_cubes(where, image, cubes, memory, places, images.image.etag)
+        for cube, place in zip(cubes, places, strict=True):
+            memory[place] = cube.cut_inside(self._volume[tuple(slice(*side) for side in cube.inside)])
         return False
 
     @cached_property
@@ -94,11 +108,15 @@ def read_ahead(run: PickedRun) -> Bytes | PercError | None:
     images, boxes = run.images, run.boxes
     assert isinstance(images, Images)
     assert boxes is not None
-    stack = memory_for(len(run.rows), run.layout(0).shape, boxes.image.dtype)
+    first = run.layout(0)
+    stack = memory_for(len(run.rows), first.shape, first.dtype)
     try:
         where, held = images.file.location, boxes.held_of(images.file.location)
         out, etag = stack.reshape(len(stack), *boxes.shape), images.image.etag
-        finite = read_boxes(where, boxes.image, boxes.corners, out, None, etag, held)
+        if boxes.cubes is None:
+            finite = read_boxes(where, boxes.image, boxes.corners, out, None, etag, held)
+        else:
+            finite = read_cubes(where, boxes.image, boxes.turned(where), out, range(len(stack)), etag, held)
     except PercError as err:
         return None if is_of_pixels(err) and len(run.rows) > 1 else err
     return stack, finite or is_finite(stack)
