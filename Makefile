@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONFORMANCE := .conformance
+CONFORMANCE_TOMO := .conformance-tomo
 ONLY ?=
 
-.PHONY: demo test lint bench conformance formats versions newest clean
+.PHONY: demo test lint bench conformance conformance-tomo formats versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -39,6 +40,15 @@ $(CONFORMANCE)/.ready: pyproject.toml
 	$(CONFORMANCE)/bin/pip install --quiet --disable-pip-version-check -e '.[conformance]'
 	@touch $@
 
+# tomograms, picks and tilt series; prints its table
+conformance-tomo: $(CONFORMANCE_TOMO)/.ready
+	$(CONFORMANCE_TOMO)/bin/python -m conformance.tomography
+
+$(CONFORMANCE_TOMO)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(CONFORMANCE_TOMO)
+	$(CONFORMANCE_TOMO)/bin/pip install --quiet --disable-pip-version-check -e '.[conformance-tomo]'
+	@touch $@
+
 versions:
 	.ci/datasets-versions
 
@@ -53,4 +63,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CONFORMANCE) $(CONFORMANCE_TOMO) demo-output .mypy_cache .ruff_cache .pytest_cache

@@ -30,7 +30,7 @@ def document(subjects: Mapping[str, Sequence[Row]]) -> str:
     rows = [row for of_subject in subjects.values() for row in of_subject]
     parts = [INTRODUCTION, _versions(rows)]
     for heading, of_subject in subjects.items():
-        parts.append(_section(heading, of_subject))
+        parts.append(section(heading, of_subject))
     return "\n".join(parts)
 
 
@@ -44,7 +44,8 @@ def _versions(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _section(heading: str, rows: Sequence[Row]) -> str:
+def section(heading: str, rows: Sequence[Row]) -> str:
+    """A table of some rows, as Markdown, with its notes below."""
     notes = {why: place for place, why in enumerate(dict.fromkeys(row.why for row in rows if row.why), 1)}
     lines = [f"## {heading}", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
     for row in rows:
