@@ -11,12 +11,13 @@ from builders.tomograms.sources.asked import Asked
 from builders.tomograms.sources.candidates import Candidate, Listed, Stored
 from builders.tomograms.sources.folders import folder
 from builders.tomograms.sources.found import Found, Tomogram, Volume
+from builders.tomograms.sources.portal import portal
 from builders.tomograms.sources.projects import project
 from builders.tomograms.sources.volumes import Pyramid, pyramids, stamped
 
 logger = logging.getLogger(__name__)
 
-_SOURCES = {"data_dir": folder.listed, "entry": folder.listed_entry, "copick": project.listed}
+_SOURCES = {"data_dir": folder.listed, "entry": folder.listed_entry, "copick": project.listed, "portal": portal.listed}
 
 
 def find(asked: Asked) -> Found:

@@ -1,6 +1,7 @@
 """What names of files say: the tomogram, and which half of it; and under which names others may know it."""
 
 import re
+from collections.abc import Sequence
 
 from builders.tomograms.sources.candidates import PACKED, SUFFIXES, ZARR
 
@@ -81,3 +82,14 @@ def told_name(text: str) -> tuple[str, ...]:
     """
     base = re.split(r"[/\\]", text.strip())[-1]
     return text, base, stem_of(base)
+
+
+def called(paths: Sequence[str]) -> dict[str, str]:
+    """What tomograms are called: their base names, or where two have the same one, their paths.
+
+    Example:
+        >>> called(["a/TS_1", "b/TS_2"]), called(["a/t", "b/t"])
+        ({'a/TS_1': 'TS_1', 'b/TS_2': 'TS_2'}, {'a/t': 'a/t', 'b/t': 'b/t'})
+    """
+    bases = [path.rpartition("/")[2] for path in paths]
+    return dict(zip(paths, paths if len(set(bases)) < len(bases) else bases, strict=True))

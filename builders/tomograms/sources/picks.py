@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from builders.archive.tree import read_small
 from builders.errors import PercError
 from builders.io.net import remote
@@ -30,3 +32,8 @@ def read_all(files: Sequence[SourceFile], pixel_size: float | None = None) -> li
 def labelled(picks: Picks, label: str) -> Picks:
     """Picks that are all of one object, in one tomogram."""
     return replace(picks, labels=(label,) * len(picks), tomograms=None)
+
+
+def unlike(picks: Picks, others: Sequence[Picks]) -> bool:
+    """Whether none of some others has the very same points of the same objects."""
+    return not any(picks.labels == one.labels and np.array_equal(picks.points, one.points) for one in others)

@@ -16,7 +16,7 @@ from builders.tomograms.sources.asked import Asked
 from builders.tomograms.sources.candidates import Candidate, Listed, Stored
 from builders.tomograms.sources.folders.belonging import Names, by_tomogram, picks_by_tomogram
 from builders.tomograms.sources.folders.globs import Place, fitting, is_volume_of, masks_named, stored_at
-from builders.tomograms.sources.names import is_volume, stem_of
+from builders.tomograms.sources.names import called, is_volume, stem_of
 from builders.tomograms.sources.pairing import paired
 from builders.tomograms.sources.picks import read_all
 
@@ -72,7 +72,7 @@ def _listed(place: Place, pattern: str, asked: Asked) -> Listed:
         msg = f"{place.name}: no tomogram (.mrc, .rec, .map, .st, .zarr) that fits {pattern!r}; there are: {there}"
         raise NotFoundError(msg)
     stems, left_out = _stems(chosen, place, asked)
-    names = _names(list(stems))
+    names = called(list(stems))
     known = Names(names.values(), place.name, [stem_of(path) for path in others if is_volume(path)])
     candidates, more = _joined(stems, names, _Beside(picks, masks), known, asked)
     candidates.sort(key=lambda candidate: natural_path_key(candidate.name))
@@ -96,14 +96,6 @@ def _stems(chosen: dict[str, Stored], place: Place, asked: Asked) -> tuple[dict[
         msg = f"{place.name}: {shown(twice)} have one name: {option}= chooses, as in '**/*.mrc'"
         raise OptionError(msg)
     return {stem_of(path): (one,) for path, one in chosen.items()}, []
-
-
-def _names(stems: Sequence[str]) -> dict[str, str]:
-    """What tomograms are called: their base names, or where two have the same one, their paths."""
-    bases = [stem.rpartition("/")[2] for stem in stems]
-    if len(set(bases)) < len(bases):
-        return {stem: stem for stem in stems}
-    return dict(zip(stems, bases, strict=True))
 
 
 def _joined(

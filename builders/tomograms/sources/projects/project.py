@@ -9,8 +9,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from builders.archive.listing import Child
 from builders.archive.tree import Tree, shown
 from builders.errors import FormatError, NotFoundError, PercError
@@ -22,7 +20,7 @@ from builders.tomograms.sources.asked import Asked
 from builders.tomograms.sources.candidates import ZARR, Candidate, Listed, Stored
 from builders.tomograms.sources.names import half_of
 from builders.tomograms.sources.pairing import paired
-from builders.tomograms.sources.picks import labelled, read_all
+from builders.tomograms.sources.picks import labelled, read_all, unlike
 from builders.tomograms.sources.projects.config import Config, read_config
 from builders.tomograms.sources.projects.words import Word, word_of
 
@@ -246,7 +244,7 @@ def _with_picks(
     for (number, named), read in zip(wanted, read_all(files), strict=True):
         found = read if isinstance(read, PercError) else _checked(read, named)
         if isinstance(found, Picks):
-            picks[number] += [] if any(_are_alike(found, other) for other in picks[number]) else [found]
+            picks[number] += [found] if unlike(found, picks[number]) else []
         elif asked.skips:
             wrong.setdefault(number, str(found))
         else:
@@ -265,11 +263,6 @@ def _checked(picks: Picks, named: Named) -> Picks | FormatError:
     if told - {named.name}:
         return FormatError(f"{picks.name}: picks of {told.pop()!r}: expected those of {named.name!r}, as it is called")
     return labelled(picks, named.name)
-
-
-def _are_alike(first: Picks, second: Picks) -> bool:
-    """Whether static root and overlay have the same picks."""
-    return first.labels == second.labels and np.array_equal(first.points, second.points)
 
 
 def _unknown(candidates: Sequence[Candidate], objects: Sequence[str]) -> list[str]:
