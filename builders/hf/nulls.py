@@ -2,7 +2,8 @@
 
 NaN for a number, an empty text for a text; in a struct, and in one that is null itself, for each of its values. A batch
 is told from a row by its containers, so a column reads the same in either, also one that is null throughout, of which
-Arrow tells NumPy nothing. Lists stay as they are: how long a missing one should be, nobody knows.
+Arrow tells NumPy nothing. So is a number that is null in a list; a list that is missing stays so: how long it should
+be, nobody knows.
 """
 
 from collections.abc import Mapping
@@ -45,8 +46,7 @@ def kinds_of(features: Mapping[str, Any]) -> dict[str, Any]:
 def _kind(feature: Any) -> Any:
     if isinstance(feature, dict):
         return kinds_of(feature)
-    is_number = isinstance(feature, Value | ClassLabel) and isinstance(_filler(feature.dtype), float)
-    return float if is_number else list
+    return float if _is_number(feature) else list
 
 
 def filled(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +94,8 @@ def emptied(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, An
 def _emptied(value: Any, feature: Any) -> Any:
     if isinstance(feature, dict) and isinstance(value, Mapping):
         return emptied(value, feature)
+    if _is_of_numbers(feature) and isinstance(value, list | np.ndarray):
+        return [_emptied(item, feature.feature) for item in value]
     holds_no_nan = isinstance(feature, Value | ClassLabel) and feature.dtype.startswith(("int", "uint", "bool"))
     return None if holds_no_nan and value is not None and value != value else value
 
@@ -101,7 +103,30 @@ def _emptied(value: Any, feature: Any) -> Any:
 def _is_fillable(feature: Any) -> bool:
     if isinstance(feature, dict):
         return any(map(_is_fillable, feature.values()))
-    return isinstance(feature, Value | ClassLabel)
+    return isinstance(feature, Value | ClassLabel) or _is_of_numbers(feature)
+
+
+def _is_of_numbers(feature: Any) -> bool:
+    """Whether it is one of lists of numbers, or of structs of numbers."""
+    inner = feature.feature if isinstance(feature, List | LargeList) else None
+    return all(map(_is_number, inner.values())) if isinstance(inner, dict) and inner else _is_number(inner)
+
+
+def _is_number(feature: Any) -> bool:
+    return isinstance(feature, Value | ClassLabel) and isinstance(_filler(feature.dtype), float)
+
+
+def _filled_list(value: Any, inner: Any) -> Any:
+    """Numbers, or lists of such, with NaN for those that are null; a list that is null stays so."""
+    if not isinstance(value, list) and not (isinstance(value, np.ndarray) and value.dtype == object):
+        return value
+    if any(isinstance(item, list | np.ndarray) for item in value):
+        return [_filled_list(item, inner) for item in value]
+    if isinstance(inner, dict):
+        return [_filled(item, inner) for item in value]
+    if not any(item is None for item in value):
+        return value
+    return np.array([float("nan") if item is None else item for item in value], np.float32)
 
 
 def _filled(value: Any, feature: Any) -> Any:
@@ -110,6 +135,8 @@ def _filled(value: Any, feature: Any) -> Any:
             value = value or {}
             return {name: _filled(value.get(name), inner) for name, inner in feature.items()}
         return [_filled(item, feature) for item in value] if isinstance(value, list | np.ndarray) else value
+    if _is_of_numbers(feature):
+        return _filled_list(value, feature.feature)
     if not isinstance(feature, Value | ClassLabel):
         return value
     filler = _filler(feature.dtype)

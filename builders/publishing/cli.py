@@ -20,12 +20,15 @@ from builders.options import check_choice
 from builders.publishing.writing.pixels import LAYOUTS
 from builders.terminal import printable
 
-_MAIN = {"local_classes": "data_dir", "empiar": "entry", "particles": "star", "structures": "ids"}
+_MAIN = {
+    **{"local_classes": "data_dir", "empiar": "entry", "particles": "star", "structures": "ids"},
+    **{"tilt_series": "data_dir", "tomograms": "data_dir"},
+}
 """The option of each builder that may stand without its name."""
 _SEVERAL = ("ids", "star")
 """Those of which there may be several."""
 _TABLES = (".star", ".cs")
-_STREAMED = ("empiar", "particles", "structures")
+_STREAMED = ("empiar", "particles", "structures", "tilt_series")
 _INHERITED = {"name", "version", "data_files", "description"}
 _ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
 

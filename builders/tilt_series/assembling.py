@@ -139,6 +139,7 @@ def _told(plan: Plan, images: Images | None) -> list[Tilt]:
         last = max((tilt.section or 0 for tilt in told), default=0)
         numbers = f"sections up to {last}" if len(told) == count else f"{len(told)} images"
         msg = f"{plan.told.source} tells of {numbers}, {images.file.path} has {count}: expected the same"
+        msg += f" ({images.lost})" if images.lost else ""
         raise FormatError(msg)
     nx = images.image.layout.shape[-1]
     is_its_own = plan.told.image_size is None or plan.told.image_size[0] == nx  # else the stack was binned since

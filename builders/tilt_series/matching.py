@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from builders.archive.tree import shown
-from builders.errors import FormatError, NotFoundError, OptionError, PercError
+from builders.errors import FormatError, NotFoundError, PercError
 from builders.io.tables.tilts import MontageError, TiltSeries, read_mdoc, read_warp
 from builders.io.tables.tilts.mdoc import base_of
 from builders.options import with_advice
 from builders.stacks.files import SourceFile
 from builders.terminal import printable
 from builders.tilt_series.listing import Listing, read_all
-from builders.tilt_series.names import rank, stem_of, table_kind
+from builders.tilt_series.names import rank, series_of_movie, stem_of, table_kind
+from builders.tilt_series.nearness import Bases, distance, names_of, nearest
 
 logger = logging.getLogger(__name__)
 
@@ -189,16 +190,15 @@ class Matching:
 
     def _of_tilts(self) -> list[Plan]:
         """A series for each table that names files of images."""
-        images = _Bases(self._listing.images)
+        images = Bases(self._listing.images)
         naming = [table for table in self._tables if table.kind == "mdoc"]
         sections = [table for table in naming if not self._is_of_movie(table)]
-        if sections:  # the mdocs of single movies say nothing more
-            naming = sections
+        naming = sections or self._by_series(naming)  # beside those of series, the mdocs of movies say nothing more
         stems = {stem_of(table.file.path) for table in naming}
         naming += [table for table in self._tables if table.kind == "xml" and stem_of(table.file.path) not in stems]
         others: dict[str, list[Table]] = defaultdict(list)
         for table in self._tables:
-            if table not in naming and table.kind != "mdoc":
+            if table.kind != "mdoc" and table not in naming:
                 others[stem_of(table.file.path)].append(table)
         naming = self._distinct(naming)
         names = names_of([table.file.path for table in naming])
@@ -221,8 +221,25 @@ class Matching:
             self._tell_missing(missing, count, claimed, "image")
         return [plan for plan in plans if any(plan.files)]
 
+    def _by_series(self, tables: Sequence[Table]) -> list[Table]:
+        """The mdocs of single movies, those of one series put together where the movies' names tell it."""
+        of: dict[str, list[Table]] = defaultdict(list)
+        for table in tables:
+            folder, _, name = table.file.path.rpartition("/")
+            series = series_of_movie(stem_of(name, aligned=False))
+            of[table.file.path if series is None else f"{folder}/{series}.mdoc".lstrip("/")].append(table)
+        found = []
+        for path, some in of.items():
+            if len(some) == 1:
+                found.append(some[0])
+                continue
+            data = b"\n".join(table.data for table in some)
+            self._told[path] = read_mdoc(data, f"{path.removesuffix('.mdoc')}_*.mdoc", stem_of(path))
+            found.append(Table("mdoc", replace(some[0].file, path=path), data))
+        return found
+
     def _named(
-        self, told: TiltSeries, table: Table, images: "_Bases", claimed: dict[str, str]
+        self, told: TiltSeries, table: Table, images: "Bases", claimed: dict[str, str]
     ) -> tuple[SourceFile | None, ...]:
         """The files that a table names.
 
@@ -261,7 +278,7 @@ class Matching:
         for kind in dict.fromkeys(table.kind for table in tables):
             own = self._distinct(table for table in tables if table.kind == kind)
             if len(own) > 1 and kind != "mdoc":
-                far = [_distance(table.file.path, path) for table in own]
+                far = [distance(table.file.path, path) for table in own]
                 own = [table for table, one in zip(own, far, strict=True) if one == min(far)]
             if len(own) > 1:
                 msg = (
@@ -300,60 +317,3 @@ class Matching:
         else:
             wanted = f"no images of the tilt series that {shown([table.file.path for table in self._tables])} tell of"
         return f"{self._listing.name}: {wanted}; there are: {shown(list(seen))}"
-
-
-class _Bases:
-    """Images by their base names, and by these without suffixes: frames may have been converted."""
-
-    def __init__(self, images: Iterable[SourceFile]) -> None:
-        self._named: dict[str, list[SourceFile]] = defaultdict(list)
-        self._stems: dict[str, list[SourceFile]] = defaultdict(list)
-        for file in images:
-            base = file.path.rpartition("/")[2]
-            self._named[base].append(file)
-            self._stems[stem_of(base, aligned=False)].append(file)
-
-    def find(self, name: str, beside: str) -> SourceFile | None:
-        """The file that a path on another machine means; of several, the one that lies nearest to a table.
-
-        Raises:
-            OptionError: several do.
-        """
-        base = base_of(name)
-        return nearest(beside, self._named.get(base) or self._stems.get(stem_of(base, aligned=False)) or ())
-
-
-def nearest(path: str, candidates: Sequence[SourceFile]) -> SourceFile | None:
-    """The file that lies nearest to a path; None where there are none.
-
-    Raises:
-        OptionError: several do.
-    """
-    far = [_distance(path, file.path) for file in candidates]
-    best = [file for file, one in zip(candidates, far, strict=True) if one == min(far)]
-    if len(best) > 1:
-        msg = f"{path} may be of any of {shown([file.path for file in best])}: pattern= or directory= chooses"
-        raise OptionError(msg)
-    return best[0] if best else None
-
-
-def _distance(one: str, other: str) -> int:
-    """How many folders lie between two files."""
-    first, second = one.split("/")[:-1], other.split("/")[:-1]
-    same = next(
-        (n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
-    )
-    return len(first) + len(second) - 2 * same
-
-
-def names_of(paths: Sequence[str]) -> dict[str, str]:
-    """What series are called by a file of each: its stem, or where two have the same one, with the folder.
-
-    Example:
-        >>> names_of(["a/TS_1.st", "b/TS_1.st"]), names_of(["a/TS_1.st", "b/TS_2.st"])
-        ({'a/TS_1.st': 'a/TS_1', 'b/TS_1.st': 'b/TS_1'}, {'a/TS_1.st': 'TS_1', 'b/TS_2.st': 'TS_2'})
-    """
-    stems = [stem_of(path) for path in paths]
-    if len(set(stems)) < len(stems):
-        stems = [f"{path.rpartition('/')[0]}/{stem}".lstrip("/") for path, stem in zip(paths, stems, strict=True)]
-    return dict(zip(paths, stems, strict=True))

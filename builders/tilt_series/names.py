@@ -52,6 +52,20 @@ def stem_of(name: str, aligned: bool = True) -> str:
     return _ALIGNED.sub("", stem) if aligned else stem
 
 
+_MOVIE = re.compile(r"(.+?)_\d{1,5}_-?\d{1,3}\.\d+(?:_.*)?", re.DOTALL)
+
+
+def series_of_movie(stem: str) -> str | None:
+    """The series that a movie is of, by its name as SerialEM makes it: the series, a number and an angle.
+
+    Example:
+        >>> series_of_movie("s_mmm_00993_33.0_Oct08_07.39.05"), series_of_movie("overview")
+        ('s_mmm', None)
+    """
+    found = _MOVIE.fullmatch(stem)
+    return None if found is None else found[1]
+
+
 def is_aligned(name: str) -> bool:
     """Whether a stack is one that its alignment was applied to, by its name."""
     plain = plain_name(name)

@@ -112,7 +112,7 @@ def check_star(value: Any) -> Place:
     Raises:
         OptionError: it names none.
     """
-    return place_of("star", value)
+    return place_of("star", value[0] if isinstance(value, list | tuple) and len(value) == 1 else value)
 
 
 def check_archive(value: Any, source: str, places: Sequence[Place]) -> str | None:

@@ -190,6 +190,32 @@ def test_two_mdocs_of_one_series(tmp_path):
         load(frames, tmp_path)
 
 
+def test_mdocs_of_single_movies_are_put_together_by_their_names(tmp_path):
+    folder = made.frames(tmp_path / "data")
+    for series in (1, 2):
+        text = (folder / f"TS_{series}.mdoc").read_text()
+        _, *sections = text.split("[ZValue")
+        (folder / f"TS_{series}.mdoc").unlink()
+        for image, section in zip(IMAGES, sections, strict=True):
+            name = made.frame_name(series, image.section, image.angle)
+            own = "[FrameSet = 0]" + section.partition("]")[2]
+            (folder / "frames" / f"{name}.mdoc").write_text(f"T = SerialEM: x\nVoltage = 300\n\n{own}")
+    rows = list(load(folder, tmp_path, order="acquisition"))
+    for row, (series, image) in zip(rows, [(s, i) for s in (1, 2) for i in ORDERS["acquisition"]], strict=True):
+        check({**row, "axis_angle": np.float32(85.3)}, series, image)
+
+
+def test_numbers_that_are_null_in_lists_are_nan_for_loaders(tmp_path):
+    folder = made.stacks(tmp_path / "data")
+    for streaming in (False, True):
+        ds = load(folder, tmp_path, unit="tilt_series", streaming=streaming).with_format("torch")
+        (batch,) = DataLoader(ds, batch_size=2)
+        assert batch["image"].shape == (2, 5, NY, NX)
+        assert batch["shift_x"].isnan().all()
+        assert batch["ctf"][0]["defocus_u"].isnan().all()
+        assert batch["shift_x"].shape == batch["tilt_angle"].shape == batch["acquisition_order"].shape == (2, 5)
+
+
 def test_a_folder_without_tables_says_what_is_there(tmp_path):
     made.write_stack(tmp_path / "data/TS_1.st", 1)
     with pytest.raises(NotFoundError, match=r"no .mdoc, .rawtlt, .tlt, .aln or .xml .*; there are: TS_1.st"):

@@ -61,6 +61,21 @@ _IMAGE = {
     "preview": ("picture", "the image in 8 bits, to look at; its contrast is set by itself"),
 }
 
+_TILTS = {
+    "tilt_series": ("string", "the series"),
+    "tilt_angle": ("float", "degrees, in the stage's sign"),
+    "axis_angle": ("float", "of the tilt axis, degrees from y, counter-clockwise"),
+    "exposure": ("float", "of the image, e/Å²"),
+    "acquisition_order": ("int", "when the image was taken, from 0"),
+    "defocus": ("float", "Å, underfocus positive: as estimated, or what the microscope was set to"),
+    "shift_x": ("float", "Å by which the image is moved, before it is turned by minus `axis_angle`, to be aligned"),
+    "shift_y": ("float", "Å, as `shift_x`"),
+    "paths": ("list", "the file of each image"),
+    "sections": ("list", "which section of its file each image is, from 0; null: all of it"),
+}
+_OF_EACH = ("pre_exposure", "ctf", *_TILTS)
+"""Columns that are lists, one value an image, where a row is a tilt series."""
+
 
 def meaning(name: str, feature: Any) -> str:
     """What a column of our builders means, with its unit, as Markdown; nothing for others.
@@ -69,7 +84,9 @@ def meaning(name: str, feature: Any) -> str:
         >>> meaning("pixel_size", Value("float32")), meaning("pixel_size", Value("string"))
         ('Å per pixel along x; null where it is not known', '')
     """
-    kind, words = (_IMAGE | _STRUCTURE).get(name, ("", ""))
+    kind, words = (_IMAGE | _STRUCTURE | _TILTS).get(name, ("", ""))
+    if name in _OF_EACH and kind != "list" and _kind(feature) == "list":
+        return f"of each image: {words}"
     return words if _kind(feature) in ({kind, "list"} if kind == "array" else {kind}) else ""
 
 

@@ -20,6 +20,10 @@ _WIDE, _HIGH, _LEFT, _TOP, _BELOW, _GAP = 420, 300, 58, 28, 46, 12
 _SIZE, _DOT = 15, 4
 _INK, _SOFT, _LINE, _MARK, _PALE = (20, 20, 20), (95, 95, 95), (170, 185, 205), (200, 90, 40), (236, 236, 236)
 
+End = tuple[float, float]
+"""A value, and where it lies on the sheet."""
+_ENDS = ((np.min, np.argmin), (np.max, np.argmax))
+
 
 def picture_of(summaries: Sequence[Summary], image: Callable[[str, int], NDArray[Any]]) -> bytes:
     """Series one below the other, as a PNG.
@@ -83,8 +87,7 @@ def chart(one: Summary) -> Image.Image:
         return sheet
     x, y = np.array(points, np.float64).T
     (left, right), (low, high) = _limits(x), _limits(y)
-    xs = _LEFT + (x - left) / (right - left) * _WIDE
-    ys = _TOP + (high - y) / (high - low) * _HIGH
+    xs, ys = _LEFT + (x - left) / (right - left) * _WIDE, _TOP + (high - y) / (high - low) * _HIGH
     if low < 0 < high:
         zero = _TOP + high / (high - low) * _HIGH
         ink.line((_LEFT, zero, _LEFT + _WIDE, zero), fill="white", width=2)
@@ -93,21 +96,22 @@ def chart(one: Summary) -> Image.Image:
     for px, py in places:
         ink.ellipse((px - _DOT, py - _DOT, px + _DOT, py + _DOT), fill=_MARK)
     what = "e/Å² before the image" if by_dose else "images before it" if None not in one.order else "image"
-    _axes(ink, (left, right), (low, high), what.replace("²", "2"))
+    ends = [(float(f(values)), float(at[f_at(values)])) for values, at in ((x, xs), (y, ys)) for f, f_at in _ENDS]
+    _axes(ink, ends[:2], ends[2:], what.replace("²", "2"))
     return sheet
 
 
-def _axes(ink: ImageDraw.ImageDraw, across: tuple[float, float], up: tuple[float, float], what: str) -> None:
-    """The ends of both axes, and what they are."""
+def _axes(ink: ImageDraw.ImageDraw, across: Sequence[End], up: Sequence[End], what: str) -> None:
+    """The least and the most of both axes, and what they are."""
     font = ImageFont.load_default(_SIZE)
-    for part, value in ((0.0, up[1]), (1.0, up[0])):
+    for value, place in up:
         text = f"{value:.0f}"
-        write(ink, (_LEFT - 6 - ink.textlength(text, font), _TOP + part * (_HIGH - _SIZE - 2)), text, _SIZE, _SOFT)
+        write(ink, (_LEFT - 6 - ink.textlength(text, font), place - _SIZE / 2 - 1), text, _SIZE, _SOFT)
     write(ink, (4, _TOP + _HIGH / 2 - _SIZE), "tilt", _SIZE, _SOFT)
     y = _TOP + _HIGH + 4
-    for part, value in ((0.0, across[0]), (1.0, across[1])):
+    for value, place in across:
         text = f"{value:.4g}"
-        write(ink, (_LEFT + part * (_WIDE - ink.textlength(text, font)), y), text, _SIZE, _SOFT)
+        write(ink, (place - ink.textlength(text, font) / 2, y), text, _SIZE, _SOFT)
     write(ink, (_LEFT + (_WIDE - ink.textlength(what, font)) / 2, y + _SIZE + 3), what, _SIZE, _SOFT)
 
 

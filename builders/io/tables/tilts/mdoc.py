@@ -18,6 +18,7 @@ _AXIS = re.compile(r"tilt axis angle\s*=\s*([-+]?[0-9]*\.?[0-9]+)", re.IGNORECAS
 _TIME = re.compile(r"(\d{1,4})-([A-Za-z]{3}|\d{1,2})-(\d{1,4})\s+(\d{1,2}):(\d{2}):(\d{2})(\.\d+)?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _IMAGES = ("ZValue", "FrameSet")
+"""The second are images where there are none of the first."""
 _EXPECTED = "an .mdoc of SerialEM"
 _OURS = frozenset(
     (
@@ -201,7 +202,7 @@ def _images(mdoc: Mdoc) -> list[Section]:
         FormatError: there are none, or two are of one section of a stack.
         MontageError: they are pieces of a montage.
     """
-    images = [section for section in mdoc.sections if section.kind in _IMAGES]
+    images = next((found for kind in _IMAGES if (found := [s for s in mdoc.sections if s.kind == kind])), [])
     pieces = next((section for section in images if "PieceCoordinates" in section.values), None)
     if pieces is not None:
         msg = f"{mdoc.name}, line {pieces.line}: [{pieces.kind} = {pieces.number}] is a piece of a montage: expected "

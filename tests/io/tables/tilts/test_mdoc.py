@@ -106,6 +106,11 @@ def test_sections_of_a_montage_are_no_images():
         read(section(0, "MontSection", **taken(2)))
 
 
+def test_a_frame_set_behind_the_sections_of_a_stack_is_no_image():
+    series = read(section(0, **taken(1)), section(0, "FrameSet", RotationAngle=175))
+    assert [tilt.section for tilt in series.tilts] == [0]
+
+
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
