@@ -1,5 +1,7 @@
 """Tables of points in text: x, y, z and a class a line, parted by commas, semicolons, tabs or blanks."""
 
+import csv
+
 from builders.errors import FormatError
 from builders.io.tables.opening import HEAD, refuse_others
 from builders.io.tables.picks.checking import rotations
@@ -32,7 +34,7 @@ def read(data: bytes, name: str, pixel_size: float | None = None, label: str | N
         >>> read(b"x_angstrom;y_angstrom;z_angstrom\n40;20;10\n", "picks.csv").unit
         'angstrom'
     """
-    data = data.removeprefix(_MARK)
+    data = data.removeprefix(_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # as Arrow's reader has lines
     refuse_others(data[:HEAD], name, _EXPECTED)
     columns, lines = _opened(data, name)
     others = [column for column in (columns.label, columns.tomogram) if column is not None]
@@ -75,14 +77,17 @@ def _opened(data: bytes, name: str) -> tuple[Columns, Lines]:
         comment = said.lstrip("# ") or comment
         at, line = stop, line + 1
     delimiter = next((sign for sign in ";,\t" if sign in said), BLANKS)
-    values = split(said, delimiter)
+    try:
+        values, comments = split(said, delimiter), split(comment, delimiter) if comment else []
+    except csv.Error as err:
+        msg = f"{name}: line {line}: {err}: expected {_EXPECTED}"
+        raise FormatError(msg) from err
     has_names = not all(is_number(value) for value in values[:3])
     if has_names:
         header = values
         at, line = stop, line + 1
     else:
-        header = split(comment, delimiter) if comment else []
-        header = header if len(header) == len(values) else []
+        header = comments if len(comments) == len(values) else []
     columns = columns_of(header, len(values), f"{name}: line {line - has_names}")
     return columns, Lines(name, data[at:], delimiter, columns.names, line, _EXPECTED)
 

@@ -17,7 +17,7 @@ def refused(data, said):
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t", "   ", " \t"])
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("header", [[], ["x", "y", "z", "class"], ["# x", "y", "z", "class"]])
 def test_what_parts_values_and_ends_lines_changes_nothing(sign, end, header):
     lines = [header, ["1", "2.5", "-3e1", "ribosome"], [], ["4", "5", "6", "007"]]
