@@ -1,12 +1,15 @@
 """Decoded chunks, kept for the boxes that follow: those of a stream overlap."""
 
+import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, Self
+from weakref import WeakValueDictionary
 
 from builders.io.layout import Array, Range
+from builders.io.net.threads import fork_safe_lock
 from builders.io.scattered.grid import Grid
 
 MOST = 512 * 1024 * 1024
@@ -16,6 +19,30 @@ Chunk = tuple[int, ...]
 _NEVER = float("inf")
 _LEAST = 512
 """Bytes that it takes to remember that a chunk is missing."""
+_shared: "WeakValueDictionary[tuple[int, str, str], Held]" = WeakValueDictionary()
+"""Those of this process that somebody uses; a forked child has none of its parent's."""
+_alone = fork_safe_lock()
+
+
+def shared(path: str, etag: str, most: int = MOST) -> "Held":
+    """What this process keeps of an array, as long as anybody who asked for it uses it.
+
+    Args:
+        path: the array's metadata file, or its URL.
+        etag: its version.
+        most: bytes of decoded chunks that are kept at the most, where nobody asked before.
+
+    Example:
+        >>> held = shared("a/.zarray", "1-2")
+        >>> shared("a/.zarray", "1-2") is held, shared("b/.zarray", "1-2") is held
+        (True, False)
+    """
+    key = os.getpid(), path, etag
+    with _alone:
+        held = _shared.get(key)
+        if held is None:
+            held = _shared[key] = Held(most)
+        return held
 
 
 class _Image(Protocol):

@@ -20,7 +20,7 @@ from builders.io.files import location
 from builders.io.layout import Layout, Range
 from builders.io.net import remote
 from builders.io.scattered.chunks import Chunked
-from builders.io.scattered.held import Held
+from builders.io.scattered.held import Held, shared
 from builders.io.volumes.reading import lies_in_rows
 from builders.stacks.rows import Images
 
@@ -75,11 +75,11 @@ class Boxes:
     kept: dict[str, Held] = field(default_factory=dict)
     cubes: Cubes | None = None
 
-    def held_of(self, path: str) -> Held | None:
+    def held_of(self, path: str, etag: str) -> Held | None:
         """What keeps chunks of a file for the boxes that follow; None of files that have none."""
         if not isinstance(self.image, Chunked):
             return None
-        return self.kept.setdefault(path, Held(max(_LEAST_KEPT, _KEPT // remote.sharers())))
+        return self.kept.setdefault(path, shared(path, etag, max(_LEAST_KEPT, _KEPT // remote.sharers())))
 
     def turned(self, path: str) -> list[Turned]:
         """Where the pixels of all of them lie, which are cut upright out of a file of this path."""

@@ -111,8 +111,8 @@ def read_ahead(run: PickedRun) -> Bytes | PercError | None:
     first = run.layout(0)
     stack = memory_for(len(run.rows), first.shape, first.dtype)
     try:
-        where, held = images.file.location, boxes.held_of(images.file.location)
-        out, etag = stack.reshape(len(stack), *boxes.shape), images.image.etag
+        where, etag = images.file.location, images.image.etag
+        held, out = boxes.held_of(where, etag), stack.reshape(len(stack), *boxes.shape)
         if boxes.cubes is None:
             finite = read_boxes(where, boxes.image, boxes.corners, out, None, etag, held)
         else:
