@@ -20,6 +20,7 @@ from benchmarks.batches.holding import buffer_rows, index_rows
 from benchmarks.batches.rates import rate_rows
 from benchmarks.batches.volumes import volume_rows
 from benchmarks.boxes import box_rows
+from benchmarks.chunks import chunk_rows
 from benchmarks.maps import Maps, make_files
 from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.movies import movie_rows
@@ -98,6 +99,7 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "index": lambda: index_rows(folder / "index"),
         "buffer": lambda: buffer_rows(folder / "buffer"),
         "boxes": lambda: box_rows(folder / "boxes", cache, min(3, rounds)),
+        "chunks": lambda: chunk_rows(folder / "chunks", cache, min(3, rounds)),
         "transforms": lambda: transform_rows(rounds),
         "structures": lambda: structure_rows(rounds),
         "tiff": lambda: tiff_rows(folder / "tiff", cache, rounds),
