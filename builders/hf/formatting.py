@@ -38,10 +38,15 @@ class _WholeBatches:
     is_shared = False
     is_for_loader = False
 
+    @functools.cached_property
+    def _nullable(self) -> dict[str, Any]:
+        """The features of the columns in which null has something to stand for it."""
+        return nulls.nullable(self.features or {}, marking.is_ours(self.features))
+
     def format_batch(self, pa_table: pa.Table) -> Any:
         """A batch; without images in it, or of nothing, as `datasets` makes it."""
         if not pa_table.num_rows or not holds_images(self.features, pa_table.column_names):
-            return super().format_batch(pa_table)  # type: ignore[misc]
+            return super().format_batch(nulls.known_lengths_filled(pa_table, self._nullable))  # type: ignore[misc]
         return self.format_picked(all_rows(pa_table, self.features), pa_table.column_names)
 
     def format_picked(self, rows: PickedRows, names: list[str]) -> Any:
@@ -49,7 +54,8 @@ class _WholeBatches:
         ready = {name: value for name in names if (value := self.made(name, rows)) is not None}
         others = [name for name in names if name not in ready]
         if others:
-            ready |= super().format_batch(rows.arrow(others))  # type: ignore[misc]
+            table = nulls.known_lengths_filled(rows.arrow(others), self._nullable)
+            ready |= super().format_batch(table)  # type: ignore[misc]
         return {name: ready[name] for name in names}
 
     def made(self, name: str, rows: PickedRows) -> Any:
@@ -71,11 +77,6 @@ class _TorchFormatter(_WholeBatches, TorchFormatter):  # type: ignore[misc]
     transform made, which the stock formatter copies with a warning. Large images are stacked in memory from stock.
     In rows of our builders, and in others with images, null becomes what torch can collate (`builders.hf.nulls`).
     """
-
-    @functools.cached_property
-    def _nullable(self) -> dict[str, Any]:
-        """The features of the columns in which null has something to stand for it."""
-        return nulls.nullable(self.features or {}, marking.is_ours(self.features))
 
     def made(self, name: str, rows: PickedRows) -> Any:
         """A column as tensors, or a list of texts; None where `datasets` makes it."""

@@ -2,14 +2,15 @@
 
 NaN for a number, an empty text for a text; in a struct, and in one that is null itself, for each of its values. A batch
 is told from a row by its containers, so a column reads the same in either, also one that is null throughout, of which
-Arrow tells NumPy nothing. So is a number that is null in a list; a list that is missing stays so: how long it should
-be, nobody knows.
+Arrow tells NumPy nothing. So is a number that is null in a list. A list that is missing stays so, since nobody knows
+how long it should be; one of known lengths, such as a matrix of 3 x 3 numbers, becomes NaN throughout.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from datasets.features import ClassLabel, LargeList, List, Value
 
 from builders.hf.features import EMImage
@@ -64,6 +65,29 @@ def filled(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any
     return row
 
 
+def known_lengths_filled(table: pa.Table, features: Mapping[str, Any]) -> pa.Table:
+    """A table with NaN in place of null in lists of known lengths, of which `datasets` makes no batch if one is first.
+
+    Args:
+        table: some columns.
+        features: of those in which null is filled.
+    """
+    for number, name in enumerate(table.column_names):
+        sides, column = _sides(features.get(name)), table.column(name)
+        if sides is None or not column.null_count:
+            continue
+        numbers = column.drop_null().combine_chunks()
+        for _ in sides:
+            numbers = numbers.flatten()
+        values = np.full((len(column), *sides), np.nan, np.float32)
+        values[column.is_valid().to_numpy()] = numbers.to_numpy(zero_copy_only=False).reshape(-1, *sides)
+        lists = pa.array(values.reshape(-1))
+        for side in reversed(sides):
+            lists = pa.FixedSizeListArray.from_arrays(lists, side)
+        table = table.set_column(number, name, lists)
+    return table
+
+
 def plainly_filled(batch: dict[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
     """A batch that a transform gave, with what stands for null in lists of numbers and texts, which stay lists.
 
@@ -75,7 +99,11 @@ def plainly_filled(batch: dict[str, Any], features: Mapping[str, Any]) -> dict[s
     """
     for name, feature in features.items():
         column = batch.get(name)
-        if isinstance(feature, Value | ClassLabel) and type(column) is list and type(None) in map(type, column):
+        if type(column) is not list or type(None) not in map(type, column):
+            continue
+        if (sides := _sides(feature)) is not None:
+            batch[name] = _filled_lists(column, sides).tolist()
+        elif isinstance(feature, Value | ClassLabel):
             filler = _filler(feature.dtype)
             batch[name] = [filler if value is None else value for value in column]
     return batch
@@ -103,7 +131,7 @@ def _emptied(value: Any, feature: Any) -> Any:
 def _is_fillable(feature: Any) -> bool:
     if isinstance(feature, dict):
         return any(map(_is_fillable, feature.values()))
-    return isinstance(feature, Value | ClassLabel) or _is_of_numbers(feature)
+    return isinstance(feature, Value | ClassLabel) or _is_of_numbers(feature) or _sides(feature) is not None
 
 
 def _is_of_numbers(feature: Any) -> bool:
@@ -129,12 +157,39 @@ def _filled_list(value: Any, inner: Any) -> Any:
     return np.array([float("nan") if item is None else item for item in value], np.float32)
 
 
+def _sides(feature: Any) -> tuple[int, ...] | None:
+    """The shape of lists of known lengths of numbers; None of other features.
+
+    Example:
+        >>> _sides(List(List(Value("float32"), length=3), length=2)), _sides(List(Value("float32")))
+        ((2, 3), None)
+    """
+    sides: tuple[int, ...] = ()
+    while isinstance(feature, List) and feature.length >= 0:
+        sides, feature = (*sides, feature.length), feature.feature
+    return sides if sides and _is_number(feature) else None
+
+
+def _filled_lists(value: Any, sides: tuple[int, ...]) -> Any:
+    """A list of known lengths, or a batch of such, with NaN in place of those that are null."""
+    if value is None:
+        return np.full(sides, np.nan, np.float32)
+    is_batch = isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object)
+    kinds = set(map(type, value)) if is_batch else set()
+    if type(None) not in kinds or not kinds <= {type(None), list, np.ndarray}:
+        return value
+    rows = (_filled_lists(item, sides) for item in value)
+    return np.stack([np.asarray(row.tolist() if isinstance(row, np.ndarray) else row, np.float32) for row in rows])
+
+
 def _filled(value: Any, feature: Any) -> Any:
     if isinstance(feature, dict):
         if value is None or isinstance(value, Mapping):
             value = value or {}
             return {name: _filled(value.get(name), inner) for name, inner in feature.items()}
         return [_filled(item, feature) for item in value] if isinstance(value, list | np.ndarray) else value
+    if (sides := _sides(feature)) is not None:
+        value = _filled_lists(value, sides)
     if _is_of_numbers(feature):
         return _filled_list(value, feature.feature)
     if not isinstance(feature, Value | ClassLabel):

@@ -230,3 +230,24 @@ def test_rows_without_images_are_left_as_datasets_has_them():
     ds = Dataset.from_list([{"text": None, "x": None}], features).with_format("torch")
     assert ds[0]["text"] is None
     assert ds[:]["text"] == [None]
+
+
+def test_lists_of_known_lengths_become_nan_throughout():
+    matrix = List(List(Value("float32"), length=3), length=2)
+    known = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    features = Features({"image": EMImage(), "matrix": matrix, "point": matrix.feature, "any": List(Value("int64"))})
+    pixels = np.zeros((2, 2), np.float32)
+    rows = [
+        {"image": pixels, "matrix": value, "point": value and value[0], "any": [1]} for value in (None, known, None)
+    ]
+    ds = Dataset.from_list(rows, features=features).with_format("torch")
+    assert torch.isnan(ds[0]["matrix"]).all()
+    assert ds[0]["matrix"].shape == (2, 3)
+    assert torch.equal(ds[1]["matrix"], torch.tensor(known))
+    batch = next(iter(DataLoader(ds, batch_size=3)))
+    for given in (batch, ds[:], next(iter(DataLoader([*ds], batch_size=3)))):
+        assert given["matrix"].shape == (3, 2, 3)
+        assert given["point"].shape == (3, 3)
+        assert torch.equal(torch.isnan(given["matrix"]).all((1, 2)), torch.tensor([True, False, True]))
+        assert torch.equal(given["matrix"][1], torch.tensor(known))
+    assert ds.with_format(None)[0]["matrix"] is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from builders import load_dataset
+from builders.errors import NotFoundError
 from tests.server import serve
 from tests.tomograms import projects
 from tests.tomograms.made import voxel
@@ -31,7 +32,7 @@ def write(kind, root, project):
     return {"portal": str(root), "picks": ["*"], "segmentation": "ribosome"}
 
 
-KINDS = "mrc", "zarr 0.4", "zarr 0.5", "copick 0.4", "copick 0.5"
+KINDS = "mrc", "zarr 0.4", "zarr 0.5", "copick 0.4", "copick 0.5", "portal"
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_level_has_its_picks_in_its_own_voxels(kind, project, tmp_path, load):
             assert value / 8 <= image[2, 2, 2] <= value / 8 + 9
 
 
-@pytest.mark.parametrize("kind", ["copick 0.4"])
+@pytest.mark.parametrize("kind", ["copick 0.4", "portal"])
 def test_orientations_become_poses(kind, project, tmp_path, load):
     from scipy.spatial.transform import Rotation
 
@@ -151,3 +152,24 @@ def test_halves_are_image_and_target(tmp_path, load):
             np.testing.assert_array_equal(row["target"], halves["odd"][part])
             count += 1
         assert count == 8
+
+
+def test_a_chunk_that_is_missing_is_zeros_or_an_error(project, tmp_path, load, caplog):
+    given = write("copick 0.4", tmp_path / "data", project) | {"unit": "tile", "tile": TILE, "tomograms": ["TS_1"]}
+    chunk = tmp_path / "data/static/ExperimentRuns/TS_1/VoxelSpacing10.000/wbp.zarr/0/2/0/1"
+    chunk.unlink()  # (8, 16, 12) voxels from (16, 0, 12)
+    whole = project.runs[0].voxels.copy()
+    whole[16:24, :16, 12:24] = 0
+    for streaming in (False, True):
+        for row in load(**given, streaming=streaming):
+            part = whole[tuple(slice(at, at + side) for at, side in zip(row["origin"], TILE, strict=True))]
+            np.testing.assert_array_equal(np.asarray(row["image"])[tuple(map(slice, part.shape))], part)
+        with pytest.raises(NotFoundError, match=r"0/2/0/1: not there"):
+            list(load(**given, streaming=streaming, on_missing="raise"))
+    assert "missing" in caplog.text
+    table = tmp_path / "left_out.tsv"
+    kept = load(**given, streaming=True, on_missing="raise", on_error="skip", quarantine=str(table))
+    origins = [row["origin"] for row in kept]
+    assert len(origins) == 8 - 4
+    assert all(z == 0 for z, _, _ in origins)
+    assert "0/2/0/1: not there" in table.read_text()

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from builders.errors import FormatError, PercError, TruncatedError
+from builders.errors import FormatError, NotFoundError, PercError, TruncatedError
 from builders.hf.stream_blocks import Filled, Places
 from builders.hf.streams.batches import memory_for
 from builders.io.finite import is_finite
-from builders.io.layout import Array
+from builders.io.layout import Array, Layout
 from builders.io.pixels import read_layout
+from builders.io.scattered.chunks import Chunked
 from builders.io.volumes.bands import fill_boxes
 from builders.io.volumes.reading import read_boxes
 from builders.io.volumes.upright import read_cubes
@@ -38,8 +39,8 @@ class VolumeBlock(PickedBlock):
         try:
             if start < stop and not self._images.image.compressed:
                 return range(start, stop), self._copied(out, start, stop, places)
-        except FormatError as err:
-            if is_of_pixels(err) and stop - start > 1:
+        except (FormatError, NotFoundError) as err:
+            if is_of_pixels(err, self._boxes.image) and stop - start > 1:
                 return self._one_by_one(out, start, stop, places)
         return super()._filled(out, start, stop, places)
 
@@ -118,10 +119,12 @@ def read_ahead(run: PickedRun) -> Bytes | PercError | None:
         else:
             finite = read_cubes(where, boxes.image, boxes.turned(where), out, range(len(stack)), etag, held)
     except PercError as err:
-        return None if is_of_pixels(err) and len(run.rows) > 1 else err
+        return None if is_of_pixels(err, boxes.image) and len(run.rows) > 1 else err
     return stack, finite or is_finite(stack)
 
 
-def is_of_pixels(error: PercError) -> bool:
-    """Whether an error is of some pixels of a file, not of all of it."""
+def is_of_pixels(error: PercError, image: Layout) -> bool:
+    """Whether an error is of some pixels of a file, not of all of it; of an array of Zarr, a chunk may be missing."""
+    if isinstance(error, NotFoundError):
+        return isinstance(image, Chunked)
     return isinstance(error, FormatError) and not isinstance(error, TruncatedError)
