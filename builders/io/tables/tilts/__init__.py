@@ -1,7 +1,7 @@
 """Tables of tilt series, of SerialEM, IMOD, AreTomo, Warp and RELION 5, as images of one vocabulary.
 
-From outside: `Tilt`, `TiltSeries`, and one reader a kind of file. `mdoc.parse` is for whoever wants what a file says as
-it says it.
+From outside: `Tilt`, `TiltSeries`, and one reader a kind of file. `sections.parse` is for whoever wants what an mdoc
+says as it says it.
 """
 
 from builders.io.tables.tilts.aln import Aln, read_aln

@@ -26,6 +26,7 @@ class Aln:
         alignments: of each, shifts in pixels of the stack.
         tilt_angles: of each, degrees.
         dark: sections that were left out.
+        alpha_offset: degrees that were added to all tilt angles, where that is told.
     """
 
     name: str
@@ -34,12 +35,14 @@ class Aln:
     alignments: tuple[Alignment, ...]
     tilt_angles: tuple[float, ...]
     dark: tuple[int, ...]
+    alpha_offset: float | None = None
 
     def places(self, count: int, angles: Sequence[float] | None) -> list[int]:
         """Which image of a series each of the aligned sections is, from 0.
 
-        Programs count sections from 0 or from 1; which of these it is, the numbers tell where one is 0 or the last, and
-        else the tilt angles.
+        Programs count sections from 0 or from 1: the numbers tell which, where one is 0 or the last, and else the
+        angles. They may count only those that are left once dark ones were taken out: so it is where a number is that
+        of a dark one, too.
 
         Args:
             count: how many images the series has.
@@ -48,28 +51,45 @@ class Aln:
         Raises:
             FormatError: sections are missing, or the angles are others.
         """
-        known = {*self.sections, *self.dark}
-        bases = [base for base in (0, 1) if min(known) >= base and max(known) - base < count]
-        if not bases:
-            msg = (
-                f"{self.name}: sections {min(known)} to {max(known)} of a series of {count} images: expected the same "
-            )
-            msg += "number"
+        if self.raw_size is not None and self.raw_size[2] != count:
+            msg = f"{self.name}: of a stack of {self.raw_size[2]} sections, the series has {count}: expected the same"
             raise FormatError(msg)
-        if angles is not None:
-            apart = {base: spread([angles[s - base] for s in self.sections], self.tilt_angles) for base in bases}
-            best = min(bases, key=lambda base: apart[base][0])
-            far, which = apart[best]
-            if far > _MOST_APART:
-                msg = f"{self.name}: section {self.sections[which]} has a tilt of {self.tilt_angles[which]:g} degrees, "
-                msg += f"the image {angles[self.sections[which] - best]:g}: expected angles of one stack, in its order"
+        found = {base: places for base in (0, 1) if (places := self._counted_from(base, count)) is not None}
+        if not found:
+            msg = f"{self.name}: sections {min(self.sections)} to {max((*self.sections, *self.dark))} of a series of "
+            msg += f"{count} images: expected the same number"
+            raise FormatError(msg)
+        if angles is None:
+            if len(found) > 1:
+                msg = f"{self.name}: sections {min(self.sections)} to {max(self.sections)} of {count} images, counted "
+                msg += "from 0 or from 1: expected a .rawtlt, .tlt or .mdoc beside it, which tells"
                 raise FormatError(msg)
-            return [section - best for section in self.sections]
-        if len(bases) > 1:
-            msg = f"{self.name}: sections {min(known)} to {max(known)} of {count} images, counted from 0 or from 1: "
-            msg += "expected a .rawtlt, .tlt or .mdoc beside it, which tells"
+            return next(iter(found.values()))
+        apart = {base: self._apart([angles[place] for place in places]) for base, places in found.items()}
+        best = min(found, key=lambda base: apart[base][0])
+        far, which = apart[best]
+        if far > _MOST_APART:
+            msg = f"{self.name}: section {self.sections[which]} has a tilt of {self.tilt_angles[which]:g} degrees, the "
+            msg += f"image {angles[found[best][which]]:g}: expected angles of one stack, in its order"
             raise FormatError(msg)
-        return [section - bases[0] for section in self.sections]
+        return found[best]
+
+    def _counted_from(self, base: int, count: int) -> list[int] | None:
+        """The places of sections that are counted from 0 or 1; None where they cannot be."""
+        dark = {section - base for section in self.dark}
+        places = [section - base for section in self.sections]
+        if dark & set(places):
+            left = [place for place in range(count) if place not in dark]
+            places = [left[place] if 0 <= place < len(left) else -1 for place in places]
+        is_there = all(0 <= place < count for place in (*places, *dark))
+        return places if is_there else None
+
+    def _apart(self, angles: Sequence[float]) -> tuple[float, int]:
+        """How far aligned tilts are from those of the stage at the most, but for the offset of all, and where."""
+        if self.alpha_offset is None:
+            return spread(angles, self.tilt_angles)
+        far = [abs(t - self.alpha_offset - angle) for t, angle in zip(self.tilt_angles, angles, strict=True)]
+        return max(far), far.index(max(far))
 
 
 def read_aln(data: bytes, name: str) -> Aln:
@@ -89,6 +109,7 @@ def read_aln(data: bytes, name: str) -> Aln:
     """
     size: tuple[int, int, int] | None = None
     dark: list[int] = []
+    offset: float | None = None
     rows: dict[int, tuple[Alignment, float]] = {}
     for line, text in lines_of(data, name, _EXPECTED):
         if text.startswith("#"):
@@ -99,6 +120,8 @@ def read_aln(data: bytes, name: str) -> Aln:
             if key == "RawSize":
                 sides = [whole(side, name, line, "RawSize") for side in value.split()]
                 size = (sides[0], sides[1], sides[2]) if len(sides) == 3 else None
+            elif key == "AlphaOffset":
+                offset = number(value, name, line, key)
             elif key == "DarkFrame" and len(value.split()) > 1:
                 dark.append(whole(value.split()[1], name, line, "the section of a DarkFrame"))
             continue
@@ -111,7 +134,7 @@ def read_aln(data: bytes, name: str) -> Aln:
         msg = f"{name}: {len(rows)} sections in it: expected {_EXPECTED}, with {' '.join(_COLUMNS)} of each section"
         raise FormatError(msg)
     alignments, angles = zip(*rows.values(), strict=True)
-    return Aln(name, size, tuple(rows), alignments, angles, tuple(dark))
+    return Aln(name, size, tuple(rows), alignments, angles, tuple(dark), offset)
 
 
 def _row(text: str, name: str, line: int) -> tuple[int, tuple[Alignment, float]]:

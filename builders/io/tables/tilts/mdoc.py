@@ -1,126 +1,28 @@
-"""SerialEM's `.mdoc` files: keys and values of each image, section by section; nothing is carried from one to another.
+"""SerialEM's `.mdoc` files as tilt series.
 
 Only `[ZValue = n]` (a section of a stack) and `[FrameSet = n]` (a movie, whose dose is that of all frames) are images;
 a `[MontSection = n]` speaks of a montage, whose sections are its pieces.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from builders.errors import FormatError, TruncatedError
-from builders.io.tables.tilts.lines import lines_of, number, whole
-from builders.io.tables.tilts.series import MOST_TILTS, Tilt, TiltSeries, ranks, turned, with_sums
+from builders.errors import FormatError
+from builders.io.tables.tilts.lines import number, whole
+from builders.io.tables.tilts.sections import Mdoc, Section, parse
+from builders.io.tables.tilts.series import Tilt, TiltSeries, ranks, turned, with_sums
 
-_HEADING = re.compile(r"\[\s*([A-Za-z]\w*)\s*=\s*(.*?)\s*\]")
 _AXIS = re.compile(r"tilt axis angle\s*=\s*([-+]?[0-9]*\.?[0-9]+)", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,4})-([A-Za-z]{3}|\d{1,2})-(\d{1,4})\s+(\d{1,2}):(\d{2}):(\d{2})(\.\d+)?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _IMAGES = ("ZValue", "FrameSet")
 """The second are images where there are none of the first."""
-_EXPECTED = "an .mdoc of SerialEM"
-_OURS = frozenset(
-    (
-        *("TiltAngle", "ExposureDose", "PriorRecordDose", "PixelSpacing", "RotationAngle", "TargetDefocus"),
-        *("SubFramePath", "DateTime", "PieceCoordinates"),
-    )
-)
+_OF_ALL = ("RotationAngle", "PixelSpacing", "TargetDefocus")
 
 
 class MontageError(FormatError):
     """An mdoc that is of a montage, a map of the grid, and not of a tilt series."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of an mdoc.
-
-    Attributes:
-        kind: `"ZValue"`, `"FrameSet"`, `"MontSection"` or another one.
-        number: as its heading has it.
-        line: of its heading, from 1.
-        values: what it says, as it is spelled.
-    """
-
-    kind: str
-    number: str
-    line: int
-    values: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Mdoc:
-    """What an mdoc says.
-
-    Attributes:
-        name: of the file.
-        header: what stands before the first section.
-        titles: its `[T = ...]`.
-        sections: the others, in order.
-    """
-
-    name: str
-    header: Mapping[str, str]
-    titles: tuple[str, ...]
-    sections: tuple[Section, ...]
-
-
-def parse(data: bytes, name: str) -> Mdoc:
-    r"""The keys and values of an mdoc.
-
-    A value may hold `=`, lines may end in any way, and text of the header that is no key and value is passed over.
-
-    Raises:
-        FormatError: it is none, or a line in a section is no key and value.
-        TruncatedError: so is its last line.
-
-    Example:
-        >>> mdoc = parse(b"PixelSpacing = 5.4\r\n\r\n[ZValue = 0]\r\nTiltAngle = 3.0\r\n", "x.mdoc")
-        >>> mdoc.header, mdoc.sections[0].values
-        ({'PixelSpacing': '5.4'}, {'TiltAngle': '3.0'})
-    """
-    header: dict[str, str] = {}
-    titles: list[str] = []
-    sections: list[Section] = []
-    values = header
-    last = 0
-    wrong = None
-    for line, text in lines_of(data, name, _EXPECTED):
-        if wrong is not None:
-            raise FormatError(wrong)
-        last = line
-        heading = _HEADING.fullmatch(text)
-        if heading is not None and heading[1] == "T":
-            titles.append(heading[2])
-        elif heading is not None:
-            if len(sections) == MOST_TILTS:
-                msg = f"{name}, line {line}: more than {MOST_TILTS} sections: expected fewer"
-                raise FormatError(msg)
-            values = {}
-            sections.append(Section(heading[1], heading[2], line, values))
-        else:
-            key, mark, value = (part.strip() for part in text.partition("="))
-            if mark and key == "T" and not sections:
-                titles.append(value)
-            elif mark and key:
-                _add(values, key, value, name, line)
-            elif sections and not text.startswith("#"):
-                wrong = f"{name}, line {line}: {text[:80]!r}: expected a key and a value, or a section's heading"
-    if wrong is not None:
-        msg = f"{wrong} (its last line: the file is cut)"
-        raise TruncatedError(msg)
-    if not last:
-        msg = f"{name}: empty: expected {_EXPECTED}"
-        raise FormatError(msg)
-    return Mdoc(name, header, tuple(titles), tuple(sections))
-
-
-def _add(values: dict[str, str], key: str, value: str, name: str, line: int) -> None:
-    if key in _OURS and values.get(key, value) != value:
-        msg = f"{name}, line {line}: {key} is {value[:80]!r} and, above, {values[key][:80]!r}: expected it once"
-        raise FormatError(msg)
-    values[key] = value
 
 
 def read_mdoc(data: bytes, name: str, series: str | None = None) -> TiltSeries:
@@ -149,7 +51,7 @@ def read_mdoc(data: bytes, name: str, series: str | None = None) -> TiltSeries:
         1 0.0 0 0.0 85.3
     """
     mdoc = parse(data, name)
-    images = _images(mdoc)
+    images = [_with_movie(mdoc, section) for section in _images(mdoc)]
     axis = next((float(found[1]) for title in mdoc.titles if (found := _AXIS.search(title))), None)
     tilts = [_tilt(mdoc, section, axis) for section in images]
     times = _all_or_none(mdoc, images, "DateTime")
@@ -219,6 +121,15 @@ def _images(mdoc: Mdoc) -> list[Section]:
             msg += f"{first[section.number]}"
             raise FormatError(msg)
     return images
+
+
+def _with_movie(mdoc: Mdoc, section: Section) -> Section:
+    """A section with what only the movie that all were taken in says of each: never its doses, which are the sum."""
+    movies = [other for other in mdoc.sections if other.kind == "FrameSet"]
+    if section.kind == "FrameSet" or len(movies) != 1:
+        return section
+    told = {key: value for key, value in movies[0].values.items() if key in _OF_ALL}
+    return replace(section, values={**told, **section.values})
 
 
 def _tilt(mdoc: Mdoc, section: Section, axis: float | None) -> Tilt:

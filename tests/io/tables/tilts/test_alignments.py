@@ -50,9 +50,9 @@ def test_aretomo_says_the_same_as_its_export_to_imod():
     assert aln((1, rot, x, y, 0.0)).alignments[0] == pytest.approx(of_imod, abs=1e-6)
 
 
-def test_sections_that_were_aligned_are_placed_whether_counted_from_0_or_1():
-    from_one = aln((1, 85, 0, 0, -60.0), (2, 85, 0, 0, 0.0), (3, 85, 0, 0, 60.0))
-    assert (from_one.raw_size, from_one.dark) == ((40, 30, 4), (4,))
+def test_sections_are_counted_from_0_or_1():
+    from_one = aln((1, 85, 0, 0, -59.0), (2, 85, 0, 0, 1.0), (3, 85, 0, 0, 31.0))
+    assert (from_one.raw_size, from_one.dark, from_one.alpha_offset) == ((40, 30, 4), (4,), 1.0)
     assert from_one.places(4, None) == [0, 1, 2]
     plain = ALN.replace("# DarkFrame =     3    4    60.00\n", "")
     from_zero = aln((0, 85, 0, 0, -60.0), (2, 85, 0, 0, 0.0), text=plain)
@@ -64,11 +64,26 @@ def test_sections_that_were_aligned_are_placed_whether_counted_from_0_or_1():
     assert inner.places(4, [0.0, 60.0, -60.0, 0.0]) == [0, 1]
 
 
+def test_dark_sections_may_be_counted_or_not():
+    dark = ALN.replace("3    4    60.00", "0    0   -60.00").replace("    1.00\n# SEC", "    12.30\n# SEC")
+    left = aln(
+        (0, 85, 0, 0, -7.7), (1, 85, 0, 0, 12.3), (2, 85, 0, 0, 32.3), text=dark
+    )  # as AreTomo wrote them in 2021
+    assert left.places(4, None) == [1, 2, 3]
+    assert left.places(4, [-60.0, -20.0, 0.0, 20.0]) == [1, 2, 3]
+    with pytest.raises(FormatError, match=r"section 2 has a tilt of 32.3 degrees, the image 40"):
+        left.places(4, [-20.0, 0.0, 20.0, 40.0])  # steps alone would fit
+    of_all = aln((1, 85, 0, 0, -7.7), (2, 85, 0, 0, 12.3), (3, 85, 0, 0, 32.3), text=dark)
+    assert of_all.places(4, [-60.0, -20.0, 0.0, 20.0]) == [1, 2, 3]
+
+
 def test_sections_of_another_stack_are_told():
-    with pytest.raises(FormatError, match="sections 1 to 4 of a series of 3 images"):
+    with pytest.raises(FormatError, match="of a stack of 4 sections, the series has 3"):
         aln((1, 85, 0, 0, -60.0)).places(3, None)
-    with pytest.raises(FormatError, match=r"section 2 has a tilt of 30 degrees, the image -30"):
-        aln((1, 85, 0, 0, 0.0), (2, 85, 0, 0, 30.0), (3, 85, 0, 0, 3.0)).places(4, [0.0, -30.0, 3.0, 60.0])
+    with pytest.raises(FormatError, match="sections 1 to 4 of a series of 3 images"):
+        aln((1, 85, 0, 0, -60.0), text=ALN.replace("# RawSize = 40 30 4\n", "")).places(3, None)
+    with pytest.raises(FormatError, match=r"section 2 has a tilt of 31 degrees, the image -30"):
+        aln((1, 85, 0, 0, 1.0), (2, 85, 0, 0, 31.0), (3, 85, 0, 0, 4.0)).places(4, [0.0, -30.0, 3.0, 60.0])
 
 
 @pytest.mark.parametrize(

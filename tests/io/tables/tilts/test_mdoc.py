@@ -4,7 +4,8 @@ import pytest
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.tables.tilts import read_mdoc
-from builders.io.tables.tilts.mdoc import base_of, parse, stem_of
+from builders.io.tables.tilts.mdoc import base_of, stem_of
+from builders.io.tables.tilts.sections import parse
 
 HEAD = "PixelSpacing = 9.9\nVoltage = 300\nImageFile = TS_1.mrc\nImageSize = 40 30\n\n"
 
@@ -106,9 +107,16 @@ def test_sections_of_a_montage_are_no_images():
         read(section(0, "MontSection", **taken(2)))
 
 
-def test_a_frame_set_behind_the_sections_of_a_stack_is_no_image():
-    series = read(section(0, **taken(1)), section(0, "FrameSet", RotationAngle=175))
-    assert [tilt.section for tilt in series.tilts] == [0]
+def test_a_movie_of_all_images_tells_of_them_and_is_none_itself():
+    movie = section(0, "FrameSet", RotationAngle=178, ExposureDose=291, TiltAngle=33, TargetDefocus=-4.5)
+    doses = [{"TiltAngle": 3 * n, "ExposureDose": 7.5, "PriorRecordDose": 7.5 * n} for n in range(3)]
+    series = read(movie, *(section(number, **dose) for number, dose in enumerate(doses)))
+    assert [(tilt.section, tilt.tilt_angle, tilt.exposure) for tilt in series.tilts] == [
+        (n, 3 * n, 7.5) for n in range(3)
+    ]
+    assert [tilt.pre_exposure for tilt in series.tilts] == [0.0, 7.5, 15.0]
+    assert [tilt.acquisition_order for tilt in series.tilts] == [0, 1, 2]
+    assert {(tilt.axis_angle, tilt.defocus) for tilt in series.tilts} == {(88.0, 45_000.0)}
 
 
 @pytest.mark.parametrize(
