@@ -140,3 +140,12 @@ def test_what_cannot_be_read_is_told_and_the_command_fails(folder, capsys):
     assert "left out: TS_2: " in capsys.readouterr().out
     assert inspect(folder / "nowhere") == 1
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_the_command_tells_what_a_mirror_of_the_portal_has(tmp_path, project, capsys):
+    root = projects.write_portal(tmp_path / "portal", project)
+    assert inspect(root, "--portal", "--tomograms", "TS_2", "--png", tmp_path / "look.png") == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{root}: 1 tomogram, picks: apoferritin 3, ribosome 3\nTS_2\n")
+    assert "levels: 0: 10 Å, 20 x 24 x 28; 1: 20 Å, 10 x 12 x 14\n" in out
+    assert "picks: apoferritin 3, ribosome 3, 3 with orientations\n" in out + "\n"
