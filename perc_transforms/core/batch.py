@@ -24,7 +24,7 @@ from perc_transforms.core.forms import (
     plain_column,
     stands_beside,
 )
-from perc_transforms.core.keys import KEY, keys_of, name_of
+from perc_transforms.core.keys import KEY, corner_of, keys_of, name_of
 from perc_transforms.core.stacking import stack
 from perc_transforms.errors import TransformError
 
@@ -166,11 +166,13 @@ class Batch:
             raise type(err)(f"{name}: {err}" if name else str(err)) from err.__cause__
 
     def name(self, place: int) -> str:
-        """What a row is called in errors: its path, with its index if it has one, or its id; empty for all others."""
-        path, index, identity = (self._value(name, place) for name in KEY)
+        """What a row is called in errors: its path, with its index or origin if it has one, or its id; else nothing."""
+        path, index, identity, origin = (self._value(name, place) for name in KEY)
         if path is None:
             return "" if identity is None else str(identity)
-        return f"{path}, index {int(index)}" if isinstance(index, int | float) else str(path)
+        corner = corner_of(origin)
+        name = f"{path}, index {int(index)}" if isinstance(index, int | float) else str(path)
+        return name if corner is None else f"{name}, origin {corner}"
 
     def _value(self, column: str, place: int) -> Any:
         """A row's value, whatever the column is: an error is to be told, and not to meet another one."""

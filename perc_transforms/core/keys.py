@@ -10,12 +10,12 @@ import torch
 
 from perc_transforms.core.forms import as_image
 
-KEY = ("path", "index", "id")
-"""Columns by which a row is known: `path` and `index`, or `id`."""
+KEY = ("path", "index", "id", "origin")
+"""Columns by which a row is known: `path` and `index`, or `id`; of tiles of one volume, their first voxel, too."""
 _SAMPLED = 4096
 
 
-def name_of(path: Any, index: Any, identity: Any) -> bytes | None:
+def name_of(path: Any, index: Any, identity: Any, origin: Any = None) -> bytes | None:
     """The name of a row; None if it has none. An index is the same as an integer, a float or null.
 
     Example:
@@ -24,8 +24,22 @@ def name_of(path: Any, index: Any, identity: Any) -> bytes | None:
     """
     if path is not None:
         whole = isinstance(index, numbers.Real) and float(index).is_integer()
-        return repr((path, int(float(index)) if whole else index)).encode()
+        corner = corner_of(origin)
+        known = (path, int(float(index)) if whole else index)
+        return repr(known if corner is None else (*known, corner)).encode()
     return None if identity is None else repr(identity).encode()
+
+
+def corner_of(origin: Any) -> tuple[int, ...] | None:
+    """The first voxel of a tile as plain numbers, from the list, array or tensor that a row has it in.
+
+    Example:
+        >>> corner_of(torch.tensor([0, 64, -3])), corner_of("1.2.3")
+        ((0, 64, -3), None)
+    """
+    values = origin.tolist() if hasattr(origin, "tolist") else origin
+    are_numbers = isinstance(values, list | tuple) and all(isinstance(value, numbers.Integral) for value in values)
+    return tuple(map(int, values)) if are_numbers else None
 
 
 def keys_of(names: Sequence[bytes | None], images: Sequence[Any], owner: str) -> list[bytes]:
