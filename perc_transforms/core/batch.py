@@ -3,14 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from perc_transforms.core.batch_rows import Columns
-from perc_transforms.core.beside import as_beside, check_sides
 from perc_transforms.core.forms import (
     IMAGE,
     NULLABLE_NUMBERS,
@@ -25,68 +23,11 @@ from perc_transforms.core.forms import (
     stands_beside,
 )
 from perc_transforms.core.keys import KEY, corner_of, keys_of, name_of
+from perc_transforms.core.rows import FRAME, RECORDS, Change, Groups, Recorded, Rows, as_beside, check_sides
 from perc_transforms.core.stacking import stack
 from perc_transforms.errors import TransformError
 
-FRAME = "(frame)"
-"""A column that no row has, and that lasts as long as a batch: how the image is turned against its micrograph."""
-RECORDS = "transforms"
-"""The column in which transforms record what they drew."""
-
-
-Change = Callable[[Tensor], Tensor]
-
-
-@dataclass
-class Rows:
-    """Rows whose images have one shape.
-
-    Attributes:
-        images: `(rows, ..., ny, nx)` or `(rows, ..., nz, ny, nx)`.
-        spatial_dims: how many of the last axes are space: 2 or 3.
-        columns: the rows' other values by column; only those that transforms know of.
-        beside: images that are moved with these, by column: masks and a target (see `core.beside`), `(rows, ...)` with
-            the same spatial axes.
-    """
-
-    images: Tensor
-    spatial_dims: int
-    columns: dict[str, list[Any]]
-    beside: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Pixels along the spatial axes."""
-        return tuple(self.images.shape[-self.spatial_dims :])
-
-    def through(self, function: Change, target: Change | None = None) -> "Rows":
-        """Rows whose images went through a function, and whose targets did likewise; masks stay.
-
-        Args:
-            function: images -> images of the same shape.
-            target: what the targets go through instead. Default: the same function.
-        """
-        changed = {name: (target or function)(images) for name, images in self.beside.items() if name == TARGET}
-        return replace(self, images=function(self.images), beside={**self.beside, **changed})
-
-    def some(self, numbers: Sequence[int]) -> "Rows":
-        """Some of the rows."""
-        chosen = list(numbers)
-        columns = {name: [values[number] for number in chosen] for name, values in self.columns.items()}
-        beside = {name: images[chosen] for name, images in self.beside.items()}
-        return replace(self, images=self.images[chosen], columns=columns, beside=beside)
-
-
-Groups = list[tuple[list[int], Rows]]
-"""Rows of one shape each, and their places in the batch."""
-
-
-class Recorded(dict[str, Any]):
-    """What was recorded of one transform for one row: it tells when a parameter is asked for that it lacks."""
-
-    def __missing__(self, name: str) -> Any:
-        msg = f"{self['transform']}: no {name!r} among {dict(self)}: expected what record=True wrote"
-        raise TransformError(msg)
+__all__ = ["FRAME", "RECORDS", "Batch", "Change", "Groups", "Recorded", "Rows"]
 
 
 class Batch:

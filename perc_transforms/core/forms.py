@@ -35,7 +35,7 @@ _SMALL, _SINGLE = 2, 4
 
 
 def stands_beside(name: str) -> bool:
-    """Whether a column of this name may hold images that are moved with the image: see `core.beside`.
+    """Whether a column of this name may hold images that are moved with the image: see `core.rows`.
 
     Example:
         >>> [stands_beside(name) for name in ("labels", "label", "segmentation_membrane")]

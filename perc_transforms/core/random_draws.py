@@ -25,9 +25,9 @@ class RandomTransform(Transform):
     """A transform that draws its parameters for each row: `draw` says which, `apply_drawn` does what they say.
 
     What is drawn depends on the seed, the epoch and the row alone: on its `path` and `index` (of tiles, on their
-    `origin`, too), else on its `id`, else on its pixels. So a row gets the same in every run, whoever reads it and in whatever
-    order: one process or four workers. The leading axes of a bare tensor are images of their own, and each gets its
-    own; in a row (a movie) and in a list, an image gets one. Two transforms of one class in a `Compose` draw
+    `origin`, too), else on its `id`, else on its pixels. So a row gets the same in every run, whoever reads it and in
+    whatever order: one process or four workers. The leading axes of a bare tensor are images of their own, and each
+    gets its own; in a row (a movie) and in a list, an image gets one. Two transforms of one class in a `Compose` draw
     differently.
 
     Args:

@@ -1,11 +1,12 @@
-"""Images that stand beside the image of a row, and that are moved with it: masks of whole numbers, and a target.
+"""Rows as transforms get them, those whose images have one shape, stacked; and the images that stand beside these.
 
 `segmentation`, `segmentation_NAME` and `labels` are masks: they keep their type, and no filter touches them. `target`
 is a second image of the same thing, as of the other half of the frames. Columns of these names that are no images, such
 as one class a row, are left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,65 @@ from torch import Tensor
 from perc_transforms.core.forms import LABELS, TARGET, as_image
 from perc_transforms.errors import TransformError
 
+FRAME = "(frame)"
+"""A column that no row has, and that lasts as long as a batch: how the image is turned against its micrograph."""
+RECORDS = "transforms"
+"""The column in which transforms record what they drew."""
+Change = Callable[[Tensor], Tensor]
 _FEWEST, _MOST = 2, 3
 """Axes of a section and of a volume."""
+
+
+@dataclass
+class Rows:
+    """Rows whose images have one shape.
+
+    Attributes:
+        images: `(rows, ..., ny, nx)` or `(rows, ..., nz, ny, nx)`.
+        spatial_dims: how many of the last axes are space: 2 or 3.
+        columns: the rows' other values by column; only those that transforms know of.
+        beside: images that are moved with these, by column: masks and a target, `(rows, ...)` with
+            the same spatial axes.
+    """
+
+    images: Tensor
+    spatial_dims: int
+    columns: dict[str, list[Any]]
+    beside: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Pixels along the spatial axes."""
+        return tuple(self.images.shape[-self.spatial_dims :])
+
+    def through(self, function: Change, target: Change | None = None) -> "Rows":
+        """Rows whose images went through a function, and whose targets did likewise; masks stay.
+
+        Args:
+            function: images -> images of the same shape.
+            target: what the targets go through instead. Default: the same function.
+        """
+        changed = {name: (target or function)(images) for name, images in self.beside.items() if name == TARGET}
+        return replace(self, images=function(self.images), beside={**self.beside, **changed})
+
+    def some(self, numbers: Sequence[int]) -> "Rows":
+        """Some of the rows."""
+        chosen = list(numbers)
+        columns = {name: [values[number] for number in chosen] for name, values in self.columns.items()}
+        beside = {name: images[chosen] for name, images in self.beside.items()}
+        return replace(self, images=self.images[chosen], columns=columns, beside=beside)
+
+
+Groups = list[tuple[list[int], Rows]]
+"""Rows of one shape each, and their places in the batch."""
+
+
+class Recorded(dict[str, Any]):
+    """What was recorded of one transform for one row: it tells when a parameter is asked for that it lacks."""
+
+    def __missing__(self, name: str) -> Any:
+        msg = f"{self['transform']}: no {name!r} among {dict(self)}: expected what record=True wrote"
+        raise TransformError(msg)
 
 
 def as_beside(name: str, value: Any, image: Tensor, owner: str) -> Tensor | None:
