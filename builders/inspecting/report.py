@@ -10,6 +10,7 @@ from builders.terminal import printable, readable
 _CODECS = {
     **{"raw": "", "zlib": "deflate", "packbits": "PackBits", "lzw": "LZW", "zstd": "Zstandard"},
     **{"jpeg": "JPEG", "jpg": "JPEG", "png": "PNG", "eer": "EER", "bits": "", "halves": ""},
+    **{"blosc": "Blosc", "lz4": "LZ4", "gzip": "gzip", "crc32c": "a checksum (CRC32C)"},
     **{"sums": "differences of pixels", "floats": "differences of bytes"},
 }
 """Codecs for people; of what only turns bits around, nothing is said."""

@@ -9,6 +9,7 @@ from builders.io.formats.compression import plain_name
 from builders.io.image_file import ImageFile
 from builders.io.layout import Array, Layout, encoded_size
 from builders.io.pixels import read_layout
+from builders.io.scattered.chunks import Chunked
 
 MOST_BYTES = 2**30
 """Of an image that is looked at whole; of a larger one, a part from its middle."""
@@ -77,7 +78,7 @@ def first_image(file: ImageFile) -> tuple[Layout, str] | None:
 def is_volume(file: ImageFile) -> bool:
     """Whether a file is a volume or a tilt series: it is a cube, or its name or its header says so."""
     name, header, shape = plain_name(file.path), file.header, file.layout.shape
-    if len(shape) < 3 or len(set(shape)) == 1:
+    if len(shape) < 3 or len(set(shape)) == 1 or isinstance(file.layout, Chunked):
         return len(shape) > 2
     if name.endswith((".mrcs", *_VOLUMES)):
         return name.endswith(_VOLUMES)

@@ -10,6 +10,8 @@ from builders.io.files import location
 from builders.io.flipped import Flipped
 from builders.io.formats import compression
 from builders.io.image_file import ImageFile
+from builders.io.layout import Layout
+from builders.io.scattered.chunks import Chunked
 from builders.stacks.slices_or_files import is_by_slice
 
 
@@ -77,7 +79,7 @@ def summarise(path: str, place: str) -> tuple[Summary, ImageFile]:
     contents, layout = file.contents, file.layout
     assert contents is not None
     stored = layout.whole if isinstance(layout, Flipped) else layout
-    coded = stored if isinstance(stored, Coded) else None
+    codec, part = _coding(stored)
     packing = compression.packing_of(head.data) if file.compressed else None
     told = Summary(
         path=path,
@@ -87,8 +89,8 @@ def summarise(path: str, place: str) -> tuple[Summary, ImageFile]:
         shape=layout.shape,
         dtype=str(layout.dtype),
         encoding=layout.encoding,
-        codec="" if coded is None else "+".join(step.partition(":")[0] for step in coded.codec.split("+")),
-        part=() if coded is None else coded.part,
+        codec=codec,
+        part=part,
         flipped=isinstance(layout, Flipped),
         is_volume=is_volume(file),
         images=layout.shape[0] if len(layout.shape) > 2 else 1,
@@ -100,3 +102,12 @@ def summarise(path: str, place: str) -> tuple[Summary, ImageFile]:
         numbers=numbers_of(file),
     )
     return told, file
+
+
+def _coding(stored: Layout) -> tuple[str, tuple[int, ...]]:
+    """Steps of the codec of parts, and their shape; nothing of pixels that lie plainly."""
+    if isinstance(stored, Chunked):
+        return stored.grid.codec, stored.grid.chunk[-len(stored.shape) :]
+    if isinstance(stored, Coded):
+        return "+".join(step.partition(":")[0] for step in stored.codec.split("+")), stored.part
+    return "", ()

@@ -16,6 +16,7 @@ from builders.io import mrc
 from tests.empiar import deposit
 from tests.io.formats import dm, toy
 from tests.io.formats.test_protocol import toy as toy_is_known  # noqa: F401 - a fixture
+from tests.io.scattered.arrays import write as write_zarr
 from tests.server import serve
 
 RNG = np.random.default_rng(3)
@@ -200,3 +201,13 @@ def test_the_first_axis_is_that_of_frames_or_of_a_volume(tmp_path, capsys):
         mrc.write(tmp_path / name, np.ones((3, 4, 5), np.float32), 1.0, stack=stack)
         assert main(["inspect", str(tmp_path / name)]) == 0
         assert f"shape: {axes}" in capsys.readouterr().out
+
+
+def test_an_array_of_zarr_is_a_volume_in_chunks(tmp_path, capsys):
+    pixels = RNG.integers(0, 500, (6, 9, 11)).astype(np.uint16)
+    path = write_zarr(tmp_path, pixels[None], (1, 4, 5, 6), version=3)
+    code, out, _ = told(capsys, path, "--png", str(tmp_path / "x.png"))
+    assert code == 0
+    for line in ("format: Zarr", "6 x 9 x 11 (z, y, x)", "not compressed, in parts of 4 x 5 x 6", "a row is: the file"):
+        assert line in out
+    assert (tmp_path / "x.png").exists()
