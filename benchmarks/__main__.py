@@ -33,12 +33,13 @@ from benchmarks.row import Row, per_item
 from benchmarks.structures import structure_rows
 from benchmarks.tiff_movies import tiff_rows
 from benchmarks.timing import medians
+from benchmarks.tomograms import tomogram_rows
 from benchmarks.transforms import transform_rows
 from builders import load_dataset
 
 OTHERS = ("empiarreader", "starfile")
 """Packages besides `PACKAGES` that are compared with."""
-PINNED = ("volumes", "batches", "casts", "particles")
+PINNED = ("volumes", "batches", "casts", "particles", "tomograms")
 """Subjects whose reference is a loader of batches, which malloc makes fast or slow: see `malloc.py`."""
 
 
@@ -100,6 +101,7 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "buffer": lambda: buffer_rows(folder / "buffer"),
         "boxes": lambda: box_rows(folder / "boxes", cache, min(3, rounds)),
         "chunks": lambda: chunk_rows(folder / "chunks", cache, min(3, rounds)),
+        "tomograms": lambda: tomogram_rows(folder / "tomograms", min(5, rounds)),
         "transforms": lambda: transform_rows(rounds),
         "structures": lambda: structure_rows(rounds),
         "tiff": lambda: tiff_rows(folder / "tiff", cache, rounds),

@@ -22,8 +22,13 @@ _Own = tuple[Source, Layout, Corners, NDArray[np.int64]]
 """A source, one image of it, and the corners and places of its boxes."""
 
 
-def fill(groups: Iterable[Group], out: Array) -> bool:
+def fill(groups: Iterable[Group], out: Array, look: bool = True) -> bool:
     """Read boxes into their places of a stack.
+
+    Args:
+        groups: which.
+        out: the stack.
+        look: whether it is not known yet if their pixels are finite.
 
     Returns:
         Whether all of their pixels are known to be finite; False says nothing.
@@ -38,7 +43,7 @@ def fill(groups: Iterable[Group], out: Array) -> bool:
     far = [(s.path, s.etag, image, corners, places) for s, image, corners, places in here if s.is_remote]
     try:
         are_finite = not far or gather_boxes(far, out)
-        are_finite &= _of_volumes(of_volumes, out)
+        are_finite &= _of_volumes(of_volumes, out, look)
     except ChangedError as err:
         raise outdated(err) from err
     for source, image, corners, places in here:
@@ -47,23 +52,23 @@ def fill(groups: Iterable[Group], out: Array) -> bool:
     return are_finite
 
 
-def _of_volumes(wanted: list[_Own], out: Array) -> bool:
+def _of_volumes(wanted: list[_Own], out: Array, look: bool) -> bool:
     """Read boxes of volumes; those of several ones on servers at once."""
     are_finite = True
     with remote.Reads() as reads:
-        waiting = [reads.submit(_read, one, out, pool="volumes") for one in wanted if one[0].is_remote]
+        waiting = [reads.submit(_read, one, out, look, pool="volumes") for one in wanted if one[0].is_remote]
         for one in wanted:
-            are_finite &= one[0].is_remote or _read(one, out)
+            are_finite &= one[0].is_remote or _read(one, out, look)
         done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
         for future in done:
             are_finite &= future.result()
     return are_finite
 
 
-def _read(own: _Own, out: Array) -> bool:
+def _read(own: _Own, out: Array, look: bool) -> bool:
     source, image, corners, places = own
     boxes = out.reshape(len(out), *source.sides)
-    return volumes.read_boxes(source.path, image, corners, boxes, places, source.etag)
+    return volumes.read_boxes(source.path, image, corners, boxes, places, source.etag, look=look)
 
 
 def _by_image(group: Group) -> Iterator[_Own]:

@@ -14,6 +14,8 @@ from builders.io.layout import Array, Layout, Range, decode, encoded_size
 
 Corners = NDArray[np.int64]
 """First section, row and column of each box, counted in the volume, `(count, 3)`; negative before it."""
+_WARM = 256 * 1024
+"""Bytes that are looked at right after they were copied, while they are in the processor's cache."""
 PIECE = 1024 * 1024
 """Bytes that are read in one go: so many are still in the processor's cache when boxes are cut out of them."""
 
@@ -48,16 +50,15 @@ class Band:
         """The rows of each that they cross."""
         return max(0, self.top), min(self.volume.shape[1], self.top + self.out.shape[2])
 
-    @property
+    @cached_property
     def pitch(self) -> int:
         """Bytes from one row of pixels to the next."""
         return encoded_size(self.volume.encoding, self.volume.shape[2:])
 
     def range_of(self, section: int, rows: Range) -> Range:
         """The bytes of some rows of a section."""
-        first = section * self.volume.shape[1]
-        start, stop = (self.volume.offset + (first + row) * self.pitch for row in rows)
-        return start, stop
+        first, pitch = section * self.volume.shape[1], self.pitch
+        return self.volume.offset + (first + rows[0]) * pitch, self.volume.offset + (first + rows[1]) * pitch
 
     def ranges(self) -> list[Range]:
         """The bytes of all that they cross, a stretch a section."""
@@ -117,12 +118,25 @@ class Band:
         into = slice(first - self.front, last - self.front), slice(low - self.top, high - self.top)
         if self._step:
             return self._cut_together(pixels, into, look)
+        return self._cut_each(pixels, into, look)
+
+    def cut_apart(self, volume: Array, look: bool = True) -> bool:
+        """Copy all that the boxes have of the volume, which is here, one box after another; see `cut`."""
+        (first, last), (low, high) = self.sections, self.rows
+        into = slice(first - self.front, last - self.front), slice(low - self.top, high - self.top)
+        return self._cut_each(volume[first:last, low:high], into, look)
+
+    def _cut_each(self, pixels: Array, into: tuple[slice, slice], look: bool) -> bool:
         nx, width, are_finite = self.out.shape[3], self.volume.shape[2], look
         for left, place in zip(self.lefts, self.places, strict=True):
             before, after = max(0, -left), min(nx, width - left)
             part = self.out[place][(*into, slice(before, after))]
-            part[:] = pixels[:, :, left + before : left + after]
-            are_finite = are_finite and is_finite(part)
+            own = pixels[:, :, left + before : left + after]
+            step = max(1, _WARM * len(part) // max(1, part.nbytes))
+            for first in range(0, len(part), step):
+                some = part[first : first + step]
+                some[:] = own[first : first + step]
+                are_finite = are_finite and is_finite(some)
         return are_finite
 
     @cached_property
@@ -137,10 +151,11 @@ class Band:
 
     def _cut_together(self, pixels: Array, into: tuple[slice, slice], look: bool) -> bool:
         """Copy what all boxes have of some pixels in one go, for each of them costs a call otherwise."""
-        first, count, nx = self.lefts[0], len(self.lefts), self.out.shape[3]
+        first, count = self.lefts[0], len(self.lefts)
         part = self.out[(slice(self.places[0], self.places[0] + count), *into)]
-        windows = np.lib.stride_tricks.sliding_window_view(pixels[:, :, first:], nx, 2)[:, :, :: self._step]
-        part[:] = windows[:, :, :count].transpose(2, 0, 1, 3)
+        ahead, down, right = pixels.strides
+        strides = self._step * right, ahead, down, right
+        part[:] = np.lib.stride_tricks.as_strided(pixels[:, :, first:], part.shape, strides)
         return look and all(map(is_finite, part))
 
 

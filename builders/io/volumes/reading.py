@@ -1,9 +1,8 @@
 """Many boxes of one volume, straight into one array: pixels that several of them have are read once.
 
-Plain pixels are read by whole rows, as many sections at a time as the processor's cache holds. The file is not mapped:
-a map of a file that somebody shortens, or of a network disk that fails, ends the process instead of raising an error. A
-copy through the system's reads costs a tenth to a quarter more than one out of a map where tiles are read in order, and
-up to three times as much where small cubes lie anywhere, of which the rows are much longer than they.
+On disks of this machine, plain pixels are copied out of a map of the file (`mapped` says why only there). Elsewhere
+they are read by whole rows, as many sections at a time as the processor's cache holds: a call to the system for a box's
+part of each row would take as long as some KB of it.
 """
 
 import io
@@ -23,6 +22,7 @@ from builders.io.scattered import fetching
 from builders.io.scattered.chunks import Chunked, read_parts
 from builders.io.scattered.held import Held
 from builders.io.volumes.bands import Band, Corners, bands_of, fill_boxes
+from builders.io.volumes.mapped import pixels_of
 from builders.io.volumes.regions import read_regions, unpack
 from perc_transforms.core import buffers
 
@@ -40,6 +40,7 @@ def read_boxes(
     places: NDArray[np.int64] | None = None,
     etag: str | None = None,
     held: Held | None = None,
+    look: bool = True,
 ) -> bool:
     """Read boxes of one volume, each into its place in an array.
 
@@ -53,6 +54,7 @@ def read_boxes(
         places: the entry of `out` for each; None: one after another, from the first.
         etag: the file's version; None or empty: any.
         held: keeps chunks of a volume of chunks for the boxes that follow; None: nothing is kept.
+        look: whether it is not known yet if the pixels are finite.
 
     Returns:
         Whether all pixels are known to be finite; False says nothing.
@@ -69,7 +71,7 @@ def read_boxes(
     elif not lies_in_rows(image):
         found = read_regions(path, image, corners, out, places, etag)
     else:
-        found = _read_rows(path, image, corners, out, places, etag)
+        found = _read_rows(path, image, corners, out, places, etag, look)
     fill_boxes(image, corners, out, places)
     return found
 
@@ -97,7 +99,13 @@ def _read_chunks(
 
 
 def _read_rows(
-    path: str, image: Layout, corners: Corners, out: Array, places: NDArray[np.int64] | None, etag: str | None
+    path: str,
+    image: Layout,
+    corners: Corners,
+    out: Array,
+    places: NDArray[np.int64] | None,
+    etag: str | None,
+    look: bool,
 ) -> bool:
     """What `read_boxes` does but for filling, of a volume that lies in rows."""
     if image.axes is not None:  # the same boxes of the volume as it is stored
@@ -109,28 +117,29 @@ def _read_rows(
         return unpack(path, bands, etag) if is_packed(path) else _fetch(path, bands, etag)
     try:
         with opened_plain(path, etag, max(band.range_of(band.sections[1] - 1, band.rows)[1] for band in bands)) as raw:
-            finite = True
+            mapped, finite = pixels_of(raw.fileno(), image), True
             for band in bands:
-                finite &= _read(raw, path, band)
+                finite &= _read(raw, path, band, look) if mapped is None else band.cut_apart(mapped, look)
             return finite
     except PackedError:
         return unpack(path, bands, etag)
 
 
-def _read(raw: io.FileIO, path: str, band: Band) -> bool:
+def _read(raw: io.FileIO, path: str, band: Band, look: bool) -> bool:
     """Read all rows that boxes cross, piece by piece, and cut the boxes out of these."""
     pitch, height, are_finite = band.pitch, band.volume.shape[1], True
     memory: NDArray[np.uint8] = np.empty(0, np.uint8)
     for (first, last), rows in band.pieces():
-        size = (rows[1] - rows[0]) * pitch
+        size, section = (rows[1] - rows[0]) * pitch, height * pitch
         if len(memory) < (last - first) * size:
             memory = buffers.take((last - first) * size)
         piece = memory[: (last - first) * size]
-        step = last - first if rows == (0, height) else 1  # all of a section lies beside all of the next one
-        for section in range(first, last, step):
-            view = piece[(section - first) * size : (section - first + step) * size].data
-            fill_exactly(raw, path, band.range_of(section, rows)[0], view)
-        are_finite &= band.cut(band.pixels(piece, last - first), first, rows[0])
+        view, offset = piece.data, band.range_of(first, rows)[0]
+        step = len(view) if size == section else size  # all of a section lies beside all of the next one
+        for start in range(0, len(view), step):
+            fill_exactly(raw, path, offset, view[start : start + step])
+            offset += section
+        are_finite &= band.cut(band.pixels(piece, last - first), first, rows[0], look)
     return are_finite
 
 

@@ -128,11 +128,12 @@ class Boxes:
         """
         each = math.prod(self.shape) * self.image.dtype.itemsize
         most = max(1, _TOGETHER // each)
-        some = self.corners[first : first + most + 1, :2]
+        largest = max(most, _LARGEST // each) if lies_in_rows(self.image) else most  # whole rows are read in any case
+        some = self.corners[first : first + largest + 1]
         if len(some) <= most:
             return len(some)
-        ends = np.flatnonzero((some[1:] != some[:-1]).any(1)) + 1
-        return int(ends[-1]) if len(ends) else most
+        ends = np.array([*band_edges(some)[1:-1], len(some) if len(some) <= largest else largest])
+        return int(ends[max(0, int(np.searchsorted(ends, most, "right")) - 1)])
 
     @property
     def nbytes(self) -> int:
@@ -143,6 +144,12 @@ class Boxes:
     def come_ahead(self) -> bool:
         """Whether it is worth a thread to cut them ahead of their use, wherever the file is: it has to be decoded."""
         return len(self.shape) > 2 and not lies_in_rows(self.image)
+
+
+def band_edges(corners: Corners) -> list[int]:
+    """Where boxes of volumes begin that cross other rows, or other sections, than those before; and their number."""
+    changes = (corners[1:, :2] != corners[:-1, :2]).any(1)
+    return [0, *(np.flatnonzero(changes) + 1).tolist(), len(corners)]
 
 
 def lie(corners: Corners, box: Sequence[int], image: Sequence[int | Numbers]) -> NDArray[np.int8]:

@@ -4,17 +4,21 @@ import math
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builders.io.files import location
 from builders.io.formats.compression import is_packed
 from builders.stacks.cutting import Count, divided, how_many
 from builders.stacks.files import SourceFile
+from builders.stacks.picked.boxes import band_edges
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import Shard, edges_of
 from builders.stacks.pieces import largest_piece
 
 _MANY = 32
 """Images of this machine, of which boxes are cut, from which on each of them is whole in one shard."""
+_FEW = 16
+"""Boxes of one depth, or what else stays together, are as many at least, or they are parted further."""
 _DEEPEST = 4
 """Bytes of a pixel, of boxes: their files have not been looked at."""
 
@@ -22,23 +26,44 @@ _DEEPEST = 4
 def shards_of(catalogue: Catalogue) -> list[Shard]:
     """The shards of a catalogue's rows, in order, of as many rows each, but for one more in the first ones.
 
-    Rows of one file stay together where parts of them would need the same bytes (`_stays_whole`): shards are as even as
-    these allow.
+    Rows of one file stay together where parts of them would need the same bytes (`_stays_whole`); of a volume, boxes of
+    the same sections do, or at least those of the same rows: shards are as even as these allow.
     """
     files = catalogue.numbers("file")
     wholes = np.array([_stays_whole(catalogue, file) for file in catalogue.files], bool)
     units = edges_of(np.where(wholes[files], files, -1))
-    counts = [Count(stop - start, not wholes[files[start]]) for start, stop in pairwise(units)]
+    can_be_cut = ~wholes[files[units[:-1]]] if len(units) > 1 else np.empty(0, bool)
+    if catalogue.box is not None and len(catalogue.box) > 2:
+        units, can_be_cut = _sections(catalogue, wholes)
+    counts = [Count(stop - start, bool(cut)) for (start, stop), cut in zip(pairwise(units), can_be_cut, strict=True)]
     sizes = row_sizes(catalogue)
     rows = np.bincount(files, minlength=len(sizes))
     number = how_many(counts, int(rows @ sizes), int(sizes[rows > 0].max(initial=0)))
     return [(units[some[0][0]] + some[0][1], units[some[-1][0]] + some[-1][2]) for some in divided(counts, number)]
 
 
+def _sections(catalogue: Catalogue, wholes: NDArray[np.bool_]) -> tuple[list[int], NDArray[np.bool_]]:
+    """Where boxes begin that need other sections of a volume; where these are few, other rows of them.
+
+    Returns:
+        Edges of what stays together, and whether each of these can be cut.
+    """
+    files, corners = catalogue.numbers("file"), catalogue.corners(slice(None))
+    changes = np.diff(files) != 0
+    loose = changes | ~wholes[files[1:]]
+    for axes in (1, 2):
+        edges = np.flatnonzero(changes | (loose & (corners[1:, :axes] != corners[:-1, :axes]).any(1))) + 1
+        if len(edges) >= _FEW:
+            break
+    units = [0, *edges.tolist(), len(files)]
+    return units, np.zeros(len(units) - 1, bool)
+
+
 def _stays_whole(catalogue: Catalogue, file: SourceFile) -> bool:
     """Whether rows of a file are not parted: it is read from its start, or boxes of it need the same rows of pixels."""
-    are_boxes = catalogue.box is not None and (location.is_remote(file.location) or len(catalogue.files) >= _MANY)
-    return is_packed(file.path) or are_boxes
+    are_boxes = catalogue.box is not None and len(catalogue.box) == 2
+    many_share = location.is_remote(file.location) or len(catalogue.files) >= _MANY
+    return is_packed(file.path) or (are_boxes and many_share)
 
 
 def row_sizes(catalogue: Catalogue) -> Numbers:
@@ -78,5 +103,9 @@ def pieces_of(catalogue: Catalogue, sizes: Numbers, shard: Shard, wanted: float)
         if first > edges[-1]:
             edges.append(first)
         count = 1 if _stays_whole(catalogue, file) else -(-(last - first) // most)
-        edges += [first + (last - first) * number // count for number in range(1, count)]
+        inner = np.array([first + (last - first) * number // count for number in range(1, count)], np.int64)
+        if catalogue.box is not None and len(catalogue.box) > 2:  # those that are cut out of the same rows
+            bands = first + np.array(band_edges(catalogue.corners(slice(start + first, start + last))))
+            inner = np.unique(bands[np.searchsorted(bands, inner)])
+        edges += inner[inner < last].tolist()
     return [(start + first, start + last) for first, last in pairwise([*edges, stop - start])]

@@ -1,7 +1,10 @@
 """Boxes of one volume as blocks: those beside each other are read together, out of rows or chunks that they share."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
+
+import numpy as np
 
 from builders.errors import FormatError, NotFoundError, PercError, TruncatedError
 from builders.hf.stream_blocks import Filled, Places
@@ -11,13 +14,17 @@ from builders.io.layout import Array, Layout
 from builders.io.pixels import read_layout
 from builders.io.scattered.chunks import Chunked
 from builders.io.volumes.bands import fill_boxes
-from builders.io.volumes.reading import read_boxes
+from builders.io.volumes.mapped import are_mapped
+from builders.io.volumes.reading import lies_in_rows, read_boxes
 from builders.io.volumes.upright import read_cubes
 from builders.stacks.blocks import Bytes, Pixels, Read, Refuse
 from builders.stacks.picked.blocks import PickedBlock, Told
-from builders.stacks.picked.boxes import Boxes
+from builders.stacks.picked.boxes import Boxes, band_edges
 from builders.stacks.picked.runs import PickedRun
 from builders.stacks.rows import Images, Reading
+
+MOST_KEPT = 64 * 1024 * 1024
+"""Bytes of boxes that were read before somebody wanted them."""
 
 
 class VolumeBlock(PickedBlock):
@@ -28,6 +35,7 @@ class VolumeBlock(PickedBlock):
         assert run.boxes is not None
         self._boxes: Boxes = run.boxes
         self._lies_as_it_is = True
+        self._rest: tuple[int, Array, bool] = (0, np.empty(0), True)
 
     def _pixels(self, start: int, stop: int) -> Pixels:
         """None: all are copied."""
@@ -69,8 +77,47 @@ class VolumeBlock(PickedBlock):
             return self._cut_upright(memory, range(start, stop), range(count) if places is None else places.tolist())
         if images.image.compressed:
             return self._cut(memory, start, stop, places)
-        where, etag = images.file.location, images.image.etag
-        return read_boxes(where, boxes.image, boxes.corners[start:stop], memory, places, etag)
+        if lies_in_rows(boxes.image) and not are_mapped(images.file.location, boxes.image):
+            return self._read_rows(memory, start, stop, places)
+        return self._read(memory, start, stop, places)
+
+    def _read(self, memory: Array, start: int, stop: int, places: Places | None) -> bool:
+        where, image = self._images.file.location, self._boxes.image
+        corners, etag = self._boxes.corners[start:stop], self._images.image.etag
+        return read_boxes(where, image, corners, memory, places, etag)
+
+    def _read_rows(self, memory: Array, start: int, stop: int, places: Places | None) -> bool:
+        """Read boxes; of those that are cut out of the same rows as the last one, the rest is kept for the next call.
+
+        So no rows are read twice by whoever takes a few boxes at a time.
+        """
+        where = np.arange(stop - start) if places is None else places
+        first, rest, finite = self._rest
+        done = min(stop, first + len(rest)) if first <= start < first + len(rest) else start
+        if done > start:
+            memory[where[: done - start]] = rest[start - first : done - first]
+        finite = finite or done == start
+        if done == stop:
+            return finite
+        edges = self._edges
+        begin = max(done, edges[bisect_right(edges, stop - 1) - 1])
+        end = edges[bisect_right(edges, stop - 1)]
+        if end == stop or (end - begin) * memory[0].nbytes > MOST_KEPT:
+            begin = stop
+        if begin > done:
+            of = None if places is None and done == start else where[done - start : begin - start]
+            finite &= self._read(memory, done, begin, of)
+        if begin < stop:
+            rest = memory_for(end - begin, memory.shape[1:], memory.dtype)
+            is_finite = self._read(rest, begin, end, None)
+            self._rest = begin, rest, is_finite
+            memory[where[begin - start : stop - start]] = rest[: stop - begin]
+            finite &= is_finite
+        return finite
+
+    @cached_property
+    def _edges(self) -> list[int]:
+        return band_edges(self._boxes.corners)
 
     def _cut(self, memory: Array, start: int, stop: int, places: Places | None) -> bool:
         """Cut boxes out of the volume of a packed file."""
@@ -101,6 +148,7 @@ class VolumeBlock(PickedBlock):
     def close(self) -> None:
         """See `PickedBlock`."""
         super().close()
+        self._rest = 0, np.empty(0), True
         self.__dict__.pop("_volume", None)
 
 

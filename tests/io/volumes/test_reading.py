@@ -1,6 +1,7 @@
 """Many boxes of a volume at once, against NumPy's cuts of the padded array; and what of a file that takes."""
 
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from builders.io.image_file import describe
 from builders.io.layout import Layout
 from builders.io.net import remote
 from builders.io.pixels import read_layout
-from builders.io.volumes import bands, regions
+from builders.io.volumes import bands, mapped, regions
 from builders.io.volumes.reading import read_boxes
 from tests.io.boxes import ENCODINGS, encode, numbers
 from tests.io.test_overhang import FAR, expected, same
@@ -50,8 +51,8 @@ def check(path, image, array, corners, box, places=None, etag=None):
 
 
 @settings(max_examples=120)
-@given(st.data(), st.sampled_from([1, 40, 2**20]))
-def test_boxes_are_those_of_the_array_however_they_are_read(folder, data, piece):
+@given(st.data(), st.sampled_from([1, 40, 2**20]), st.booleans())
+def test_boxes_are_those_of_the_array_however_they_are_read(folder, data, piece, is_own):
     shape, box, encoding = data.draw(SIDES), data.draw(SIDES), data.draw(st.sampled_from(ENCODINGS))
     axes, offset = tuple(data.draw(st.permutations(range(3)))), data.draw(st.integers(0, 9))
     array = numbers(shape, encoding)
@@ -63,13 +64,15 @@ def test_boxes_are_those_of_the_array_however_they_are_read(folder, data, piece)
     image = Layout(shape, encoding, offset, None if axes == (0, 1, 2) else axes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bands, "PIECE", piece)
+        patch.setattr(mapped, "_is_own", lambda device: is_own)
         check(str(path), image, array, corners, box, places)
     bounds = [(at, at + n) for at, n in zip(corners[0].tolist(), box, strict=True)]
     same(read_layout(str(path), box_of(image, bounds)), expected(array, bounds))
 
 
 @pytest.mark.parametrize("overlap", [0, 2])
-def test_tiles_in_order_are_cut_out_together(folder, overlap):
+def test_tiles_in_order_are_cut_out_together(folder, overlap, monkeypatch):
+    monkeypatch.setattr(mapped, "_is_own", lambda device: False)
     shape = (4, 12, 20)
     array = numbers(shape, "<f4")
     path = folder / "tiles.raw"
@@ -119,6 +122,7 @@ def test_no_byte_is_read_twice_for_tiles_side_by_side_and_memory_is_a_piece(fold
     path.write_bytes(array.tobytes())
     seen, stock = [], gathering.fill_exactly
     monkeypatch.setattr(bands, "PIECE", 8 * 200)
+    monkeypatch.setattr(mapped, "_is_own", lambda device: False)
     monkeypatch.setattr(
         "builders.io.volumes.reading.fill_exactly",
         lambda raw, name, offset, place: (seen.append((offset, len(place))), stock(raw, name, offset, place)),
@@ -126,6 +130,11 @@ def test_no_byte_is_read_twice_for_tiles_side_by_side_and_memory_is_a_piece(fold
     check(str(path), Layout(shape, "<f4", 0), array, tiles(shape, (3, 8, 10), (3, 8, 10), 0), (3, 8, 10))
     assert sum(size for _, size in seen) == array.nbytes
     assert max(size for _, size in seen) <= 8 * 200
+
+
+def test_files_are_mapped_on_disks_of_this_machine_alone():
+    mounts = "22 1 254:0 / / rw,noatime shared:1 - ext4 /dev/vda rw\n30 22 0:45 / /data rw - nfs4 host:/x rw\nbroken"
+    assert [mapped.kind_of(mounts, os.makedev(*of)) for of in ((254, 0), (0, 45), (8, 1))] == ["ext4", "nfs4", ""]
 
 
 def test_a_server_is_asked_for_the_rows_that_boxes_cross_each_once(folder):
