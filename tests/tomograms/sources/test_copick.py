@@ -12,9 +12,15 @@ from tests.server import serve
 from tests.tomograms import projects
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def project():
     return projects.make()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, project):
+    """The config of a project that no test changes."""
+    return projects.write_copick(tmp_path_factory.mktemp("made"), project)
 
 
 @pytest.fixture
@@ -23,9 +29,8 @@ def archive():
         yield running
 
 
-def test_runs_tomograms_picks_and_masks_are_those_of_the_project(tmp_path, project):
-    config = projects.write_copick(tmp_path, project)
-    asked = Asked(copick=str(config), tomogram="wbp", picks=("*:data",), segmentation=("ribosome", "labels"))
+def test_runs_tomograms_picks_and_masks_are_those_of_the_project(made, project):
+    asked = Asked(copick=str(made), tomogram="wbp", picks=("*:data",), segmentation=("ribosome", "labels"))
     found = find(asked)
     assert [one.name for one in found.tomograms] == ["TS_1", "TS_2"]
     assert found.classes == ("apoferritin", "ribosome")
@@ -46,18 +51,16 @@ def test_runs_tomograms_picks_and_masks_are_those_of_the_project(tmp_path, proje
 
 
 @pytest.mark.parametrize(("options", "shape"), [({"level": 1}, (10, 12, 14)), ({"pixel_size": 19.9}, (10, 12, 14))])
-def test_a_level_is_chosen_by_number_or_pixel_size_and_masks_are_of_its_shape(tmp_path, project, options, shape):
-    config = projects.write_copick(tmp_path, project)
-    one = find(Asked(copick=str(config), segmentation=("ribosome",), **options)).tomograms[0]
+def test_a_level_is_chosen_by_number_or_pixel_size_and_masks_are_of_its_shape(made, options, shape):
+    one = find(Asked(copick=str(made), segmentation=("ribosome",), **options)).tomograms[0]
     assert (one.volume.shape, one.volume.pixel_size, one.volume.offset) == (shape, 20.0, (5.0, 5.0, 5.0))
     assert one.masks["ribosome"].shape == shape
 
 
-def test_a_level_that_is_not_there_is_told_with_those_that_are(tmp_path, project):
-    config = projects.write_copick(tmp_path, project)
+def test_a_level_that_is_not_there_is_told_with_those_that_are(made):
     said = r"is 15: .*wbp.zarr has levels 0: 10.0 Å, 20 x 24 x 28; 1: 20.0 Å, 10 x 12 x 14; expected one within 2%"
     with pytest.raises(OptionError, match=said):
-        find(Asked(copick=str(config), pixel_size=15))
+        find(Asked(copick=str(made), pixel_size=15))
 
 
 def test_static_root_and_overlay_are_merged_and_the_same_picks_count_once(tmp_path, project):
@@ -109,10 +112,9 @@ def test_runs_that_lack_what_is_wanted_are_told_or_left_out(tmp_path, project):
         ({"tomogram": "wbp@13.48"}, "TS_1: no tomogram 'wbp@13.48'; there are: wbp@10.000"),
     ],
 )
-def test_words_that_mean_nothing_are_told_with_what_there_is(tmp_path, project, option, said):
-    config = projects.write_copick(tmp_path, project)
+def test_words_that_mean_nothing_are_told_with_what_there_is(made, option, said):
     with pytest.raises((NotFoundError, OptionError), match=said):
-        find(Asked(copick=str(config), **option))
+        find(Asked(copick=str(made), **option))
 
 
 def test_damaged_and_misnamed_picks_are_told_or_their_runs_left_out(tmp_path, project):
@@ -156,8 +158,10 @@ def test_versions_follow_picks_masks_and_tomograms(tmp_path, project):
     assert len(set(versions)) == 4
 
 
-def edited(config, **values):
-    known = json.loads(config.read_text()) | values
+def edited(made, folder, **values):
+    """The same config with other values, in another folder."""
+    known = json.loads(made.read_text()) | values
+    config = folder / "config.json"
     config.write_text(json.dumps({key: value for key, value in known.items() if value is not None}))
     return Asked(copick=str(config))
 
@@ -180,10 +184,9 @@ def edited(config, **values):
         ({"static_root": None, "overlay_root": "/nowhere"}, NotFoundError, "no folder ExperimentRuns in /nowhere"),
     ],
 )
-def test_configs_that_are_none(tmp_path, project, values, error, said):
-    config = projects.write_copick(tmp_path, project)
+def test_configs_that_are_none(tmp_path, made, values, error, said):
     with pytest.raises(error, match=said):
-        find(edited(config, **values))
+        find(edited(made, tmp_path, **values))
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "none", "[" * 100_000])
@@ -194,14 +197,15 @@ def test_what_is_no_json_is_told(tmp_path, text):
 
 
 @pytest.mark.parametrize("start", ["file://{}", "{}", "local://{}", "local:{}", "."])
-def test_roots_are_folders_in_every_spelling_and_relative_ones_lie_beside_the_config(tmp_path, project, start):
-    config = projects.write_copick(tmp_path, project, base=start.format(tmp_path))
-    assert len(find(Asked(copick=str(config))).tomograms) == 2
+def test_roots_are_folders_in_every_spelling_and_relative_ones_lie_beside_the_config(tmp_path, made, start):
+    for root in ("overlay", "static"):
+        (tmp_path / root).symlink_to(made.parent / root)
+    roots = {f"{root}_root": f"{start.format(tmp_path)}/{root}" for root in ("overlay", "static")}
+    assert len(find(edited(made, tmp_path, **roots)).tomograms) == 2
 
 
-def test_runs_of_an_index_are_the_only_ones(tmp_path, project):
-    config = projects.write_copick(tmp_path, project)
-    assert [one.name for one in find(edited(config, runs=["TS_2"])).tomograms] == ["TS_2"]
+def test_runs_of_an_index_are_the_only_ones(tmp_path, made):
+    assert [one.name for one in find(edited(made, tmp_path, runs=["TS_2"])).tomograms] == ["TS_2"]
 
 
 @pytest.mark.parametrize(
@@ -247,16 +251,15 @@ def test_servers(tmp_path, project, archive):
         ("s3://x", OptionError, "expected a folder"),
     ],
 )
-def test_a_config_of_a_server_names_nothing_but_that_server(tmp_path, project, archive, root, error, said):
-    config = projects.write_copick(tmp_path, project, base=archive.base)
-    known = json.loads(config.read_text()) | {"overlay_root": root}
+def test_a_config_of_a_server_names_nothing_but_that_server(made, archive, root, error, said):
+    known = json.loads(made.read_text()) | {"overlay_root": root, "static_root": None}
     archive.files["/config.json"] = json.dumps(known).encode()
     with pytest.raises(error, match=said):
         find(Asked(copick=archive.url("/config.json")))
 
 
 def test_a_config_of_a_server_may_name_folders_beside_it(tmp_path, project, archive):
-    projects.write_copick(tmp_path / "a project", project, base="./")
+    projects.write_copick(tmp_path / "a project", project, base="./", levels=1)
     archive.publish(tmp_path)
     found = find(Asked(copick=archive.url("/a%20project/config.json")))
     assert [one.name for one in found.tomograms] == ["TS_1", "TS_2"]

@@ -216,6 +216,35 @@ def test_names_of_tomograms_may_be_longer_than_those_of_tables(tmp_path):
         find(Asked(data_dir=str(tmp_path), tomogram="*_*_*.mrc", picks=("*.csv",)))
 
 
+def test_a_number_of_a_tomogram_says_no_more_than_the_name_of_its_table(tmp_path):
+    write(tmp_path, "TS_1.mrc", "TS_2.mrc", "12.mrc")
+    for name, number in (("TS_2", 7), ("all", 12)):
+        row = ["1"] * 3 + ["0"] * 16 + [str(number), "0", "2", "0", "4", "3", "2"]
+        (tmp_path / f"{name}.tbl").write_text(" ".join(row))
+    found = find(Asked(data_dir=str(tmp_path), picks=("*.tbl",)))
+    assert [(one.name, len(one.picks)) for one in found.tomograms] == [("12", 1), ("TS_1", 0), ("TS_2", 1)]
+
+
+def test_an_optimisation_set_names_files_of_its_project(tmp_path):
+    write(tmp_path, "tomograms/rec_TS_1.mrc", "tomograms/rec_TS_2.mrc")
+    rows = [
+        "data_particles",
+        "",
+        "loop_",
+        "_rlnTomoName #1",
+        *(f"_rlnCoordinate{a} #{n}" for n, a in enumerate("XYZ", 2)),
+    ]
+    (tmp_path / "Extract/job01").mkdir(parents=True)
+    (tmp_path / "Extract/job01/particles.star").write_text("\n".join([*rows, "TS_1 1 2 3", "TS_2 3 2 1", ""]))
+    named = "data_\n\n_rlnTomoParticlesFile Extract/job01/{}.star\n"
+    (tmp_path / "Extract/job01/optimisation_set.star").write_text(named.format("particles"))
+    asked = Asked(data_dir=str(tmp_path / "tomograms"), picks=(str(tmp_path / "Extract/job01/optimisation_set.star"),))
+    assert [[len(picks) for picks in one.picks] for one in find(asked).tomograms] == [[1], [1]]
+    (tmp_path / "Extract/job01/optimisation_set.star").write_text(named.format("nothing"))
+    with pytest.raises(NotFoundError, match=r"names Extract/job01/nothing.star: not in .*: expected a project"):
+        find(asked)
+
+
 def test_masks_are_as_large_as_their_tomograms_and_each_has_one(tmp_path):
     write(tmp_path, "TS_1.mrc", "TS_2.mrc")
     write(tmp_path, "masks/TS_1.mrc", shape=(5, 6, 8))

@@ -148,6 +148,8 @@ def picks_by_tomogram(tables: Iterable[Picks], names: Names) -> tuple[dict[str, 
             parts = {table.name: (table, names.begun(table.name))}
         else:
             parts = {text: (part, names.told(text, table.name)) for text, part in table.by_tomogram().items()}
+            if len(parts) == 1 and next(iter(parts)).isdecimal() and next(iter(parts.values()))[1] is None:
+                parts = {table.name: (table, names.begun(table.name))}  # Dynamo's number of a tomogram says no more
         lost = [text for text, (_, name) in parts.items() if name is None]
         kept = names.without_others(lost)
         orphans += kept if table.tomograms is None else [f"{text!r} in {table.name}" for text in kept]
