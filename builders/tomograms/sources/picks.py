@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
 import numpy as np
 
 from builders.archive.tree import read_small
 from builders.errors import NotFoundError, PercError
+from builders.io.files import location
 from builders.io.net import remote
 from builders.io.tables.picks import Picks, read
 from builders.stacks.files import SourceFile
@@ -55,8 +57,9 @@ def _beside(file: SourceFile) -> Callable[[str], bytes]:
     """Reads a file that another one names, by its path in a folder above that."""
 
     def found(path: str) -> bytes:
+        inside = quote(path) if location.is_remote(file.location) else path  # no %2e%2e of a file is a folder above
         for folder in _folders(file):
-            if (data := _if_there(folder + path)) is not None:
+            if (data := _if_there(folder + inside)) is not None:
                 return data
         msg = f"{file.path} names {path!r}: there is no such file below its folder, nor below those above it"
         raise NotFoundError(msg)
