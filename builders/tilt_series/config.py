@@ -43,8 +43,9 @@ class TiltSeriesConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[mi
         recursive: look into folders, too.
         unit: what a row is: `"tilt"`, an image; `"tilt_series"`, a series `(tilts, ny, nx)`.
         order: of images: `"angle"`, rising, or `"acquisition"`, as they were taken.
-        images: `"stack"`, sections of stacks; `"tilt"`, a file an image, as `.mdoc` files name them; `"auto"`: stacks,
-            if any series has one and no option of movies is given.
+        images: `"stack"`, sections of stacks, numbered as in `.mdoc` files; `"tilt"`, a file an image, as these name
+            them; `"auto"`: stacks where there are any, but files where an option of movies is given, or where `.mdoc`
+            files name some that are there and none is called as a stack with `.mdoc` behind it.
         tilt_series: names of the series that are wanted. Default: all.
         exposure: e/Å² of an image where no table tells it; what was before adds up in the order of acquisition.
         negated: Warp's tilt angles are minus the stage's, as WarpTools writes them; False: they are not, as with its

@@ -1,9 +1,9 @@
 """Which images and which tables of a listing are of one series: by their names, those of frames by the mdoc's."""
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from builders.archive.tree import shown
 from builders.errors import FormatError, NotFoundError, PercError
@@ -15,63 +15,11 @@ from builders.terminal import printable
 from builders.tilt_series.listing import Listing, read_all
 from builders.tilt_series.names import rank, series_of_movie, stem_of, table_kind
 from builders.tilt_series.nearness import Bases, distance, names_of, nearest
+from builders.tilt_series.plans import Matched, Plan, Table
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of a series.
-
-    Attributes:
-        kind: `"mdoc"`, `"rawtlt"`, `"tlt"`, `"xf"`, `"aln"` or `"xml"`.
-        file: where it is.
-        data: what is in it.
-    """
-
-    kind: str
-    file: SourceFile
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What belongs to one series; the headers of its images were not read.
-
-    Attributes:
-        name: the series'.
-        told: its images, by the table that names them; None: those of the stack.
-        files: the stack alone, or one of each image; None of one that is not there.
-        is_stack: whether it is a stack.
-        tables: what else tells of it, by kind.
-    """
-
-    name: str
-    told: TiltSeries | None
-    files: tuple[SourceFile | None, ...]
-    is_stack: bool
-    tables: Mapping[str, Table]
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """The series of a source.
-
-    Attributes:
-        plans: these, in natural order.
-        left_out: paths and reasons of what is not among them, since it is damaged or missing.
-    """
-
-    plans: tuple[Plan, ...]
-    left_out: tuple[tuple[str, object], ...]
-
-    @property
-    def files(self) -> list[SourceFile]:
-        """The files of images, each once."""
-        there = {file.location: file for plan in self.plans for file in plan.files if file is not None}
-        return list(there.values())
 
 
 class Matching:
@@ -79,7 +27,7 @@ class Matching:
 
     Args:
         listing: the files.
-        images: `"stack"`, `"tilt"` (a file an image), or `"auto"`: stacks if a series has one.
+        images: `"stack"`, `"tilt"` (a file an image), or `"auto"`, which `_means_stacks` decides.
         skip: whether damaged and missing files are left out.
         negated: whether Warp's tilt angles are minus the stage's.
     """
@@ -99,7 +47,7 @@ class Matching:
             FormatError: a table is damaged, or two tell of one series.
         """
         stacks = self._stacks()
-        is_stack = self._images == "stack" or (self._images == "auto" and bool(stacks))
+        is_stack = self._images == "stack" or (self._images == "auto" and self._means_stacks(stacks))
         plans = self._of_stacks(stacks) if is_stack else self._of_tilts()
         if not plans:
             listing = self._listing
@@ -156,6 +104,19 @@ class Matching:
             stem: [f for f in files if rank(f.path) == min(rank(g.path) for g in files)]
             for stem, files in found.items()
         }
+
+    def _means_stacks(self, stacks: Mapping[str, Sequence[SourceFile]]) -> bool:
+        """Whether tables speak of stacks: not where they name files that are there, unless one has a stack's own name.
+
+        A stack that was made of such files, and is called as the series, need not have their order.
+        """
+        there = {file.path for file in self._listing.images}
+        mdocs = [table.file.path for table in self._tables if table.kind == "mdoc"]
+        if not stacks or any(path[: -len(".mdoc")] in there for path in mdocs):
+            return bool(stacks)
+        bases = {file.path.rpartition("/")[2] for file in self._listing.images}
+        named = (tilt.image for path in mdocs for tilt in self._told[path].tilts)
+        return not any(image is not None and base_of(image) in bases for image in named)
 
     def _is_of_movie(self, table: Table) -> bool:
         """Whether an mdoc tells of a movie, and not of the sections of a stack."""
@@ -257,7 +218,7 @@ class Matching:
                 msg = f"{claimed[file.location]} and {path} both name {file.path}: expected one table of a series"
                 raise FormatError(msg)
         there = [file.location for file in files if file is not None]
-        twice = next((place for place in there if there.count(place) > 1), None)
+        twice = next((place for place, count in Counter(there).items() if count > 1), None)
         if twice is not None:
             msg = f"{path}: it names {twice.rpartition('/')[2]} twice: expected each image once"
             raise FormatError(msg)

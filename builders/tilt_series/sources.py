@@ -14,7 +14,8 @@ from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look_at_all
 from builders.tilt_series.assembling import Series, assembled
 from builders.tilt_series.listing import Listing
-from builders.tilt_series.matching import Matched, Matching
+from builders.tilt_series.matching import Matching
+from builders.tilt_series.plans import Matched
 from builders.tilt_series.relion import Project
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 import perc_transforms as T
 from builders import load_dataset
-from builders.errors import FormatError, NotFoundError, OptionError
+from builders.errors import FormatError, NotFoundError, OptionError, TruncatedError
 from tests.tilt_series import made
 from tests.tilt_series.made import ANGLES, DOSE, NX, NY, PIXEL_SIZE, number_of, taken
 
@@ -174,6 +174,39 @@ def test_missing_images_and_those_that_nobody_names_are_told_together(tmp_path):
             load(folder, tmp_path, **options)
     assert len(load(folder, tmp_path, on_error="skip")) == 9
     assert load(folder, tmp_path, on_error="skip", unit="tilt_series")["tilt_series"][:] == ["TS_2"]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_images_that_are_cut_leave_out_their_row_or_their_series(tmp_path, streaming):
+    folder = made.frames(tmp_path / "data")
+    cut = folder / "frames" / made.frame_name(1, 2, IMAGES[2].angle)
+    cut.write_bytes(cut.read_bytes()[:-30])
+    for unit, left in (("tilt", 9), ("tilt_series", 1)):
+        own = {"unit": unit, "streaming": streaming}
+        with pytest.raises(TruncatedError, match=cut.name):
+            list(load(folder, tmp_path, **own))
+        rows = list(load(folder, tmp_path, on_error="skip", **own))
+        assert len(rows) == left
+        assert all(np.isfinite(np.asarray(row["image"])).all() for row in rows)
+
+
+def test_a_stack_that_is_cut_says_so_beside_its_mdoc(tmp_path):
+    folder = made.stacks(tmp_path / "data")
+    stack = folder / "TS_1.mrc"
+    stack.write_bytes(stack.read_bytes()[: -4 * NX * NY - 10])
+    with pytest.raises(FormatError, match=r"TS_1.mrc: .* truncated|TS_1.mrc has 3"):
+        load(folder, tmp_path)
+    assert set(load(folder, tmp_path, on_error="skip")["tilt_series"]) == {"TS_2"}
+
+
+def test_files_that_are_named_count_before_a_stack_that_may_have_another_order(tmp_path):
+    folder = made.frames(tmp_path / "data", series=(1,))
+    made.write_stack(folder / "TS_1.mrc", 7)
+    assert {number_of(row["image"])[0] for row in load(folder, tmp_path)} == {1}
+    assert {number_of(row["image"])[0] for row in load(folder, tmp_path, images="stack")} == {7}
+    (folder / "TS_1.mdoc").rename(folder / "TS_1.mrc.mdoc")
+    assert {number_of(row["image"])[0] for row in load(folder, tmp_path)} == {7}
+    assert {number_of(row["image"])[0] for row in load(folder, tmp_path, images="tilt")} == {1}
 
 
 def test_two_mdocs_of_one_series(tmp_path):
