@@ -10,8 +10,8 @@ from builders.io.tables.tilts.mdoc import base_of
 from builders.io.tables.tilts.series import ranks, with_sums
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images
-from builders.tilt_series.names import is_aligned, stem_of
-from builders.tilt_series.plans import Plan, Table
+from builders.tilt_series.files.names import is_aligned, stem_of
+from builders.tilt_series.files.plans import Plan, Table
 
 _MOST_APART = 5.0
 """Degrees that angles of two tables may differ, besides what all do: more is another image."""

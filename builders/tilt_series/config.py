@@ -19,8 +19,9 @@ from builders.quarantine import check_quarantine
 from builders.stacks.movies.development import Development
 from builders.stacks.movies.options import NAMES, MovieOptions
 from builders.stacks.rows import Reading
-from builders.tilt_series import listing, movies, options
+from builders.tilt_series import movies, options
 from builders.tilt_series.columns import TILT, TILT_SERIES
+from builders.tilt_series.files import listing
 from builders.tilt_series.relion import Project
 from builders.tilt_series.sources import Asked, Files, Relion, Source
 

@@ -17,7 +17,7 @@ from builders.io.tables.tilts.relion import Listed
 from builders.io.tables.tilts.series import MOST_BYTES
 from builders.options import with_advice
 from builders.tilt_series.assembling import Series
-from builders.tilt_series.listing import read_all, version_of
+from builders.tilt_series.files.listing import read_all, version_of
 
 logger = logging.getLogger(__name__)
 

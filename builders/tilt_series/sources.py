@@ -13,9 +13,9 @@ from builders.options import with_advice
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look_at_all
 from builders.tilt_series.assembling import Series, assembled
-from builders.tilt_series.listing import Listing
-from builders.tilt_series.matching import Matching
-from builders.tilt_series.plans import Matched
+from builders.tilt_series.files.listing import Listing
+from builders.tilt_series.files.matching import Matching
+from builders.tilt_series.files.plans import Matched
 from builders.tilt_series.relion import Project
 
 logger = logging.getLogger(__name__)

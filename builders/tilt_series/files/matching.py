@@ -12,10 +12,10 @@ from builders.io.tables.tilts.mdoc import base_of
 from builders.options import with_advice
 from builders.stacks.files import SourceFile
 from builders.terminal import printable
-from builders.tilt_series.listing import Listing, read_all
-from builders.tilt_series.names import rank, series_of_movie, stem_of, table_kind
-from builders.tilt_series.nearness import Bases, distance, names_of, nearest
-from builders.tilt_series.plans import Matched, Plan, Table
+from builders.tilt_series.files.listing import Listing, read_all
+from builders.tilt_series.files.names import rank, series_of_movie, stem_of, table_kind
+from builders.tilt_series.files.nearness import Bases, distance, names_of, nearest
+from builders.tilt_series.files.plans import Matched, Plan, Table
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from builders.archive.tree import shown
 from builders.errors import OptionError
 from builders.io.tables.tilts.mdoc import base_of
 from builders.stacks.files import SourceFile
-from builders.tilt_series.names import stem_of
+from builders.tilt_series.files.names import stem_of
 
 
 class Bases:

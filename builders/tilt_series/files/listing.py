@@ -14,7 +14,7 @@ from builders.io.files.natural_order import natural_path_key
 from builders.io.net import remote
 from builders.io.tables.tilts.series import MOST_BYTES
 from builders.stacks.files import SourceFile
-from builders.tilt_series.names import is_image, table_kind
+from builders.tilt_series.files.names import is_image, table_kind
 
 
 @dataclass(frozen=True, slots=True)
