@@ -152,8 +152,9 @@ class Batch:
         if all(isinstance(images, Tensor) for images in all_images):
             places[()] = list(range(len(self)))
         else:
-            for place, images in enumerate(zip(*all_images, strict=True)):
-                places.setdefault(tuple(map(_kind, images)), []).append(place)
+            kinds = [[_kind(image) for image in images] for images in all_images]
+            for place, kind in enumerate(zip(*kinds, strict=True)):
+                places.setdefault(kind, []).append(place)
         values = {name: self.column(name) for name in columns}
         return [(chosen, self._rows(chosen, values)) for chosen in places.values()]
 

@@ -88,12 +88,16 @@ def moved(
         _lose(columns, place, ("pose",), owner, "a mirror changes the hand: the pose of mirrored rows becomes null")
     if known & {"picks", "pixels", "rotation"}:
         _move_picks(columns, moves, rows.sizes, new.sizes, distorted | moves.mirrored, owner)
-    ctfs, where = _flat(columns["ctf"])
-    _turn_ctfs(ctfs, moves.taken(where), owner)
-    columns["ctf"] = _regrouped(ctfs, columns["ctf"])
-    poses, where = _flat(columns["pose"])
-    _move_poses(poses, moves.taken(where), [columns["pixel_size"][place] for place in where], owner)
-    columns["pose"] = _regrouped(poses, columns["pose"])
+    ctfs, poses = columns["ctf"], columns["pose"]
+    if any(isinstance(value, list | tuple) for value in (*ctfs, *poses)):  # one for each pick, or for each tilt
+        ctfs, where = _flat(ctfs)
+        _turn_ctfs(ctfs, moves.taken(where), owner)
+        poses, where = _flat(poses)
+        _move_poses(poses, moves.taken(where), [columns["pixel_size"][place] for place in where], owner)
+        columns["ctf"], columns["pose"] = _regrouped(ctfs, columns["ctf"]), _regrouped(poses, columns["pose"])
+    else:
+        _turn_ctfs(ctfs, moves, owner)
+        _move_poses(poses, moves, columns["pixel_size"], owner)
     return new
 
 
