@@ -12,6 +12,8 @@ from perc_transforms.functional.grids import offsets
 
 _AT_ONCE = 2**18
 """Voxels that are interpolated at a time: what is held of them stays in a core's cache."""
+_LARGEST = 2**31
+"""Voxels that 32 bits can count."""
 
 
 def rotate_volume(
@@ -73,8 +75,7 @@ def _cut(x: Tensor, inverse: Tensor, centers: Tensor, level: Tensor, shape: Sequ
     is_inside = min(sizes) > 1 and bool(((ends >= 0) & (ends <= last)).all())
     if not is_inside:
         x, centers, sizes = _framed(x, level, dims), centers + 1, tuple(n + 2 for n in sizes)
-    index, weights = _places(inverse, centers, sizes, shape)
-    weights = [weight.to(x.dtype) for weight in weights]
+    index, weights = _places(inverse, centers, sizes, shape, x.dtype)
     leading = x.shape[1:-dims]
     lines = x.reshape(len(x), -1, math.prod(sizes)).movedim(1, 0).reshape(-1, len(x) * math.prod(sizes))
     steps = [math.prod(sizes[dims - axis :]) for axis in range(dims)]  # 1 along x, then nx, then nx * ny
@@ -98,12 +99,13 @@ def _framed(x: Tensor, level: Tensor, dims: int) -> Tensor:
 
 
 def _places(
-    inverse: Tensor, centers: Tensor, sizes: Sequence[int], shape: Sequence[int]
+    inverse: Tensor, centers: Tensor, sizes: Sequence[int], shape: Sequence[int], dtype: torch.dtype
 ) -> tuple[Tensor, list[Tensor]]:
     """For each voxel of the boxes the first of those around its place, and how far it is on along x, y, z."""
     dims, rows = len(shape), len(inverse)
-    rows_from = torch.arange(rows, dtype=torch.float64, device=inverse.device) * math.prod(sizes)
-    index, weights = rows_from.view(-1, *[1] * dims), []
+    whole = torch.int32 if rows * math.prod(sizes) < _LARGEST else torch.int64
+    index = torch.arange(rows, dtype=whole, device=inverse.device).mul_(math.prod(sizes)).view(-1, *[1] * dims)
+    weights = []
     for axis, n in enumerate(reversed(sizes)):
         parts = [
             (offsets(m, inverse) * inverse[:, axis, dims - 1 - along, None]).view(
@@ -113,7 +115,7 @@ def _places(
         ]
         parts[-1] = parts[-1] + centers[:, axis].view(-1, *[1] * dims)
         place = functools.reduce(torch.add, reversed(parts)).clamp(0, n - 1)
-        first = place.detach().floor().clamp_(max=n - 2)
-        weights.append((place - first).flatten())
-        index = first.mul_(math.prod(sizes[dims - axis :])).add_(index)
-    return index.flatten().long(), weights
+        first = place.detach().to(whole).clamp_(max=n - 2)
+        weights.append((place - first).to(dtype).flatten())
+        index = torch.add(index, first, alpha=math.prod(sizes[dims - axis :]))
+    return index.flatten(), weights
