@@ -28,7 +28,11 @@ _MAIN = {
 _SEVERAL = ("ids", "star")
 """Those of which there may be several."""
 _TABLES = (".star", ".cs")
-_STREAMED = ("empiar", "particles", "structures", "tilt_series")
+_STREAMED = ("empiar", "particles", "structures", "tilt_series", "tomograms")
+_LISTED = ("classes", "columns", "ids", "remove", "star", "picks", "segmentation", "tomograms", "tile", "overlap")
+"""Options that take several values."""
+_SIDES = ("tile", "overlap")
+"""Those of which one value stands for all sides."""
 _INHERITED = {"name", "version", "data_files", "description"}
 _ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
 
@@ -122,9 +126,8 @@ def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
         default = field.default is True
         action: Any = argparse.BooleanOptionalAction if default else "store_true"
         return cast(argparse.Action, group.add_argument(flag, default=None, action=action, help=explanation))
-    listed = field.name in ("classes", "columns", "ids", "remove", "star")
     kind: Any = float if float in kinds else int if int in kinds and str not in kinds else str
-    several = "+" if listed else None
+    several = "+" if field.name in _LISTED else None
     return cast(argparse.Action, group.add_argument(flag, type=kind, nargs=several, metavar="X", help=explanation))
 
 
@@ -201,7 +204,11 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         given["endpoints"] = dict(given["endpoints"])
     if given.get("dtype", "").lower() == "none":
         given["dtype"] = None
+    given |= {name: given[name][0] for name in _SIDES if len(given.get(name, ())) == 1}
+    given |= {name: _flag(name, given[name]) for name in _flags(builder) & given.keys()}
     main = _MAIN[builder]
+    if builder == "tomograms" and rest and rest[0].lower().endswith(".json"):
+        main = "copick"
     if rest and main not in _SEVERAL and len(rest) > 1:
         msg = f"{builder} reads one {main}: not {' and '.join(map(repr, rest))}"
         raise OptionError(msg)
@@ -213,6 +220,25 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if main == "ids" and len(given.get(main, ())) == 1 and Path(given[main][0]).is_file():
         given[main] = given[main][0]
     return builder, given
+
+
+def _flags(builder: str) -> set[str]:
+    """The options of a builder that are on or off."""
+    return {field.name for field in _options(builder) if isinstance(field.default, bool)}
+
+
+def _flag(name: str, value: Any) -> bool:
+    """Whether an option is on, which is a text where an earlier builder has one of its name.
+
+    Raises:
+        OptionError: it is neither.
+    """
+    if isinstance(value, bool):
+        return value
+    if value.lower() not in ("true", "false"):
+        msg = f"--{name} {value}: expected true or false"
+        raise OptionError(msg)
+    return bool(value.lower() == "true")
 
 
 def _size(sides: Sequence[int] | None) -> int | tuple[int, ...] | None:

@@ -1,7 +1,6 @@
 """Options of `tomograms`, and the tomograms that they ask for."""
 
 import functools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import PurePath
@@ -135,7 +134,7 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.asked = Asked(
             **{name: getattr(self, name) for name in ("entry", "copick", "portal", "directory", "pattern", "archive")},
             **{name: getattr(self, name) for name in ("api", "tomogram", "level", "pixel_size", "pairs", "on_error")},
-            data_dir=None if self.data_dir is None else os.fspath(self.data_dir),
+            data_dir=self.data_dir,
             picks=tuple(self.picks or ()),
             picks_pixel_size=self.picks_pixel_size,
             segmentation=tuple(self.segmentation or ()),
@@ -145,6 +144,11 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def _check_values(self) -> None:
         """Check each option by itself, and keep it in the form in which it is used."""
+        for name, what in options.TEXTS.items():
+            setattr(self, name, options.check_text(name, getattr(self, name), what))
+        if not isinstance(self.directory, str):
+            msg = f"directory is {self.directory!r}: expected a path inside the entry"
+            raise OptionError(msg)
         check_choice("unit", self.unit, options.UNITS)
         self.tile_sides = options.check_tile(self.tile)
         self.overlap_sides = options.check_overlap(self.overlap, self.tile_sides)

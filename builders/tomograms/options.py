@@ -1,6 +1,7 @@
 """What is wrong with an option of `tomograms`, and which of them mean anything for what a row is to be."""
 
 import numbers
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +28,16 @@ _NEED = {
     "picks_pixel_size": "picks",
 }
 """Options that mean something beside another one only."""
+TEXTS = {
+    "data_dir": "the path of a folder",
+    "copick": "the path or URL of a config JSON",
+    "portal": "the path or URL of a folder",
+    "pattern": "a glob",
+    "archive": "an http or https URL or a folder",
+    "api": "an http or https URL or a folder",
+    "tomogram": "a name, or a glob of paths",
+}
+"""Options that are texts or paths, and what they are expected to be."""
 
 
 def check_tile(value: Any) -> Sides | None:
@@ -70,6 +81,25 @@ def _sides(name: str, value: Any, least: int) -> Sides:
 
 def _is_whole(value: Any, least: int) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def check_text(name: str, value: Any, what: str) -> str | None:
+    """A text, or a path as such; None stays None.
+
+    Args:
+        name: of the option.
+        value: of it.
+        what: was expected, such as `"the path of a folder"`.
+
+    Raises:
+        OptionError: it is neither, or empty.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        msg = f"{name} is {value!r}: expected {what}"
+        raise OptionError(msg)
+    return str(os.fspath(value))
 
 
 def check_names(name: str, value: Any, what: str) -> list[str] | None:

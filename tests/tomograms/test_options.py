@@ -41,6 +41,10 @@ CUBES = {"unit": "subtomogram", "box_size": 6}
         ({"portal": "here"}, r"data_dir and portal given: expected one of"),
         ({"data_dir": None}, r"expected one of data_dir, entry, copick and portal"),
         ({"data_files": "*.mrc"}, r"not data_files"),
+        ({"data_dir": ""}, r"data_dir is '': expected the path of a folder"),
+        ({"tomogram": 3}, r"tomogram is 3: expected a name, or a glob"),
+        ({"align": 1, **CUBES}, r"align is 1: expected True or False"),
+        ({"align": True}, r"align=True does nothing for unit='tomogram'"),
         ({"pattern": "*.mrc"}, r"pattern is '\*\.mrc': it goes with entry"),
     ],
 )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from builders import load_dataset, publish
+from builders.cli import main
 from tests.tomograms import projects
 
 UNITS = {
@@ -36,3 +37,34 @@ def test_plain_datasets_read_what_was_published(unit, streaming, tmp_path):
     card = (tmp_path / "out/README.md").read_text()
     assert str(tmp_path) not in card
     assert unit in card
+
+
+@pytest.mark.parametrize("words", [["--unit", "tile", "--tile", "10", "12", "14"], ["--unit", "tile", "--tile", "10"]])
+def test_the_command_publishes_a_copick_project(words, tmp_path):
+    place = projects.write_copick(tmp_path / "data", projects.make(), levels=1)
+    command = ["publish", "tomograms", str(place), "--picks", "ribosome:data", "apoferritin:data", *words]
+    assert main([*command, "--license", "cc0-1.0", "--to", str(tmp_path / "out")]) == 0
+    plain = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "plain"))
+    assert np.shape(plain[0]["image"]) == ((10, 12, 14) if len(words) > 4 else (10, 10, 10))
+    assert sum(len(row["label"]) for row in plain["picks"]) == 16
+
+
+def test_cubes_are_published_upright(tmp_path, capsys):
+    place = projects.write_copick(tmp_path / "data", projects.make(), levels=1)
+    command = [
+        "publish",
+        "tomograms",
+        str(place),
+        "--picks",
+        "ribosome:data",
+        "--unit",
+        "subtomogram",
+        "--box-size",
+        "6",
+    ]
+    command += ["--license", "cc0-1.0", "--to", str(tmp_path / "out"), "--align"]
+    assert main([*command, "perhaps"]) == 1
+    assert "--align perhaps: expected true or false" in capsys.readouterr().err
+    assert main([*command, "true"]) == 0
+    plain = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "plain"))
+    assert plain["rotation"][0] == np.eye(3).tolist()
