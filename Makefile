@@ -22,7 +22,8 @@ lint: $(READY)
 	$(BIN)/python -m pytest -n 0 tests/test_imports.py
 
 # beside other packages with CAKED_PYTHON=/path/to/python, EMPIARREADER_PYTHON=, VITRIO_PYTHON=, LITDATA_PYTHON=,
-# LANCE_PYTHON=, MOSAIC_PYTHON= (mosaicml-streaming), WEBDATASET_PYTHON= and STARFILE_PYTHON=; a part of it
+# LANCE_PYTHON=, MOSAIC_PYTHON= (mosaicml-streaming), WEBDATASET_PYTHON=, STARFILE_PYTHON= and COPICK_TORCH_PYTHON=
+# (copick-torch 1.2.1 with --no-deps, copick, zarr<3, scipy, tqdm, torch==2.13.0); a part of it
 # with ONLY="batches casts"
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

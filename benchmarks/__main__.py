@@ -31,13 +31,14 @@ from benchmarks.remote import remote_rows, stack_rows
 from benchmarks.rivals.running import PACKAGES
 from benchmarks.row import Row, per_item
 from benchmarks.structures import structure_rows
+from benchmarks.subtomograms import subtomogram_rows
 from benchmarks.tiff_movies import tiff_rows
 from benchmarks.timing import medians
 from benchmarks.tomograms import tomogram_rows
 from benchmarks.transforms import transform_rows
 from builders import load_dataset
 
-OTHERS = ("empiarreader", "starfile")
+OTHERS = ("empiarreader", "starfile", "copick_torch")
 """Packages besides `PACKAGES` that are compared with."""
 PINNED = ("volumes", "batches", "casts", "particles", "tomograms")
 """Subjects whose reference is a loader of batches, which malloc makes fast or slow: see `malloc.py`."""
@@ -112,6 +113,7 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "particles": lambda: particle_batch_rows(folder / "particles", min(5, rounds)),
         "streams": lambda: stream_rows(folder / "streams"),
         "movies": lambda: movie_rows(folder / "movies", min(3, rounds), pythons.get("vitrio")),
+        "subtomograms": lambda: subtomogram_rows(folder / "subtomograms", min(3, rounds), pythons.get("copick_torch")),
         "publishing": lambda: publishing_rows(folder / "published", rounds),
     }
 

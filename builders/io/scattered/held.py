@@ -13,7 +13,7 @@ from builders.io.net.threads import fork_safe_lock
 from builders.io.scattered.grid import Grid
 
 MOST = 512 * 1024 * 1024
-"""Bytes of chunks that are kept."""
+"""Bytes of chunks that are kept; of all arrays of `shared` together, since shuffled streams read many at once."""
 
 Chunk = tuple[int, ...]
 _NEVER = float("inf")
@@ -42,6 +42,9 @@ def shared(path: str, etag: str, most: int = MOST) -> "Held":
         held = _shared.get(key)
         if held is None:
             held = _shared[key] = Held(most)
+            alive = list(_shared.values())
+            for one in alive:
+                one.limit(MOST // len(alive))
         return held
 
 
@@ -64,7 +67,8 @@ class Held:
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self._most, self._size = most, 0
+        self._asked = self._most = most
+        self._size = 0
         self._chunks: OrderedDict[Chunk, Future[Array | None]] = OrderedDict()
         self._boxes: dict[Chunk, deque[int]] | None = None
         self._alone = threading.Lock()
@@ -86,6 +90,10 @@ class Held:
                 needed.setdefault(tuple(row), deque()).append(number)
         held._boxes = needed
         return held
+
+    def limit(self, most: int) -> None:
+        """Keep no more than so many bytes from now on, however many were asked for."""
+        self._most = min(self._asked, most)
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ import pytest
 from builders.errors import FormatError
 from builders.io import image_file
 from builders.io.scattered import fetching
+from builders.io.scattered import held as keeping
 from builders.io.scattered.chunks import read_parts
 from builders.io.scattered.held import Held
 from tests.io.scattered.arrays import write
@@ -126,3 +127,25 @@ def test_who_waits_for_one_that_fails_reads_by_himself(array, monkeypatch):
     for thread in threads:
         thread.join(10)
     assert len(errors) == len(failed) == 1
+
+
+def test_arrays_that_are_read_at_the_same_time_share_the_memory(monkeypatch):
+    monkeypatch.setattr(keeping, "MOST", 12 * EACH)
+    one = keeping.shared("a/.zarray", "1", 8 * EACH)
+    chunks = [(0, 0, number) for number in range(8)]
+    one.claim(chunks)
+    for chunk in chunks:
+        one.keep(chunk, PIXELS.reshape(-1)[: EACH // 4])
+        one.used(chunk, 1)
+    assert one.size == 8 * EACH
+    others = [keeping.shared(f"{name}/.zarray", "1", 8 * EACH) for name in "bc"]
+    one.used(chunks[-1], 1)
+    assert one.size == 4 * EACH  # a third
+    del others
+    fresh = keeping.shared("d/.zarray", "1", 8 * EACH)
+    one.claim([(1, 0, 0), (1, 0, 1), (1, 0, 2)])
+    for number in range(3):
+        one.keep((1, 0, number), PIXELS.reshape(-1)[: EACH // 4])
+        one.used((1, 0, number), 1)
+    assert one.size == 6 * EACH  # half, since those others are gone
+    assert fresh is keeping.shared("d/.zarray", "1")
