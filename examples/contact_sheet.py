@@ -18,10 +18,14 @@ Line = tuple[str, tuple[int, int, int]]
 
 @dataclass(frozen=True)
 class Tile:
-    """An image `(ny, nx)` and the lines below it, each with its colour."""
+    """An image `(ny, nx)` and the lines below it, each with its colour.
+
+    Its contrast is from the 1st to the 99th percentile, or, if it `is_whole`, from the least to the largest pixel.
+    """
 
     image: NDArray[np.float32]
     lines: tuple[Line, ...]
+    is_whole: bool = False
 
 
 def verdict(label: str, prediction: str) -> tuple[Line, ...]:
@@ -35,7 +39,7 @@ def note(text: str) -> tuple[Line, ...]:
 
 
 def write_contact_sheet(path: Path, *groups: tuple[Sequence[Tile], int]) -> None:
-    """Draw groups of tiles below each other, each with so many to a row, contrast from 1st to 99th percentile."""
+    """Draw groups of tiles below each other, each with so many to a row, of one width."""
     rows = [
         (tiles[first : first + columns], (_WIDTH - _GAP) // columns - _GAP)
         for tiles, columns in groups
@@ -49,14 +53,15 @@ def write_contact_sheet(path: Path, *groups: tuple[Sequence[Tile], int]) -> None
     for (row, side), height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):
             x = _GAP + column * (side + _GAP)
-            sheet.paste(_grey(tile.image, side), (x, y))
+            sheet.paste(_grey(tile, side), (x, y))
             for number, (text, colour) in enumerate(tile.lines):
                 draw.text((x, y + side + 2 + number * _CAPTION), text, fill=colour, font=font)
         y += height
     sheet.save(path)
 
 
-def _grey(image: NDArray[np.float32], side: int) -> Image.Image:
-    low, high = np.percentile(image, [1, 99])
+def _grey(tile: Tile, side: int) -> Image.Image:
+    image = tile.image
+    low, high = np.percentile(image, [0, 100] if tile.is_whole else [1, 99])
     grey = np.clip((image - low) / max(high - low, 1e-12), 0, 1) * 255
     return Image.fromarray(grey.astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)

@@ -7,24 +7,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builders.terminal import print_anywhere
-from examples import entry, folder, particles, publishing, structures
+from examples import entry, folder, particles, publishing, structures, tomograms
 
 CLEARLY_ABOVE_CHANCE = 3.0
+WELL_FOUND = 0.7
 MARK = ".perc-demo"
 """In the folder of a demo, which the next one may take away."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train on a folder, read an entry and structures, publish, read particles and check them.
+    """Train on a folder, read an entry and structures, publish, check particles, find those of a tomogram.
 
-    1 when a classifier is not clearly above chance, what was published is not what was read, or the particles do not
-    follow the conventions by which they were made.
+    1 when a classifier is not clearly above chance, what was published is not what was read, the particles do not
+    follow the conventions by which they were made, or those of a tomogram are not found.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for data and pictures")
     parser.add_argument("--images", type=int, default=200, help="images a class")
     parser.add_argument("--micrographs", type=int, default=12, help="micrographs of the entry")
     parser.add_argument("--particles", type=int, default=400, help="particles of the table")
+    parser.add_argument("--tomograms", type=int, default=3, help="tomograms to learn from")
     options = parser.parse_args(arguments)
     print_anywhere()
     if not _make_anew(options.out):
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_same = publishing.run(options.out)
     print("\n5. Particles with a table of RELION, made of a map, and held against it")
     is_as_stated = particles.run(options.out, options.particles)
+    print("\n6. Tomograms of a copick project, and a network that learns to find their particles")
+    f1 = tomograms.run(options.out, options.tomograms)
     if min(trained.accuracy, accuracy) < CLEARLY_ABOVE_CHANCE * trained.chance:
         print(f"failed: the accuracy is not {CLEARLY_ABOVE_CHANCE:.0f} times chance")
         return 1
@@ -49,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if not is_as_stated:
         print("failed: the particles are not found to be as their table says")
+        return 1
+    if f1 < WELL_FOUND:
+        print(f"failed: an F1 of less than {WELL_FOUND}")
         return 1
     return 0
 

@@ -24,10 +24,11 @@ from builders.stacks import runs
 from builders.stacks.movies.options import MovieOptions
 from builders.structures.databases import services
 from builders.structures.rows import features
-from examples import demo, entry, folder, structures
+from examples import demo, entry, folder, structures, tomogram_project, tomograms
 from examples import particles as particles_of_demo
 from tests.empiar import deposit
 from tests.structures.databases.served import serve_databases, standard
+from tests.tilt_series import made as tilt_series
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -120,7 +121,36 @@ def databases(tmp_path, monkeypatch):
         yield databases
 
 
-def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, databases):
+@pytest.fixture
+def tomography(tmp_path, monkeypatch):
+    """A copick project of two small tomograms, and tilt series of a file an image."""
+    tomogram_project.make(tmp_path / "project", tomograms=2, particles=3)
+    tilt_series.frames(tmp_path / "frames")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["tomograms", "tilt_series"])
+def test_the_docs_of_tomography_run_and_have_all_options(name, tomography):
+    config = importlib.import_module(f"builders.{name}.config")
+    (config,) = [value for key, value in vars(config).items() if key.endswith("Config") and key != "BuilderConfig"]
+    text = (ROOT / "docs" / f"{name}.md").read_text()
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(compile(block, name, "exec"), names)
+    if name == "tomograms":
+        assert names["cubes"].features["label"].names == ["barrel", "rod", "background"]
+        assert names["batch"]["image"].shape == names["batch"]["labels"].shape == (8, 32, 32, 32)
+        assert set(names["batch"]["labels"].unique().tolist()) <= {0, 1, 2}
+    else:
+        assert names["row"]["image"].shape == names["series"][0]["image"].shape[1:]
+        assert len(names["series"][0]["tilt_angle"]) == len(tilt_series.ANGLES)
+    table = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", text.split("## Options")[1], re.M)))
+    table += re.findall(r"`(\w+)`", text.split("and those of movies:")[-1])
+    fields = set(config.__dataclass_fields__) - {"name", "version", "data_files", "description"}
+    assert fields == fields & set(table)
+
+
+def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, tomography, databases):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(blocks) >= 5
     names = {"__name__": "readme", "poses": particles}
@@ -137,6 +167,9 @@ def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, databas
             assert names["micrograph"].shape == names["frame"]["image"].shape == (48, 64)
             assert names["frame"]["frame"] == 3
             assert names["frame"]["pre_exposure"] == pytest.approx(3.6)
+        if "copick.json" in block:
+            assert names["tile"]["tomogram"] == "TS_1"
+            assert len(names["tile"]["picks"]["pixels"]) == len(names["tile"]["picks"]["label"])
         if "particles.star" in block:
             assert names["batch"]["image"].shape == (64, 32, 32)
             assert names["batch"]["pose"]["rot"].shape == names["batch"]["ctf"]["defocus_u"].shape == (64,)
@@ -149,7 +182,7 @@ def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, databas
     assert Path("structures/p45523_1q6h_nosignal1to25_nohydrogens_nowater_nohetatm.pdb").is_file()
 
 
-def test_the_readmes_commands_run(subtomograms, mirror, databases, capsys):
+def test_the_readmes_commands_run(subtomograms, mirror, tomography, databases, capsys):
     commands = re.findall(r"\$ \.venv/bin/perc (.*)", (ROOT / "README.md").read_text())
     assert len(commands) >= 4
     for command in commands:
@@ -157,7 +190,7 @@ def test_the_readmes_commands_run(subtomograms, mirror, databases, capsys):
     out = capsys.readouterr().out
     assert "ribosome" in out
     assert "data/particles/stack.mrcs" in out
-    assert Path("movie.png").is_file()
+    assert all(Path(name).is_file() for name in ("movie.png", "tomograms.png", "tilts.png"))
     assert Path("saved/data/particles/stack.mrcs").is_file()
     assert Path("structures/4v1w_nohydrogens_nowater_nohetatm.cif").is_file()
 
@@ -202,7 +235,10 @@ def test_the_worked_example_is_the_real_one():
 
 def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo, "CLEARLY_ABOVE_CHANCE", 1.2)
-    assert demo.main(["--out", str(tmp_path / "demo"), *"--images 40 --micrographs 5 --particles 150".split()]) == 0
+    monkeypatch.setattr(demo, "WELL_FOUND", 0.0)
+    monkeypatch.setattr(tomograms, "EPOCHS", 1)
+    small = "--images 40 --micrographs 5 --particles 150 --tomograms 1"
+    assert demo.main(["--out", str(tmp_path / "demo"), *small.split()]) == 0
     out = capsys.readouterr().out
     assert re.search(r"accuracy on validation [\d.]+%, by chance 20.0%", out)
     assert "1: 'Picked particles' (picked particles - single frame - unprocessed, MRCS, 320 images)" in out
@@ -210,8 +246,9 @@ def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     moved, size = map(float, re.search(r"moved ([\d.]+) MB of the entry's ([\d.]+) MB", out).groups())
     assert 5.0 < moved < size
     sheets = re.findall(r"(?:contact sheet|plot along the chains|images beside projections): (.*)", out)
-    assert len(sheets) == 6
+    assert len(sheets) == 7
     assert "held against the map: as stated" in out
+    assert re.search(r"F1 of the particles found in TS_2, which the network never saw: barrel [01].\d\d, rod", out)
     assert "  train: 160 rows of image, label, suffix, path, pixel_size, preview" in out
     assert "Array2D(shape=(64, 64), dtype='float32')" in out
     assert all(Path(sheet).read_bytes().startswith(b"\x89PNG") for sheet in sheets)
