@@ -142,6 +142,10 @@ def _tilt(mdoc: Mdoc, section: Section, axis: float | None) -> Tilt:
     if angle is None:
         msg = f"{mdoc.name}, line {section.line}: [{section.kind} = {section.number}] has no TiltAngle"
         raise FormatError(msg)
+    if abs(angle) > 360:
+        msg = f"{mdoc.name}, line {section.line}: TiltAngle of [{section.kind} = {section.number}] is {angle:g}: "
+        msg += "expected degrees"
+        raise FormatError(msg)
     turn = _number(mdoc, section, "RotationAngle")
     if axis is None and turn is not None:
         axis = turned(turn - 90.0)

@@ -126,6 +126,7 @@ def test_a_movie_of_all_images_tells_of_them_and_is_none_itself():
         ((section(0, DateTime="30-Nov-15  15:21:38"),), r"\[ZValue = 0\] has no TiltAngle"),
         ((section(0, **taken(1, TiltAngle="3.0.1")),), r"line 6: TiltAngle of .* is '3.0.1': expected a number"),
         ((section(0, **taken(1, TiltAngle="nan")),), r"expected a number"),
+        ((section(0, **taken(1, TiltAngle="3e9")),), r"TiltAngle of .* is 3e\+09: expected degrees"),
         ((section(0, **taken(1, DateTime="30-Foo-15  15:21:38")),), r"DateTime of .* expected a time such as"),
         ((section(0, **taken(1)), section(1, TiltAngle=6)), r"\[ZValue = 1\] has no DateTime, which 1 of 2"),
         ((section(-1, **taken(1)),), r"ZValue is '-1': expected a whole number"),
