@@ -7,13 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import Value
+from datasets.distributed import split_dataset_by_node
 
+from builders.errors import FormatError
 from builders.hf.features import EMImage
 from builders.io import mrc
+from builders.io.net import remote
 from builders.stacks.files import SourceFile
+from builders.stacks.picked.shards import shards_of
 from tests.empiar import deposit
 from tests.hf.test_stream_batches import same_rows
-from tests.stacks.picked.catalogues import READING, in_shards, made, mapped, streamed
+from tests.server import serve
+from tests.stacks.picked.catalogues import READING, in_shards, made, mapped, reading, streamed
 
 SIDES = (13, 20, 27)
 BOX = (5, 6, 8)
@@ -94,3 +99,81 @@ def test_rows_streams_and_batches_are_the_same(tmp_path, kind):
         batch = batches[start : start + 9]
         for name in ("image", "segmentation"):
             np.testing.assert_array_equal(batch[name], [row[name] for row in expected[start : start + 9]])
+
+
+def test_sections_are_images_in_rows_streams_and_batches(tmp_path):
+    files, arrays = write_tomograms(tmp_path, count=1)
+    corners = np.array([(3, 2, 20), (4, -2, 5), (5, 15, 25)])
+    catalogue = boxed(tmp_path, files, np.zeros(3, int), corners, (1, 6, 8))
+    expected = list(mapped(catalogue, WHOLE, FEATURES))
+    np.testing.assert_array_equal(expected[0]["image"][:, :7], arrays[0][3, 2:8, 20:27])
+    assert {row["image"].shape for row in expected} == {(6, 8)}
+    same_rows(list(streamed(catalogue, WHOLE, FEATURES)), expected)
+    (batch,) = streamed(catalogue, WHOLE, FEATURES).iter(3)
+    same_rows(list(batch["image"]), [row["image"] for row in expected])
+
+
+def test_a_stream_goes_on_from_a_state_and_is_divided_among_nodes(tmp_path):
+    catalogue = boxed(tmp_path, write_tomograms(tmp_path)[0], *tiles(step=(5, 7, 8)))
+
+    def stream():
+        return streamed(catalogue, WHOLE, FEATURES, shards=in_shards(catalogue, 4))
+
+    whole = list(stream())
+    for made_of in (stream, lambda: stream().shuffle(seed=2, buffer_size=12)):
+        expected = list(made_of())
+        first = made_of()
+        taken = [row for _, row in zip(range(17), first, strict=False)]
+        again = made_of()
+        again.load_state_dict(first.state_dict())
+        same_rows([*taken, *again], expected)
+    parts = [list(split_dataset_by_node(stream(), rank, 2)) for rank in range(2)]
+    assert sorted(int(row["name"]) for part in parts for row in part) == list(range(len(whole)))
+    assert abs(len(parts[0]) - len(parts[1])) <= len(whole) // 4
+
+
+def test_shards_hold_boxes_of_the_same_rows_together(tmp_path):
+    files = [SourceFile(f"{name}.mrc", f"{name}.mrc", 1, "") for name in "am"]
+    for sides, box in (((64, 64, 640), (64, 64, 64)), ((1600, 64, 64), (64, 64, 64))):
+        which, corners = tiles(1, sides, box, box)
+        catalogue = boxed(tmp_path, files, which, corners, box)
+        shards = shards_of(catalogue)
+        assert [start for start, _ in shards[1:]] == [stop for _, stop in shards[:-1]]
+        assert (shards[0][0], shards[-1][1]) == (0, len(which))
+        for start, _ in shards[1:]:
+            assert (corners[start, :2] != corners[start - 1, :2]).any()
+
+
+def test_a_mask_that_does_not_fit_is_told_or_its_rows_are_left_out(tmp_path, caplog):
+    files, _ = write_tomograms(tmp_path)
+    mrc.write(files[2].location, np.zeros((13, 20, 26), np.int8), 1.5)
+    which, corners = tiles(step=(5, 7, 8))
+    catalogue = boxed(tmp_path, files, which, corners)
+    said = r"m_0\.mrc: segmentation of 13 x 20 x 26 pixels: expected 13 x 20 x 27, as .*t_0\.mrc beside it has"
+    for rows in (mapped, streamed):
+        with pytest.raises(FormatError, match=said):
+            list(rows(catalogue, WHOLE, FEATURES))
+        kept = list(rows(catalogue, reading(item="file", on_error="skip"), FEATURES))
+        assert [row["path"] for row in kept] == ["t/t_1.mrc"] * (len(which) // 2)
+
+
+def test_a_stream_asks_a_server_for_each_row_of_pixels_once(tmp_path):
+    sides, box = (5, 101, 2501), (2, 20, 625)
+    files, arrays = write_tomograms(tmp_path / "root", count=1, sides=sides)
+    which, corners = tiles(1, sides, box, box)
+    corners = corners[(corners + 1 < sides).all(1)] + 1
+    which = which[: len(corners)]
+    with serve() as server:
+        server.publish(tmp_path / "root")
+        remote.permit(server.base)
+        files = [dataclasses.replace(file, location=server.url(f"/{file.path}")) for file in files]
+        catalogue = boxed(tmp_path, files, which, corners, box)
+        stream = streamed(catalogue, WHOLE, FEATURES, folder=str(tmp_path / "cache"))
+        rows = [row for batch in stream.iter(5) for row in zip(batch["image"], batch["segmentation"], strict=True)]
+        heads = 2 * 2 * 4096
+        assert server.bytes_sent <= sum(array.nbytes for array in arrays) + heads
+    inside = [(corner + np.array(box) <= sides).all() for corner in corners]
+    for pair, corner, is_inside in zip(rows, corners, inside, strict=True):
+        for pixels, array in zip(pair, arrays, strict=True):
+            own = tuple(slice(at, at + n) for at, n in zip(corner, box, strict=True))
+            assert not is_inside or (pixels == array[own]).all()
