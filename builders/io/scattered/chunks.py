@@ -192,7 +192,10 @@ class _Reading:
                 self._has(chunk, None)
             else:
                 self._came.append(code.size)
-                self._has(chunk, self._grid.decode(code, request.where))
+                pixels = self._grid.decode(code, request.where)
+                if self._held is not None and len(request.parts) > 1 and self._grid.codec == "raw":
+                    pixels = pixels.copy()  # else one that is kept would keep all that came with it
+                self._has(chunk, pixels)
 
     def _is_missing(self, chunk: Chunk, where: str) -> None:
         if self._image.strict:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import zarr
 
 from builders.errors import FormatError
 from builders.io import image_file
@@ -149,3 +150,16 @@ def test_arrays_that_are_read_at_the_same_time_share_the_memory(monkeypatch):
         one.used((1, 0, number), 1)
     assert one.size == 6 * EACH  # half, since those others are gone
     assert fresh is keeping.shared("d/.zarray", "1")
+
+
+def test_chunks_of_shards_are_held_without_those_that_came_with_them(tmp_path):
+    options = {"shape": SHAPE, "dtype": "f4", "chunks": CHUNK, "shards": (12, 15, 32), "compressors": None}
+    zarr.create_array(tmp_path / "a", **options)[...] = PIXELS
+    file = str(tmp_path / "a" / "zarr.json")
+    image = image_file.describe(file).layout
+    held = Held.of_boxes(image, TILES)
+    for box in TILES:
+        read_one(file, image, box, held)
+        _, there = held.claim([(0, 0, 0)]) if held.size and box is TILES[0] else ([], [])
+        assert all(future.result().base is None for _, future in there)
+    assert held.size == 0
