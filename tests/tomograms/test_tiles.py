@@ -26,7 +26,7 @@ def counted(volume, tile, corners):
 
 
 @given(cases())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_tiles_cover_the_volume(case):
     volume, tile, overlap = case
     made = grid(volume, tile, overlap)
@@ -44,7 +44,7 @@ def test_tiles_cover_the_volume(case):
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_dropped_tiles_leave_those_that_lie_in_the_volume(case):
     volume, tile, overlap = case
     made = grid(volume, tile, overlap, "drop")
@@ -55,7 +55,7 @@ def test_dropped_tiles_leave_those_that_lie_in_the_volume(case):
 
 
 @given(cases(), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_tile_holds_the_voxels_that_lie_in_it(case, seed):
     volume, tile, overlap = case
     made = grid(volume, tile, overlap)

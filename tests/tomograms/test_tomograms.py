@@ -161,15 +161,19 @@ def test_a_shuffled_stream_gives_each_row_once_and_goes_on_from_a_state(load, un
     assert taken + [key(row) for row in again] == rows
 
 
-@pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_workers_share_the_rows(load, context):
+def loaded(data, context, workers):
+    """The sum of each image that a loader gives."""
+    options = {"num_workers": workers, "multiprocessing_context": context, "collate_fn": T.collate}
+    return sorted(float(image.sum()) for batch in DataLoader(data, batch_size=4, **options) for image in batch["image"])
+
+
+def test_workers_share_the_rows(load):
     ds = load(**UNITS["tile"])
     wanted = sorted(float(np.asarray(image).sum()) for image in ds["image"][:])
     stream = load(**UNITS["tile"], streaming=True).with_format("torch")
     for data in (ds.with_format("torch"), stream):
-        loader = DataLoader(data, batch_size=4, num_workers=2, multiprocessing_context=context, collate_fn=T.collate)
-        found = [float(image.sum()) for batch in loader for image in batch["image"]]
-        np.testing.assert_allclose(sorted(found), wanted, rtol=1e-6)
+        np.testing.assert_allclose(loaded(data, "fork", 2), wanted, rtol=1e-6)
+    np.testing.assert_allclose(loaded(stream, "spawn", 1), wanted, rtol=1e-6)
 
 
 def test_whole_tomograms_are_for_validation(load):

@@ -48,7 +48,7 @@ class VolumeBlock(PickedBlock):
             if start < stop and not self._images.image.compressed:
                 return range(start, stop), self._copied(out, start, stop, places)
         except (FormatError, NotFoundError) as err:
-            if is_of_pixels(err, self._boxes.image) and stop - start > 1:
+            if is_of_pixels(err, self._boxes.image):
                 return self._one_by_one(out, start, stop, places)
         return super()._filled(out, start, stop, places)
 
@@ -57,8 +57,12 @@ class VolumeBlock(PickedBlock):
         finite = True
         for number in range(start, stop):
             place = len(came) if places is None else int(places[len(came)])
-            some, is_sure = super()._filled(out[place : place + 1], number, number + 1, None)
-            came += some
+            try:
+                is_sure = self._copied(out[place : place + 1], number, number + 1, None)
+            except PercError as err:
+                self._refuse(err, 1)
+                continue
+            came.append(number)
             finite = finite and is_sure
         return came, finite
 
