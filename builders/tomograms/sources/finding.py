@@ -48,8 +48,6 @@ def find(asked: Asked) -> Found:
     for candidate in listed.candidates:
         try:
             tomograms.append(_tomogram(candidate, read, asked))
-        except OptionError:
-            raise
         except PercError as err:
             if not asked.skips:
                 raise

@@ -107,6 +107,9 @@ def test_a_pixel_size_is_that_of_the_file_where_it_says_one(tmp_path):
         OptionError, match=r"pixel_size is 13.48: a.mrc has level 0: 10.0 Å, 5 x 6 x 7; expected one wi"
     ):
         find(Asked(data_dir=str(tmp_path), pixel_size=13.48))
+    write(tmp_path, "b.mrc", pixel_size=13.48)
+    found = find(Asked(data_dir=str(tmp_path), pixel_size=13.4, on_error="skip"))
+    assert ([one.name for one in found.tomograms], [name for name, _ in found.left_out]) == (["b"], ["a"])
     with pytest.raises(OptionError, match=r"level is 1: a.mrc has level 0: 10.0 Å"):
         find(Asked(data_dir=str(tmp_path), level=1))
 
