@@ -45,8 +45,8 @@ _OURS = """
 options = dict(copick=config, tomogram="wbp", unit="subtomogram", picks="*", box_size=48, shuffle_memory=64)
 stream = load_dataset("tomograms", split="train", streaming=True, cache_dir=cache, **options)
 {shuffled}
-stream = stream.map(T.Normalize(), batched=True, batch_size=32).with_format("torch").batch(32)
-batches = (batch["image"] for batch in stream)
+normalize = T.Normalize(spatial_dims=3)
+batches = (normalize(batch["image"]) for batch in stream.with_format("torch").batch(32))
 """
 _IMPORTS = """
 import perc_transforms as T
