@@ -7,7 +7,7 @@
 #            is to hold the cubes in memory.
 # Expected:  three samples, as with preload=False.
 # Seen:      one sample. The list that cubes are put into is None: the first pick of a file is counted, the error that
-#            follows goes to the log ("'NoneType' object has no attribute 'append'"), and the other picks of the file are
+#            follows goes to the log ("'NoneType' object has no attribute 'append'"), and the file's other picks are
 #            left out. So a set has one sample for each file of picks.
 # For users: preload=False, which reads cubes out of tomograms that are in memory; or look at len(dataset).
 set -euo pipefail
