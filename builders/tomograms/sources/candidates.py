@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from builders.io.tables.picks import Picks
 from builders.stacks.files import SourceFile
 
 SUFFIXES = (".mrc", ".rec", ".map", ".st")
@@ -45,7 +45,7 @@ class Candidate:
     images: tuple[Stored, ...]
     targets: tuple[Stored, ...] = ()
     masks: Mapping[str, tuple[Stored, ...]] = field(default_factory=dict)
-    picks: tuple[Any, ...] = ()
+    picks: tuple[Picks, ...] = ()
 
     @property
     def all_stored(self) -> list[Stored]:

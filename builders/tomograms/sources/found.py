@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from builders.io.tables.picks import Picks
 from builders.stacks.files import SourceFile
 
 Shape = tuple[int, int, int]
@@ -46,7 +46,7 @@ class Tomogram:
     volume: Volume
     target: Volume | None = None
     masks: Mapping[str, Volume] = field(default_factory=dict)
-    picks: tuple[Any, ...] = ()
+    picks: tuple[Picks, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
