@@ -1,17 +1,24 @@
 """What builders of image files have in common: a folder for files, and an index that says what it left out."""
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 import datasets
+import pyarrow as pa
 
 from builders.archive.caching import fetch_all
+from builders.hf.streaming import ShardStream
 from builders.options import OptionedTableBuilder
 from builders.quarantine import keep, keep_contradicted, say_again, say_contradicted_again
 from builders.stacks.columns import PIECE
 from builders.stacks.files import SourceFile
+from builders.stacks.picked.making import Part
+from builders.stacks.picked.reader import PickedReader
+from builders.stacks.picked.shards import shards_of
+from builders.stacks.picked.tables import picked_tables
 
 _folder: ContextVar[str | None] = ContextVar("cache folder", default=None)
 
@@ -96,3 +103,31 @@ class ImageFilesBuilder(OptionedTableBuilder):
             self.look_again()
         if self.left_out is not None:
             keep(self.cache_dir, self.left_out)
+
+
+class PickedFilesBuilder(ImageFilesBuilder):
+    """A builder whose rows a catalogue picks from files (`builders.stacks.picked`): each split has one.
+
+    Its splits' `gen_kwargs` are `{"parts": [part]}`, with a `Part`, or for streams a `Catalogue`. Its config has
+    `reading`, how files become rows, and the option `shuffle_memory`.
+    """
+
+    @property
+    def _features(self) -> datasets.Features:
+        """All columns that it makes, whichever are asked for."""
+        raise NotImplementedError
+
+    def look_again(self) -> None:
+        """See `ImageFilesBuilder`."""
+        self._split_generators(datasets.DownloadManager())
+
+    def _generate_tables(self, parts: list[Part]) -> Iterator[tuple[int, pa.Table]]:
+        schema = self._features.arrow_schema
+        tables = (picked_tables(part.catalogue, part.looked, self.config.reading, schema) for part in parts)
+        for number, table in enumerate(itertools.chain.from_iterable(tables)):
+            yield number, self.columns_asked_for(table)
+
+    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
+        config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
+        own = self.folder, config.quarantine, config.shuffle_memory * 2**20
+        return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)

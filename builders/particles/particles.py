@@ -1,9 +1,8 @@
 """`load_dataset("particles", star=...)`: the rows of a table of particles, joined to their images."""
 
 import functools
-import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +10,9 @@ import datasets
 import pyarrow as pa
 
 from builders.archive.archive import Archive
-from builders.archive.builder import ImageFilesBuilder, files_folder
+from builders.archive.builder import PickedFilesBuilder, files_folder
 from builders.archive.named.places import place_of
 from builders.hf.features import EMImage, check_dtype
-from builders.hf.streaming import ShardStream
 from builders.io.files.header_store import HeaderStore
 from builders.options import (
     EDGES,
@@ -38,9 +36,6 @@ from builders.quarantine import Quarantine, check_quarantine
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue
 from builders.stacks.picked.making import Part, held, written
-from builders.stacks.picked.reader import PickedReader
-from builders.stacks.picked.shards import shards_of
-from builders.stacks.picked.tables import picked_tables
 from builders.stacks.rows import Reading
 
 logger = logging.getLogger(__name__)
@@ -181,7 +176,7 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         return str(super().create_config_id(kept, custom_features=custom_features))
 
 
-class Particles(ImageFilesBuilder):
+class Particles(PickedFilesBuilder):
     """Particles of a table as rows `image`, `pixel_size`, `path`, `index`, `ctf`, `pose`, `micrograph`, ..."""
 
     VERSION = datasets.Version("1.1.0")
@@ -258,18 +253,3 @@ class Particles(ImageFilesBuilder):
     def forget(self) -> None:
         """See `ImageFilesBuilder`."""
         self.config.source.bring_anew()
-
-    def look_again(self) -> None:
-        """See `ImageFilesBuilder`."""
-        self._split_generators(datasets.DownloadManager())
-
-    def _generate_tables(self, parts: list[Part]) -> Iterator[tuple[int, pa.Table]]:
-        schema = self._features.arrow_schema
-        tables = (picked_tables(part.catalogue, part.looked, self.config.reading, schema) for part in parts)
-        for number, table in enumerate(itertools.chain.from_iterable(tables)):
-            yield number, self.columns_asked_for(table)
-
-    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
-        own = self.folder, config.quarantine, config.shuffle_memory * 2**20
-        return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)

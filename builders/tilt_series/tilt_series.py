@@ -1,17 +1,14 @@
 """`load_dataset("tilt_series", ...)`: the images of tilt series with their angles, doses and alignment."""
 
-import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
-import pyarrow as pa
 
-from builders.archive.builder import ImageFilesBuilder
+from builders.archive.builder import PickedFilesBuilder
 from builders.errors import FormatError, NotFoundError, OptionError, PercError
 from builders.hf.features import EMImage
-from builders.hf.streaming import ShardStream
 from builders.io.files.header_store import HeaderStore
 from builders.options import (
     with_advice,
@@ -20,9 +17,6 @@ from builders.quarantine import Quarantine
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue, table_of
 from builders.stacks.picked.making import Part, held, written
-from builders.stacks.picked.reader import PickedReader
-from builders.stacks.picked.shards import shards_of
-from builders.stacks.picked.tables import picked_tables
 from builders.tilt_series.assembling import Series
 from builders.tilt_series.columns import series_rows, tilt_rows
 from builders.tilt_series.config import TiltSeriesConfig
@@ -31,7 +25,7 @@ from builders.tilt_series.sources import LeftOut
 logger = logging.getLogger(__name__)
 
 
-class TiltSeries(ImageFilesBuilder):
+class TiltSeries(PickedFilesBuilder):
     """Images of tilt series, or whole series, as rows `image`, `pixel_size`, `path`, `index`, `tilt_series`, ..."""
 
     VERSION = datasets.Version("1.0.0")
@@ -116,18 +110,3 @@ class TiltSeries(ImageFilesBuilder):
     def files(self) -> Sequence[SourceFile]:
         """See `ImageFilesBuilder`."""
         return self.config.source.files
-
-    def look_again(self) -> None:
-        """See `ImageFilesBuilder`."""
-        self._split_generators(datasets.DownloadManager())
-
-    def _generate_tables(self, parts: list[Part]) -> Iterator[tuple[int, pa.Table]]:
-        schema = self._features.arrow_schema
-        tables = (picked_tables(part.catalogue, part.looked, self.config.reading, schema) for part in parts)
-        for number, table in enumerate(itertools.chain.from_iterable(tables)):
-            yield number, self.columns_asked_for(table)
-
-    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
-        own = self.folder, config.quarantine, config.shuffle_memory * 2**20
-        return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)

@@ -1,25 +1,19 @@
 """`load_dataset("tomograms", ...)`: tomograms as volumes, tiles of them, or cubes at their picks."""
 
 import functools
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import datasets
-import pyarrow as pa
 
-from builders.archive.builder import ImageFilesBuilder
+from builders.archive.builder import PickedFilesBuilder
 from builders.hf.features import EMImage
-from builders.hf.streaming import ShardStream
 from builders.io.files.header_store import HeaderStore
 from builders.quarantine import Quarantine
 from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue, table_of
 from builders.stacks.picked.making import Part, held, written
-from builders.stacks.picked.reader import PickedReader
-from builders.stacks.picked.shards import shards_of
-from builders.stacks.picked.tables import picked_tables
 from builders.tomograms.classes import class_names
 from builders.tomograms.columns import ORIGIN, picks_feature, subtomogram_features
 from builders.tomograms.config import TomogramsConfig
@@ -28,7 +22,7 @@ from builders.tomograms.rows import Background, Subtomograms, Tiles, Unit, Whole
 from builders.tomograms.splits import held_out
 
 
-class Tomograms(ImageFilesBuilder):
+class Tomograms(PickedFilesBuilder):
     """Tomograms as rows `image`, `pixel_size`, `path`, `index`, `tomogram`, and what their unit has besides."""
 
     VERSION = datasets.Version("1.0.0")
@@ -134,18 +128,3 @@ class Tomograms(ImageFilesBuilder):
         """See `ImageFilesBuilder`."""
         self.config.__dict__.pop("found", None)
         self.__dict__.pop("_unit", None)
-
-    def look_again(self) -> None:
-        """See `ImageFilesBuilder`."""
-        self._split_generators(datasets.DownloadManager())
-
-    def _generate_tables(self, parts: list[Part]) -> Iterator[tuple[int, pa.Table]]:
-        schema = self._features.arrow_schema
-        tables = (picked_tables(part.catalogue, part.looked, self.config.reading, schema) for part in parts)
-        for number, table in enumerate(itertools.chain.from_iterable(tables)):
-            yield number, self.columns_asked_for(table)
-
-    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        config, (catalogue,) = self.config, split_generator.gen_kwargs["parts"]
-        own = self.folder, config.quarantine, config.shuffle_memory * 2**20
-        return ShardStream(PickedReader(config.reading, catalogue, *own), shards_of(catalogue), self.info.features)
