@@ -207,6 +207,11 @@ def plain_column(column: Any) -> list[Any]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
+def is_listed(value: Any) -> bool:
+    """Whether a row has several values in a column: a list, or an array of objects, as the NumPy format gives it."""
+    return isinstance(value, list | tuple) or _is_of_objects(value)
+
+
 def _is_of_objects(column: Any) -> bool:
     return isinstance(column, np.ndarray) and column.dtype == object
 
@@ -235,6 +240,8 @@ def like_column(column: Any, values: list[Any]) -> Any:
 
 def _stacked(column: Any, values: list[Any]) -> Any:
     """Values with axes as one tensor or array, NaN where there is none; a list of them where they differ in shape."""
+    if any(value is None for value in values) and _is_of_objects(column):
+        return values
     if any(value is None for value in values):
         values = [column[place] * math.nan if value is None else value for place, value in enumerate(values)]
     if len({tuple(value.shape) for value in values}) > 1:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from perc_transforms.core.base import Transform
 from perc_transforms.core.batch import Rows
+from perc_transforms.core.forms import is_listed, plain
 from perc_transforms.core.sizing import is_number, known_pixel_sizes
 from perc_transforms.errors import MissingValueError, TransformError
 from perc_transforms.functional.fourier.ctf import ctf, phase_flip, wiener_filter
@@ -111,16 +112,16 @@ class CTF(Transform):
     def _each_image(self, rows: Rows) -> list[tuple[float, Any]]:
         """Pixel size and column `ctf` of each row; of stacks whose images have one each, of each image."""
         given = list(zip(known_pixel_sizes(rows, self), rows.columns["ctf"], strict=True))
-        if not any(isinstance(ctfs, list | tuple) for _, ctfs in given):
+        if not any(is_listed(ctfs) for _, ctfs in given):
             return given
         shape = tuple(rows.images.shape[1:])
         for _, ctfs in given:
-            if not isinstance(ctfs, list | tuple) or len(shape) != 3 or len(ctfs) != shape[0]:
-                has = f"a list of {len(ctfs)}" if isinstance(ctfs, list | tuple) else f"{ctfs!r:.100}"
+            if not is_listed(ctfs) or len(shape) != 3 or len(ctfs) != shape[0]:
+                has = f"a list of {len(ctfs)}" if is_listed(ctfs) else f"{ctfs!r:.100}"
                 msg = f"{self!r}: the row's ctf is {has} for an image of shape {shape}: expected one for each image of "
                 msg += "a stack (images, ny, nx)"
                 raise TransformError(msg)
-        return [(size, one) for size, ctfs in given for one in ctfs]
+        return [(size, plain(one)) for size, ctfs in given for one in ctfs]
 
     def _weights(self, values: Tensor) -> Tensor:
         """What spectra are multiplied by, given the values of the CTF."""

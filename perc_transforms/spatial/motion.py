@@ -12,22 +12,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from perc_transforms.core.batch import FRAME, Change, Rows
-from perc_transforms.core.forms import TARGET, like_value, plain
+from perc_transforms.core.forms import TARGET, is_listed, like_value
 from perc_transforms.core.sizing import is_number
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.spatial.labels import nearest_labels
 from perc_transforms.spatial.euler import angles_of, matrix_of
 from perc_transforms.spatial.moves import Matrix, Motion, Moves
 from perc_transforms.spatial.picks import is_rotation, move_picks, move_point, turn_one
+from perc_transforms.spatial.tilts import TILT, are_stacks, flat, regrouped
 
 __all__ = ["COLUMNS", "Matrix", "Motion", "moved"]
 
 COLUMNS = (
     *("pixel_size", "coordinate_x", "coordinate_y", "coordinate_z", "micrograph", "pose", "ctf", FRAME),
-    *("picks", "pixels", "rotation"),
+    *("picks", "pixels", "rotation", TILT),
 )
 """Every column that a change of geometry may change, or needs: a transform that makes one names these."""
 
+_READ = ("micrograph", TILT)
+"""Those that no motion changes."""
 logger = logging.getLogger(__name__)
 _warned: set[str] = set()
 
@@ -51,6 +54,8 @@ def moved(
     - masks (`segmentation`, `segmentation_NAME`, `labels`): each pixel takes the value of the old one that lies
       nearest, 0 beyond the old image; `target` goes through what the image went through.
     - `ctf`: `defocus_angle` turns and mirrors with the image.
+    - Stacks of tilts, `(tilts, ny, nx)` with a list in the column `tilt`, have a list of poses and of CTFs: those of
+      each section follow it, and the object's `rotation` stays, unless a mirror makes it null.
 
     Args:
         rows: as they were, with the columns `COLUMNS`.
@@ -60,18 +65,20 @@ def moved(
         target: what makes new targets of old ones, where it is not the same.
 
     Raises:
-        TransformError: a value is none of these, or there is a target and nothing to make a new one by.
+        TransformError: a value is none of these, there is a target and nothing to make a new one by, or a stack of
+            tilts is moved as a volume.
     """
     count = len(rows.images)
+    stacks = are_stacks(rows.columns, rows.spatial_dims, owner)
     each = [motions] * count if isinstance(motions, Motion) else list(motions)
     moves = Moves.of(each, rows.spatial_dims)
     changed = images if isinstance(images, Tensor) else images(rows.images)
     new = replace(rows, images=changed)
     new.beside = {name: _moved_beside(name, rows, new, moves, images, target, owner) for name in rows.beside}
-    kept = {name: list(values) for name, values in rows.columns.items() if name != "micrograph"}  # which is only read
+    kept = {name: list(values) for name, values in rows.columns.items() if name not in _READ}
     new.columns = kept
     known = {name for name in COLUMNS if any(value is not None for value in rows.columns[name])}
-    if not known - {FRAME, "micrograph"}:
+    if not known - {FRAME, *_READ}:
         return new
     columns = new.columns
     columns["pixel_size"] = _sizes(rows.columns["pixel_size"], moves, owner)
@@ -87,37 +94,18 @@ def moved(
     for place in moves.mirrored.nonzero()[0].tolist():
         _lose(columns, place, ("pose",), owner, "a mirror changes the hand: the pose of mirrored rows becomes null")
     if known & {"picks", "pixels", "rotation"}:
-        _move_picks(columns, moves, rows.sizes, new.sizes, distorted | moves.mirrored, owner)
+        _move_picks(columns, moves, rows.sizes, new.sizes, distorted | moves.mirrored, stacks, owner)
     ctfs, poses = columns["ctf"], columns["pose"]
-    if any(isinstance(value, list | tuple) for value in (*ctfs, *poses)):  # one for each pick, or for each tilt
-        ctfs, where = _flat(ctfs)
+    if any(map(is_listed, (*ctfs, *poses))):  # one for each pick, or for each tilt
+        ctfs, where = flat(ctfs)
         _turn_ctfs(ctfs, moves.taken(where), owner)
-        poses, where = _flat(poses)
+        poses, where = flat(poses)
         _move_poses(poses, moves.taken(where), [columns["pixel_size"][place] for place in where], owner)
-        columns["ctf"], columns["pose"] = _regrouped(ctfs, columns["ctf"]), _regrouped(poses, columns["pose"])
+        columns["ctf"], columns["pose"] = regrouped(ctfs, columns["ctf"]), regrouped(poses, columns["pose"])
     else:
         _turn_ctfs(ctfs, moves, owner)
         _move_poses(poses, moves, columns["pixel_size"], owner)
     return new
-
-
-def _flat(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
-    """The values of all rows, those of a list of them one after another, and the row of each."""
-    flat, where = [], []
-    for place, value in enumerate(values):
-        inner = list(map(plain, value)) if isinstance(value, list | tuple) else [value]
-        flat += inner
-        where += [place] * len(inner)
-    return flat, where
-
-
-def _regrouped(flat: Sequence[Any], values: Sequence[Any]) -> list[Any]:
-    """Rows' values, lists of them where they were, in the kinds that they had there."""
-    left = iter(flat)
-    return [
-        [like_value(old, next(left)) for old in value] if isinstance(value, list | tuple) else next(left)
-        for value in values
-    ]
 
 
 def _moved_beside(
@@ -144,6 +132,7 @@ def _move_picks(
     old: tuple[int, ...],
     new: tuple[int, ...],
     lost: NDArray[np.bool_],
+    stacks: Sequence[bool],
     owner: str,
 ) -> None:
     """Picks of rows, and places and rotations of rows that are picks themselves."""
@@ -153,7 +142,8 @@ def _move_picks(
         keeps_hand = not lost[place]
         is_turned = rotation is not None and is_rotation(rotation)
         if is_turned:
-            columns["rotation"][place] = turn_one(rotation, moves, place) if keeps_hand else None
+            turned = rotation if stacks[place] else turn_one(rotation, moves, place)
+            columns["rotation"][place] = turned if keeps_hand else None
         if pixels is not None:
             columns["pixels"][place] = move_point(pixels, moves, place, old, new)
         if picks is not None:

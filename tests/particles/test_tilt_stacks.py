@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import perc_transforms as T
 from builders import load_dataset
 from builders.errors import FormatError, NotFoundError
 
@@ -205,3 +206,18 @@ def test_what_does_not_fit_is_told(project_folder, file, old, new, said):
     changed(project_folder / file, old, new)
     with pytest.raises((FormatError, NotFoundError), match=said):
         load_dataset("particles", star=str(project_folder / "Extract" / "job010" / "optimisation_set.star"))
+
+
+def test_poses_of_tilts_follow_transforms(project_folder):
+    star = str(project_folder / "Extract" / "job010" / "particles.star")
+    dataset = load_dataset("particles", star=star, split="train")
+    turn = T.Compose([T.RandomRotate90(), T.RandomCrop(SIDE - 2)], spatial_dims=2)
+    for rows in (dataset.with_transform(turn)[:], turn(dataset.with_format("numpy")[:])):
+        for image, poses, turned, before in zip(
+            rows["image"], rows["pose"], rows["rotation"], dataset["rotation"], strict=True
+        ):
+            np.testing.assert_array_equal(turned, before)
+            for section, pose in zip(np.asarray(image), poses, strict=True):
+                at = passive([pose["rot"], pose["tilt"], pose["psi"]]) @ POINT - [pose["shift_x"], pose["shift_y"], 0]
+                bright = np.argwhere(section == 1)[0][::-1] - (SIDE - 2) // 2
+                assert np.abs(bright * PIXEL - at[:2]).max() <= PIXEL / 2 + 1e-4

@@ -370,6 +370,9 @@ def test_each_image_of_a_stack_may_have_its_own_parameters():
     for stack, found, expected in zip(images, batch, each, strict=True):
         torch.testing.assert_close(found, torch.stack(expected))
         torch.testing.assert_close(flip({"image": stack, "pixel_size": 1.5, "ctf": ctfs})["image"], found)
+    told = np.array([{name: np.array(value, np.float32) for name, value in one.items()} for one in ctfs], object)
+    as_numpy = flip({"image": images[0].numpy(), "pixel_size": np.float32(1.5), "ctf": told})["image"]
+    torch.testing.assert_close(as_numpy, batch[0])
     with pytest.raises(TransformError, match="a list of 2 for an image of shape"):
         flip({"image": images[0], "pixel_size": 1.5, "ctf": ctfs[:2]})
 
