@@ -147,7 +147,9 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
         wants_complex = self.dtype is None or "complex" in self.dtype
         how = ("slice", "auto") if self.unit == "particle" else ("file", "file")
         size = None if self.unit == "extracted" else self.pixel_size
-        return Reading("particles", self.source.name, (), *how, wants_complex, self.on_error, None, size)
+        stacks = self.unit == "particle" and self.source.has_stacks
+        told = self.source.name, (), *how, wants_complex, self.on_error, None, size
+        return Reading("particles", *told, are_stacks=stacks)
 
     @property
     def extra(self) -> pa.Schema:
@@ -179,7 +181,7 @@ class ParticlesConfig(datasets.BuilderConfig):  # type: ignore[misc]
 class Particles(PickedFilesBuilder):
     """Particles of a table as rows `image`, `pixel_size`, `path`, `index`, `ctf`, `pose`, `micrograph`, ..."""
 
-    VERSION = datasets.Version("1.1.0")
+    VERSION = datasets.Version("1.1.1")
     BUILDER_CONFIG_CLASS = ParticlesConfig
     WHAT = "files or rows"
     config: ParticlesConfig

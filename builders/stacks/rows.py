@@ -49,6 +49,7 @@ class Reading:
         pixel_size: Å per pixel where a file does not say it, or None.
         development: what becomes of the frames of movies.
         strict: whether a chunk that is not there is an error, of arrays whose format fills it in.
+        are_stacks: whether files that are rows are stacks, also those of one image.
     """
 
     builder: str
@@ -62,6 +63,7 @@ class Reading:
     pixel_size: float | None = None
     development: Development = _AS_THEY_ARE
     strict: bool = False
+    are_stacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Images:
         by_slice: a row for each entry along the first axis, instead of one for all.
         lost: what of the file was left out, in words; empty when nothing was.
         movie: how its frames become rows, where it was asked for as a movie.
+        is_stack: where all is one row, its first axis counts images, also if there is one.
     """
 
     file: SourceFile
@@ -81,6 +84,7 @@ class Images:
     by_slice: bool
     lost: str = ""
     movie: Movie | None = None
+    is_stack: bool = False
 
     @property
     def lies_apart(self) -> bool:
@@ -108,7 +112,7 @@ class Images:
         if self.movie is not None:
             return self.movie.layout(self.image.layout, row if self.by_slice else None, self.file.path)
         if not self.by_slice:
-            return self.image.layout.squeezed()
+            return self.image.layout if self.is_stack else self.image.layout.squeezed()
         layout = self.image.layout
         return layout.slice(row, self.file.path).squeezed() if len(layout.shape) > 2 else layout
 
@@ -155,7 +159,7 @@ def look(file: SourceFile, reading: Reading, head: Head | None = None) -> Images
     if development.is_of_frames or (by_slice and (reading.item == "auto" or image.is_stack(file.path))):
         image = image.as_images()
     image, lost = _entries_that_are_there(image, by_slice, reading.on_error)
-    images = Images(file, image, by_slice, lost, development.movie(image, file.path))
+    images = Images(file, image, by_slice, lost, development.movie(image, file.path), reading.are_stacks)
     layout = images.layout(0)
     if len(layout.shape) not in (2, 3) or 0 in layout.shape:
         msg = f"{file.location}: an array of shape {layout.shape}: expected images (2 axes) or volumes (3 axes)"

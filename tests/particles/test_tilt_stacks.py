@@ -19,6 +19,7 @@ POINT = np.array([9.0, -6.0, 4.0])
 PARTICLES = {
     "TS_01/1": {"tomogram": "TS_01", "visible": (1, 1, 0, 1, 0), "angles": (30, 50, 70), "turn": (10, 20, 30)},
     "TS_01/2": {"tomogram": "TS_01", "visible": (0, 1, 1, 1, 1), "angles": (-80, 120, 5), "turn": (0, 90, 15)},
+    "TS_01/3": {"tomogram": "TS_01", "visible": (0, 0, 0, 1, 0), "angles": (15, 25, 35), "turn": (5, 0, 0)},
     "TS 02/1": {"tomogram": "007", "visible": (1, 0, 0, 0, 1), "angles": (1, 2, 3), "turn": (0, 0, 0)},
 }
 ORIGIN, CENTRE, HAND = np.array([3.0, -5.0, 2.0]), np.array([120.0, -80.0, 260.0]), -1.0
@@ -142,7 +143,7 @@ def test_streams_give_the_same_rows_in_the_files_order(project_folder):
     rows = load_dataset("particles", star=star, streaming=True, split="train", order="table")
     for row, particle in zip(rows, PARTICLES.values(), strict=True):
         holds(row, particle)
-    assert len(found) == 2  # two of them are called 1_stack2d.mrcs
+    assert len(found) == 3  # two of them are called 1_stack2d.mrcs
 
 
 def test_tomograms_stay_together_in_splits(project_folder):
