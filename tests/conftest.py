@@ -24,7 +24,7 @@ from hypothesis import settings  # noqa: E402
 
 import builders.hf.features  # noqa: E402
 from builders.io import casting, reports  # noqa: E402
-from builders.io.net import retrying  # noqa: E402
+from builders.io.net import remote, retrying  # noqa: E402
 from builders.io.scattered import missing  # noqa: E402
 from perc_transforms.spatial import motion  # noqa: E402
 
@@ -66,6 +66,14 @@ def _said_once_again() -> None:
     motion._warned.clear()
     retrying._said.clear()
     missing._missing.clear()
+
+
+@pytest.fixture(autouse=True)
+def _hosts_are_those_of_the_test() -> Iterator[None]:
+    """A feature takes the hosts that were named to wherever it is copied: not those of a thousand tests before."""
+    before = remote.named()
+    yield
+    remote._named[:] = before
 
 
 @pytest.fixture(autouse=True)

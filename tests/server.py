@@ -93,6 +93,7 @@ class Archive:
         self.is_crowded = threading.Event()
         self.lock = threading.Lock()
         self.base = ""
+        self._tags: dict[str, tuple[bytes, str]] = {}
 
     def url(self, path: str) -> str:
         """The address of a path."""
@@ -115,7 +116,9 @@ class Archive:
     def etag(self, path: str) -> str:
         """Apache's form: quoted hexadecimal; here of the content."""
         data = self.files[path]
-        return f'"{len(data):x}-{hashlib.sha256(data).hexdigest()[:12]}"'
+        if self._tags.get(path, (None, ""))[0] is not data:  # megabytes are not hashed for each answer
+            self._tags[path] = (data, f'"{len(data):x}-{hashlib.sha256(data).hexdigest()[:12]}"')
+        return self._tags[path][1]
 
     def name_of(self, path: str) -> str:
         """The path of what is asked for by a path, where several lead to it."""

@@ -1,7 +1,9 @@
 """A deposit such as the archive holds, made by code: a particle stack, micrographs, and what depositors leave about."""
 
 import bz2
+import functools
 import gzip
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,27 @@ def write_xml(root: Path, sets=SETS, entry: str = ENTRY) -> None:
 
 
 def make(root: Path) -> dict[str, np.ndarray]:
-    """Write the deposit as a mirror; what each file holds, by its path inside the entry."""
+    """Write the deposit as a mirror, the test's own; what each file holds, by its path inside the entry."""
+    files, held = _made()
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    return dict(held)
+
+
+@functools.cache
+def _made() -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
+    """The deposit's files by their paths, and the pixels that they hold, which nobody may change."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        held = _written(root)
+        files = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    for pixels in held.values():
+        pixels.flags.writeable = False
+    return files, held
+
+
+def _written(root: Path) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(7)
     data = root / ENTRY / "data"
     (data / "particles").mkdir(parents=True)

@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import requests
@@ -43,6 +44,7 @@ class RemoteFile:
     encoding: str | None = None
 
 
+@lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
     """Scheme, host and port of a URL.
 
