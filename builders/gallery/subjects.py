@@ -64,10 +64,14 @@ def _along(n: int, positions: NDArray[np.float64]) -> NDArray[np.float64]:
 @functools.lru_cache(maxsize=1)
 def density() -> NDArray[np.float64]:
     """The protein's density `(nz, ny, nx)`."""
-    x, y, z = (_along(VOXELS, positions) for positions in protein().T)
+    return _filled(*(_along(VOXELS, positions) for positions in protein().T))
+
+
+def _filled(x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of points that are products of what they are along each axis: (points, n) thrice to `(nz, ny, nx)`."""
     plane = y[:, :, None] * x[:, None, :]
     voxels: NDArray[np.float64] = z.T @ plane.reshape(len(z), -1)
-    return voxels.reshape(VOXELS, VOXELS, VOXELS)
+    return voxels.reshape(z.shape[1], y.shape[1], x.shape[1])
 
 
 @functools.lru_cache(maxsize=1)
@@ -164,7 +168,7 @@ def tile() -> Row:
     for place, label in zip(places, classes, strict=True):
         atoms = _turned(rng, protein() * (0.16 if label else 0.3)) + place
         x, y, z = (np.exp(-0.5 * ((pixels - positions[:, None]) / BLOB) ** 2) for positions in atoms.T)
-        image += (0.15 if label else 0.4) * np.einsum("az,ay,ax->zyx", z, y, x, optimize=True)
+        image += (0.15 if label else 0.4) * _filled(x, y, z)
     return _row(image) | {"picks": {"pixels": places / (SIDE / VOXELS) + VOXELS // 2, "label": classes}}
 
 

@@ -186,7 +186,7 @@ def test_a_transform_sees_what_the_file_holds(archive, tmp_path, held):
     torch.testing.assert_close(torch.as_tensor(row["image"]), batch["image"][1])
 
 
-@pytest.mark.parametrize(("workers", "method"), [*((count, "fork") for count in (0, 1, 2, 4)), (4, "forkserver")])
+@pytest.mark.parametrize(("workers", "method"), [(0, None), (4, "fork"), (2, "forkserver")])
 def test_workers_see_every_row_once(archive, tmp_path, held, workers, method):
     stream = load(archive.base, tmp_path, imageset=0, streaming=True).with_format("torch")
     context = multiprocessing.get_context(method) if workers else None
@@ -201,12 +201,12 @@ def test_workers_see_every_row_once(archive, tmp_path, held, workers, method):
     assert archive.most_under_way <= 8
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver"])
-def test_workers_divide_the_connections_also_map_style(archive, tmp_path, method):
+@pytest.mark.parametrize(("workers", "method"), [(4, "fork"), (2, "forkserver")])
+def test_workers_divide_the_connections_also_map_style(archive, tmp_path, workers, method):
     ds = load(archive.base, tmp_path, imageset=0).with_format("torch")
     archive.latency = 0.05
     context = multiprocessing.get_context(method)
-    for _ in DataLoader(ds.shuffle(seed=1).select(range(96)), 24, num_workers=4, multiprocessing_context=context):
+    for _ in DataLoader(ds.shuffle(seed=1).select(range(96)), 24, num_workers=workers, multiprocessing_context=context):
         pass
     assert 1 < archive.most_under_way <= 8
 
@@ -239,7 +239,7 @@ def test_a_script_that_ends_in_the_middle_of_streams_ends_quietly(archive, mirro
     assert (run.returncode, run.stdout, run.stderr) == (0, f"{[*range(6), *range(6)]}\n", "")
 
 
-@pytest.mark.parametrize(("workers", "method"), [(2, "fork"), (2, "forkserver"), (1, "spawn")])
+@pytest.mark.parametrize(("workers", "method"), [(2, "fork"), (1, "spawn")])
 def test_workers_read_map_style_rows(archive, tmp_path, held, workers, method):
     ds = load(archive.base, tmp_path, imageset=0).with_format("torch")
     assert torch.equal(ds[0]["image"], torch.tensor(held[PARTICLES][0]))
@@ -261,8 +261,9 @@ def test_nodes_see_every_row_once(place, tmp_path, held, imageset, nodes):
     assert sorted(seen, key=str) == sorted(((p, i) for p, i, _ in expected_rows(held, folder)), key=str)
 
 
-@pytest.mark.parametrize("stop", [0, 1, 57, 60, 61, 299, 300])
-@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize(
+    ("stop", "shuffled"), [*((stop, False) for stop in (0, 57, 60, 61, 300)), *((stop, True) for stop in (1, 61, 299))]
+)
 def test_a_stream_resumes_without_loss_or_doubling(archive, tmp_path, stop, shuffled):
     if shuffled and BEFORE_5:
         pytest.skip("datasets 4 drops what its shuffle buffer holds")
@@ -309,7 +310,10 @@ def test_a_stream_reads_no_more_than_the_files(archive, tmp_path, held):
 @pytest.mark.parametrize("kind", ["gz", "bz2"])
 @pytest.mark.parametrize("streaming", [True, False])
 def test_compressed_files_are_read(mirror, tmp_path, held, kind, streaming):
-    deposit.compress(mirror / deposit.ENTRY / PARTICLES, kind)
+    path = mirror / deposit.ENTRY / PARTICLES
+    path.unlink()
+    mrc.write(path, held[PARTICLES][:90], 1.5, stack=True)  # more than one block
+    deposit.compress(path, kind)
     with serve() as server:
         server.publish(mirror)
         for place in (server.base, str(mirror)):
@@ -317,7 +321,7 @@ def test_compressed_files_are_read(mirror, tmp_path, held, kind, streaming):
             rows = list(rows) if streaming else [rows[i] for i in (0, 5)]
             for row in rows:
                 np.testing.assert_array_equal(row["image"], held[PARTICLES][row["index"]])
-            assert len(rows) == (300 if streaming else 2)
+            assert len(rows) == (90 if streaming else 2)
 
 
 def test_downloaded_files_are_read_without_the_server(archive, tmp_path, held):

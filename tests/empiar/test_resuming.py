@@ -47,7 +47,7 @@ def shuffled(stream):
     ("made", "workers", "stop"),
     [
         *((lambda stream: stream, 2, 1), (transformed, 0, 9), (transformed, 2, 9)),
-        *((shuffled, workers, stop) for workers in (0, 1, 2, 3) for stop in (1, 9, 15)),
+        *((shuffled, workers, stop) for workers, stop in ((0, 9), (1, 9), (2, 15), (3, 1))),
         *((lambda stream: transformed(shuffled(stream)), workers, 7) for workers in (0, 2)),
     ],
 )
@@ -64,8 +64,9 @@ def test_a_loader_goes_on_where_its_workers_stood(mirror, tmp_path, made, worker
     assert len({*before, *rest}) == len(before) + len(rest) == 63
 
 
-@pytest.mark.parametrize("workers", [0, 2, 3])
-@pytest.mark.parametrize("made", [shuffled, lambda stream: transformed(shuffled(stream))])
+@pytest.mark.parametrize(
+    ("made", "workers"), [(shuffled, 0), (shuffled, 3), (lambda stream: transformed(shuffled(stream)), 2)]
+)
 def test_whole_batches_of_a_shuffled_stream_go_on(mirror, tmp_path, made, workers):
     def loader():
         stream = made(load(mirror, tmp_path).with_format("torch")).batch(4)

@@ -292,9 +292,11 @@ def test_images_that_are_not_alike_are_rows(tmp_path, odd, form):
 def test_inline_pixels_are_a_stack(form, dtype, kind):
     pixels = np.arange(COUNT * 30).reshape(COUNT, 6, 5).astype(kind) % 100
     ds = Dataset.from_dict({"image": list(pixels)}, Features({"image": EMImage(dtype)}))
+    shuffled = ds.shuffle(seed=1)
+    stacks, rows = in_format(shuffled.select(range(40)), form), in_format(shuffled, None)
     for key in ([5, 2, 39], slice(3, 9)):
-        stack = in_format(ds.shuffle(seed=1).select(range(40)), form)[key]["image"]
-        order = in_format(ds.shuffle(seed=1), None)[key]["image"]
+        stack = stacks[key]["image"]
+        order = rows[key]["image"]
         assert isinstance(stack, np.ndarray | torch.Tensor)
         np.testing.assert_array_equal(stack, pixels_of(order))
         stack += 1  # which no other batch sees

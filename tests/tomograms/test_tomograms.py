@@ -173,7 +173,7 @@ def test_workers_share_the_rows(load):
     stream = load(**UNITS["tile"], streaming=True).with_format("torch")
     for data in (ds.with_format("torch"), stream):
         np.testing.assert_allclose(loaded(data, "fork", 2), wanted, rtol=1e-6)
-    np.testing.assert_allclose(loaded(stream, "spawn", 1), wanted, rtol=1e-6)
+    np.testing.assert_allclose(loaded(stream, "forkserver", 1), wanted, rtol=1e-6)
 
 
 def test_whole_tomograms_are_for_validation(load):
