@@ -256,7 +256,7 @@ def test_any_name_of_a_micrograph_reads_back(tmp_path, made):
 ONE_LINE = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(ONE_LINE, min_size=1), min_size=1))
 def test_any_text_of_one_line_comes_back_or_is_refused(texts):
     """By the reader of tables; what stands for null in one is none of these."""

@@ -69,7 +69,7 @@ def body_outside_code(card):
     return outside
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(TEXT, TEXT, TEXT, TEXT, st.lists(TEXT, min_size=1, max_size=3, unique=True), TEXT.filter(bool))
 @example(*HOSTILE[:4], HOSTILE, HOSTILE[0])
 @example(*HOSTILE[4:8], HOSTILE[::-1], HOSTILE[3])
@@ -109,7 +109,7 @@ def test_no_text_gets_out_of_its_place(title, citation, imageset, transform, lab
     assert json.loads(json.dumps(provenance.as_dict()))["title"] == provenance.title
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(TEXT)
 @example(HOSTILE[0])
 def test_nor_out_of_an_unfinished_card(title):
