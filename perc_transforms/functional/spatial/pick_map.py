@@ -17,6 +17,10 @@ _LABEL = 2**32 - 1
 """The bits of a key in which a label stands, below those of a distance."""
 _BACKGROUND = 2**63 - 1
 _SLACK = 1e-6
+_FARTHEST = 1e15
+"""Pixels: a radius beyond it reaches everything."""
+_MOST = 1e38
+"""Squared pixels, below infinity: what is out of reach is that far."""
 
 
 def pick_map(
@@ -87,21 +91,33 @@ def _around(
     nearest = (points + 0.5).floor()
     least = (points - nearest).square().sum(1).float()
     for radius in torch.unique(radii).tolist():
-        reach = math.floor(radius + 0.5)
+        reach = math.floor(min(radius, _FARTHEST) + 0.5)
+        sides = [min(2 * reach + 1, n) for n in sizes]
         chosen = (radii == radius).nonzero()[:, 0]
-        offsets = torch.arange(-reach, reach + 1, device=points.device)
-        for some in chosen.split(max(1, _AT_ONCE // len(offsets) ** dims)):
-            squares, index = torch.zeros((), device=points.device), images[some].view(-1, *[1] * dims)
-            for axis, n in enumerate(sizes):
-                places = nearest[some, dims - 1 - axis, None].long() + offsets
-                apart = (places - points[some, dims - 1 - axis, None]).square().float()
-                apart = torch.where((places >= 0) & (places < n), apart, math.inf)
-                form = (len(some), *[1] * axis, len(offsets), *[1] * (dims - 1 - axis))
-                squares, index = squares + apart.view(form), index * n + places.view(form)
-            middle = squares[
-                (slice(None), *[reach] * dims)
-            ]  # of the nearest pixel: as it was summed there, if it is one
-            near = torch.where(middle.isinf(), least[some], middle)
-            kept = squares <= near.clamp(min=radius**2 * (1 + _SLACK)).view(-1, *[1] * dims)
-            picks, near = (values.view(-1, *[1] * dims).expand(kept.shape)[kept] for values in (some, near))
-            yield picks, index[kept], squares[kept], near
+        thick = max(1, _AT_ONCE // max(1, math.prod(sides[1:])))
+        for some in chosen.split(max(1, _AT_ONCE // max(1, math.prod(sides)))):
+            corners = _corners(nearest[some], reach, sides, sizes)
+            for first in range(0, sides[0], thick):  # thinner than the window only where that is of one pick
+                squares, index = torch.zeros((), device=points.device), images[some].view(-1, *[1] * dims)
+                middle = torch.zeros((), device=points.device)  # of the nearest pixel: as it is summed there
+                for axis, n in enumerate(sizes):
+                    start, stop = (first, min(first + thick, sides[0])) if axis == 0 else (0, sides[axis])
+                    places = corners[axis] + torch.arange(start, stop, device=points.device)
+                    point, near = (values[some, dims - 1 - axis, None] for values in (points, nearest))
+                    apart = (places - point).square().float()
+                    apart = torch.where((places - near).abs() <= reach, apart, math.inf)
+                    own = torch.where((near >= 0) & (near < n), (near - point).square().float(), math.inf)
+                    form = (len(some), *[1] * axis, stop - start, *[1] * (dims - 1 - axis))
+                    squares, index = squares + apart.view(form), index * n + places.view(form)
+                    middle = middle + own[:, 0]
+                near = torch.where(middle.isinf(), least[some], middle)
+                most = min(radius * radius * (1 + _SLACK), _MOST)
+                kept = squares <= near.clamp(min=most).view(-1, *[1] * dims)
+                picks, near = (values.view(-1, *[1] * dims).expand(kept.shape)[kept] for values in (some, near))
+                yield picks, index[kept], squares[kept], near
+
+
+def _corners(nearest: Tensor, reach: int, sides: Sequence[int], sizes: Sequence[int]) -> list[Tensor]:
+    """Where the windows about picks begin, along each axis: what is of an image within the reach lies in them."""
+    ends = zip(sides, sizes, strict=True)
+    return [(nearest[:, -1 - axis, None] - reach).clamp(0, n - side).long() for axis, (side, n) in enumerate(ends)]

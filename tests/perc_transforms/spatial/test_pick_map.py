@@ -94,6 +94,34 @@ def test_of_equally_near_picks_the_lower_class_wins_in_any_order():
         assert drawn.flatten().tolist() == [8, 8, 3, 3, 3]
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("options", [{}, {"shape": "gaussian"}, {"classes": 4, "channels": True}])
+@pytest.mark.parametrize("radius", [7.2, 150.0, 1e9, 1e300])
+def test_what_is_looked_at_grows_with_the_image_and_not_with_the_radius(dims, options, radius, monkeypatch):
+    one, seen, arange = row(dims, count=3), [], torch.arange
+
+    def counted(*args, **known):
+        seen.append(arange(*args, **known))
+        return seen[-1]
+
+    monkeypatch.setattr(torch, "arange", counted)
+    whole = T.PickMap(radius, **options)(one)["labels"]
+    assert seen
+    assert max(map(len, seen)) <= max(SHAPES[dims])
+    monkeypatch.setattr(pick_map, "_AT_ONCE", 50)  # layer by layer
+    seen.clear()
+    assert torch.equal(T.PickMap(radius, **options)(one)["labels"], whole)
+    assert len(seen) > 3 * dims
+    if not options:
+        np.testing.assert_array_equal(whole.numpy(), drawn_labels(one, np.full(3, radius)))
+
+
+@pytest.mark.parametrize("place", [-0.5, -0.6, 5.5])
+def test_a_small_pick_whose_nearest_pixel_is_outside_draws_nothing(place):
+    drawn = F.pick_map(torch.tensor([[place, 0.0]]), torch.tensor([0.2]), (1, 1, 6))
+    assert drawn.any() == (place == -0.5)  # which is as near to pixel 0 as to the one outside, and counts as its
+
+
 def test_rows_of_all_forms_and_of_no_picks(monkeypatch):
     rows = [row(3, count, seed) for seed, count in enumerate((5, 0, 9))]
     transform = pickle.loads(pickle.dumps(T.PickMap({0: 2.0, 1: 1.0, 2: 3.0, 3: 1.5})))
