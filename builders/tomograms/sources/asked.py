@@ -3,9 +3,11 @@
 import os
 from dataclasses import dataclass
 
-from builders.errors import OptionError
+from builders.errors import HttpError, OptionError, PercError, ReadError, StalledError
 
 KINDS = ("data_dir", "entry", "copick", "portal")
+_OUTAGES = (HttpError, ReadError, StalledError)
+"""What is wrong with a server, a connection or a disk, and with no tomogram: another time it may be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ class Asked:
     def skips(self) -> bool:
         """Whether tomograms of which something is missing or damaged are left out."""
         return self.on_error == "skip"
+
+    def leaves_out(self, err: PercError) -> bool:
+        """Whether a tomogram is left out for what is wrong with it; an outage is never a reason."""
+        return self.skips and not isinstance(err, _OUTAGES)
 
     def wants(self, name: str) -> bool:
         """Whether a tomogram of this name is wanted."""

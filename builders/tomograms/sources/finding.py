@@ -49,7 +49,7 @@ def find(asked: Asked) -> Found:
         try:
             tomograms.append(_tomogram(candidate, read, asked))
         except PercError as err:
-            if not asked.skips:
+            if not asked.leaves_out(err):
                 raise
             left_out.append((candidate.name, str(err)))
     for name, reason in left_out:

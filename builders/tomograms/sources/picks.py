@@ -10,7 +10,7 @@ from builders.archive.tree import read_small
 from builders.errors import NotFoundError, PercError
 from builders.io.files import location
 from builders.io.net import remote
-from builders.io.tables.picks import Picks, read
+from builders.io.tables.picks import Picks, read, tomograms_named
 from builders.stacks.files import SourceFile
 
 _TOMOGRAMS = "tomograms.star"
@@ -41,6 +41,11 @@ def read_all(files: Sequence[SourceFile], pixel_size: float | None = None) -> li
             return err
 
     return list(remote.each(one, files, "listings"))
+
+
+def named_in(file: SourceFile) -> tuple[str, ...] | None:
+    """The tomograms that a damaged file of picks names: see `builders.io.tables.picks.tomograms_named`."""
+    return tomograms_named(read_small(file.location, _MOST), file.path)
 
 
 def labelled(picks: Picks, label: str) -> Picks:

@@ -1,13 +1,16 @@
 """Tomograms of a folder, and of an entry: which files they are, and what belongs together."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from builders.errors import NotFoundError, OptionError
+from builders.errors import FormatError, NotFoundError, OptionError
 from builders.io import mrc
 from builders.tomograms.sources import Asked, find
 from tests.empiar import deposit
-from tests.server import serve
+from tests.server import Fault, serve
 from tests.tomograms import projects
 
 
@@ -206,6 +209,55 @@ def test_orphans_and_ambiguity_are_told(tmp_path):
     write(tmp_path, "a/TS_1.mrc", "b/TS_1.mrc")
     with pytest.raises(OptionError, match=r"TS_1.csv: it may belong to several tomograms of .*: a/TS_1, b/TS_1"):
         find(Asked(data_dir=str(tmp_path), tomogram="?/TS_1.mrc", picks=("TS_1.csv",)))
+
+
+DAMAGED = "x,y,z\n1,2,3\n1,1,nan\n"
+
+
+def folder_with(tmp_path, **tables):
+    """Three tomograms, each with its table, but for those that are given; what is asked for of it."""
+    write(tmp_path, "TS_1.mrc", "TS_2.mrc", "TS_10.mrc")
+    for name in ("TS_1", "TS_2", "TS_10"):
+        (tmp_path / f"{name}.csv").write_text("x,y,z\n1,2,3\n")
+    for name, table in tables.items():
+        (tmp_path / f"{name}.csv").write_text(table)
+    return Asked(data_dir=str(tmp_path), picks=("*.csv",), on_error="skip")
+
+
+def test_a_tomogram_whose_picks_cannot_be_read_is_left_out(tmp_path):
+    asked = folder_with(tmp_path, TS_1_more=DAMAGED, TS_10="")
+    with pytest.raises(FormatError, match=r"TS_1_more.csv: line 3"):
+        find(replace(asked, on_error="raise"))
+    found = find(asked)
+    assert [(one.name, len(one.picks)) for one in found.tomograms] == [("TS_2", 1)]
+    assert [name for name, _ in found.left_out] == ["TS_1", "TS_10"]
+    assert found.left_out[0][1].startswith("TS_1_more.csv: line 3")
+    assert find(replace(asked, tomograms=("TS_2",))).left_out == ()
+
+
+def test_a_damaged_table_of_several_tomograms_is_of_those_that_its_column_names(tmp_path):
+    asked = folder_with(tmp_path, TS_2_and_others="tomogram,x,y,z\nTS_1,1,2,3\nTS_10,1,2,nan\n")
+    assert [one.name for one in find(asked).tomograms] == ["TS_2"]
+
+
+@pytest.mark.parametrize("table", [DAMAGED, "tomogram,x,y,z\nTS_1,1,2,3\nTS_9,1,2,nan\n", "tomogram,x,y,z\nTS_1,1\n"])
+def test_a_damaged_table_that_may_be_of_any_tomogram_is_told(tmp_path, table):
+    with pytest.raises(FormatError, match=r"every.csv: .*: it may have picks of any tomogram"):
+        find(folder_with(tmp_path, every=table))
+
+
+def test_an_outage_is_no_damage(tmp_path, monkeypatch):
+    write(tmp_path, "TS_1.mrc", "TS_2.mrc")
+    (tmp_path / "TS_1.csv").write_text("x,y,z\n1,2,3\n")
+    deposit.write_xml(tmp_path / "mirror")
+    shutil.copytree(tmp_path, tmp_path / "mirror" / deposit.ENTRY / "data", ignore=lambda *_: ["mirror"])
+    asked = {"entry": deposit.ENTRY, "directory": "data", "on_error": "skip"}
+    for failing in ("TS_1.mrc", "TS_1.csv"):
+        with serve() as archive:
+            archive.publish(tmp_path / "mirror")
+            archive.fail(f"/{deposit.ENTRY}/data/{failing}", *[Fault(status=500)] * 50)
+            with pytest.raises(OSError, match="500"):
+                find(Asked(**asked, archive=archive.base, picks=("*.csv",)))
 
 
 def test_names_of_tomograms_may_be_longer_than_those_of_tables(tmp_path):

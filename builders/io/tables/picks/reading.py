@@ -8,7 +8,7 @@ from builders.io.tables.picks.documents import copick, portal
 from builders.io.tables.picks.picks import Picks
 from builders.io.tables.picks.relion import Beside
 
-SUFFIXES = (".json", ".ndjson", ".star", ".tbl", ".mod", ".csv", ".tsv", ".txt")
+SUFFIXES = (".json", ".ndjson", ".star", ".tbl", ".mod", *separated.SUFFIXES)
 """Of files that `read` reads."""
 
 
@@ -53,7 +53,27 @@ def read(
         return dynamo.read(data, name, pixel_size)
     if suffix == ".mod":
         return imod.read(data, name, pixel_size, label)
-    if suffix in (".csv", ".tsv", ".txt"):
+    if suffix in separated.SUFFIXES:
         return separated.read(data, name, pixel_size, label)
     msg = f"{name}: a name that ends in none of {', '.join(SUFFIXES)}: expected a file of picks"
     raise FormatError(msg)
+
+
+def tomograms_named(data: bytes, name: str) -> tuple[str, ...] | None:
+    r"""The tomograms that the points of a damaged file are of, as far as a table in text tells them.
+
+    Args:
+        data: the file's bytes.
+        name: of the file, whose suffix tells the format, and for errors.
+
+    Returns:
+        What its column of tomograms names; None: it has none, or is in another format.
+
+    Raises:
+        FormatError: that column cannot be read either.
+
+    Example:
+        >>> tomograms_named(b"tomogram,x,y,z\nTS_1,1,2,nan\n", "picks.csv")
+        ('TS_1',)
+    """
+    return separated.tomograms_named(data, name) if name.lower().endswith(separated.SUFFIXES) else None

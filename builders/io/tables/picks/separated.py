@@ -9,6 +9,7 @@ from builders.io.tables.picks.headers import Columns, columns_of
 from builders.io.tables.picks.lines import BLANKS, Lines, is_number, split
 from builders.io.tables.picks.picks import Picks
 
+SUFFIXES = (".csv", ".tsv", ".txt")
 _EXPECTED = "a table of points: x, y, z and, if there is one, a class a line"
 _LONGEST = 64 * 1024
 """Bytes of a line that tells the columns: what is no text may have no line end at all."""
@@ -34,7 +35,7 @@ def read(data: bytes, name: str, pixel_size: float | None = None, label: str | N
         >>> read(b"x_angstrom;y_angstrom;z_angstrom\n40;20;10\n", "picks.csv").unit
         'angstrom'
     """
-    data = data.removeprefix(_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # as Arrow's reader has lines
+    data = _plain(data)
     refuse_others(data[:HEAD], name, _EXPECTED)
     columns, lines = _opened(data, name)
     others = [column for column in (columns.label, columns.tomogram) if column is not None]
@@ -57,6 +58,34 @@ def read(data: bytes, name: str, pixel_size: float | None = None, label: str | N
         tomograms=None if columns.tomogram is None else lines.names(rows, columns.tomogram, "tomogram"),
         pixel_size=pixel_size if columns.unit == "voxel" else None,
     )
+
+
+def tomograms_named(data: bytes, name: str) -> tuple[str, ...] | None:
+    r"""The tomograms that a table's points are of, whatever is wrong with the points; None where no column tells any.
+
+    Args:
+        data: the file's bytes.
+        name: of the file, for errors.
+
+    Raises:
+        FormatError: there is one, which cannot be read either.
+
+    Example:
+        >>> tomograms_named(b"tomogram,x,y,z\nTS_1,1,2,nan\nTS_2,1,2,3\n", "picks.csv")
+        ('TS_1', 'TS_2')
+    """
+    try:
+        columns, lines = _opened(_plain(data), name)
+    except FormatError:
+        return None
+    if columns.tomogram is None:
+        return None
+    return tuple(dict.fromkeys(lines.names(lines.read([columns.tomogram]), columns.tomogram, "tomogram")))
+
+
+def _plain(data: bytes) -> bytes:
+    """Lines as Arrow's reader has them."""
+    return data.removeprefix(_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _opened(data: bytes, name: str) -> tuple[Columns, Lines]:

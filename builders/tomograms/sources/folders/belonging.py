@@ -159,6 +159,29 @@ def picks_by_tomogram(tables: Iterable[Picks], names: Names) -> tuple[dict[str, 
     return found, orphans
 
 
+def owners_of(path: str, told: Sequence[str] | None, names: Names) -> list[str] | None:
+    """The tomograms that a table which cannot be read is of: those of its column, or the one its name begins with.
+
+    Args:
+        path: of the table.
+        told: what its column of tomograms names; None: it has none, or that is not known.
+        names: of the tomograms.
+
+    Returns:
+        Names, none where it is of volumes that were not asked for; None where nothing tells.
+
+    Raises:
+        OptionError: it may be of one or another.
+    """
+    if told is None:
+        owner = names.begun(path)
+        return [owner] if owner is not None else None if names.without_others([path]) else []
+    owners = {text: names.told(text, path) for text in told}
+    if names.without_others(text for text, owner in owners.items() if owner is None):
+        return None
+    return [owner for owner in owners.values() if owner is not None]
+
+
 def by_tomogram(files: Mapping[str, _T], names: Names) -> tuple[dict[str, list[_T]], list[str]]:
     """Files of each tomogram by the beginning of their names, and paths of those that belong to none.
 

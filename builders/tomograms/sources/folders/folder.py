@@ -9,16 +9,16 @@ from pathlib import Path
 from builders.archive.archive import Archive
 from builders.archive.catalogue import entry_number
 from builders.archive.tree import Tree, shown
-from builders.errors import NotFoundError, OptionError, PercError
+from builders.errors import FormatError, NotFoundError, OptionError, PercError
 from builders.io.files.natural_order import natural_path_key
 from builders.io.tables.picks import Picks
 from builders.tomograms.sources.asked import Asked
 from builders.tomograms.sources.candidates import Candidate, Listed, Stored
-from builders.tomograms.sources.folders.belonging import Names, by_tomogram, picks_by_tomogram
+from builders.tomograms.sources.folders.belonging import Names, by_tomogram, owners_of, picks_by_tomogram
 from builders.tomograms.sources.folders.globs import Place, fitting, is_volume_of, masks_named, stored_at
 from builders.tomograms.sources.names import called, is_volume, stem_of
 from builders.tomograms.sources.pairing import paired
-from builders.tomograms.sources.picks import read_all
+from builders.tomograms.sources.picks import named_in, read_all
 
 LeftOut = list[tuple[str, str]]
 
@@ -108,9 +108,7 @@ def _joined(
         PercError: picks cannot be read.
     """
     left_out = _LeftOut(asked.skips)
-    tables = left_out.without_errors(
-        beside.picks, read_all([f.file for f in beside.picks.values()], asked.picks_pixel_size)
-    )
+    tables, damaged = _tables(beside.picks, known, asked)
     picks, orphans = picks_by_tomogram(tables, known)
     left_out.orphans(orphans, "picks", known)
     masks = {}
@@ -121,11 +119,49 @@ def _joined(
     for stem, one in stems.items():
         name = names[stem]
         missing = [word for word, found in masks.items() if name not in found]
+        if asked.wants(name) and name in damaged:
+            left_out.told.append((name, damaged[name]))
+            continue
         if not asked.wants(name) or (missing and left_out.missing(name, f"no mask {shown(missing)}")):
             continue
         of_it = {word: tuple(found[name]) for word, found in masks.items()}
         candidates.append(Candidate(name, one[:1], one[1:], of_it, tuple(picks.get(name, ()))))
     return candidates, left_out.told
+
+
+def _tables(files: Mapping[str, Stored], known: Names, asked: Asked) -> tuple[list[Picks], dict[str, str]]:
+    """Picks of files, and what is wrong with others, by the names of the tomograms that these would have been of.
+
+    Without some of its picks a tomogram would teach that there is nothing where they lie.
+
+    Raises:
+        PercError: one cannot be read, and that is to be told; or it is the server's or the disk's fault; or no name
+            tells which tomograms it is of.
+    """
+    good: list[Picks] = []
+    damaged: dict[str, str] = {}
+    read = read_all([stored.file for stored in files.values()], asked.picks_pixel_size)
+    for (path, stored), one in zip(files.items(), read, strict=True):
+        if not isinstance(one, PercError):
+            good.append(one)
+            continue
+        if not asked.leaves_out(one):
+            raise one
+        owners = _owners(path, stored, known)
+        if owners is None:
+            msg = f"{one}: it may have picks of any tomogram, so that there is none to leave out for it"
+            raise type(one)(msg) from one
+        for name in owners:
+            damaged.setdefault(name, str(one))
+    return good, damaged
+
+
+def _owners(path: str, stored: Stored, known: Names) -> list[str] | None:
+    """The tomograms that a damaged file of picks is of; None: nothing tells."""
+    try:
+        return owners_of(path, named_in(stored.file), known)
+    except FormatError:
+        return None
 
 
 class _LeftOut:
@@ -134,17 +170,6 @@ class _LeftOut:
     def __init__(self, skips: bool) -> None:
         self.skips = skips
         self.told: LeftOut = []
-
-    def without_errors(self, paths: Mapping[str, object], read: Sequence[Picks | PercError]) -> list[Picks]:
-        good = []
-        for path, one in zip(paths, read, strict=True):
-            if not isinstance(one, PercError):
-                good.append(one)
-            elif self.skips:
-                self.told.append((path, str(one)))
-            else:
-                raise one
-        return good
 
     def orphans(self, found: Sequence[str], what: str, names: Names) -> None:
         if not self.skips:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.archive.tree import Tree, shown
-from builders.errors import FormatError, NotFoundError, PercError
+from builders.errors import AccessError, FormatError, NotFoundError, PercError
 from builders.io.files import location
 from builders.io.files.natural_order import natural_path_key
 from builders.io.net import remote
@@ -71,7 +71,7 @@ def listed(asked: Asked) -> Listed:
     for (_, name), run in zip(wanted, looked, strict=True):
         try:
             candidates.append(_candidate(run, asked))
-        except (NotFoundError, FormatError) as err:
+        except (NotFoundError, FormatError, AccessError) as err:
             if not asked.skips:
                 raise
             left_out.append((name, str(err)))

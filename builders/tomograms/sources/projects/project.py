@@ -245,7 +245,7 @@ def _with_picks(
         found = read if isinstance(read, PercError) else _checked(read, named)
         if isinstance(found, Picks):
             picks[number] += [found] if unlike(found, picks[number]) else []
-        elif asked.skips:
+        elif asked.leaves_out(found):
             wrong.setdefault(number, str(found))
         else:
             raise found
