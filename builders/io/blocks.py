@@ -100,25 +100,25 @@ def _read_ahead(
     is_slow: Callable[[_Item], bool],
     most_waiting: int,
 ) -> Generator[tuple[_Item, _T], None, None]:
-    waiting: deque[tuple[_Item, Future[_T]]] = deque()
-    next_one: deque[_Item] = deque()
-    remaining = iter(items)
+    waiting: deque[tuple[_Item, int, Future[_T]]] = deque()
+    next_one: deque[tuple[_Item, int]] = deque()
+    remaining = ((item, size(item)) for item in items)
 
     def fill() -> None:
         share = max(1, sharers())
         while len(waiting) < (most_waiting if share == 1 else max(min(ahead, 2), ahead // share)):
             next_one.extend(islice(remaining, 1 - len(next_one)))
-            held = sum(size(item) for item, _ in waiting)
-            if not next_one or (waiting and held + size(next_one[0]) > most // share):
+            held = sum(taken for _, taken, _ in waiting)
+            if not next_one or (waiting and held + next_one[0][1] > most // share):
                 return
-            item = next_one.popleft()
-            waiting.append((item, pool.submit(read, item, stop=stop) if is_slow(item) else _done(read, item)))
+            item, taken = next_one.popleft()
+            waiting.append((item, taken, pool.submit(read, item, stop=stop) if is_slow(item) else _done(read, item)))
 
     pool, stop = Pool(ahead, "read-ahead"), Stop()
     try:
         fill()
         while waiting:
-            item, future = waiting.popleft()
+            item, _, future = waiting.popleft()
             data = future.result()
             del future
             fill()

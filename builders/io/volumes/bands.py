@@ -121,9 +121,14 @@ class Band:
         return self._cut_each(pixels, into, look)
 
     def cut_apart(self, volume: Array, look: bool = True) -> bool:
-        """Copy all that the boxes have of the volume, which is here, one box after another; see `cut`."""
+        """Copy all that the boxes have of the volume, which is here; see `cut`.
+
+        What is looked at is copied box by box, to be in the processor's cache then.
+        """
         (first, last), (low, high) = self.sections, self.rows
         into = slice(first - self.front, last - self.front), slice(low - self.top, high - self.top)
+        if self._step and not look:
+            return self._cut_together(volume[first:last, low:high], into, look)
         return self._cut_each(volume[first:last, low:high], into, look)
 
     def _cut_each(self, pixels: Array, into: tuple[slice, slice], look: bool) -> bool:
@@ -132,7 +137,7 @@ class Band:
             before, after = max(0, -left), min(nx, width - left)
             part = self.out[place][(*into, slice(before, after))]
             own = pixels[:, :, left + before : left + after]
-            step = max(1, _WARM * len(part) // max(1, part.nbytes))
+            step = max(1, _WARM * len(part) // max(1, part.nbytes)) if look else len(part)
             for first in range(0, len(part), step):
                 some = part[first : first + step]
                 some[:] = own[first : first + step]
@@ -172,8 +177,7 @@ def bands_of(volume: Layout, corners: Corners, out: Array, places: NDArray[np.in
     Raises:
         FormatError: a box has no pixel of the volume.
     """
-    sides = np.array(out.shape[1:])
-    for corner in corners[~((corners >= 0) & (corners <= np.array(volume.shape) - sides)).all(1)].tolist():
+    for corner in corners[_beyond(volume.shape, corners, out.shape[1:])].tolist():
         checked(volume.shape, [(at, at + n) for at, n in zip(corner, out.shape[1:], strict=True)], name)
     order = np.lexsort(corners.T[::-1])
     fronts, tops, lefts = corners[order].T
@@ -195,8 +199,15 @@ def fill_boxes(volume: Layout, corners: Corners, out: Array, places: NDArray[np.
         places: the entry of `out` for each; None: one after another.
     """
     shape, sides = volume.shape, out.shape[1:]
-    beyond = ((corners < 0) | (corners + np.array(sides) > np.array(shape))).any(1)
-    for number in np.flatnonzero(beyond).tolist():
+    for number in _beyond(shape, corners, sides).tolist():
         starts = zip(corners[number].tolist(), sides, shape, strict=True)
         inside = tuple(slice(max(0, -at), min(n, side - at)) for at, n, side in starts)
         fill_around(out[number if places is None else places[number]], inside, volume.is_mask)
+
+
+def _beyond(shape: tuple[int, ...], corners: Corners, sides: tuple[int, ...]) -> NDArray[np.int64]:
+    """Numbers of the boxes of which a part lies outside of a volume."""
+    largest = np.array(shape) - sides
+    if corners.min() >= 0 and (corners.max(0) <= largest).all():  # of most batches, and soon told
+        return np.empty(0, np.int64)
+    return np.flatnonzero(((corners < 0) | (corners > largest)).any(1))

@@ -1,7 +1,7 @@
 """Many boxes of one volume, straight into one array: pixels that several of them have are read once.
 
-On disks of this machine, plain pixels are copied out of a map of the file (`mapped` says why only there). Elsewhere
-they are read by whole rows, as many sections at a time as the processor's cache holds: a call to the system for a box's
+On disks of this machine, plain pixels are copied out of a map of the file (`builders.io.files.mapped`). Elsewhere they
+are read by whole rows, as many sections at a time as the processor's cache holds: a call to the system for a box's
 part of each row would take as long as some KB of it.
 """
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from builders.io.boxes.overhang import checked
 from builders.io.files import location
+from builders.io.files.mapped import lies_on_own_disk, mapped_parts
 from builders.io.files.steps import Stretches
 from builders.io.finite import are_finite, is_finite
 from builders.io.formats.compression import is_packed
@@ -22,7 +23,6 @@ from builders.io.scattered import fetching
 from builders.io.scattered.chunks import Chunked, read_parts
 from builders.io.scattered.held import Held
 from builders.io.volumes.bands import Band, Corners, bands_of, fill_boxes
-from builders.io.volumes.mapped import pixels_of
 from builders.io.volumes.regions import read_regions, unpack
 from perc_transforms.core import buffers
 
@@ -30,6 +30,11 @@ from perc_transforms.core import buffers
 def lies_in_rows(image: Layout) -> bool:
     """Whether a volume is plain rows of pixels, along whichever axes: boxes of it are read by the rows they cross."""
     return type(image) is Layout and len(image.shape) == 3
+
+
+def are_cut_out(path: str, image: Layout) -> bool:
+    """Whether no more than the boxes of a volume in a file of this machine is copied, whichever are asked for."""
+    return lies_in_rows(image) and image.is_plain and lies_on_own_disk(path)
 
 
 def read_boxes(
@@ -115,11 +120,19 @@ def _read_rows(
     bands = bands_of(image, corners, out, places, path)
     if location.is_remote(path):
         return unpack(path, bands, etag) if is_packed(path) else _fetch(path, bands, etag)
+    finite = True
     try:
         with opened_plain(path, etag, max(band.range_of(band.sections[1] - 1, band.rows)[1] for band in bands)) as raw:
-            mapped, finite = pixels_of(raw.fileno(), image), True
+            if image.is_plain:
+                crossed = merged(stretch for band in bands for stretch in band.ranges())
+                with mapped_parts(raw, image.end, crossed) as held:
+                    if held is not None:
+                        volume = np.ndarray(image.shape, np.dtype(image.encoding), held, image.offset)
+                        for band in bands:
+                            finite &= band.cut_apart(volume, look)
+                        return finite
             for band in bands:
-                finite &= _read(raw, path, band, look) if mapped is None else band.cut_apart(mapped, look)
+                finite &= _read(raw, path, band, look)
             return finite
     except PackedError:
         return unpack(path, bands, etag)

@@ -232,6 +232,9 @@ def _count(run: PickedRun, first: int, asked: int, requests: int) -> int:
     if run.boxes is not None and len(run.boxes.shape) > 2 and images.image.compressed:
         return len(run.rows) - first  # the file is read from its start, once
     if run.boxes is not None:
+        is_volume = len(run.boxes.shape) > 2
+        if is_volume and not (run.made or run.boxes.come_ahead or location.is_remote(images.file.location)):
+            return len(run.rows) - first  # none of them is read before it is wanted
         return run.boxes.together(first)
     if images.lies_apart and run.layout(first).comes_in_steps:
         return 1

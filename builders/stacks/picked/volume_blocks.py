@@ -14,8 +14,7 @@ from builders.io.layout import Array, Layout
 from builders.io.pixels import read_layout
 from builders.io.scattered.chunks import Chunked
 from builders.io.volumes.bands import fill_boxes
-from builders.io.volumes.mapped import are_mapped
-from builders.io.volumes.reading import lies_in_rows, read_boxes
+from builders.io.volumes.reading import are_cut_out, lies_in_rows, read_boxes
 from builders.io.volumes.upright import read_cubes
 from builders.stacks.blocks import Bytes, Pixels, Read, Refuse
 from builders.stacks.picked.blocks import PickedBlock, Told
@@ -81,7 +80,7 @@ class VolumeBlock(PickedBlock):
             return self._cut_upright(memory, range(start, stop), range(count) if places is None else places.tolist())
         if images.image.compressed:
             return self._cut(memory, start, stop, places)
-        if lies_in_rows(boxes.image) and not are_mapped(images.file.location, boxes.image):
+        if lies_in_rows(boxes.image) and not are_cut_out(images.file.location, boxes.image):
             return self._read_rows(memory, start, stop, places)
         return self._read(memory, start, stop, places)
 

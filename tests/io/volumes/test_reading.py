@@ -1,7 +1,7 @@
 """Many boxes of a volume at once, against NumPy's cuts of the padded array; and what of a file that takes."""
 
+import errno
 import gzip
-import os
 
 import numpy as np
 import pytest
@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from builders.errors import ChangedError, FormatError, TruncatedError
 from builders.io import gathering
 from builders.io.boxes.overhang import box_of
+from builders.io.files import mapped
 from builders.io.image_file import describe
 from builders.io.layout import Layout
 from builders.io.net import remote
 from builders.io.pixels import read_layout
-from builders.io.volumes import bands, mapped, regions
+from builders.io.volumes import bands, regions
 from builders.io.volumes.reading import read_boxes
 from tests.io.boxes import ENCODINGS, encode, numbers
 from tests.io.test_overhang import FAR, expected, same
@@ -132,9 +133,19 @@ def test_no_byte_is_read_twice_for_tiles_side_by_side_and_memory_is_a_piece(fold
     assert max(size for _, size in seen) <= 8 * 200
 
 
-def test_files_are_mapped_on_disks_of_this_machine_alone():
-    mounts = "22 1 254:0 / / rw,noatime shared:1 - ext4 /dev/vda rw\n30 22 0:45 / /data rw - nfs4 host:/x rw\nbroken"
-    assert [mapped.kind_of(mounts, os.makedev(*of)) for of in ((254, 0), (0, 45), (8, 1))] == ["ext4", "nfs4", ""]
+def test_what_the_system_cannot_promise_is_read(folder, monkeypatch):
+    array = numbers(SHAPE, "<f4")
+    path = folder / "refused.raw"
+    path.write_bytes(array.tobytes())
+    asked, read = [], []
+    monkeypatch.setattr(mapped, "_is_own", lambda device: True)
+    monkeypatch.setattr(mapped, "_refusal", lambda window, parts: asked.extend(parts) or errno.EFAULT)
+    stock = gathering.fill_exactly
+    monkeypatch.setattr("builders.io.volumes.reading.fill_exactly", lambda *args: (read.append(args[2]), stock(*args)))
+    check(str(path), Layout(SHAPE, "<f4", 0), array, np.array([(1, 3, 2), (1, 3, 7)]), BOX)
+    row = 4 * SHAPE[2]
+    assert asked == [((z * SHAPE[1] + 3) * row, (z * SHAPE[1] + 3 + BOX[1]) * row) for z in (1, 2, 3)]
+    assert read
 
 
 def test_a_server_is_asked_for_the_rows_that_boxes_cross_each_once(folder):
