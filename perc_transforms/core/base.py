@@ -49,7 +49,8 @@ class Transform:
 
     Args:
         spatial_dims: 2 or 3: how many of an image's last axes are space. Default: two axes are an image, three or
-            more a volume. So 2 is for movies, tilt series and stacked batches of bare images.
+            more a volume; but rows with a list in `tilt_angle`, one for each section, are stacks of images. So 2 is
+            for movies and stacked batches of bare images.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()

@@ -27,6 +27,9 @@ from perc_transforms.core.rows import FRAME, RECORDS, Change, Groups, Recorded, 
 from perc_transforms.core.stacking import stack
 from perc_transforms.errors import TransformError
 
+TILT_ANGLE = "tilt_angle"
+"""The column that has an angle for each section of a stack of tilts."""
+
 __all__ = ["FRAME", "RECORDS", "Batch", "Change", "Groups", "Recorded", "Rows"]
 
 
@@ -36,7 +39,8 @@ class Batch:
     Args:
         data: what a transform was called with.
         owner: the transform's name, for errors.
-        spatial_dims: 2 or 3; None: two axes are an image, three or more a volume (with leading axes).
+        spatial_dims: 2 or 3; None: two axes are an image, three or more a volume (with leading axes), but for a stack
+            of tilts, with a list of as many in the column `tilt_angle`.
 
     Raises:
         TransformError: no images, or none that a transform can work on.
@@ -161,7 +165,7 @@ class Batch:
     def _rows(self, places: list[int], values: dict[str, list[Any]]) -> Rows:
         images = self._together(self._images, places)
         axes = images.ndim - 1
-        dims = self.spatial_dims if self.spatial_dims is not None else 2 if axes == 2 else 3
+        dims = self.spatial_dims or (2 if axes == 2 or self._are_sections(places, images.shape[1:]) else 3)
         if axes < dims:
             msg = f"{self.owner}: an image of shape {tuple(images.shape[1:])}: expected at least {dims} axes"
             raise TransformError(msg)
@@ -171,6 +175,13 @@ class Batch:
             check_sides(name, of[0], images.shape[1:] if name == TARGET else images.shape[-dims:], self.owner)
         columns = {name: [column[place] for place in places] for name, column in values.items()}
         return Rows(images, dims, columns, beside)
+
+    def _are_sections(self, places: list[int], shape: Sequence[int]) -> bool:
+        """Whether images of a shape are stacks of tilts: their rows have as many tilt angles as sections."""
+        if len(shape) != 3 or not self.has(TILT_ANGLE):
+            return False
+        angles = self.column(TILT_ANGLE)
+        return all(np.shape(angles[place]) == tuple(shape[:1]) for place in places if angles[place] is not None)
 
     def _together(self, images: Any, places: list[int]) -> Tensor:
         """The images of some rows, which have one shape, as one tensor."""

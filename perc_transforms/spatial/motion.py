@@ -16,6 +16,7 @@ from perc_transforms.core.forms import TARGET, is_listed, like_value
 from perc_transforms.core.sizing import is_number
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.spatial.labels import nearest_labels
+from perc_transforms.spatial.alignment import ALIGNMENT, move_alignment
 from perc_transforms.spatial.euler import angles_of, matrix_of
 from perc_transforms.spatial.moves import Matrix, Motion, Moves
 from perc_transforms.spatial.picks import is_rotation, move_picks, move_point, turn_one
@@ -25,7 +26,7 @@ __all__ = ["COLUMNS", "Matrix", "Motion", "moved"]
 
 COLUMNS = (
     *("pixel_size", "coordinate_x", "coordinate_y", "coordinate_z", "micrograph", "pose", "ctf", FRAME),
-    *("picks", "pixels", "rotation", TILT),
+    *("picks", "pixels", "rotation", TILT, *ALIGNMENT),
 )
 """Every column that a change of geometry may change, or needs: a transform that makes one names these."""
 
@@ -54,6 +55,7 @@ def moved(
     - masks (`segmentation`, `segmentation_NAME`, `labels`): each pixel takes the value of the old one that lies
       nearest, 0 beyond the old image; `target` goes through what the image went through.
     - `ctf`: `defocus_angle` turns and mirrors with the image.
+    - `axis_angle`, `shift_x`, `shift_y` of images of tilt series follow it (`perc_transforms.spatial.alignment`).
     - Stacks of tilts, `(tilts, ny, nx)` with a list in the column `tilt`, have a list of poses and of CTFs: those of
       each section follow it, and the object's `rotation` stays, unless a mirror makes it null.
 
@@ -89,10 +91,13 @@ def moved(
     spread = moves.steps.max(1) - moves.steps.min(1)
     distorted = spread * max(new.sizes) > moves.steps.min(1)
     for place in distorted.nonzero()[0].tolist():
-        why = "a stretched image has no angles any more: pose and ctf become null"
-        _lose(columns, place, ("pose", "ctf"), owner, why)
+        why = "a stretched image has no angles any more: pose, ctf and a tilt's alignment become null"
+        _lose(columns, place, ("pose", "ctf", *ALIGNMENT), owner, why)
     for place in moves.mirrored.nonzero()[0].tolist():
-        _lose(columns, place, ("pose",), owner, "a mirror changes the hand: the pose of mirrored rows becomes null")
+        why = "a mirror changes the hand: the pose of mirrored rows, or a tilt's alignment, becomes null"
+        _lose(columns, place, ("pose", *ALIGNMENT), owner, why)
+    if moves.dims == 2 and known & {*ALIGNMENT}:
+        move_alignment(columns, moves)
     if known & {"picks", "pixels", "rotation"}:
         _move_picks(columns, moves, rows.sizes, new.sizes, distorted | moves.mirrored, stacks, owner)
     ctfs, poses = columns["ctf"], columns["pose"]

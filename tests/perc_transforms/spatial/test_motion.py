@@ -378,7 +378,7 @@ def test_a_mirror_makes_the_pose_null_and_says_so_once(caplog):
             if out["pose"] is not None:
                 check(out, 0.8, margin=1)
     assert [record.getMessage() for record in caplog.records] == [
-        "RandomFlip: a mirror changes the hand: the pose of mirrored rows becomes null"
+        "RandomFlip: a mirror changes the hand: the pose of mirrored rows, or a tilt's alignment, becomes null"
     ]
     assert caplog.records[0].name == "perc_transforms.spatial.motion"
 

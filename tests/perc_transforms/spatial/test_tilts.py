@@ -131,7 +131,14 @@ def test_batches_do_as_rows_do(counts, form):
 
 
 @pytest.mark.parametrize("given", [{}, {"ctf": None}, {"pose": None}, {"pose": None, "ctf": None}])
-@pytest.mark.parametrize("transform", [RandomRotate(), T.CenterCrop(3), RandomShift(1.0), RandomFlip()], ids=repr)
+@pytest.mark.parametrize(
+    "transform",
+    [
+        *(RandomRotate(spatial_dims=3), T.CenterCrop(3, spatial_dims=3)),
+        *(RandomShift(1.0, spatial_dims=3), RandomFlip(spatial_dims=3)),
+    ],
+    ids=repr,
+)
 @pytest.mark.parametrize("form", [dict, as_arrays])
 def test_a_transform_of_volumes_refuses_them(transform, given, form):
     row = {**form(tilts((6, 7))), **given}
