@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from builders.archive.tree import shown
 from builders.errors import FormatError, PercError
+from builders.io.reports import report_once
 from builders.io.tables.tilts import Alignment, Tilt, read_aln, read_angles, read_transforms, read_warp
 from builders.io.tables.tilts.lists import spread
 from builders.io.tables.tilts.mdoc import base_of
@@ -15,6 +17,12 @@ from builders.tilt_series.files.plans import Plan, Table
 
 _MOST_APART = 5.0
 """Degrees that angles of two tables may differ, besides what all do: more is another image."""
+
+
+_ROUNDED = 0.01
+"""Of a pixel size: tables and headers may round it by as much."""
+_UNSAID = 1.0
+"""Å, which headers say whose program knew no pixel size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,12 @@ def _told(plan: Plan, images: Images | None) -> list[Tilt]:
         raise FormatError(msg)
     nx = images.image.layout.shape[-1]
     is_its_own = plan.told.image_size is None or plan.told.image_size[0] == nx  # else the stack was binned since
+    known = {tilt.pixel_size for tilt in told if tilt.pixel_size is not None} if is_its_own else set()
+    if size and any(abs(one - size) > _ROUNDED * size for one in known):
+        is_its_own = size == _UNSAID
+        chosen = plan.told.source if is_its_own else "the stack"
+        said = f"pixels of {shown([f'{one:g}' for one in sorted(known)], 4)} Å, by the header of {images.file.path} "
+        report_once(f"{said}of {size:g} Å: those of {chosen} are taken", plan.told.source)
     return [replace(tilt, pixel_size=(tilt.pixel_size if is_its_own else None) or size or None) for tilt in told]
 
 

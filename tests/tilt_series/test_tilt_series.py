@@ -209,14 +209,39 @@ def test_files_that_are_named_count_before_a_stack_that_may_have_another_order(t
     assert {number_of(row["image"])[0] for row in load(folder, tmp_path, images="tilt")} == {1}
 
 
-def test_two_mdocs_of_one_series(tmp_path):
+@pytest.mark.parametrize(("header", "taken_size", "told"), [(5.0, 5.0, "the stack"), (1.0, 2.5, "TS_1.mrc.mdoc")])
+def test_pixel_sizes_that_contradict_the_stacks(header, taken_size, told, tmp_path, caplog):
+    folder = made.stacks(tmp_path / f"data{header}", series=(1,))
+    made.write_stack(folder / "TS_1.mrc", 1, pixel_size=header)
+    assert set(load(folder, tmp_path)["pixel_size"]) == {taken_size}
+    assert [m for m in caplog.messages if "header" in m] == [
+        f"TS_1.mrc.mdoc: pixels of 2.5 Å, by the header of TS_1.mrc of {header:g} Å: those of {told} are taken"
+    ]
+
+
+def test_a_number_that_cannot_be_leaves_out_its_series(tmp_path):
+    folder = made.stacks(tmp_path / "data")
+    table = folder / "TS_2.mrc.mdoc"
+    table.write_text(table.read_text().replace("ExposureDose = 2.0", "ExposureDose = -3", 1))
+    with pytest.raises(
+        FormatError, match=r"TS_2.mrc.mdoc, line 8: ExposureDose of \[ZValue = 0\] is -3: expected e/Å²"
+    ):
+        load(folder, tmp_path)
+    assert set(load(folder, tmp_path, on_error="skip")["tilt_series"]) == {"TS_1"}
+
+
+def test_two_mdocs_of_one_series(tmp_path, caplog):
     folder = made.stacks(tmp_path / "data")
     (folder / "TS_1.mdoc").write_text(made.mdoc(1, taken()).replace("85.3", "80"))
     with pytest.raises(FormatError, match=r"TS_1.mdoc, TS_1.mrc.mdoc all tell of TS_1.mrc: expected one .mdoc"):
         load(folder, tmp_path)
     assert set(load(folder, tmp_path, on_error="skip")["tilt_series"]) == {"TS_2"}
     (folder / "TS_1.mdoc").write_bytes((folder / "TS_1.mrc.mdoc").read_bytes())  # a copy is no second one
+    caplog.clear()
     assert len(load(folder, tmp_path)) == 10
+    assert [m for m in caplog.messages if "say the same" in m] == [
+        "tilt_series: TS_1.mdoc and TS_1.mrc.mdoc say the same of one series: read once"
+    ]
     frames = made.frames(tmp_path / "frames", series=(1,))
     (frames / "again.mdoc").write_text((frames / "TS_1.mdoc").read_text().replace("85.3", "80"))
     with pytest.raises(FormatError, match=r"TS_1.mdoc and again.mdoc both name frames/TS_1_|both name"):

@@ -36,6 +36,7 @@ class Matching:
         self._listing, self._images, self._skip, self._negated = listing, images, skip, negated
         self._left_out: list[tuple[str, object]] = []
         self._told: dict[str, TiltSeries] = {}
+        self._copies: set[str] = set()
         self._tables = [table for table in self._read() if self._is_useful(table)]
 
     def matched(self) -> Matched:
@@ -226,8 +227,16 @@ class Matching:
         return tuple(files)
 
     def _distinct(self, tables: Iterable[Table]) -> list[Table]:
-        """Tables without copies of one that lie elsewhere."""
-        return list({(stem_of(table.file.path), table.data): table for table in tables}.values())
+        """Tables without copies of one that lie elsewhere, of which it is said once that they are some."""
+        found: dict[tuple[str, bytes], Table] = {}
+        for table in tables:
+            kept = found.setdefault((stem_of(table.file.path), table.data), table)
+            if kept is not table and table.file.path not in self._copies:
+                self._copies.add(table.file.path)
+                logger.warning(
+                    "tilt_series: %s and %s say the same of one series: read once", kept.file.path, table.file.path
+                )
+        return list(found.values())
 
     def _one_of_each(self, tables: Sequence[Table], path: str) -> dict[str, Table]:
         """The table of each kind.

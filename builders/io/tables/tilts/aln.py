@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builders.errors import FormatError
-from builders.io.tables.tilts.lines import lines_of, number, whole
+from builders.io.tables.tilts.lines import ANGLE, lines_of, number, whole
 from builders.io.tables.tilts.lists import Alignment, spread
-from builders.io.tables.tilts.series import MOST_TILTS, turned
+from builders.io.tables.tilts.series import MOST_SHIFT, MOST_TILTS, turned
 
 _EXPECTED = "an .aln of AreTomo"
 _COLUMNS = ("SEC", "ROT", "GMAG", "TX", "TY", "SMEAN", "SFIT", "SCALE", "BASE", "TILT")
@@ -121,7 +121,7 @@ def read_aln(data: bytes, name: str) -> Aln:
                 sides = [whole(side, name, line, "RawSize") for side in value.split()]
                 size = (sides[0], sides[1], sides[2]) if len(sides) == 3 else None
             elif key == "AlphaOffset":
-                offset = number(value, name, line, key)
+                offset = number(value, name, line, key, ANGLE)
             elif key == "DarkFrame" and len(value.split()) > 1:
                 dark.append(whole(value.split()[1], name, line, "the section of a DarkFrame"))
             continue
@@ -143,8 +143,9 @@ def _row(text: str, name: str, line: int) -> tuple[int, tuple[Alignment, float]]
         msg = f"{name}, line {line}: {text[:80]!r}: expected ten numbers, {' '.join(_COLUMNS)}"
         raise FormatError(msg)
     at = dict(zip(_COLUMNS, texts, strict=False))
-    rot, x, y, tilt = (number(at[key], name, line, key) for key in ("ROT", "TX", "TY", "TILT"))
-    if math.hypot(x, y) > 1e7:
+    rot, tilt = (number(at[key], name, line, key, ANGLE) for key in ("ROT", "TILT"))
+    x, y = (number(at[key], name, line, key) for key in ("TX", "TY"))
+    if math.hypot(x, y) > MOST_SHIFT:
         msg = f"{name}, line {line}: a shift of {x:g}, {y:g} pixels: expected one within the image"
         raise FormatError(msg)
     return whole(texts[0], name, line, "SEC"), (Alignment(turned(rot), 0.0 - x, 0.0 - y), tilt)

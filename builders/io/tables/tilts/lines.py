@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from builders.errors import FormatError
 from builders.io.tables.opening import HEAD, refuse_others
@@ -10,6 +11,28 @@ from builders.io.tables.tilts.series import MOST_BYTES
 
 _END = re.compile(r"\r\n|\n|\r")
 _SHOWN = 80
+
+
+class Quantity(NamedTuple):
+    """What a number is of.
+
+    Attributes:
+        least: what it may be at the least.
+        most: the same at the most; beyond both, a file is damaged, or in other units.
+        expected: this, in words.
+    """
+
+    least: float
+    most: float
+    expected: str
+
+
+ANGLE = Quantity(-360.0, 360.0, "degrees from -360 to 360")
+DOSE = Quantity(0.0, 1e4, "e/Å² from 0 to 10,000")
+DEFOCUS = Quantity(-1e6, 1e6, "Å from -1,000,000 to 1,000,000")
+DEFOCUS_UM = Quantity(-100.0, 100.0, "µm from -100 to 100")
+PIXEL_SIZE = Quantity(1e-6, 1e6, "Å per pixel, above 0")
+SHIFT = Quantity(-1e7, 1e7, "Å within the image")
 
 
 def lines_of(data: bytes, name: str, expected: str) -> Iterator[tuple[int, str]]:
@@ -38,19 +61,33 @@ def lines_of(data: bytes, name: str, expected: str) -> Iterator[tuple[int, str]]
             yield number, line.strip()
 
 
-def number(text: str, name: str, line: int | None, what: str) -> float:
+def number(text: str, name: str, line: int | None, what: str, of: Quantity | None = None) -> float:
     """A finite number in decimal.
 
+    Args:
+        text: as it stands in the file.
+        name: the file's, for errors.
+        line: the same.
+        what: the same.
+        of: what it is of; None: of anything.
+
     Raises:
-        FormatError: it is none.
+        FormatError: it is none, or out of bounds.
+
+    Example:
+        >>> number("-3.5", "x.mdoc", 4, "TargetDefocus", DEFOCUS_UM)
+        -3.5
     """
     try:
         value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
+    where = name if line is None else f"{name}, line {line}"
     if not math.isfinite(value):
-        where = name if line is None else f"{name}, line {line}"
         msg = f"{where}: {what} is {text[:_SHOWN]!r}: expected a number"
+        raise FormatError(msg)
+    if of is not None and not of.least <= value <= of.most:
+        msg = f"{where}: {what} is {value:g}: expected {of.expected}"
         raise FormatError(msg)
     return value
 

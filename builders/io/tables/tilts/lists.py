@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from builders.errors import FormatError
-from builders.io.tables.tilts.lines import lines_of, number
-from builders.io.tables.tilts.series import MOST_TILTS, turned
+from builders.io.tables.tilts.lines import ANGLE, lines_of, number
+from builders.io.tables.tilts.series import MOST_SHIFT, MOST_TILTS, turned
 
 _T = TypeVar("_T")
 
@@ -37,11 +37,7 @@ def read_angles(data: bytes, name: str) -> list[float]:
     """
     found = []
     for line, text in lines_of(data, name, "tilt angles in degrees, one a line"):
-        angle = number(text, name, line, "a tilt angle")
-        if abs(angle) > 360:
-            msg = f"{name}, line {line}: a tilt angle of {angle:g} degrees: expected one from -180 to 180"
-            raise FormatError(msg)
-        found.append(angle)
+        found.append(number(text, name, line, "a tilt angle", ANGLE))
     return _checked(found, name, "tilt angles")
 
 
@@ -70,8 +66,12 @@ def read_transforms(data: bytes, name: str) -> list[Alignment]:
         if not 1e-6 < abs(size) < 1e6:
             msg = f"{name}, line {line}: the matrix {a:g} {b:g} {c:g} {d:g}: expected one that turns an image"
             raise FormatError(msg)
+        moved = (d * x - b * y) / size, (a * y - c * x) / size
+        if math.hypot(*moved) > MOST_SHIFT:
+            msg = f"{name}, line {line}: a shift of {x:g}, {y:g} pixels: expected one within the image"
+            raise FormatError(msg)
         turn = math.degrees(math.atan2(c - b, a + d))
-        found.append(Alignment(turned(-turn), (d * x - b * y) / size, (a * y - c * x) / size))
+        found.append(Alignment(turned(-turn), *moved))
     return _checked(found, name, "transforms")
 
 

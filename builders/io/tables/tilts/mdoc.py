@@ -5,19 +5,27 @@ a `[MontSection = n]` speaks of a montage, whose sections are its pieces.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from builders.errors import FormatError
-from builders.io.tables.tilts.lines import number, whole
+from builders.io.reports import report_once
+from builders.io.tables.tilts.lines import ANGLE, DEFOCUS_UM, DOSE, PIXEL_SIZE, Quantity, number, whole
 from builders.io.tables.tilts.sections import Mdoc, Section, parse
 from builders.io.tables.tilts.series import Tilt, TiltSeries, ranks, turned, with_sums
 
-_AXIS = re.compile(r"tilt axis angle\s*=\s*([-+]?[0-9]*\.?[0-9]+)", re.IGNORECASE)
+_AXIS = re.compile(r"tilt axis angle\s*=\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)", re.IGNORECASE)
 _TIME = re.compile(r"(\d{1,4})-([A-Za-z]{3}|\d{1,2})-(\d{1,4})\s+(\d{1,2}):(\d{2}):(\d{2})(\.\d+)?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _IMAGES = ("ZValue", "FrameSet")
 """The second are images where there are none of the first."""
+_QUANTITIES: Mapping[str, Quantity] = {
+    **dict.fromkeys(("TiltAngle", "RotationAngle"), ANGLE),
+    **dict.fromkeys(("ExposureDose", "PriorRecordDose"), DOSE),
+    "TargetDefocus": DEFOCUS_UM,
+    "PixelSpacing": PIXEL_SIZE,
+}
 _OF_ALL = ("RotationAngle", "PixelSpacing", "TargetDefocus")
 
 
@@ -38,7 +46,7 @@ def read_mdoc(data: bytes, name: str, series: str | None = None) -> TiltSeries:
         series: the series'; by default the file's name without its endings.
 
     Raises:
-        FormatError: it is no mdoc of images, or damaged.
+        FormatError: it is no mdoc of images, or damaged, or a number in it cannot be.
         MontageError: its images are pieces of a montage.
 
     Example:
@@ -52,7 +60,8 @@ def read_mdoc(data: bytes, name: str, series: str | None = None) -> TiltSeries:
     """
     mdoc = parse(data, name)
     images = [_with_movie(mdoc, section) for section in _images(mdoc)]
-    axis = next((float(found[1]) for title in mdoc.titles if (found := _AXIS.search(title))), None)
+    titled = next((found[1] for title in mdoc.titles if (found := _AXIS.search(title))), None)
+    axis = None if titled is None else number(titled, name, None, "Tilt axis angle of its title", ANGLE)
     tilts = [_tilt(mdoc, section, axis) for section in images]
     times = _all_or_none(mdoc, images, "DateTime")
     prior = [_number(mdoc, section, "PriorRecordDose") for section in images]
@@ -63,6 +72,7 @@ def read_mdoc(data: bytes, name: str, series: str | None = None) -> TiltSeries:
         keys = [value for value in prior if value is not None] if is_kept and len(set(prior)) == len(prior) else []
     doses = [_number(mdoc, section, "ExposureDose") for section in images]
     doses = doses if any(doses) else [None] * len(doses)
+    _tell_zeros(mdoc, images, doses)
     order: list[int | None] = [*ranks(keys)] if keys else [None] * len(images)
     made = [
         replace(tilt, acquisition_order=rank, exposure=dose)
@@ -136,15 +146,11 @@ def _tilt(mdoc: Mdoc, section: Section, axis: float | None) -> Tilt:
     """What one section says, but for what the others have to be known for.
 
     Raises:
-        FormatError: it has no tilt angle, or what should be a number is none.
+        FormatError: it has no tilt angle, or what should be a number is none, or one that cannot be.
     """
     angle = _number(mdoc, section, "TiltAngle")
     if angle is None:
         msg = f"{mdoc.name}, line {section.line}: [{section.kind} = {section.number}] has no TiltAngle"
-        raise FormatError(msg)
-    if abs(angle) > 360:
-        msg = f"{mdoc.name}, line {section.line}: TiltAngle of [{section.kind} = {section.number}] is {angle:g}: "
-        msg += "expected degrees"
         raise FormatError(msg)
     turn = _number(mdoc, section, "RotationAngle")
     if axis is None and turn is not None:
@@ -152,7 +158,7 @@ def _tilt(mdoc: Mdoc, section: Section, axis: float | None) -> Tilt:
     target = _number(mdoc, section, "TargetDefocus")
     size = _number(mdoc, section, "PixelSpacing")
     if size is None and "PixelSpacing" in mdoc.header:
-        size = number(mdoc.header["PixelSpacing"], mdoc.name, None, "PixelSpacing of its header")
+        size = number(mdoc.header["PixelSpacing"], mdoc.name, None, "PixelSpacing of its header", PIXEL_SIZE)
     frames = section.values.get("SubFramePath", "").strip()
     return Tilt(
         image=frames or None,
@@ -160,14 +166,23 @@ def _tilt(mdoc: Mdoc, section: Section, axis: float | None) -> Tilt:
         tilt_angle=angle,
         axis_angle=axis,
         defocus=None if target is None else 0.0 - target * 1e4,  # of the microscope: µm, underfocus negative
-        pixel_size=size if size is not None and size > 0 else None,
+        pixel_size=size,
     )
 
 
 def _number(mdoc: Mdoc, section: Section, key: str) -> float | None:
     text = section.values.get(key)
     what = f"{key} of [{section.kind} = {section.number}]"
-    return None if not text else number(text, mdoc.name, section.line, what)
+    return None if not text else number(text, mdoc.name, section.line, what, _QUANTITIES[key])
+
+
+def _tell_zeros(mdoc: Mdoc, images: Sequence[Section], doses: Sequence[float | None]) -> None:
+    """Say which images have no dose where others have one: they were blanked, or it was not measured."""
+    zeros = [section for section, dose in zip(images, doses, strict=True) if dose == 0]
+    if zeros:
+        first = f"[{zeros[0].kind} = {zeros[0].number}], line {zeros[0].line}"
+        said = f"ExposureDose is 0 in {len(zeros)} of {len(images)} sections, the first is {first}: read as it is"
+        report_once(said, mdoc.name)
 
 
 def _all_or_none(mdoc: Mdoc, images: list[Section], key: str) -> list[str] | None:

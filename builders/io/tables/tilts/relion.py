@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from builders.errors import FormatError
 from builders.io.tables import star
 from builders.io.tables.star import Block
-from builders.io.tables.tilts.lines import number, whole
+from builders.io.tables.tilts.lines import ANGLE, DEFOCUS, DEFOCUS_UM, DOSE, PIXEL_SIZE, SHIFT, Quantity, number, whole
 from builders.io.tables.tilts.series import MOST_TILTS, Tilt, TiltSeries, turned, with_doses
 
 NAME, FILE, TOMOGRAMS = "rlnTomoName", "rlnTomoTiltSeriesStarFile", "rlnTomoTomogramsFile"
@@ -18,6 +18,14 @@ _OPTICS = {
     "voltage": "rlnVoltage",
     "spherical_aberration": "rlnSphericalAberration",
     "amplitude_contrast": "rlnAmplitudeContrast",
+}
+_QUANTITIES: Mapping[str, Quantity] = {
+    **dict.fromkeys((*_ANGLES, *_AXES, "rlnDefocusAngle", "rlnPhaseShift"), ANGLE),
+    **dict.fromkeys(("rlnMicrographPreExposure", "rlnTomoImportFractionalDose"), DOSE),
+    **dict.fromkeys(("rlnDefocusU", "rlnDefocusV"), DEFOCUS),
+    **dict.fromkeys(("rlnTomoXShiftAngst", "rlnTomoYShiftAngst"), SHIFT),
+    **dict.fromkeys(_SIZES, PIXEL_SIZE),
+    "rlnTomoNominalDefocus": DEFOCUS_UM,
 }
 _EXPECTED = "tilt_series.star or tomograms.star of RELION 5, or an optimisation set"
 
@@ -169,4 +177,4 @@ def _ctf(row: Mapping[str, str | None], name: str, line: int, listed: Listed) ->
 
 def _value(row: Mapping[str, str | None], label: str, name: str, line: int) -> float | None:
     text = row.get(label)
-    return None if not text else number(text, name, line, label)
+    return None if not text else number(text, name, line, label, _QUANTITIES.get(label))

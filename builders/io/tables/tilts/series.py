@@ -12,6 +12,8 @@ MOST_BYTES = 64 * 2**20
 """Of a file that tells of a tilt series: some ten thousand times what one takes."""
 MOST_TILTS = 100_000
 """Of a series: as a number of rows in memory; those of microscopes have some hundred."""
+MOST_SHIFT = 1e7
+"""Pixels that an image may be moved by."""
 _GAP = 1.75
 """Times the usual step of a sum of doses, from which on an image between two is taken to be missing."""
 _NONE = 1e-3

@@ -7,7 +7,7 @@ from typing import NoReturn
 from xml.etree import ElementTree
 
 from builders.errors import FormatError
-from builders.io.tables.tilts.lines import number
+from builders.io.tables.tilts.lines import ANGLE, DEFOCUS_UM, DOSE, SHIFT, Quantity, number
 from builders.io.tables.tilts.series import MOST_BYTES, MOST_TILTS, Tilt, TiltSeries, turned, with_doses
 
 _EXPECTED = "an XML file of Warp with a TiltSeries"
@@ -33,23 +33,23 @@ class _File:
         """The lines of an element; none where there is no such one."""
         return (self.root.findtext(tag) or "").split("\n") if self.root.find(tag) is not None else []
 
-    def numbers(self, tag: str) -> list[float]:
+    def numbers(self, tag: str, of: Quantity) -> list[float]:
         """The numbers of an element, one a line."""
-        return [number(text.strip(), self.name, None, tag) for text in self.texts(tag) if text.strip()]
+        return [number(text.strip(), self.name, None, tag, of) for text in self.texts(tag) if text.strip()]
 
-    def of_each(self, tag: str, count: int) -> list[float | None]:
+    def of_each(self, tag: str, count: int, of: Quantity) -> list[float | None]:
         """The numbers of an element that has one of each image, or none at all.
 
         Raises:
             FormatError: it has another number of them.
         """
-        found = self.numbers(tag)
+        found = self.numbers(tag, of)
         if found and len(found) != count:
             msg = f"{self.name}: {len(found)} values in {tag} of {count} tilts: expected one of each"
             raise FormatError(msg)
         return [*found] or [None] * count
 
-    def grid(self, tag: str, count: int, scale: float) -> list[float | None]:
+    def grid(self, tag: str, count: int, scale: float, of: Quantity | None = None) -> list[float | None]:
         """A grid's values of each image: of a grid of one node, that; of one along the tilts, its nodes.
 
         Grids that differ across the image are averaged.
@@ -60,7 +60,8 @@ class _File:
         layers: dict[int, list[float]] = {}
         for node in grid.iter("Node"):
             z = int(number(node.get("Z", ""), self.name, None, f"Z of a node of {tag}"))
-            layers.setdefault(z, []).append(number(node.get("Value", ""), self.name, None, f"a node of {tag}"))
+            value = number(node.get("Value", ""), self.name, None, f"a node of {tag}", of)
+            layers.setdefault(z, []).append(value)
         if sorted(layers) == [0]:
             return [_mean(layers[0]) * scale] * count
         if sorted(layers) != list(range(count)):
@@ -92,7 +93,7 @@ def read_warp(data: bytes, name: str, series: str, negated: bool = True) -> Tilt
         [('a.tif', -60.0, 3.0), ('b.tif', 60.0, 0.0)]
     """
     file = _File(name, _parsed(data, name))
-    angles = file.numbers("Angles")
+    angles = file.numbers("Angles", ANGLE)
     count = len(angles)
     if not 0 < count <= MOST_TILTS:
         msg = f"{name}: {count} Angles: expected one of each tilt"
@@ -101,7 +102,8 @@ def read_warp(data: bytes, name: str, series: str, negated: bool = True) -> Tilt
     if movies and len(movies) != count:
         msg = f"{name}: {len(movies)} values in MoviePath of {count} tilts: expected one of each"
         raise FormatError(msg)
-    axes, xs, ys = (file.of_each(tag, count) for tag in ("AxisAngle", "AxisOffsetX", "AxisOffsetY"))
+    axes = file.of_each("AxisAngle", count, ANGLE)
+    xs, ys = (file.of_each(tag, count, SHIFT) for tag in ("AxisOffsetX", "AxisOffsetY"))
     ctfs = _ctfs(file, count)
     tilts = [
         Tilt(
@@ -115,7 +117,7 @@ def read_warp(data: bytes, name: str, series: str, negated: bool = True) -> Tilt
         )
         for movie, angle, axis, x, y, ctf in zip(movies or [None] * count, angles, axes, xs, ys, ctfs, strict=True)
     ]
-    found = with_doses(tilts, file.of_each("Dose", count), name, holds_own=False)
+    found = with_doses(tilts, file.of_each("Dose", count, DOSE), name, holds_own=False)
     return TiltSeries(series, name, found)
 
 
@@ -150,16 +152,16 @@ def _ctfs(file: _File, count: int) -> list[dict[str, float | None] | None]:
         for ours, theirs in _CTF.items()
     }
 
-    def values(tag: str, param: str, scale: float) -> list[float | None]:
-        found = file.grid(tag, count, scale)
+    def values(tag: str, param: str, scale: float, of: Quantity | None = None) -> list[float | None]:
+        found = file.grid(tag, count, scale, of)
         if params.get(param) and all(value is None for value in found):
-            return [number(params[param], file.name, None, f"{param} of CTF") * scale] * count
+            return [number(params[param], file.name, None, f"{param} of CTF", of) * scale] * count
         return found
 
-    defocus = file.grid("GridCTF", count, 1e4)
+    defocus = file.grid("GridCTF", count, 1e4, DEFOCUS_UM)
     deltas, angles = (
-        values("GridCTFDefocusDelta", "DefocusDelta", 1e4),
-        values("GridCTFDefocusAngle", "DefocusAngle", 1),
+        values("GridCTFDefocusDelta", "DefocusDelta", 1e4, DEFOCUS_UM),
+        values("GridCTFDefocusAngle", "DefocusAngle", 1, ANGLE),
     )
     phases = values("GridCTFPhase", "PhaseShift", 180.0)
     return [

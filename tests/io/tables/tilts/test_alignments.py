@@ -93,6 +93,7 @@ def test_sections_of_another_stack_are_told():
         (((1, 85, 0, 0, 0), (1, 85, 0, 0, 3)), "section 1 a second time"),
         (((1, "x", 0, 0, 0),), "ROT is 'x': expected a number"),
         (((1.5, 85, 0, 0, 0),), "SEC is '1.5': expected a whole number"),
+        (((1, 85e7, 0, 0, 0),), "ROT is 8.5e[+]08: expected degrees"),
         (((1, 85, 1e9, 0, 0),), "expected one within the image"),
     ],
 )
@@ -109,9 +110,10 @@ def test_angles_one_a_line():
     ("read", "data", "said"),
     [
         (read_angles, b"3.0\nthree\n", "x, line 2: a tilt angle is 'three': expected a number"),
-        (read_angles, b"400\n", "line 1: a tilt angle of 400 degrees"),
+        (read_angles, b"400\n", "x, line 1: a tilt angle is 400: expected degrees from -360 to 360"),
         (read_angles, b"\n", "nothing but blanks"),
         (read_angles, b"3_0\n", "expected a number"),
+        (read_transforms, b"1 0 0 1 1e9 0\n", "line 1: a shift of 1e[+]09, 0 pixels: expected one within the image"),
         (read_transforms, b"1 0 0 1 0\n", "line 1: '1 0 0 1 0': expected six numbers"),
         (read_transforms, b"0 0 0 0 0 0\n", "expected one that turns an image"),
         (read_transforms, b"1 0 0 1 0 inf\n", "expected a number"),

@@ -127,6 +127,14 @@ def test_a_movie_of_all_images_tells_of_them_and_is_none_itself():
         ((section(0, **taken(1, TiltAngle="3.0.1")),), r"line 6: TiltAngle of .* is '3.0.1': expected a number"),
         ((section(0, **taken(1, TiltAngle="nan")),), r"expected a number"),
         ((section(0, **taken(1, TiltAngle="3e9")),), r"TiltAngle of .* is 3e\+09: expected degrees"),
+        ((section(0, **taken(1, ExposureDose=-3)),), r"line 6: ExposureDose of \[ZValue = 0\] is -3: expected e/Å² fr"),
+        ((section(0, **taken(1, ExposureDose="1e300")),), r"ExposureDose of .* is 1e\+300: expected e/Å² from 0"),
+        ((section(0, **taken(1, PriorRecordDose=-1)),), r"PriorRecordDose of .* is -1: expected e/Å²"),
+        ((section(0, **taken(1, TargetDefocus="-1e200")),), r"TargetDefocus of .* is -1e\+200: expected µm from -100"),
+        ((section(0, **taken(1, RotationAngle=1e9)),), r"RotationAngle of .* is 1e\+09: expected degrees from -360"),
+        ((section(0, **taken(1, PixelSpacing=-5.4)),), r"PixelSpacing of .* is -5.4: expected Å per pixel, above 0"),
+        ((section(0, **taken(1, PixelSpacing=0)),), r"PixelSpacing of .* is 0: expected Å per pixel, above 0"),
+        (("[T = Tilt axis angle = 1e9, x]\n", section(0, **taken(1))), r"Tilt axis angle of its title is 1e\+09: exp"),
         ((section(0, **taken(1, DateTime="30-Foo-15  15:21:38")),), r"DateTime of .* expected a time such as"),
         ((section(0, **taken(1)), section(1, TiltAngle=6)), r"\[ZValue = 1\] has no DateTime, which 1 of 2"),
         ((section(-1, **taken(1)),), r"ZValue is '-1': expected a whole number"),
@@ -137,6 +145,17 @@ def test_a_movie_of_all_images_tells_of_them_and_is_none_itself():
 def test_what_is_wrong_is_said_with_its_line(sections, said):
     with pytest.raises(FormatError, match=said):
         read(*sections)
+
+
+def test_doses_of_some_images_that_are_0_are_kept_and_told_once(caplog):
+    doses = [taken(1, ExposureDose=2.0), taken(2, ExposureDose=0), taken(3, ExposureDose=2.0)]
+    text = HEAD + "".join(section(number, **values) for number, values in enumerate(doses))
+    for _ in range(2):
+        tilts = read_mdoc(text.encode(), "some_are_zero.mdoc").tilts
+    assert [tilt.exposure for tilt in tilts] == [2.0, 0.0, 2.0]
+    assert [tilt.pre_exposure for tilt in tilts] == [0.0, 2.0, 2.0]
+    (told,) = caplog.messages
+    assert told.startswith("some_are_zero.mdoc: ExposureDose is 0 in 1 of 3 sections, the first is [ZValue = 1], line ")
 
 
 def test_a_cut_file_is_told_as_one():
