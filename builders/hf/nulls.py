@@ -89,9 +89,9 @@ def known_lengths_filled(table: pa.Table, features: Mapping[str, Any]) -> pa.Tab
 
 
 def plainly_filled(batch: dict[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
-    """A batch that a transform gave, with what stands for null in lists of numbers and texts, which stay lists.
+    """A batch that a transform gave, with what stands for null in lists of numbers, texts and structs, which stay lists.
 
-    A struct that is null stays so: a transform may have said by it that there is no pose any more.
+    All structs of a column come to have the same fields: of a pose that a mirror took away, each is NaN.
 
     Example:
         >>> plainly_filled({"imageset": [None, "A"], "index": [0, None]}, {"imageset": Value("string")})
@@ -99,14 +99,23 @@ def plainly_filled(batch: dict[str, Any], features: Mapping[str, Any]) -> dict[s
     """
     for name, feature in features.items():
         column = batch.get(name)
-        if type(column) is not list or type(None) not in map(type, column):
+        if type(column) is not list or not (isinstance(feature, dict) or type(None) in map(type, column)):
             continue
         if (sides := _sides(feature)) is not None:
             batch[name] = _filled_lists(column, sides).tolist()
+        elif isinstance(feature, dict):
+            batch[name] = _filled_structs(column, feature)
         elif isinstance(feature, Value | ClassLabel):
             filler = _filler(feature.dtype)
             batch[name] = [filler if value is None else value for value in column]
     return batch
+
+
+def _filled_structs(column: list[Any], feature: Mapping[str, Any]) -> list[Any]:
+    """Structs of some rows, with the fields of the feature, and those that a transform has given any of them."""
+    rows = [value for value in column if isinstance(value, Mapping)]
+    fields = {name: Value("float32") for row in rows for name in row} | dict(feature)
+    return [_filled(value, fields) for value in column]
 
 
 def emptied(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:

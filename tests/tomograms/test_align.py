@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 import perc_transforms as T
 from builders import load_dataset
@@ -103,3 +104,20 @@ def test_picks_without_a_rotation_are_told(tmp_path):
     given = {"data_dir": str(place), "tomogram": "*.mrc", "picks": "*.csv", "unit": "subtomogram", "box_size": 6}
     with pytest.raises(OptionError, match="TS_1: align=True: 8 of 8 picks have no rotation"):
         load_dataset("tomograms", **given, align=True, cache_dir=str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("rows", ["of both kinds", "background", "without rotations"])
+def test_torchs_own_collate_takes_cubes_without_a_pose(load, rows):
+    ds = load(align=rows != "without rotations", background=2)
+    if rows == "background":
+        ds = ds.filter(lambda row: row["pose"] is None)
+    if rows == "without rotations":
+        ds = ds.with_transform(T.RandomFlip())  # which takes away what there is
+        (batch,) = DataLoader(ds, batch_size=len(ds))
+        assert batch["pose"]["rot"].isnan().any()
+        return
+    (wanted,) = DataLoader(ds.with_format("torch"), batch_size=len(ds))
+    (batch,) = DataLoader(ds.with_transform(T.RandomShift(0.0)), batch_size=len(ds))
+    assert 0 < batch["pose"]["rot"].isnan().sum() <= len(ds)
+    for name in ("rot", "tilt", "psi", "shift_x", "shift_y", "shift_z"):
+        np.testing.assert_allclose(batch["pose"][name], wanted["pose"][name], rtol=1e-6)
