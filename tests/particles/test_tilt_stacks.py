@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 import perc_transforms as T
 from builders import load_dataset
 from builders.errors import FormatError, NotFoundError
+from builders.particles import write
 
 SIDE, PIXEL = 16, 2.5
 TILTS = (-40.0, -20.0, 0.0, 20.0, 40.0)
@@ -222,3 +223,16 @@ def test_poses_of_tilts_follow_transforms(project_folder):
                 at = passive([pose["rot"], pose["tilt"], pose["psi"]]) @ POINT - [pose["shift_x"], pose["shift_y"], 0]
                 bright = np.argwhere(section == 1)[0][::-1] - (SIDE - 2) // 2
                 assert np.abs(bright * PIXEL - at[:2]).max() <= PIXEL / 2 + 1e-4
+
+
+@pytest.mark.parametrize("form", ["star", "cs"])
+@pytest.mark.parametrize("known", [True, False])
+def test_stacks_of_tilts_are_not_written(project_folder, tmp_path, form, known):
+    job = project_folder / "Extract" / "job010"
+    if not known:
+        (job / "optimisation_set.star").unlink()
+    dataset = load_dataset("particles", star=str(job / "particles.star"), split="train")
+    for rows in (dataset, dataset.select([2]), dataset.with_format("numpy")):
+        with pytest.raises(FormatError, match=r"[123]_stack2d.mrcs: (ctf|tilt) is a list of .*of tilts: exp") as told:
+            write(rows, tmp_path / "written", format=form)
+        assert len(str(told.value)) < 300

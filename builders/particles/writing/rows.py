@@ -134,8 +134,9 @@ def image_of(row: Row, name: str) -> NDArray[np.float32]:
     """A row's image `(n, n)`, float32.
 
     Raises:
-        FormatError: there is none, or it is not a square image of real numbers that fit.
+        FormatError: there is none, it is a stack of tilts, or not a square image of real numbers that fit.
     """
+    _refuse_stack(row, name)
     value = row.get("image")
     if value is None:
         msg = f"{name}: no image, which every particle needs: leave such rows out by filter()"
@@ -195,8 +196,9 @@ def fields(row: Row, column: str, name: str) -> Mapping[str, Any]:
     """A row's `ctf` or `pose`; empty where it is null.
 
     Raises:
-        FormatError: it is no dict.
+        FormatError: it is no dict, or the row is a stack of tilts.
     """
+    _refuse_stack(row, name)
     value = row.get(column)
     if value is None:
         return {}
@@ -204,6 +206,20 @@ def fields(row: Row, column: str, name: str) -> Mapping[str, Any]:
         msg = f"{name}: {column} is {value!r}: expected a dict of numbers, or null"
         raise FormatError(msg)
     return value
+
+
+def _refuse_stack(row: Row, name: str) -> None:
+    """Refuse rows that are several images each.
+
+    Raises:
+        FormatError: one is, as its columns tell.
+    """
+    for column in ("ctf", "pose", "tilt"):
+        value = row.get(column)
+        if isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0:
+            msg = f"{name}: {column} is a list of {len(value)}, as of a stack of tilts: expected particles of one image"
+            msg += " (n, n) each; stacks of tilts are RELION's to write: make a table of fewer of its rows, if need be"
+            raise FormatError(msg)
 
 
 def number(value: Any, what: str, name: str) -> float | None:
