@@ -41,7 +41,7 @@ $(CONFORMANCE)/.ready: pyproject.toml
 	$(CONFORMANCE)/bin/pip install --quiet --disable-pip-version-check -e '.[conformance]'
 	@touch $@
 
-# tomograms, picks and tilt series; prints its table
+# tomograms, picks and tilt series: their part of docs/conformance.md
 conformance-tomo: $(CONFORMANCE_TOMO)/.ready
 	$(CONFORMANCE_TOMO)/bin/python -m conformance.tomography
 

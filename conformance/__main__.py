@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from conformance.document import document
+from conformance.document import document, halves
 from conformance.table import Row, failures
 
 HERE = Path(__file__).parent
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{len(wrong)} values are not as they should be; {options.out} was not written")
         return 1
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(document(rows), "utf-8")
+    _, tomography = halves(options.out.read_text("utf-8") if options.out.exists() else "")
+    options.out.write_text(document(rows) + tomography, "utf-8")
     _say(f"{options.out}: {sum(map(len, rows.values()))} rows")
     return 0
 

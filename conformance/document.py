@@ -8,6 +8,8 @@ from conformance.table import TRANSCRIBED, Row
 
 HEADINGS = ("convention", "size and parameters", "ours", "theirs", "package", "difference", "note")
 LIBRARIES = ("torch", "numpy")
+TOMOGRAPHY = "## Tomograms, picks, tilt series\n"
+"""The last part of the document, of an environment of its own."""
 
 INTRODUCTION = """\
 # Conformance
@@ -23,6 +25,25 @@ gives, to the rounding of the package. So this file changes only when a package 
 - Images are `(ny, nx)`, n pixels an axis, the centre at pixel n // 2; "64 → 32" is a change from n = 64 to m = 32.
 - Places and shifts are in pixels `(y, x)`, angles in degrees.
 """
+
+
+OF_TOMOGRAPHY = f"""\
+{TOMOGRAPHY}
+What `builders` reads of tomograms, picks and tilt series beside what the packages of the field read of the same files.
+Written by `make conformance-tomo` (`python -m conformance.tomography`), in an environment of its own, for copick wants
+zarr < 3; as above, it fails where a value is not what this table says.
+"""
+
+
+def of_tomography(subjects: Mapping[str, Sequence[Row]]) -> str:
+    """The last part of the document."""
+    return "\n".join([OF_TOMOGRAPHY, *(section(heading, rows, "###") for heading, rows in subjects.items())])
+
+
+def halves(text: str) -> tuple[str, str]:
+    """The document up to that part, and that part, if it is there."""
+    before, heading, after = text.partition(f"\n{TOMOGRAPHY}")
+    return before, f"{heading}{after}"
 
 
 def document(subjects: Mapping[str, Sequence[Row]]) -> str:
@@ -44,10 +65,10 @@ def _versions(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, ""])
 
 
-def section(heading: str, rows: Sequence[Row]) -> str:
+def section(heading: str, rows: Sequence[Row], level: str = "##") -> str:
     """A table of some rows, as Markdown, with its notes below."""
     notes = {why: place for place, why in enumerate(dict.fromkeys(row.why for row in rows if row.why), 1)}
-    lines = [f"## {heading}", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
+    lines = [f"{level} {heading}", "", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
     for row in rows:
         *cells, why = row.cells()
         lines.append(_line([*cells, f"({notes[why]})" if why else ""]))

@@ -89,7 +89,7 @@ def known_lengths_filled(table: pa.Table, features: Mapping[str, Any]) -> pa.Tab
 
 
 def plainly_filled(batch: dict[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
-    """A batch that a transform gave, with what stands for null in lists of numbers, texts and structs, which stay lists.
+    """A batch that a transform gave, with what stands for null in lists of numbers, texts and structs: still lists.
 
     All structs of a column come to have the same fields: of a pose that a mirror took away, each is NaN.
 

@@ -1,4 +1,4 @@
-"""Compare with the other packages, and print the table of what they give; 1 where anything is not as it should be."""
+"""Compare with the other packages, and write their part of docs/conformance.md."""
 
 import argparse
 import sys
@@ -8,27 +8,32 @@ from pathlib import Path
 
 import datasets
 
-from conformance.document import section
+from conformance.document import halves, of_tomography
 from conformance.table import Row, failures
 from conformance.tomography import projects, tables, tilts
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
 SUBJECTS = {"Projects of copick": projects.rows, "Files of picks": tables.rows, "Tilt series": tilts.rows}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table, as Markdown."""
+    """Write that part of the document; 1, and what is wrong, when anything is not as it should be."""
     parser = argparse.ArgumentParser(prog="python -m conformance.tomography", description=__doc__)
-    parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, default=DOCUMENT, help="the document (default: docs/conformance.md)")
+    options = parser.parse_args(arguments)
     datasets.disable_progress_bars()
     found: dict[str, list[Row]] = {}
     for heading, rows in SUBJECTS.items():
         with tempfile.TemporaryDirectory() as folder:
             found[heading] = list(rows(Path(folder)))
-    for heading, of_subject in found.items():
-        sys.stdout.write(f"{section(heading, of_subject)}\n")
     wrong = failures([row for of_subject in found.values() for row in of_subject])
-    sys.stderr.write("".join(f"{line}\n" for line in wrong))
-    return 1 if wrong else 0
+    if wrong:
+        sys.stderr.write("".join(f"{line}\n" for line in wrong))
+        return 1
+    before, _ = halves(options.out.read_text("utf-8") if options.out.exists() else "")
+    options.out.write_text(f"{before}\n{of_tomography(found)}", "utf-8")
+    sys.stdout.write(f"{options.out}: {sum(map(len, found.values()))} rows\n")
+    return 0
 
 
 if __name__ == "__main__":
