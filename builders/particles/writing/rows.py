@@ -216,7 +216,7 @@ def _refuse_stack(row: Row, name: str) -> None:
     """
     for column in ("ctf", "pose", "tilt"):
         value = row.get(column)
-        if isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0:
+        if value is not None and (isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0):
             msg = f"{name}: {column} is a list of {len(value)}, as of a stack of tilts: expected particles of one image"
             msg += " (n, n) each; stacks of tilts are RELION's to write: make a table of fewer of its rows, if need be"
             raise FormatError(msg)
