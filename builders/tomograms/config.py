@@ -1,7 +1,7 @@
 """Options of `tomograms`, and the tomograms that they ask for."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import PurePath
 from typing import Any
@@ -58,7 +58,9 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
         tile: voxels of a tile's sides, or of each, (z, y, x).
         overlap: voxels that neighbouring tiles have in common, or along each axis, (z, y, x).
         picks: which picks: copick's `object:user/session`, the portal's names of objects, in a folder paths or globs; a
-            list of these, or `"*"`.
+            list of these, or `"*"`: all that there are. In a folder also a dict, `{"rod": "rods/*.star"}`, of the class
+            of those picks whose files tell none (STAR files, Dynamo's tables, often CSV and IMOD's models), which are
+            all `"particle"` without it.
         picks_pixel_size: Å of a voxel of tables whose coordinates are in voxels, where these are others than the
             tomogram's.
         classes: take only picks of these, and give them the ids 0, 1, ...; default: all, in the project's order or
@@ -101,7 +103,7 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
     unit: str = "tomogram"
     tile: int | Sequence[int] | None = None
     overlap: int | Sequence[int] = 0
-    picks: str | Sequence[str] | None = None
+    picks: str | Sequence[str] | Mapping[str, str | Sequence[str]] | None = None
     picks_pixel_size: float | None = None
     classes: Sequence[str] | None = None
     box_size: int | str | None = None
@@ -131,11 +133,13 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self._check_together()
         self.quarantine = check_quarantine(self.quarantine, self.on_error)
         self.cache = files_folder()
+        words, labels = options.words_of(self.picks)
         self.asked = Asked(
             **{name: getattr(self, name) for name in ("entry", "copick", "portal", "directory", "pattern", "archive")},
             **{name: getattr(self, name) for name in ("api", "tomogram", "level", "pixel_size", "pairs", "on_error")},
             data_dir=self.data_dir,
-            picks=tuple(self.picks or ()),
+            picks=words,
+            labels=labels,
             picks_pixel_size=self.picks_pixel_size,
             segmentation=tuple(self.segmentation or ()),
             tomograms=None if self.tomograms is None else tuple(self.tomograms),
@@ -156,7 +160,8 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.pixel_size = check_pixel_size(self.pixel_size)
         self.picks_pixel_size = check_positive("picks_pixel_size", self.picks_pixel_size, "Å")
         self.background_distance = check_positive("background_distance", self.background_distance, "Å")
-        for name, what in (("picks", "the picks"), ("segmentation", "the mask"), ("classes", "the class")):
+        self.picks = options.check_picks(self.picks)
+        for name, what in (("segmentation", "the mask"), ("classes", "the class")):
             setattr(self, name, options.check_names(name, getattr(self, name), what))
         self.tomograms = options.check_names("tomograms", self.tomograms, "the tomogram")
         if self.level is not None:

@@ -3,7 +3,7 @@
 import numbers
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from builders.errors import OptionError
@@ -124,6 +124,39 @@ def check_names(name: str, value: Any, what: str) -> list[str] | None:
         msg = f"{name} names {what} {twice!r} twice"
         raise OptionError(msg)
     return list(given)
+
+
+def check_picks(value: Any) -> list[str] | dict[str, list[str]] | None:
+    """Which picks: a list of words, or such lists by the class that they are of; one word stands for a list of it.
+
+    Raises:
+        OptionError: it is neither.
+
+    Example:
+        >>> check_picks("*"), check_picks({"rod": "rod.star"})
+        (['*'], {'rod': ['rod.star']})
+    """
+    if not isinstance(value, Mapping):
+        return check_names("picks", value, "the picks")
+    if not value or not all(isinstance(label, str) and label for label in value):
+        msg = f"picks is {value!r}: expected names of classes, and the files of each, such as {{'rod': 'rods/*.star'}}"
+        raise OptionError(msg)
+    files = {label: check_names(f"picks[{label!r}]", words, "the picks") or [] for label, words in value.items()}
+    if not all(files.values()):
+        msg = f"picks is {value!r}: expected files of each class"
+        raise OptionError(msg)
+    check_names("picks", [word for some in files.values() for word in some], "the files")
+    return files
+
+
+def words_of(
+    picks: Sequence[str] | Mapping[str, str | Sequence[str]] | None,
+) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
+    """The words of `picks`, as `check_picks` has it, and the class that each of them says; None: it says none."""
+    if not isinstance(picks, Mapping):
+        return tuple(picks or ()), (None,) * len(picks or ())
+    pairs = [(word, label) for label, words in picks.items() for word in words]
+    return tuple(word for word, _ in pairs), tuple(label for _, label in pairs)
 
 
 def column_name(asked: str) -> str:

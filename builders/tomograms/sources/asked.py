@@ -30,6 +30,7 @@ class Asked:
         level: which level of a pyramid, from 0, the finest.
         pixel_size: Å; the level that has it within 2 %.
         picks: which picks: words of copick, names of the portal's objects, in a folder paths or globs; none: no picks.
+        labels: the class of each word of picks, where their files tell none; None, and none at all: it is not told.
         picks_pixel_size: Å of a voxel of tables whose coordinates are in voxels.
         segmentation: which masks, in the same words; each becomes one volume beside the tomogram.
         pairs: pairs of half tomograms instead of tomograms.
@@ -53,6 +54,7 @@ class Asked:
     level: int | None = None
     pixel_size: float | None = None
     picks: tuple[str, ...] = ()
+    labels: tuple[str | None, ...] = ()
     picks_pixel_size: float | None = None
     segmentation: tuple[str, ...] = ()
     pairs: bool = False
@@ -69,6 +71,9 @@ class Asked:
             if self.entry is None and getattr(self, option):
                 msg = f"{option} is {getattr(self, option)!r}: it goes with entry, not with {named[0]}"
                 raise OptionError(msg)
+        if any(self.labels) and named[0] not in ("data_dir", "entry"):
+            msg = f"picks is a dict of classes: {named[0]} tells those of its picks, and takes a list of words"
+            raise OptionError(msg)
         if self.level is not None and self.pixel_size is not None:
             msg = f"level is {self.level} and pixel_size is {self.pixel_size}: expected one of them"
             raise OptionError(msg)

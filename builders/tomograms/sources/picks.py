@@ -1,6 +1,6 @@
 """Files of picks, read several at once, with those that they name or stand beside."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -18,7 +18,9 @@ _MOST = 1 << 30
 """Bytes of a table: some three million particles of RELION."""
 
 
-def read_all(files: Sequence[SourceFile], pixel_size: float | None = None) -> list[Picks | PercError]:
+def read_all(
+    files: Sequence[SourceFile], pixel_size: float | None = None, labels: Mapping[str, str] | None = None
+) -> list[Picks | PercError]:
     """What files of picks hold, under their paths as names; what is wrong with one takes its place.
 
     A `tomograms.star` beside a STAR file tells the sizes of the tomograms that RELION 5 counts from the middle of. The
@@ -28,6 +30,7 @@ def read_all(files: Sequence[SourceFile], pixel_size: float | None = None) -> li
     Args:
         files: of this machine or of a server.
         pixel_size: Å, of voxels that tables count.
+        labels: by their places, the class of what files hold that tell none.
     """
 
     def one(file: SourceFile) -> Picks | PercError:
@@ -35,7 +38,8 @@ def read_all(files: Sequence[SourceFile], pixel_size: float | None = None) -> li
             data, tomograms = read_small(file.location, _MOST), None
             if file.path.lower().endswith(".star"):
                 tomograms = _if_there(_folder(file.location) + _TOMOGRAMS)
-            picks = read(data, file.path, pixel_size=pixel_size, tomograms=tomograms, beside=_beside(file))
+            own, label = _beside(file), (labels or {}).get(file.location)
+            picks = read(data, file.path, pixel_size=pixel_size, label=label, tomograms=tomograms, beside=own)
             return replace(picks, name=file.path)
         except PercError as err:
             return err

@@ -24,7 +24,7 @@ _MEANINGS = {
 }
 
 
-def read(data: bytes, name: str, pixel_size: float | None = None) -> Picks:
+def read(data: bytes, name: str, pixel_size: float | None = None, label: str | None = None) -> Picks:
     """Read a table of Dynamo in text (`.tbl`).
 
     A particle lies at columns 24 to 26 plus 4 to 6, in voxels; Dynamo counts these from the corner of the first voxel,
@@ -37,6 +37,7 @@ def read(data: bytes, name: str, pixel_size: float | None = None) -> Picks:
         data: the file's bytes.
         name: of the file, for errors.
         pixel_size: Å, of its voxels.
+        label: what its particles are, in place of the numbers of classes, which mean something within a table alone.
 
     Raises:
         FormatError: it is something else, or a line is wrong: with its number.
@@ -55,11 +56,12 @@ def read(data: bytes, name: str, pixel_size: float | None = None) -> Picks:
         return lines.numbers(rows, [_column(number) for number in columns])
 
     shift, place, angles = numbers(*_SHIFT), numbers(*_PLACE), numbers(*_ANGLES)
+    classes = _whole(numbers(_CLASS)[:, 0], _CLASS, lines.where)
     return Picks(
         name=name,
         points=place + shift - _CENTRE,
         unit="voxel",
-        labels=_whole(numbers(_CLASS)[:, 0], _CLASS, lines.where),
+        labels=classes if label is None else (label,) * len(classes),
         rotations=about_zxz(angles),
         tomograms=_whole(numbers(_TOMOGRAM)[:, 0], _TOMOGRAM, lines.where),
         pixel_size=pixel_size,

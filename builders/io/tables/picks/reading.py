@@ -50,7 +50,7 @@ def read(
     if suffix == ".star":
         return relion.read(data, name, pixel_size, label, tomograms, beside)
     if suffix == ".tbl":
-        return dynamo.read(data, name, pixel_size)
+        return dynamo.read(data, name, pixel_size, label)
     if suffix == ".mod":
         return imod.read(data, name, pixel_size, label)
     if suffix in separated.SUFFIXES:

@@ -1,5 +1,6 @@
 """Tomograms of a folder, of this machine or of an entry: MRC files and OME-Zarr, what belongs together by its name."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,12 @@ from builders.io.tables.picks import Picks
 from builders.tomograms.sources.asked import Asked
 from builders.tomograms.sources.candidates import Candidate, Listed, Stored
 from builders.tomograms.sources.folders.belonging import Names, by_tomogram, owners_of, picks_by_tomogram
-from builders.tomograms.sources.folders.globs import Place, fitting, is_volume_of, masks_named, stored_at
+from builders.tomograms.sources.folders.globs import Place, is_volume_of, masks_named, picks_named, stored_at
 from builders.tomograms.sources.names import called, is_volume, stem_of
 from builders.tomograms.sources.pairing import paired
 from builders.tomograms.sources.picks import named_in, read_all
+
+logger = logging.getLogger(__name__)
 
 LeftOut = list[tuple[str, str]]
 
@@ -57,12 +60,32 @@ class _Beside:
     """What was asked for beside the tomograms, by the paths of files."""
 
     picks: Mapping[str, Stored]
+    labels: Mapping[str, str]
     masks: Mapping[str, Mapping[str, Stored]]
+
+
+def _picks(place: Place, asked: Asked) -> tuple[dict[str, Stored], dict[str, str]]:
+    """The files of picks that are wanted, and by their places the classes that were told of them.
+
+    Raises:
+        NotFoundError: a word means no file.
+        OptionError: a file was told two classes.
+    """
+    files: dict[str, Stored] = {}
+    said: dict[str, str | None] = {}
+    for word, label in zip(asked.picks, asked.labels or (None,) * len(asked.picks), strict=True):
+        found = picks_named(place, word)
+        for path, stored in found.items():
+            if said.setdefault(stored.file.location, label) != label:
+                msg = f"picks: {path} is of the class {said[stored.file.location]!r}, and of {label!r}: expected one"
+                raise OptionError(msg)
+        files |= found
+    return files, {where: label for where, label in said.items() if label is not None}
 
 
 def _listed(place: Place, pattern: str, asked: Asked) -> Listed:
     masks = {word: masks_named(place, word) for word in asked.segmentation}
-    picks = {path: stored for word in asked.picks for path, stored in fitting(place, word, "picks").items()}
+    picks, labels = _picks(place, asked)
     seen = stored_at(place, pattern)
     taken = {path for files in masks.values() for path in files}
     chosen = {path: stored for path, stored in seen.items() if is_volume_of(stored) and path not in taken}
@@ -74,7 +97,7 @@ def _listed(place: Place, pattern: str, asked: Asked) -> Listed:
     stems, left_out = _stems(chosen, place, asked)
     names = called(list(stems))
     known = Names(names.values(), place.name, [stem_of(path) for path in others if is_volume(path)])
-    candidates, more = _joined(stems, names, _Beside(picks, masks), known, asked)
+    candidates, more = _joined(stems, names, _Beside(picks, labels, masks), known, asked)
     candidates.sort(key=lambda candidate: natural_path_key(candidate.name))
     return Listed(tuple(candidates), place.name, tuple(names.values()), (*left_out, *more))
 
@@ -108,8 +131,9 @@ def _joined(
         PercError: picks cannot be read.
     """
     left_out = _LeftOut(asked.skips)
-    tables, damaged = _tables(beside.picks, known, asked)
+    tables, damaged = _tables(beside, known, asked)
     picks, orphans = picks_by_tomogram(tables, known)
+    _warn_of_one_class(picks)
     left_out.orphans(orphans, "picks", known)
     masks = {}
     for word, files in beside.masks.items():
@@ -129,7 +153,7 @@ def _joined(
     return candidates, left_out.told
 
 
-def _tables(files: Mapping[str, Stored], known: Names, asked: Asked) -> tuple[list[Picks], dict[str, str]]:
+def _tables(beside: _Beside, known: Names, asked: Asked) -> tuple[list[Picks], dict[str, str]]:
     """Picks of files, and what is wrong with others, by the names of the tomograms that these would have been of.
 
     Without some of its picks a tomogram would teach that there is nothing where they lie.
@@ -140,8 +164,8 @@ def _tables(files: Mapping[str, Stored], known: Names, asked: Asked) -> tuple[li
     """
     good: list[Picks] = []
     damaged: dict[str, str] = {}
-    read = read_all([stored.file for stored in files.values()], asked.picks_pixel_size)
-    for (path, stored), one in zip(files.items(), read, strict=True):
+    read = read_all([stored.file for stored in beside.picks.values()], asked.picks_pixel_size, beside.labels)
+    for (path, stored), one in zip(beside.picks.items(), read, strict=True):
         if not isinstance(one, PercError):
             good.append(one)
             continue
@@ -162,6 +186,17 @@ def _owners(path: str, stored: Stored, known: Names) -> list[str] | None:
         return owners_of(path, named_in(stored.file), known)
     except FormatError:
         return None
+
+
+def _warn_of_one_class(picks: Mapping[str, Sequence[Picks]]) -> None:
+    """Say once that files which tell no class are of one class in all, where a tomogram has several of them."""
+    for tomogram, tables in picks.items():
+        names = list(dict.fromkeys(table.name for table in tables if table.labels is None))
+        if len(names) > 1:
+            words = "tomograms: %s tell no class, and their picks in %s are all of one: a dict of classes and their "
+            words += "files, such as picks={%r: %r, ...}, tells them apart"
+            logger.warning(words, shown(names), tomogram, stem_of(names[0]).rpartition("/")[2], names[0])
+            return
 
 
 class _LeftOut:

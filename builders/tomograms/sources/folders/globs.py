@@ -9,6 +9,7 @@ from pathlib import Path
 from builders.archive.patterns import matcher
 from builders.archive.tree import Tree, shown
 from builders.errors import NotFoundError
+from builders.io.tables.picks import SUFFIXES
 from builders.tomograms.sources.candidates import ZARR, Stored
 from builders.tomograms.sources.names import is_volume, stem_of
 
@@ -89,6 +90,29 @@ def _of_this_machine(word: str) -> dict[str, Stored]:
     except NotFoundError:
         return {}
     return {tree.locate(path): stored for path, stored in found.items()}
+
+
+def picks_named(place: Place, word: str) -> dict[str, Stored]:
+    """The files of picks that a word means: a path or glob, or `*`: all that there are below the place.
+
+    A glob means files of picks alone, by their suffixes, and not RELION's `tomograms.star`, which has none.
+
+    Raises:
+        NotFoundError: there are none; the message tells what is there.
+    """
+    found = stored_at(place, place.everywhere) if word == "*" else fitting(place, word, "picks")
+    if not _WILD.search(word):
+        return found
+    wanted = {path: stored for path, stored in found.items() if _may_hold_picks(path)}
+    if not wanted:
+        msg = f"picks is {word!r}: no file of picks ({', '.join(SUFFIXES)}) in {place.name} fits; there are: "
+        raise NotFoundError(msg + shown([path for path, _ in place.tree.walk(lambda _: False)]))
+    return wanted
+
+
+def _may_hold_picks(path: str) -> bool:
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(SUFFIXES) and name != "tomograms.star"
 
 
 def masks_named(place: Place, word: str) -> Mapping[str, Stored]:
