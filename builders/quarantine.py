@@ -165,6 +165,17 @@ def _keep_some(table: Path, files: Iterable[tuple[str, object]]) -> None:
             Quarantine(str(table)).begin(lines)
 
 
+def without_path(path: str, reason: object) -> str:
+    """A reason without the file's path before it, for messages that have named it already.
+
+    Example:
+        >>> without_path("data/x.mrc", "/mirror/data/x.mrc: it is empty"), without_path("x.mrc", "cut: x.mrc")
+        ('it is empty', 'cut: x.mrc')
+    """
+    head, mark, rest = str(reason).partition(": ")
+    return rest if mark and (head == path or head.endswith(f"/{path}")) else str(reason)
+
+
 def _line(path: str, reason: object) -> bytes:
     return f"{_cell(path)}\t{_cell(str(reason))}\n".encode("utf-8", "surrogateescape")
 

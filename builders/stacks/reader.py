@@ -8,7 +8,7 @@ import os
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from builders.io.net import remote
 from builders.io.net.threads import fork_safe_lock
 from builders.io.pixels import read_layout
 from builders.options import with_advice
-from builders.quarantine import Quarantine
+from builders.quarantine import Quarantine, without_path
 from builders.stacks.blocks import Bytes, Read, Refuse, RunBlock
 from builders.stacks.rows import Images, Reading
 from builders.stacks.runs import BLOCK, Run
@@ -35,6 +35,8 @@ from builders.stacks.runs import BLOCK, Run
 logger = logging.getLogger(__name__)
 
 _AHEAD = 8
+_MOST_TOLD = 10
+"""Reasons why rows of one file are left out that are logged; a quarantine lists all."""
 _MOST_AHEAD = 4 * BLOCK
 """Bytes under way at once, or waiting to be used."""
 
@@ -49,10 +51,12 @@ class Tally:
     Attributes:
         stretches: how many files, or stretches of them.
         rows: how many rows, as far as that is known.
+        told: reasons that were told, by file: each is told once, and not of every row.
     """
 
     stretches: int = 0
     rows: int = 0
+    told: dict[str, set[str]] = field(default_factory=dict)
 
 
 class RunReader(ABC):
@@ -134,7 +138,6 @@ class RunReader(ABC):
             tally: of what is refused; it is told at the end.
             only: for each shard, the places of the rows that are wanted; None: all.
         """
-        told: set[tuple[str, str]] = set()
         wanted = self.runs(shards, skip, only)
         runs = read_ahead(
             *(wanted, self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD, _sharers),
@@ -146,7 +149,7 @@ class RunReader(ABC):
                 if run.images is None:
                     yield None
                     continue
-                self._tell(run, told, tally)
+                self._tell(run, tally)
                 if isinstance(run.images, PercError):
                     continue
                 if isinstance(raw, PercError):
@@ -160,30 +163,36 @@ class RunReader(ABC):
                 counted = self.reading.builder, self.counted(tally), self.reading.source
                 logger.warning("%s: %s of %s were left out", *counted)
 
-    def _tell(self, run: Run, told: set[tuple[str, str]], tally: Tally) -> None:
+    def _tell(self, run: Run, tally: Tally) -> None:
         """Say what of a file is missing, by the first run for which that is so."""
         if isinstance(run.images, PercError):
-            if (run.path, str(run.images)) in told:
+            if str(run.images) in tally.told.get(run.path, ()):
                 tally.rows += len(run.rows)
                 return
-            told.add((run.path, str(run.images)))
             self._refuse(run, tally, run.images, len(run.rows))
-        elif isinstance(run.images, Images) and run.images.lost and (run.path, run.images.lost) not in told:
-            told.add((run.path, run.images.lost))
-            self._report(run, run.images.lost)
+        elif isinstance(run.images, Images) and run.images.lost:
+            self._report(run, tally, run.images.lost)
 
     def _refuse(self, run: Run, tally: Tally, error: PercError, rows: int) -> None:
         if isinstance(error, ChangedError) and isinstance(run.images, Images):
             HeaderStore(self.folder).forget([run.images.file.location])
         if self.reading.on_error == "raise" or isinstance(error, MissingPackageError):
             raise with_advice(error)
-        self._report(run, error)
+        self._report(run, tally, error)
         tally.stretches += 1
         tally.rows += rows
 
-    def _report(self, run: Run, reason: object) -> None:
-        logger.warning("%s: leaving out of %s: %s", self.reading.builder, run.path, reason)
-        Quarantine(self.quarantine).add(run.path, reason)
+    def _report(self, run: Run, tally: Tally, reason: object) -> None:
+        """Say once why something of a file is left out."""
+        text, told = str(reason), tally.told.setdefault(run.path, set())
+        if text in told:
+            return
+        told.add(text)
+        Quarantine(self.quarantine).add(run.path, text)
+        if len(told) <= _MOST_TOLD:
+            last = "; of more of it only their number is said" if len(told) == _MOST_TOLD else ""
+            why = without_path(run.path, text)
+            logger.warning("%s: leaving out of %s: %s%s", self.reading.builder, run.path, why, last)
 
     def _read(self, run: Run) -> Read | PercError | None:
         """The bytes of a remote run's rows, in another thread; what fails is said where the run is used.

@@ -45,6 +45,24 @@ def test_of_a_folder(project, tmp_path, monkeypatch):
     assert len(asked) == len(set(asked)) == COUNT
 
 
+def test_a_chunk_that_is_missing_is_told_once_and_not_of_every_tile(project, tmp_path, caplog):
+    missing = [project / "tomo.zarr" / "0" / "0" / "1" / name for name in "12"]
+    for path in missing:
+        path.unlink()
+    options = {"unit": "tile", "tile": 4, "on_missing": "raise", "on_error": "skip", "split": "train"}
+    table = tmp_path / "left_out.tsv"
+    where = {"data_dir": str(project), "quarantine": str(table), "cache_dir": str(tmp_path / "cache")}
+    rows = list(load_dataset("tomograms", streaming=True, **where, **options))
+    left_out = 2 * 4**3
+    assert len(rows) == 10 * 12 * 14 - left_out
+    told = [message for message in caplog.messages if "leaving out" in message]
+    assert len(told) == len(set(told)) == 2
+    assert all(message.count("tomo.zarr") == 2 for message in told)  # of the array, and of the chunk
+    assert f"{left_out} rows" in caplog.text
+    assert [line.split("\t")[0] for line in table.read_text().splitlines()[1:]] == ["tomo.zarr/0/.zarray"] * 2
+    assert all(str(path) in table.read_text() for path in missing)
+
+
 def test_of_a_copick_project_on_a_server(project, tmp_path):
     config = {"config_type": "filesystem", "name": "p", "version": "1", "pickable_objects": []}
     runs = tmp_path / "served" / "ExperimentRuns" / "r1" / "VoxelSpacing10.000"

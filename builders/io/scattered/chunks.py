@@ -199,7 +199,7 @@ class _Reading:
 
     def _is_missing(self, chunk: Chunk, where: str) -> None:
         if self._image.strict:
-            msg = f"{where}: not there: expected all chunks of {self._path}, one of which is missing"
+            msg = f"{where}: not there: expected all chunks of the array, one of which is missing"
             raise NotFoundError(msg)
         self._missing.append(chunk)
 

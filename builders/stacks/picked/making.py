@@ -14,6 +14,7 @@ from builders.io import image_file
 from builders.io.files.cache import default_folder, disk_error
 from builders.io.files.header_store import HeaderStore
 from builders.options import with_advice
+from builders.quarantine import without_path
 from builders.stacks.picked.catalogue import Catalogue, HeldCatalogue, write
 from builders.stacks.picked.groups import as_told
 from builders.stacks.picked.tables import left_out
@@ -99,7 +100,7 @@ def held(table: pa.Table, reading: Reading, store: HeaderStore, source: str) -> 
     images = [one for one in looked if isinstance(one, Images)]
     told += [(one.file.path, one.lost) for one in images if one.lost]
     for path, reason in told:
-        logger.warning("%s: leaving out of %s: %s", reading.builder, path, reason)
+        logger.warning("%s: leaving out of %s: %s", reading.builder, path, without_path(path, reason))
     if gone:
         logger.warning("%s: left out %d of %d rows of %s", reading.builder, gone, count, source)
     image_file.report_contradictions(source, [one.image for one in images])

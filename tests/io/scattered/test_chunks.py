@@ -160,7 +160,7 @@ def test_a_strict_array_has_all_its_chunks(tmp_path):
     image = image_file.describe(file).layout.as_strict()
     fields = told(image.box([(0, 5), (0, 5), (0, 5)]))
     box = layout_of((5, 5, 5), fields["dtype"], 0, None, file)
-    with pytest.raises(NotFoundError, match=r"1/0/0: not there: expected all chunks of .*\.zarray"):
+    with pytest.raises(NotFoundError, match=r"1/0/0: not there: expected all chunks of the array"):
         read_layout(file, box)
     assert read_layout(file, box.box([(0, 3), (0, 5), (0, 5)])).shape == (3, 5, 5)
 
