@@ -20,6 +20,11 @@ class Header(Protocol):
         ...
 
     @property
+    def voxel_size(self) -> tuple[float | None, float | None, float | None]:
+        """Å along x, y and z, each None where the file does not say it."""
+        ...
+
+    @property
     def deviations(self) -> tuple[str, ...]:
         """What a strict reader would refuse or read otherwise, in words."""
         ...

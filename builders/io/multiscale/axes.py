@@ -22,6 +22,9 @@ _SHORT = {"\u00c5": "angstrom", "\u212b": "angstrom", "A": "angstrom", "nm": "na
 _SPACE = ("z", "y", "x")
 _BEFORE = ((), ("t",), ("c",), ("t", "c"))
 _SHOWN = 200
+_MOST = 1e30
+"""Of a scale or a translation, in whatever unit: what is larger is no length."""
+_UNKNOWN = (math.nan, math.nan, math.nan)
 
 Vector = tuple[float, float, float]
 
@@ -82,7 +85,7 @@ def _unit(told: Any, name: str) -> float:
     return unit
 
 
-def placed(own: Any, common: Any, axes: Axes, name: str) -> Placed:
+def placed(own: Any, common: Any, axes: Axes, name: str, needs_scale: bool = True) -> Placed:
     """Where the voxels of a level lie.
 
     Args:
@@ -90,6 +93,7 @@ def placed(own: Any, common: Any, axes: Axes, name: str) -> Placed:
         common: those of all levels, which follow; None: there are none.
         axes: of the image.
         name: of the level, for errors.
+        needs_scale: whether it is an error that there is none; else it is NaN.
 
     Raises:
         FormatError: there is no scale, or anything else in them.
@@ -100,6 +104,8 @@ def placed(own: Any, common: Any, axes: Axes, name: str) -> Placed:
         (10.0, 10.0, 10.0)
     """
     scale, translation = _transformed(own, axes, name)
+    if scale is None and not needs_scale:
+        return Placed(_UNKNOWN, None)
     if scale is None:
         msg = f"{name}: coordinateTransformations {shown(own)}: expected a scale, Å or another unit of length per voxel"
         raise FormatError(msg)
@@ -139,8 +145,8 @@ def _transformed(told: Any, axes: Axes, name: str) -> tuple[Vector | None, Vecto
 def _vector(told: Any, axes: Axes, name: str) -> Vector:
     """The last three of as many numbers as there are axes."""
     numbers: Sequence[Any] = told if isinstance(told, list) and len(told) == axes.count else ()
-    if not numbers or not all(type(n) in (int, float) and abs(n) < 1e30 for n in numbers):
-        msg = f"{name}: {shown(told)} in coordinateTransformations: expected {axes.count} finite numbers"
+    if not numbers or not all(type(n) in (int, float) and abs(n) < _MOST for n in numbers):
+        msg = f"{name}: {shown(told)} in coordinateTransformations: expected {axes.count} numbers below {_MOST:g}"
         raise FormatError(msg)
     z, y, x = map(float, numbers[-3:])
     return z, y, x

@@ -39,7 +39,7 @@ class Level:
     name: str
 
 
-def levels(where: str) -> tuple[Level, ...]:
+def levels(where: str, needs_scales: bool = True) -> tuple[Level, ...]:
     """The levels of an image, the finest one first, as its metadata order them.
 
     Without a translation, a coarser level is taken for block means of the finest one: it begins
@@ -47,6 +47,8 @@ def levels(where: str) -> tuple[Level, ...]:
 
     Args:
         where: the folder of the image, such as `tomogram.zarr`, or its URL.
+        needs_scales: whether a level without a scale is an error; else its pixel size is NaN, and so is its offset,
+            but that of the finest one.
 
     Raises:
         AccessError: it is not given to us.
@@ -64,7 +66,10 @@ def levels(where: str) -> tuple[Level, ...]:
         raise FormatError(msg)
     names = [_name(each, base) for each in datasets]
     steps = zip(datasets, names, strict=True)
-    places = [placed(each.get("coordinateTransformations"), common, axes, f"{base}/{name}") for each, name in steps]
+    places = [
+        placed(each.get("coordinateTransformations"), common, axes, f"{base}/{name}", needs_scales)
+        for each, name in steps
+    ]
     metadata = "zarr.json" if file == "zarr.json" else ".zarray"
     paths = [f"{base}/{name}/{metadata}{ending}" for name in names]
     shapes = list(remote.each(_shape, paths, pool="levels") if location.is_remote(base) else map(_shape, paths))

@@ -32,7 +32,8 @@ def _facts(look: Look) -> dict[str, str]:
         "file": f"{look.path}, {look.dtype}",
         "shape": f"{by(look.shape)} voxels (z, y, x){_size(look)}",
         "levels": "; ".join(
-            f"{number}: {level.pixel_size:.6g} Å, {by(level.shape)}" for number, level in enumerate(look.levels)
+            f"{number}: {'?' if level.pixel_size is None else f'{level.pixel_size:.6g}'} Å, {by(level.shape)}"
+            for number, level in enumerate(look.levels)
         ),
         "picks": f"{_counted(look.picks)}{oriented}{outside}",
         "target": look.target or "",

@@ -1,5 +1,6 @@
 """What a source of tomograms has, in numbers; no voxel is read."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,10 +21,10 @@ _ZARR = ("/.zarray", "/zarr.json")
 
 @dataclass(frozen=True)
 class Level:
-    """A level of a pyramid: its voxels along z, y, x, and their size, Å."""
+    """A level of a pyramid: its voxels along z, y, x, and their size, Å; None: it is not told."""
 
     shape: tuple[int, ...]
-    pixel_size: float
+    pixel_size: float | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def _levels(location: str) -> tuple[Level, ...]:
     array, mark, query = location.partition("?")
     try:
         return tuple(
-            Level(level.shape, level.pixel_size[2]) for level in levels(array.rsplit("/", 2)[0] + mark + query)
+            Level(level.shape, None if math.isnan(level.pixel_size[2]) else level.pixel_size[2])
+            for level in levels(array.rsplit("/", 2)[0] + mark + query, needs_scales=False)
         )
     except PercError:  # an array that lies deeper, of which the metadata were read before
         return ()

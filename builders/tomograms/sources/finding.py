@@ -75,7 +75,8 @@ def _tomogram(candidate: Candidate, read: Mapping[str, Pyramid | PercError], ask
     if candidate.targets:
         target = _pyramid(candidate.targets[place], read).of_shape(volume.shape, candidate.name)
     masks = {name: _mask(candidate.name, name, among, read, volume) for name, among in candidate.masks.items()}
-    finest = _pyramid(candidate.images[place], read).levels[0]
+    first = _pyramid(candidate.images[place], read).levels[0]
+    finest = volume if volume.file.location == first.file.location else first
     return Tomogram(candidate.name, volume, target, masks, tuple(_of_finest(one, finest) for one in candidate.picks))
 
 

@@ -1,5 +1,6 @@
 """What the headers of volumes say, and which level of a pyramid is meant."""
 
+import math
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from builders.io.files import local, location
 from builders.io.files.header_store import HeaderStore
 from builders.io.multiscale import levels
 from builders.io.net import remote
+from builders.io.reports import report_once
 from builders.stacks.files import SourceFile
 from builders.stacks.rows import Images, Reading, look_at_all
 from builders.tomograms.sources.candidates import Stored
@@ -21,6 +23,9 @@ LIKE = 0.02
 """How far a level's pixel size may be from the one that is asked for, as a part of it."""
 _ROUNDED = 1e-3
 """How far two spellings of one pixel size may be apart, as a part of it."""
+_CUBES = 1.01
+"""How much longer one side of a voxel may be than another."""
+_NO_SCALE = "coordinateTransformations without a scale: expected one, Å or another unit of length per voxel"
 _ORIGIN = (0.0, 0.0, 0.0)
 
 
@@ -31,29 +36,51 @@ class Pyramid:
     Attributes:
         name: where it is, for messages.
         levels: what it may be read as.
+        wrong: of each level, why it may not; empty where it may.
+        is_file: it is a file with a header, which may be wrong of its pixel size; none of levels.
     """
 
     name: str
     levels: tuple[Volume, ...]
+    wrong: tuple[str, ...]
+    is_file: bool = False
 
     def level(self, number: int | None, pixel_size: float | None) -> Volume:
         """The level that is wanted; the finest where nothing says which.
 
+        Of a file with voxels of unlike sides, `pixel_size` decides: headers are wrong at times, and who says it knows.
+
         Raises:
+            FormatError: it may not be read.
             OptionError: there is none such.
         """
-        if pixel_size is not None:
-            if len(self.levels) == 1 and self.levels[0].pixel_size is None:
-                return replace(self.levels[0], pixel_size=pixel_size)
-            known = [one for one in self.levels if one.pixel_size and abs(one.pixel_size / pixel_size - 1) <= LIKE]
-            if known:
-                return min(known, key=lambda one: abs((one.pixel_size or 0) - pixel_size))
-            msg = f"pixel_size is {pixel_size}: {self.name} has {self._told()}; expected one within {LIKE:.0%}"
-            raise OptionError(msg)
-        if number is not None and number >= len(self.levels):
+        if pixel_size is not None and self.is_file and self.wrong[0]:
+            report_once(f"{self.wrong[0]}; read as cubes of {pixel_size:g} Å, as pixel_size= says", self.name)
+            return replace(self.levels[0], pixel_size=pixel_size)
+        if pixel_size is not None and all(level.pixel_size is None for level in self.levels):
+            return replace(self.levels[0], pixel_size=pixel_size)
+        chosen = (number or 0) if pixel_size is None else self._of(pixel_size)
+        if chosen >= len(self.levels):
             msg = f"level is {number}: {self.name} has {self._told()}"
             raise OptionError(msg)
-        return self.levels[number or 0]
+        if self.wrong[chosen]:
+            hint = ", or pixel_size= that says which" * self.is_file
+            msg = f"{self.levels[chosen].file.path}: {self.wrong[chosen]}{hint}"
+            raise FormatError(msg)
+        return self.levels[chosen]
+
+    def _of(self, pixel_size: float) -> int:
+        """The number of the level of a pixel size.
+
+        Raises:
+            OptionError: there is none.
+        """
+        apart = {n: abs(one.pixel_size / pixel_size - 1) for n, one in enumerate(self.levels) if one.pixel_size}
+        closest = min(apart, key=lambda n: apart[n])
+        if apart[closest] > LIKE:
+            msg = f"pixel_size is {pixel_size}: {self.name} has {self._told()}; expected one within {LIKE:.0%}"
+            raise OptionError(msg)
+        return closest
 
     def of_shape(self, shape: Shape, tomogram: str) -> Volume:
         """The level that has a shape: of a mask, that of its tomogram's.
@@ -100,28 +127,51 @@ def pyramids(stored: Iterable[Stored], source: str, cache: str | None) -> dict[s
 def _guarded(stored: Stored, images: Images | PercError) -> Pyramid | PercError:
     if isinstance(images, PercError):
         return images
-    shape = images.image.layout.shape
-    if len(shape) != 3:
-        return FormatError(f"{stored.file.location}: an image of {_by(shape)}: expected a volume (3 axes)")
+    shape, header = images.image.layout.shape, images.image.header
+    if flat := _no_volume(shape):
+        return FormatError(f"{stored.file.path}: {flat}")
     size = images.image.pixel_size if stored.pixel_size is None else stored.pixel_size
-    wrong = _contradiction(stored, size)
-    return wrong or Pyramid(stored.file.path, (Volume(stored.file, size, _ORIGIN, shape),))
+    if wrong := _contradiction(stored, size):
+        return wrong
+    sides = [] if stored.pixel_size is not None or header is None else [*filter(None, header.voxel_size)]
+    nz, ny, nx = shape
+    volume = Volume(stored.file, size, _ORIGIN, (nz, ny, nx))
+    return Pyramid(stored.file.path, (volume,), (_unlike(sides[::-1]),), is_file=True)
 
 
 def _group(stored: Stored) -> Pyramid | PercError:
+    """A group of Zarr; what is wrong with one level is told of that one."""
     try:
-        told = levels(stored.file.location)
-        made = []
-        for level in told:
-            sizes = level.pixel_size
-            if max(sizes) > min(sizes) * 1.01:
-                msg = f"{level.path}: voxels of {_by(sizes)} Å (z, y, x): expected cubes"
-                raise FormatError(msg)
-            file = replace(stored.file, location=level.path, path=_inside(stored.file, level.path))
-            made.append(Volume(file, sizes[2], level.offset, level.shape))
+        told = levels(stored.file.location, needs_scales=False)
     except PercError as err:
         return err
-    return _contradiction(stored, made[0].pixel_size) or Pyramid(stored.file.path, tuple(made))
+    volumes, wrong = [], []
+    for number, level in enumerate(told):
+        file = replace(stored.file, location=level.path, path=_inside(stored.file, level.path))
+        size, lies = (
+            level.pixel_size[2],
+            not math.isnan(level.offset[0]),
+        )  # a coarse level lies by the finest one's scale
+        known = stored.pixel_size if math.isnan(size) else size
+        volumes.append(Volume(file, known, level.offset if lies else _ORIGIN, level.shape))
+        wrong.append(_no_volume(level.shape) or _unlike(level.pixel_size) or _NO_SCALE * (number > 0 and not lies))
+    name = stored.file.path
+    return _contradiction(stored, volumes[0].pixel_size) or Pyramid(name, tuple(volumes), tuple(wrong))
+
+
+def _no_volume(shape: Sequence[int]) -> str:
+    """What is wrong with a shape; empty where it is that of a volume."""
+    if len(shape) == 3 and shape[0] > 1:
+        return ""
+    return f"an image of {_by(shape[-2:])} (y, x): expected a volume of several sections, (nz, ny, nx)"
+
+
+def _unlike(sizes: Sequence[float]) -> str:
+    """What is wrong with the sides of voxels, Å along z, y, x; empty where they are those of cubes, or not known."""
+    if not sizes or not max(sizes) > min(sizes) * _CUBES:  # which NaN is not
+        return ""
+    told = " x ".join(f"{side:.6g}" for side in sizes)
+    return f"voxels of {told} Å (z, y, x): expected cubes"
 
 
 def _inside(group: SourceFile, path: str) -> str:

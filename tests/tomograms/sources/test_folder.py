@@ -1,8 +1,10 @@
 """Tomograms of a folder, and of an entry: which files they are, and what belongs together."""
 
+import json
 import shutil
 from dataclasses import replace
 
+import mrcfile
 import numpy as np
 import pytest
 
@@ -157,6 +159,62 @@ def test_groups_of_zarr_are_tomograms_by_level(tmp_path, version):
         assert (one.volume.shape, one.volume.pixel_size) == (shape, 10.0 * 2**level)
 
 
+def test_a_file_of_unlike_sides_is_refused_unless_a_pixel_size_decides(tmp_path, caplog):
+    with mrcfile.new(tmp_path / "a.mrc") as file:
+        file.set_data(np.zeros((5, 6, 7), np.float32))
+        file.set_volume()
+        file.voxel_size = (5, 5.02, 7)
+    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n")
+    asked = Asked(data_dir=str(tmp_path), picks=("*.csv",))
+    with pytest.raises(
+        FormatError, match=r"a\.mrc: voxels of 7 x 5.02 x 5 Å \(z, y, x\): expected cubes, or pixel_size="
+    ):
+        find(asked)
+    (one,) = find(replace(asked, pixel_size=6.0)).tomograms
+    assert one.volume.pixel_size == 6.0
+    assert one.picks[0].coordinates((5, 6, 7), 6.0, (0, 0, 0)).tolist() == [[6.0, 12.0, 18.0]]
+    assert "read as cubes of 6 Å" in caplog.text
+
+
+def test_an_image_is_no_volume(tmp_path):
+    mrc.write(tmp_path / "a.mrc", np.zeros((6, 7), np.float32), 5.0)
+    projects.write_zarr(tmp_path / "z" / "b.zarr", [np.zeros((1, 6, 7), np.float32)], chunks=(1, 4, 4))
+    for folder in (tmp_path, tmp_path / "z"):
+        with pytest.raises(
+            FormatError, match=r"(a.mrc|b.zarr/0/.zarray): an image of 6 x 7 \(y, x\): .*\(nz, ny, nx\)"
+        ):
+            find(Asked(data_dir=str(folder), tomogram="*"))
+
+
+def pyramid(folder, *scales):
+    projects.write_zarr(folder / "a.zarr", [np.zeros((8 // 2**n, 10, 12), np.float32) for n in range(len(scales))])
+    told = json.loads((folder / "a.zarr/.zattrs").read_text())
+    for level, scale in zip(told["multiscales"][0]["datasets"], scales, strict=True):
+        level["coordinateTransformations"] = [{"type": "scale", "scale": scale}] if scale else []
+    (folder / "a.zarr/.zattrs").write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    ("coarse", "said"), [([10, 20, 20], "expected cubes"), (None, "without a scale: expected one")]
+)
+def test_a_level_is_judged_when_it_is_asked_for(tmp_path, coarse, said):
+    pyramid(tmp_path, [10] * 3, coarse)
+    for fine in ({}, {"level": 0}, {"pixel_size": 10.0}):
+        (one,) = find(Asked(data_dir=str(tmp_path), **fine)).tomograms
+        assert (one.volume.file.path, one.volume.pixel_size) == ("a.zarr/0/.zarray", 10.0)
+    with pytest.raises(FormatError, match=rf"a.zarr/1/.zarray: .*{said}"):
+        find(Asked(data_dir=str(tmp_path), level=1))
+
+
+def test_a_pixel_size_serves_a_group_that_tells_none(tmp_path):
+    pyramid(tmp_path, None, None)
+    for size in (None, 12.0):
+        assert find(Asked(data_dir=str(tmp_path), pixel_size=size)).tomograms[0].volume.pixel_size == size
+    pyramid(tmp_path, [1e300] * 3)
+    with pytest.raises(FormatError, match=r"1e\+300.*expected 3 numbers below 1e\+30"):
+        find(Asked(data_dir=str(tmp_path)))
+
+
 def test_picks_and_masks_belong_by_name(tmp_path):
     project = projects.make(names=("TS_1", "TS_10"))
     projects.write_mrc_folder(tmp_path, project)
@@ -255,8 +313,8 @@ def test_an_outage_is_no_damage(tmp_path, monkeypatch):
     for failing in ("TS_1.mrc", "TS_1.csv"):
         with serve() as archive:
             archive.publish(tmp_path / "mirror")
-            archive.fail(f"/{deposit.ENTRY}/data/{failing}", *[Fault(status=500)] * 50)
-            with pytest.raises(OSError, match="500"):
+            archive.fail(f"/{deposit.ENTRY}/data/{failing}", *[Fault(status=501)] * 50)
+            with pytest.raises(OSError, match="HTTP 501"):
                 find(Asked(**asked, archive=archive.base, picks=("*.csv",)))
 
 
