@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     interrupt.raise_again()
     try:
-        return _run(_parser().parse_args(arguments))
+        parser = _parser()
+        return _run(parser.parse_args(_spelt(parser, sys.argv[1:] if arguments is None else arguments)))
     except KeyboardInterrupt as err:
         sys.stderr.write(f"perc: interrupted{': ' if err.args else ''}{err}\n")
         return interrupt.INTERRUPTED
@@ -69,6 +70,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _spelt(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """A command line whose command may have `-` for `_`, as `tilt-series` and `local_classes`."""
+    known = {
+        name.replace("-", "_"): name
+        for action in parser._actions
+        for name in (action.choices if isinstance(action, argparse._SubParsersAction) else ())
+    }
+    words = list(arguments)
+    place = next((number for number, word in enumerate(words) if not word.startswith("-")), None)
+    if place is not None:
+        words[place] = known.get(words[place].replace("-", "_"), words[place])
+    return words
+
+
 def _add_quiet(parser: argparse.ArgumentParser) -> None:
     """Add `-q` to a command and to all below it: it is typed before them or after them."""
     words = "no progress bars, warnings and summaries: errors alone, beside what was asked for"
@@ -88,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
         with no_bars() if options.quiet else contextlib.nullcontext():
             return int(options.run(options))
     except PercError as err:
-        sys.stderr.write(f"perc: error: {printable(str(err))}\n")
+        sys.stderr.write(f"perc: error: {printable(_as_typed(str(err), options))}\n")
         return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; Python would complain once more at exit
@@ -96,6 +111,12 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as err:  # of this machine's: what servers and files do wrong is a PercError
         sys.stderr.write(f"perc: error: {printable(str(err))}\n")
         return 1
+
+
+def _as_typed(message: str, options: argparse.Namespace) -> str:
+    """What is advised in Python's words in those of a command that has such an option."""
+    flag = "--skip" if "skip" in options else "--on-error skip" if "on_error" in options else None
+    return message if flag is None else message.replace("on_error='skip'", flag)
 
 
 class _Printable(logging.Formatter):

@@ -136,3 +136,19 @@ def test_ctrl_c_while_it_is_imported_is_silent(tmp_path, way, meets):
 )
 def test_only_the_command_ends_at_once(line, expected):
     assert interrupt.is_command(line) == expected
+
+
+@pytest.mark.parametrize("name", ["tilt-series", "tilt_series", "local_classes", "local-classes"])
+@pytest.mark.parametrize("before", [[], ["-q"]])
+def test_commands_may_have_either_mark_between_words(name, before, tmp_path, capsys):
+    assert main([*before, name, "inspect", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_advice_is_in_the_words_of_the_command(tmp_path, capsys):
+    (tmp_path / "TS_1.mrc").write_bytes(b"short")
+    (tmp_path / "TS_1.rawtlt").write_text("0\n3\n")
+    assert main(["tilt_series", "inspect", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "on_error" not in error
+    assert "--skip" in error

@@ -37,25 +37,55 @@ _INHERITED = {"name", "version", "data_files", "description"}
 _ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
 
 
+_MORE = "The Hub's token is that of `hf auth login`, or HF_TOKEN. A run that was interrupted goes on when it is "
+_MORE += "started again."
+
+
 def add_commands(commands: Any) -> None:
     """Add `publish` to the parser of `perc`."""
     parser = commands.add_parser(
         "publish",
         help="make a dataset repository, in a folder or on the Hub, that plain `datasets` loads",
-        epilog="The Hub's token is that of `hf auth login`, or HF_TOKEN. A run that was interrupted goes on when it is"
-        " started again.",
+        epilog=_MORE,
+        add_help=False,
     )
+    words = "show this, or with a builder or a source before it the options of that one alone"
+    parser.add_argument("-h", "--help", action=_Help, nargs=0, help=words)
     parser.add_argument(
         "source",
         nargs="+",
         metavar="SOURCE",
         help="a folder of class files; or an entry such as EMPIAR-10943; or a table of particles (.star, or .cs and"
-        f" its passthrough files); or a builder ({', '.join(MODULES)}) and its folder, entry, table or ids",
+        " its passthrough files); or the config .json of a copick project; or a builder"
+        f" ({', '.join(MODULES)}) and its folder, entry, table or ids",
     )
-    parser.add_argument("--to", required=True, metavar="DIR", help="a folder, or hf://datasets/OWNER/NAME")
     _add_publishing(parser)
+    _add_builders(parser, list(MODULES))
+    parser.set_defaults(run=_publish)
+
+
+class _Help(argparse.Action):
+    """Shows the help of a builder alone, where the words before tell which one is meant."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        try:
+            builder, rest = _builder(namespace.source or [])
+        except OptionError:
+            parser.print_help()
+            parser.exit()
+        own = argparse.ArgumentParser(prog=f"{parser.prog} {builder}", epilog=_MORE)
+        main = _main(builder, rest)
+        own.add_argument("source", nargs="*", metavar="SOURCE", help=_explanations(builder)[main])
+        _add_publishing(own)
+        _add_builders(own, [builder])
+        own.print_help()
+        parser.exit()
+
+
+def _add_builders(parser: argparse.ArgumentParser, builders: Sequence[str]) -> None:
+    """Add the options of some builders, of which one that several have is added once."""
     fields: dict[str, Any] = {}
-    for builder in MODULES:
+    for builder in builders:
         group = parser.add_argument_group(f"options of {builder}")
         explanations = _explanations(builder)
         for field in _options(builder):
@@ -66,11 +96,14 @@ def add_commands(commands: Any) -> None:
             default, action = fields[field.name]  # said of an earlier builder: mostly, it means the same
             if isinstance(default, bool) and default is not field.default:
                 action.help += f"; of {builder}: {explanation}"
-    parser.set_defaults(run=_publish)
+            if isinstance(field.default, bool) and not isinstance(default, bool):
+                action.nargs, action.const = "?", True  # a flag of this builder
+                action.help += f"; of {builder}, alone: {explanation}"
 
 
 def _add_publishing(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add("--to", required=True, metavar="DIR", help="a folder, or hf://datasets/OWNER/NAME")
     add("--transform", action="append", default=[], metavar="T", help="such as 'Rescale(64)'; in order, if several")
     add("--crop", type=int, nargs="+", metavar="N", help="cut every image to N pixels a side, or to NY NX")
     add("--pad", type=int, nargs="+", metavar="N", help="pad every image to N pixels a side, or to NY NX")
@@ -184,20 +217,7 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     Raises:
         OptionError: it cannot be told which one, or it takes one value and several are given.
     """
-    first, *rest = arguments.source
-    builder = first.replace("-", "_").lower()
-    if builder not in MODULES:
-        rest = arguments.source
-        if Path(first).expanduser().is_dir():
-            builder = "local_classes"
-        elif _ENTRY.fullmatch(first):
-            builder = "empiar"
-        elif first.lower().endswith(_TABLES):
-            builder = "particles"
-        else:
-            msg = f"{first!r} is no folder, no entry such as EMPIAR-10943 and no table: expected one, or one of the "
-            msg += f"builders {', '.join(MODULES)} and what it is to read"
-            raise OptionError(msg)
+    builder, rest = _builder(arguments.source)
     names = {field.name for other in MODULES for field in _options(other)}
     given = {name: value for name in sorted(names) if (value := getattr(arguments, name, None)) is not None}
     if "endpoints" in given:
@@ -206,9 +226,7 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         given["dtype"] = None
     given |= {name: given[name][0] for name in _SIDES if len(given.get(name, ())) == 1}
     given |= {name: _flag(name, given[name]) for name in _flags(builder) & given.keys()}
-    main = _MAIN[builder]
-    if builder == "tomograms" and rest and rest[0].lower().endswith(".json"):
-        main = "copick"
+    main = _main(builder, rest)
     if rest and main not in _SEVERAL and len(rest) > 1:
         msg = f"{builder} reads one {main}: not {' and '.join(map(repr, rest))}"
         raise OptionError(msg)
@@ -220,6 +238,38 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if main == "ids" and len(given.get(main, ())) == 1 and Path(given[main][0]).is_file():
         given[main] = given[main][0]
     return builder, given
+
+
+def _builder(source: Sequence[str]) -> tuple[str, list[str]]:
+    """The builder that the words of a source mean, and what it is to read.
+
+    Raises:
+        OptionError: they tell none.
+    """
+    first = source[0] if source else ""
+    builder = first.replace("-", "_").lower()
+    if builder in MODULES:
+        return builder, list(source[1:])
+    if first and Path(first).expanduser().is_dir():
+        return "local_classes", list(source)
+    if _ENTRY.fullmatch(first):
+        return "empiar", list(source)
+    if first.lower().endswith(_TABLES):
+        return "particles", list(source)
+    if _is_project(first):
+        return "tomograms", list(source)
+    msg = f"{first!r} is no folder, no entry such as EMPIAR-10943, no table and no copick project: expected one, or "
+    msg += f"one of the builders {', '.join(MODULES)} and what it is to read"
+    raise OptionError(msg)
+
+
+def _main(builder: str, rest: Sequence[str]) -> str:
+    """The option that what a builder is to read stands for."""
+    return "copick" if builder == "tomograms" and rest and _is_project(rest[0]) else _MAIN[builder]
+
+
+def _is_project(word: str) -> bool:
+    return word.partition("?")[0].lower().endswith(".json")
 
 
 def _flags(builder: str) -> set[str]:

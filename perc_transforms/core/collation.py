@@ -32,8 +32,9 @@ def collate(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, 
     A batch, as a loader with `batch_size=None` hands on of `stream.batch(64)`, comes out as its rows would.
 
     Images of one shape are stacked. Numbers, and lists of as many numbers each, become tensors, with NaN for null;
-    dicts of them (`pose`, `ctf`) become one dict of tensors, and all else, as what transforms recorded, a list. Masks
-    (`segmentation`, `labels`) and `target` are stacked in their own types, and a `rotation` becomes `(rows, 3, 3)`.
+    lists of different lengths stay lists, with NaN for null, too. Dicts of them (`pose`, `ctf`) become one dict of
+    tensors, and all else, as what transforms recorded, a list. Masks (`segmentation`, `labels`) and `target` are
+    stacked in their own types, and a `rotation` becomes `(rows, 3, 3)`.
     `picks`, of which rows have different numbers, become one dict of lists, with an entry a row as it was; where they
     are places alone, a list. What is null in every row is a list of None where it is known to be text, by its name or
     from a map-style dataset of `builders`, and numbers otherwise.
@@ -188,9 +189,29 @@ def _nothing(values: list[Any], kind: Any) -> Any:
 
 
 def _lists(values: list[Any]) -> Any:
-    """Lists of as many numbers each as one tensor; others as they are (torch's collate would turn them about)."""
-    plain = all(isinstance(v, list | tuple) and all(isinstance(n, int | float) for n in v) for v in values)
-    return torch.tensor(values) if plain and len({len(value) for value in values}) == 1 else values
+    """Lists of as many numbers each as one tensor; others as they are (torch's collate would turn them about).
+
+    Nulls among numbers are NaN in both, those of lists in lists, too.
+    """
+    if not all(value is None or _is_numbers(value) for value in values):
+        return values
+    filled = [None if value is None else _filled(value) for value in values]
+    plain = all(value is not None and all(isinstance(number, int | float) for number in value) for value in filled)
+    return torch.tensor(filled) if plain and len({len(value) for value in values}) == 1 else filled
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether these are lists, of lists or not, of numbers and nulls."""
+    return isinstance(value, list | tuple) and all(
+        one is None or isinstance(one, int | float) or _is_numbers(one) for one in value
+    )
+
+
+def _filled(value: Any) -> Any:
+    """Numbers with NaN for null, in lists of lists."""
+    if isinstance(value, list | tuple):
+        return [_filled(one) for one in value]
+    return math.nan if value is None else value
 
 
 def _number(value: Any) -> Any:

@@ -568,3 +568,16 @@ def test_they_compile_to_one_graph_and_are_right_where_it_breaks():
         return F.soft_mask(x, 3.0, spatial_dims=2)
 
     close(torch.compile(breaking, backend="eager")(x), breaking(x))
+
+
+def test_collate_has_nan_for_null_in_lists_too():
+    one = {"image": np.zeros((2, 2)), "dose": [None, 2.0], "pose": {"rot": [None, None]}, "names": ["a", None]}
+    batch = T.collate([one, one | {"dose": [1.0, 3.0]}])
+    np.testing.assert_equal(batch["dose"].numpy(), [[math.nan, 2], [1, 3]])
+    assert batch["pose"]["rot"].shape == (2, 2)
+    assert batch["pose"]["rot"].isnan().all()
+    assert batch["names"] == [["a", None]] * 2
+    longer = one | {"dose": [1.0, None, 3.0], "pose": {"rot": [[1.0, None], None, [0.0]]}}
+    batch = T.collate([one, longer])
+    np.testing.assert_equal(batch["dose"], [[math.nan, 2.0], [1.0, math.nan, 3.0]])
+    np.testing.assert_equal(batch["pose"]["rot"][1], [[1.0, math.nan], math.nan, [0.0]])

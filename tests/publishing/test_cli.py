@@ -238,3 +238,32 @@ def test_what_is_wrong_is_told_before_anything_is_fetched(words, said, asked, ca
     assert main(["publish", "EMPIAR-10943", "--download", "--to", "out", *words]) == 1
     assert said in capsys.readouterr().err
     assert not asked
+
+
+def helped(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        main(["publish", *words, "--help"])
+    assert ended.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_of_a_builder_is_of_its_options_in_its_own_words(capsys, tmp_path):
+    told = helped(capsys, "tomograms")
+    assert told.startswith("usage: perc publish tomograms [-h] --to DIR")
+    assert "options of tomograms: " in told
+    assert "options of particles" not in told
+    assert "--imageset" not in told
+    assert '--unit X what a row is: `"tomogram"`' in told
+    assert "--align cut cubes upright by their picks' rotations" in told
+    assert "path or URL of the config JSON of a copick project" in helped(capsys, "project/copick.json")
+    assert "options of local_classes" in helped(capsys, str(tmp_path))
+    assert "options of tilt_series" in helped(capsys, "tilt-series")
+    everything = helped(capsys)
+    assert all(f"options of {builder}:" in everything for builder in cli.MODULES)
+
+
+@pytest.mark.parametrize("words", [["tomograms", "p/copick.json"], ["p/copick.json"]])
+def test_a_project_is_one_of_tomograms(asked, words):
+    assert main(["publish", *words, "--to", "out", "--unit", "subtomogram", "--align"]) == 0
+    expected = {"copick": "p/copick.json", "unit": "subtomogram", "align": True, "streaming": True}
+    assert asked["load"] == ("tomograms", expected)
