@@ -14,6 +14,7 @@ from datasets.formatting.np_formatter import NumpyFormatter
 from datasets.formatting.torch_formatter import TorchFormatter
 
 from builders.hf import marking, nulls
+from builders.hf.batches import ragged
 from builders.hf.batches.columns import TakenNumbers, TakenStructs, TakenTexts
 from builders.hf.batches.images import TakenImages
 from builders.hf.batches.picking import PickedRows, all_rows
@@ -46,7 +47,7 @@ class _WholeBatches:
     def format_batch(self, pa_table: pa.Table) -> Any:
         """A batch; without images in it, or of nothing, as `datasets` makes it."""
         if not pa_table.num_rows or not holds_images(self.features, pa_table.column_names):
-            return super().format_batch(nulls.known_lengths_filled(pa_table, self._nullable))  # type: ignore[misc]
+            return self._others(pa_table)
         return self.format_picked(all_rows(pa_table, self.features), pa_table.column_names)
 
     def format_picked(self, rows: PickedRows, names: list[str]) -> Any:
@@ -54,9 +55,40 @@ class _WholeBatches:
         ready = {name: value for name in names if (value := self.made(name, rows)) is not None}
         others = [name for name in names if name not in ready]
         if others:
-            table = nulls.known_lengths_filled(rows.arrow(others), self._nullable)
-            ready |= super().format_batch(table)  # type: ignore[misc]
+            ready |= self._others(rows.arrow(others))
         return {name: ready[name] for name in names}
+
+    def format_row(self, pa_table: pa.Table) -> Any:
+        """A row, as `datasets` makes it, but for ragged columns."""
+        ready = self._ragged(pa_table)
+        if not ready:
+            return super().format_row(pa_table)  # type: ignore[misc]
+        names = pa_table.column_names
+        row = super().format_row(pa_table.drop_columns([*ready])) if len(ready) < len(names) else {}  # type: ignore[misc]
+        return {name: ready[name][0] if name in ready else row[name] for name in names}
+
+    def _others(self, table: pa.Table) -> Any:
+        """Columns that are made here where they are ragged, and else by `datasets`."""
+        table = nulls.known_lengths_filled(table, self._nullable)
+        ready = self._ragged(table)
+        if not ready:
+            return super().format_batch(table)  # type: ignore[misc]
+        left, names = table.drop_columns([*ready]), table.column_names
+        made = super().format_batch(left) if left.num_columns else {}  # type: ignore[misc]
+        return {name: ready[name] if name in ready else made[name] for name in names}
+
+    def _ragged(self, table: pa.Table) -> dict[str, Any]:
+        """The ragged ones among columns, such as picks, as a dict of arrays for each row."""
+        found = ragged.columns(table, self._nullable, self.ready) if table.num_rows else {}
+        return {name: self.consolidated(rows) for name, rows in found.items()}
+
+    def ready(self, arrays: list[Any]) -> list[Any] | None:
+        """Arrays of rows in the format; None where `datasets` makes them."""
+        return None
+
+    def consolidated(self, rows: list[Any]) -> Any:
+        """Values of rows as a column of a batch."""
+        return rows
 
     def made(self, name: str, rows: PickedRows) -> Any:
         """A column; None where `datasets` makes it."""
@@ -91,6 +123,12 @@ class _TorchFormatter(_WholeBatches, TorchFormatter):  # type: ignore[misc]
         if not isinstance(finished, dict):
             return finished
         return Structs(finished) if self.is_for_loader else [*split(finished)]
+
+    def ready(self, arrays: list[Any]) -> list[Any] | None:
+        """Arrays of rows as tensors, which share their memory."""
+        import torch
+
+        return [array if array is None else torch.from_numpy(array) for array in arrays] if is_usual(self) else None
 
     def _stack(self, images: TakenImages, feature: EMImage) -> Any:
         """The images of a batch as one tensor; None where `datasets` is to stack them."""
@@ -203,6 +241,14 @@ class _NumpyFormatter(_WholeBatches, NumpyFormatter):  # type: ignore[misc]
             stack = column.stack(self.features[name])
             return None if stack is None else self._recursive_tensorize(stack)
         return None if column is None or self.np_array_kwargs else as_array(column)
+
+    def ready(self, arrays: list[Any]) -> list[Any] | None:
+        """Arrays of rows as they are."""
+        return None if self.np_array_kwargs else arrays
+
+    def consolidated(self, rows: list[Any]) -> Any:
+        """Values of rows as an array of objects."""
+        return self._consolidate(rows)
 
     def recursive_tensorize(self, data_struct: Any) -> Any:
         if (

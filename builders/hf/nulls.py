@@ -47,7 +47,7 @@ def kinds_of(features: Mapping[str, Any]) -> dict[str, Any]:
 def _kind(feature: Any) -> Any:
     if isinstance(feature, dict):
         return kinds_of(feature)
-    return float if _is_number(feature) else list
+    return float if is_number(feature) else list
 
 
 def filled(row: Mapping[str, Any], features: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def known_lengths_filled(table: pa.Table, features: Mapping[str, Any]) -> pa.Tab
         features: of those in which null is filled.
     """
     for number, name in enumerate(table.column_names):
-        sides, column = _sides(features.get(name)), table.column(name)
+        sides, column = sides_of(features.get(name)), table.column(name)
         if sides is None or not column.null_count:
             continue
         numbers = column.drop_null().combine_chunks()
@@ -101,7 +101,7 @@ def plainly_filled(batch: dict[str, Any], features: Mapping[str, Any]) -> dict[s
         column = batch.get(name)
         if type(column) is not list or not (isinstance(feature, dict) or type(None) in map(type, column)):
             continue
-        if (sides := _sides(feature)) is not None:
+        if (sides := sides_of(feature)) is not None:
             batch[name] = _filled_lists(column, sides).tolist()
         elif isinstance(feature, dict):
             batch[name] = _filled_structs(column, feature)
@@ -140,16 +140,17 @@ def _emptied(value: Any, feature: Any) -> Any:
 def _is_fillable(feature: Any) -> bool:
     if isinstance(feature, dict):
         return any(map(_is_fillable, feature.values()))
-    return isinstance(feature, Value | ClassLabel) or _is_of_numbers(feature) or _sides(feature) is not None
+    return isinstance(feature, Value | ClassLabel) or _is_of_numbers(feature) or sides_of(feature) is not None
 
 
 def _is_of_numbers(feature: Any) -> bool:
     """Whether it is one of lists of numbers, or of structs of numbers."""
     inner = feature.feature if isinstance(feature, List | LargeList) else None
-    return all(map(_is_number, inner.values())) if isinstance(inner, dict) and inner else _is_number(inner)
+    return all(map(is_number, inner.values())) if isinstance(inner, dict) and inner else is_number(inner)
 
 
-def _is_number(feature: Any) -> bool:
+def is_number(feature: Any) -> bool:
+    """Whether a feature is of numbers."""
     return isinstance(feature, Value | ClassLabel) and isinstance(_filler(feature.dtype), float)
 
 
@@ -166,17 +167,17 @@ def _filled_list(value: Any, inner: Any) -> Any:
     return np.array([float("nan") if item is None else item for item in value], np.float32)
 
 
-def _sides(feature: Any) -> tuple[int, ...] | None:
+def sides_of(feature: Any) -> tuple[int, ...] | None:
     """The shape of lists of known lengths of numbers; None of other features.
 
     Example:
-        >>> _sides(List(List(Value("float32"), length=3), length=2)), _sides(List(Value("float32")))
+        >>> sides_of(List(List(Value("float32"), length=3), length=2)), sides_of(List(Value("float32")))
         ((2, 3), None)
     """
     sides: tuple[int, ...] = ()
     while isinstance(feature, List) and feature.length >= 0:
         sides, feature = (*sides, feature.length), feature.feature
-    return sides if sides and _is_number(feature) else None
+    return sides if sides and is_number(feature) else None
 
 
 def _filled_lists(value: Any, sides: tuple[int, ...]) -> Any:
@@ -197,7 +198,7 @@ def _filled(value: Any, feature: Any) -> Any:
             value = value or {}
             return {name: _filled(value.get(name), inner) for name, inner in feature.items()}
         return [_filled(item, feature) for item in value] if isinstance(value, list | np.ndarray) else value
-    if (sides := _sides(feature)) is not None:
+    if (sides := sides_of(feature)) is not None:
         value = _filled_lists(value, sides)
     if _is_of_numbers(feature):
         return _filled_list(value, feature.feature)
