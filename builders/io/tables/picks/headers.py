@@ -13,6 +13,10 @@ _VOXEL = ("voxel", "voxels", "vox", "pixel", "pixels", "px")
 _NAPARI = {"axis-2": "x", "axis-1": "y", "axis-0": "z"}
 """napari's layers of points: axes of the array, in voxels."""
 _LABELS = ("class", "label", "class_name", "particle_type", "object", "object_name", "pickable_object_name")
+_MAYBE = ("pickable_object", "particle_class", "particle_name", "object_class", "species", "particle", "name", "type")
+"""Of classes, too, unless a column has a name of `_LABELS`, or these hold numbers: those of particles, say."""
+LABELS = ", ".join((*_LABELS, *_MAYBE))
+"""For messages."""
 _TOMOGRAMS = ("tomogram", "tomo", "tomogram_name", "tomo_name", "run_name", "run", "experiment", "micrograph")
 _IN_ANGSTROM = ("run_name", "experiment")
 """Of what writes these beside x, y, z without a unit: copick, and the table of the CZII challenge; both in Å."""
@@ -31,6 +35,7 @@ class Columns:
         axes: those of x, y and z.
         unit: of these.
         label: the one of the class, if there is one.
+        guesses: those that may be of the class, if that column is not there and they hold words.
         tomogram: the one of the tomogram, if there is one.
         matrix: those of the upper three rows of copick's 4x4 matrices, row after row, if they are there.
     """
@@ -39,6 +44,7 @@ class Columns:
     axes: tuple[str, str, str]
     unit: Unit
     label: str | None = None
+    guesses: tuple[str, ...] = ()
     tomogram: str | None = None
     matrix: tuple[str, ...] = ()
 
@@ -48,7 +54,8 @@ def columns_of(header: Sequence[str], count: int, where: str) -> Columns:
 
     x, y and z are in voxels, unless their names say Å: `x_angstrom`, `x_A`, `x (Å)`, `x [Å]`, ...; in Å they are, too,
     in tables of copick (`run_name` beside them) and of the CZII challenge (`experiment`), which say no unit. A class is
-    called `class`, `label`, `particle_type`, `object`, ...; a tomogram `tomogram`, `tomo`, `run_name`, `experiment`,
+    called `class`, `label`, `particle_type`, `object`, ..., or where these are not there and it is words `species`,
+    `particle`, `name`, ...; a tomogram `tomogram`, `tomo`, `run_name`, `experiment`,
     ...; `transform_00` to `transform_23` are copick's. Other columns are passed over.
 
     Args:
@@ -95,11 +102,13 @@ def columns_of(header: Sequence[str], count: int, where: str) -> Columns:
     is_angstrom = units["x"] == "angstrom" or (
         units["x"] is None and any(plain in _IN_ANGSTROM for plain in known.values())
     )
+    label = _one(known, _LABELS, where)
     return Columns(
         names=tuple(header),
         axes=(axes["x"], axes["y"], axes["z"]),
         unit="angstrom" if is_angstrom else "voxel",
-        label=_one(known, _LABELS, where),
+        label=label,
+        guesses=() if label else tuple(name for wanted in _MAYBE for name, plain in known.items() if plain == wanted),
         tomogram=tomogram,
         matrix=_MATRIX if set(_MATRIX) <= set(header) else (),
     )

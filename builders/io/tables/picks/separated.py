@@ -1,15 +1,22 @@
 """Tables of points in text: x, y, z and a class a line, parted by commas, semicolons, tabs or blanks."""
 
 import csv
+import logging
+
+import pyarrow as pa
 
 from builders.errors import FormatError
 from builders.io.tables.opening import HEAD, refuse_others
-from builders.io.tables.picks.checking import rotations
-from builders.io.tables.picks.headers import Columns, columns_of
+from builders.io.tables.picks.checking import rotations, shown
+from builders.io.tables.picks.headers import LABELS, Columns, columns_of
 from builders.io.tables.picks.lines import BLANKS, Lines, is_number, split
 from builders.io.tables.picks.picks import Picks
 
 SUFFIXES = (".csv", ".tsv", ".txt")
+logger = logging.getLogger(__name__)
+
+_FEW = 5
+"""Columns that are named."""
 _EXPECTED = "a table of points: x, y, z and, if there is one, a class a line"
 _LONGEST = 64 * 1024
 """Bytes of a line that tells the columns: what is no text may have no line end at all."""
@@ -38,7 +45,7 @@ def read(data: bytes, name: str, pixel_size: float | None = None, label: str | N
     data = _plain(data)
     refuse_others(data[:HEAD], name, _EXPECTED)
     columns, lines = _opened(data, name)
-    others = [column for column in (columns.label, columns.tomogram) if column is not None]
+    others = [column for column in (columns.label, columns.tomogram, *columns.guesses) if column is not None]
     rows = lines.read([*columns.axes, *columns.matrix, *others])
     points = lines.numbers(rows, columns.axes)
     turns = None
@@ -46,7 +53,9 @@ def read(data: bytes, name: str, pixel_size: float | None = None, label: str | N
         matrices = lines.numbers(rows, columns.matrix).reshape(-1, 3, 4)
         points = points + matrices[:, :, 3]
         turns = rotations(matrices[:, :, :3], "the matrix", lines.where)
-    labels = None if columns.label is None else lines.names(rows, columns.label, "class")
+    told = columns.label or next((column for column in columns.guesses if _holds_words(rows[column])), None)
+    labels = None if told is None else lines.names(rows, told, "class")
+    _warn_of_words(columns, told, lines)
     if labels is None and label is not None:
         labels = (label,) * len(points)
     return Picks(
@@ -86,6 +95,30 @@ def tomograms_named(data: bytes, name: str) -> tuple[str, ...] | None:
 def _plain(data: bytes) -> bytes:
     """Lines as Arrow's reader has them."""
     return data.removeprefix(_MARK).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _holds_words(column: pa.ChunkedArray) -> bool:
+    """Whether there is something that is no number, and nothing that is empty."""
+    values = [value.strip() for value in column.unique().to_pylist()]
+    return all(values) and not all(is_number(value) for value in values)
+
+
+def _warn_of_words(columns: Columns, told: str | None, lines: Lines) -> None:
+    """Say which columns of words, by the first line that has values, mean nothing here."""
+    first = next((line for line in lines.data[:_LONGEST].split(b"\n") if line.strip()), b"").decode(errors="replace")
+    try:
+        values = [value.strip() for value in split(first, lines.delimiter)]
+    except csv.Error:  # which the reader tells
+        return
+    used = {*columns.axes, *columns.matrix, told, columns.tomogram}
+    words = [
+        shown(name)
+        for name, value in zip(columns.names, values, strict=False)
+        if name not in used and value and not is_number(value)
+    ]
+    if words:
+        known = "" if told else f"; a column of classes is called one of {LABELS}"
+        logger.warning("%s: columns of words that are not used: %s%s", lines.name, ", ".join(words[:_FEW]), known)
 
 
 def _opened(data: bytes, name: str) -> tuple[Columns, Lines]:

@@ -94,3 +94,22 @@ def test_what_is_no_table_is_told():
     refused(bytes(100), "a file of nothing" if not bytes(100).strip() else "line 1: a NUL byte")
     refused(b"\x89PNG\r\n", "a picture (PNG)")
     refused("a" * 1_000_000, "line 1: no column x")
+
+
+@pytest.mark.parametrize("name", ["particle", "Species", "name", "pickable_object", "type"])
+def test_classes_have_other_names_too_where_they_are_words(name, caplog):
+    assert read(f"x,y,z,{name}\n1,2,3,rod\n4,5,6,7\n").labels == ("rod", "7")
+    assert read(f"{name},x,y,z\n1,1,2,3\n2,4,5,6\n").labels is None  # numbers of particles
+    assert read(f"x,y,z,{name},class\n1,2,3,rod,9\n").labels == ("9",)
+    (message,) = caplog.messages
+    assert message == f"p.csv: columns of words that are not used: {name!r}"
+
+
+def test_columns_of_words_that_are_not_used_are_told_once_a_file(caplog):
+    assert read("x,y,z,protein,score,kind\n1,2,3,rod,.5,b\n1,2,3,rod,.5,b\n").labels is None
+    (message,) = caplog.messages
+    assert message.startswith("p.csv: columns of words that are not used: 'protein', 'kind'; a column of classes is ")
+    assert "called one of class, label, " in message
+    caplog.clear()
+    read("x,y,z,score,class,tomogram\n1,2,3,.5,a,TS_1\n")
+    assert not caplog.messages
