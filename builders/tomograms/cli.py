@@ -85,6 +85,7 @@ def _asked(options: argparse.Namespace) -> "Asked":
         pairs=options.pairs,
         tomograms=None if options.tomograms is None else tuple(options.tomograms),
         on_error="skip",
+        apart=options.pixel_size is None,
     )
 
 

@@ -20,6 +20,8 @@ from builders.tomograms.subtomograms import lie_outside, voxels_of
 logger = logging.getLogger(__name__)
 
 _SHOWN = 3
+_FEWEST = 4
+"""Voxels of a side that was said in Å: fewer are a slip of units."""
 Told = tuple[str, object]
 """A name, and what is wrong with what it names."""
 
@@ -66,7 +68,7 @@ def side_of(found: Found, box: BoxSize) -> int:
     """Voxels of the side of all cubes.
 
     Raises:
-        OptionError: a size in Å is another number of voxels in different tomograms.
+        OptionError: a size in Å is another number of voxels in different tomograms, or hardly any.
     """
     sizes = {tomogram.name: _pixel_size(tomogram) for tomogram in found.tomograms}
     sides = {box.at(size): (name, size) for name, size in sizes.items()}
@@ -75,7 +77,12 @@ def side_of(found: Found, box: BoxSize) -> int:
         msg = f"{found.name}: box_size='{box.angstrom:g} Å' is not one number of voxels in all tomograms, {shown}: "
         msg += "give box_size in voxels, or choose tomograms by pixel_size= or tomograms="
         raise OptionError(msg)
-    return next(iter(sides))
+    side, (name, size) = next(iter(sides.items()))
+    if box.angstrom is not None and box.angstrom < _FEWEST * size:
+        msg = f"box_size='{box.angstrom:g} Å' is less than {_FEWEST} voxels of {size:g} Å in {name}: expected at least "
+        msg += f"'{_FEWEST * size:g} Å'"
+        raise OptionError(msg)
+    return side
 
 
 def _pixel_size(tomogram: Tomogram) -> float:

@@ -193,6 +193,7 @@ class Subtomograms:
     def rows(self, seen: Seen, has_picks: bool, has_rotations: bool) -> Piece:
         """See `Unit`; rows stand in order of `origin`."""
         assert seen.pixel_size is not None
+        self._require_room(seen)
         picks, told = self._wanted(seen)
         if self.background is not None:
             drawn, more = self._drawn(seen, self.background)
@@ -216,6 +217,20 @@ class Subtomograms:
             "pose": poses(matrices, left, np.full(len(corners), seen.pixel_size)),
         }
         return Piece(values, tuple((seen.name, one) for one in told), int(np.count_nonzero(~keep)))
+
+    def _require_room(self, seen: Seen) -> None:
+        """Refuse cubes that have no place in a tomogram, or would be filled for the most part.
+
+        Raises:
+            OptionError: a cube is larger than the tomogram: along every axis; with `edge="drop"`, along any.
+        """
+        most = min(seen.shape) if self.edge == "drop" else max(seen.shape)
+        if self.side > most:
+            msg = f"box_size: cubes of {self.side} voxels in tomogram {seen.name}, which has {seen.shape} voxels "
+            msg += f"(z, y, x): expected at most {most}" + ", as edge='drop' takes whole cubes only" * (
+                self.edge == "drop"
+            )
+            raise OptionError(msg)
 
     def _wanted(self, seen: Seen) -> tuple[Placed, list[str]]:
         """The picks of wanted classes, and what is to be said of those that cannot be cut upright.

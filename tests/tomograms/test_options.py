@@ -31,6 +31,12 @@ CUBES = {"unit": "subtomogram", "box_size": 6}
         ({**TILES, "tile": (0, 4, 4)}, r"tile is \(0, 4, 4\): expected a number of voxels of at least 1, or three"),
         ({**TILES, "tile": (6, 23, 12)}, r"tile=\(6, 23, 12\) is larger than the volume, which has \(14, 22, 30\)"),
         ({**CUBES, "box_size": "6 nm"}, r"box_size is '6 nm'"),
+        (
+            {**CUBES, "box_size": 31},
+            r"box_size: cubes of 31 voxels in tomogram TS_1, which has \(14, 22, 30\) .*at most 30",
+        ),
+        ({**CUBES, "box_size": 15, "edge": "drop"}, r"box_size: cubes of 15 .* at most 14, as edge='drop'"),
+        ({**CUBES, "box_size": "39 Å"}, r"box_size='39 Å' is less than 4 voxels of 10 Å .*at least '40 Å'"),
         ({**CUBES, "classes": ["virus"]}, r"no pick is of class 'virus': there are apoferritin, ribosome"),
         ({**CUBES, "classes": ["ribosome", "ribosome"]}, r"classes names the class 'ribosome' twice"),
         ({**CUBES, "background": 2, "background_distance": 500}, r"background=2: 0 cubes found .* 500 Å"),

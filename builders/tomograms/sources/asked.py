@@ -36,6 +36,7 @@ class Asked:
         pairs: pairs of half tomograms instead of tomograms.
         tomograms: names of those that are wanted; None: all.
         on_error: `"raise"`, or `"skip"` to leave out tomograms of which something is missing or damaged.
+        apart: each reconstruction of a run is a tomogram of its own, where several may be meant.
         cache: folder of the cache; None: its default.
 
     Raises:
@@ -60,6 +61,7 @@ class Asked:
     pairs: bool = False
     tomograms: tuple[str, ...] | None = None
     on_error: str = "raise"
+    apart: bool = False
     cache: str | None = None
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """A tomogram as its source names it, before any header or pyramid is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from builders.io.tables.picks import Picks
 from builders.stacks.files import SourceFile
@@ -28,6 +28,11 @@ class Stored:
     pixel_size: float | None = None
     nominal: str = ""
 
+    @property
+    def called(self) -> str:
+        """The name of its file or group, and what that of its folder says, as in `"wbp.zarr@10.012"`."""
+        return self.file.path.rpartition("/")[2] + f"@{self.nominal}" * bool(self.nominal)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -51,6 +56,15 @@ class Candidate:
     def all_stored(self) -> list[Stored]:
         """All volumes that it may need."""
         return [*self.images, *self.targets, *(stored for masks in self.masks.values() for stored in masks)]
+
+    def apart(self) -> "list[Candidate]":
+        """A candidate of each reconstruction, called by it, where there are several."""
+        if len(self.images) == 1:
+            return [self]
+        return [
+            replace(self, name=f"{self.name} {image.called}", images=(image,), targets=self.targets[n : n + 1])
+            for n, image in enumerate(self.images)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,13 @@ def find(asked: Asked) -> Found:
     """
     listed = _SOURCES[asked.kind](asked)
     _require_named(asked, listed)
-    stored = [one for candidate in listed.candidates for one in candidate.all_stored]
+    candidates = listed.candidates
+    if asked.apart:
+        candidates = tuple(one for candidate in candidates for one in candidate.apart())
+    stored = [one for candidate in candidates for one in candidate.all_stored]
     read = pyramids(stored, listed.name, asked.cache)
     tomograms, left_out = [], list(listed.left_out)
-    for candidate in listed.candidates:
+    for candidate in candidates:
         try:
             tomograms.append(_tomogram(candidate, read, asked))
         except PercError as err:
@@ -56,7 +59,7 @@ def find(asked: Asked) -> Found:
         logger.warning("tomograms: leaving out %s: %s", name, reason)
     if not tomograms:
         first = f"; the first one: {left_out[0][0]}: {left_out[0][1]}" if left_out else ""
-        msg = f"{listed.name}: none of {len(listed.candidates) + len(listed.left_out)} tomograms can be read{first}"
+        msg = f"{listed.name}: none of {len(candidates) + len(listed.left_out)} tomograms can be read{first}"
         raise NotFoundError(msg)
     return Found(tuple(_stamped(tomograms)), listed.name, tuple(left_out), listed.classes)
 

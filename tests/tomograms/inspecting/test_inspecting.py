@@ -149,3 +149,13 @@ def test_the_command_tells_what_a_mirror_of_the_portal_has(tmp_path, project, ca
     assert out.startswith(f"{root}: 1 tomogram, picks: apoferritin 3, ribosome 3\nTS_2\n")
     assert "levels: 0: 10 Å, 20 x 24 x 28; 1: 20 Å, 10 x 12 x 14\n" in out
     assert "picks: apoferritin 3, ribosome 3, 3 with orientations\n" in out + "\n"
+
+
+def test_all_reconstructions_of_runs_are_told(tmp_path, project, capsys):
+    config = projects.write_copick(tmp_path, project, types=("wbp", "denoised"))
+    assert inspect(config) == 0
+    told = capsys.readouterr().out
+    assert "4 tomograms" in told
+    assert all(f"{run} {kind}.zarr@10.000\n" in told for run in ("TS_1", "TS_2") for kind in ("wbp", "denoised"))
+    assert inspect(config, "--tomogram", "wbp") == 0
+    assert "2 tomograms" in capsys.readouterr().out
