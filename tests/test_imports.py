@@ -85,7 +85,10 @@ ROOMS = {
         ["blocks"],
         ["formats"],
         ["files"],
-        [f"scattered.{file}" for file in ("base", "grid", "chunks", "fetching", "held", "missing", "sharding")],
+        [
+            f"scattered.{file}"
+            for file in ("base", "grid", "chunks", "fetching", "held", "missing", "sharding", "shelf")
+        ],
         ["formats.zarr"],
         ["formats.known", "formats.stream_end", "formats.table"],
         ["image_file", "pixels", "upside_down", "gathering", "boxes.reading", "boxes.remote"],

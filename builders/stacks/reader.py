@@ -72,6 +72,11 @@ class RunReader(ABC):
     folder: str | None
     quarantine: str | None
 
+    @property
+    def most_ahead(self) -> int:
+        """Bytes under way at once, or waiting to be used."""
+        return _MOST_AHEAD
+
     @abstractmethod
     def runs(self, shards: Iterable[Any], skip: int, only: Sequence[Places] | None) -> Generator[Run, None, None]:
         """The runs of shards, by headers that are read ahead; see `builders.hf.stream_blocks.BlockReader.blocks`."""
@@ -140,7 +145,7 @@ class RunReader(ABC):
         """
         wanted = self.runs(shards, skip, only)
         runs = read_ahead(
-            *(wanted, self._read, _AHEAD, lambda run: run.size, _MOST_AHEAD, _sharers),
+            *(wanted, self._read, _AHEAD, lambda run: run.size, self.most_ahead, _sharers),
             is_slow=lambda run: run.is_slow,
             waiting=2 * _AHEAD,
         )

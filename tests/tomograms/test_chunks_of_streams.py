@@ -9,6 +9,7 @@ import pytest
 from builders import load_dataset
 from builders.io.net import remote
 from builders.io.scattered import fetching
+from builders.io.scattered.shelf import Shelf
 from tests.io.scattered.arrays import multiscale, write
 from tests.server import serve
 
@@ -61,6 +62,19 @@ def test_a_chunk_that_is_missing_is_told_once_and_not_of_every_tile(project, tmp
     assert f"{left_out} rows" in caplog.text
     assert [line.split("\t")[0] for line in table.read_text().splitlines()[1:]] == ["tomo.zarr/0/.zarray"] * 2
     assert all(str(path) in table.read_text() for path in missing)
+
+
+def test_what_a_stream_keeps_goes_with_its_last_box(project, tmp_path, monkeypatch):
+    kept, used = [], Shelf.used
+
+    def watched(shelf, key, boxes):
+        used(shelf, key, boxes)
+        kept.append(shelf.size)
+
+    monkeypatch.setattr(Shelf, "used", watched)
+    tiles({"data_dir": str(project)}, tmp_path)
+    assert 0 < max(kept) < PIXELS.nbytes
+    assert kept[-1] == 0
 
 
 def test_of_a_copick_project_on_a_server(project, tmp_path):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +18,10 @@ from builders.io.boxes.remote import FEW, MOST_UNNEEDED
 from builders.io.boxes.turned import Turned, turned
 from builders.io.files import location
 from builders.io.layout import Layout, Range
-from builders.io.net import remote
 from builders.io.scattered.chunks import Chunked
-from builders.io.scattered.held import Held, shared
+from builders.io.scattered.held import Held
 from builders.io.volumes.reading import lies_in_rows
+from builders.stacks.picked.keeping import Kept
 from builders.stacks.rows import Images
 
 Numbers = NDArray[np.int64]
@@ -30,8 +30,8 @@ INSIDE, BEYOND, OUTSIDE = 0, 1, 2
 _SHOWN = 3
 _TOGETHER = 16 * 1024 * 1024
 """Bytes of boxes of a volume that are read together, about: a band may have less or more."""
-_KEPT, _LEAST_KEPT = 256 * 1024 * 1024, 32 * 1024 * 1024
-"""Bytes of chunks that are kept while boxes of a file are read: of all workers of a loader, and of one of many."""
+_TOGETHER_HERE = 4 * 1024 * 1024
+"""The same of volumes of chunks on this machine, whose requests do not wait for one another."""
 _LARGEST = 128 * 1024 * 1024
 """Bytes of rows of pixels that are in memory at once, of one image."""
 
@@ -65,21 +65,21 @@ class Boxes:
         image: where it lies.
         shape: `(ny, nx)` or `(nz, ny, nx)` of all of them.
         corners: where each begins, `(count, 2)` or `(count, 3)`; negative before the image.
-        kept: chunks of volumes, by file, which parts of them share.
+        kept: chunks of volumes, which they share with those that follow; None: none are kept.
         cubes: how they are cut upright, about these corners; None: they are not.
     """
 
     image: Layout
     shape: tuple[int, ...]
     corners: Corners
-    kept: dict[str, Held] = field(default_factory=dict)
+    kept: Kept | None = None
     cubes: Cubes | None = None
 
     def held_of(self, path: str, etag: str) -> Held | None:
         """What keeps chunks of a file for the boxes that follow; None of files that have none."""
-        if not isinstance(self.image, Chunked):
+        if not isinstance(self.image, Chunked) or self.kept is None:
             return None
-        return self.kept.setdefault(path, shared(path, etag, max(_LEAST_KEPT, _KEPT // remote.sharers())))
+        return self.kept.keeping.held(self.kept.file, self.image, path, etag, self.cubes is not None)
 
     def turned(self, path: str) -> list[Turned]:
         """Where the pixels of all of them lie, which are cut upright out of a file of this path."""
@@ -112,22 +112,28 @@ class Boxes:
         few = (MOST_UNNEEDED, FEW) if location.is_remote(images.file.location) else (0.0, 1)
         return tuple(row_ranges(self.image, self.corners[:, 0], self.shape[0], *few))
 
-    def together(self, first: int) -> int:
-        """How many of them from some one on are read together: all, unless what they cross is too large for memory."""
+    def together(self, first: int, path: str) -> int:
+        """How many of them, from some one on, are read together: all, unless what they cross is too large for memory.
+
+        Args:
+            first: counted in these.
+            path: of the file, or its URL.
+        """
         if len(self.shape) > 2:
-            return self._bands(first)
+            is_here = isinstance(self.image, Chunked) and not location.is_remote(path)
+            return self._bands(first, _TOGETHER_HERE if is_here else _TOGETHER)
         tops = self.corners[first:, 0]
         rows = np.maximum.accumulate(tops) - np.minimum.accumulate(tops) + self.shape[0]
         pitch = max(1, self.image.nbytes // self.image.shape[0])
         return max(1, int(np.searchsorted(rows, _LARGEST // pitch, "right")))
 
-    def _bands(self, first: int) -> int:
+    def _bands(self, first: int, together: int) -> int:
         """How many boxes of a volume, from some one on, are read together: those of some bands, as far as they are few.
 
         A band are boxes that cross the same rows of the same sections; those of a larger one are read in parts.
         """
         each = math.prod(self.shape) * self.image.dtype.itemsize
-        most = max(1, _TOGETHER // each)
+        most = max(1, together // each)
         largest = max(most, _LARGEST // each) if lies_in_rows(self.image) else most  # whole rows are read in any case
         some = self.corners[first : first + largest + 1]
         if len(some) <= most:

@@ -13,6 +13,7 @@ from builders.hf.image_storage import Row, fetched
 from builders.hf.shuffling.memory import fresh, fresh_image, size_of
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
+from builders.io.files import location
 from builders.io.layout import Range
 from builders.stacks.blocks import Read, Refuse, Several
 from builders.stacks.headers import Headers
@@ -20,6 +21,7 @@ from builders.stacks.picked.blocks import PickedBlock, SliceBlock, Told
 from builders.stacks.picked.box_blocks import BoxBlock, fetched_rows
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import Shard, groups_of
+from builders.stacks.picked.keeping import Keeping
 from builders.stacks.picked.runs import PickedRun, runs_of
 from builders.stacks.picked.shards import pieces_of, row_sizes
 from builders.stacks.picked.volume_blocks import VolumeBlock, read_ahead
@@ -32,6 +34,8 @@ _TOGETHER = 1024 * 1024
 """Bytes of rows that are read at once, where they are given one by one: the file is opened once for them."""
 _BOXES_TOGETHER = 16 * 1024 * 1024
 """The same of boxes: those that are read together share rows of pixels, which are much longer than they."""
+_AHEAD_HERE = 16 * 1024 * 1024
+"""Bytes of boxes of volumes on this machine that are under way or waiting."""
 _ROWS = 1024
 """Rows whose columns are made Python objects at once."""
 
@@ -54,6 +58,12 @@ class PickedReader(RunReader):
     quarantine: str | None = None
     memory: int = 512 * 1024 * 1024
 
+    @cached_property
+    def most_ahead(self) -> int:
+        """See `RunReader`: of volumes on this machine, what keeps its cores at work, since no request waits."""
+        are_here = not any(location.is_remote(file.location) for file in self.catalogue.files)
+        return _AHEAD_HERE if are_here and len(self.catalogue.box or ()) > 2 else super().most_ahead
+
     def pieces(self, shards: Sequence[Shard], at_once: int, rows: int, seeds: Sequence[int]) -> list[Shard]:
         """See `builders.hf.shuffling.drawing.PieceReader`."""
         wanted = rows / max(1, 2 * at_once)
@@ -71,9 +81,11 @@ class PickedReader(RunReader):
 
     def runs(self, shards: Iterable[Shard], skip: int, only: Sequence[Places] | None) -> Generator[Run, None, None]:
         """See `RunReader`."""
+        shards = list(shards)
         groups = groups_of(self.catalogue, shards, skip, only)
+        keeping = Keeping(self.catalogue, shards, skip, only is None)
         with closing(Headers(self.reading, self.folder).read_ahead(groups)) as headers:
-            runs = runs_of(headers, self.catalogue, self.reading.source)
+            runs = runs_of(headers, self.catalogue, self.reading.source, keeping)
             yield from runs if only is None else those_with(runs, only)
 
     def block(self, run: Run, raw: Read | None, refuse: Refuse) -> PickedBlock:

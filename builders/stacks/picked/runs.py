@@ -18,6 +18,7 @@ from builders.stacks.headers import Found
 from builders.stacks.picked.boxes import OUTSIDE, Boxes, Cubes, layout_of, lie, outside
 from builders.stacks.picked.catalogue import Catalogue, Numbers
 from builders.stacks.picked.groups import WHOLE, Group, as_mask, as_told, beyond, edges_of, misfit, usable, whole
+from builders.stacks.picked.keeping import Keeping, Kept
 from builders.stacks.rows import Images
 from builders.stacks.runs import Run, block_after
 
@@ -114,7 +115,9 @@ def _needed(images: Images, slices: Numbers) -> tuple[Range, ...]:
     return merged([stretch for layout in layouts for stretch in layout.ranges])
 
 
-def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue, source: str) -> Iterator[Run]:
+def runs_of(
+    headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue, source: str, keeping: Keeping
+) -> Iterator[Run]:
     """The runs of groups whose files were looked at, and the ends of shards."""
     asked = requests = 0
     beside: dict[str, object] = {}
@@ -128,7 +131,7 @@ def runs_of(headers: Iterable[tuple[Group | None, Found]], catalogue: Catalogue,
         assert images is not None
         looked = as_told(images, catalogue.sides[catalogue.numbers("file")[group.first]])
         lost = _unlike(looked, beside)
-        rows = partial(_stretches, source=source) if catalogue.box is None else _boxes
+        rows = partial(_stretches, source=source) if catalogue.box is None else partial(_boxes, keeping=keeping)
         further = _further(beside, catalogue)
         for run in rows(group, lost or looked, data, catalogue):
             run = replace(run, beside=further)
@@ -194,7 +197,9 @@ def _all_of_file(group: Group, catalogue: Catalogue) -> Numbers:
     return np.flatnonzero(files == files[group.first])
 
 
-def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogue) -> Iterator[PickedRun]:
+def _boxes(
+    group: Group, images: object, data: bytes | None, catalogue: Catalogue, keeping: Keeping
+) -> Iterator[PickedRun]:
     """The boxes of a group: those of which the image has a pixel, and others."""
     rows, path, shape = range(group.first, group.stop), group.file.path, catalogue.box
     assert shape is not None
@@ -208,6 +213,7 @@ def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogu
         return
     corners = catalogue.corners(slice(group.first, group.stop))
     out = lie(corners, shape, image.shape) == OUTSIDE
+    kept = Kept(keeping, int(catalogue.numbers("file")[group.first]))
     error = None
     if out.any():
         own = _all_of_file(group, catalogue)
@@ -220,7 +226,7 @@ def _boxes(group: Group, images: object, data: bytes | None, catalogue: Catalogu
             yield PickedRun(error, path, rows[first:stop], place)
             continue
         told = catalogue.upright(slice(rows[first], rows[first] + stop - first))
-        boxes = Boxes(image, shape, corners[first:stop], cubes=told and Cubes(*told))
+        boxes = Boxes(image, shape, corners[first:stop], kept, told and Cubes(*told))
         none = np.zeros(stop - first, np.int64)
         yield PickedRun(whole(images), path, rows[first:stop], place, data, (), none, boxes)
 
@@ -235,7 +241,7 @@ def _count(run: PickedRun, first: int, asked: int, requests: int) -> int:
         is_volume = len(run.boxes.shape) > 2
         if is_volume and not (run.made or run.boxes.come_ahead or location.is_remote(images.file.location)):
             return len(run.rows) - first  # none of them is read before it is wanted
-        return run.boxes.together(first)
+        return run.boxes.together(first, images.file.location)
     if images.lies_apart and run.layout(first).comes_in_steps:
         return 1
     if not images.lies_apart and _is_rising(run.slices):

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import zarr
 from builders.errors import FormatError
 from builders.io import image_file
 from builders.io.scattered import fetching
-from builders.io.scattered import held as keeping
+from builders.io.scattered import shelf as shelves
 from builders.io.scattered.chunks import read_parts
 from builders.io.scattered.held import Held
+from builders.io.scattered.shelf import Shelf
 from tests.io.scattered.arrays import write
 
 SHAPE, CHUNK, TILE, STEP = (12, 15, 26), (4, 5, 8), (5, 6, 9), (3, 4, 6)
@@ -130,26 +132,44 @@ def test_who_waits_for_one_that_fails_reads_by_himself(array, monkeypatch):
     assert len(errors) == len(failed) == 1
 
 
-def test_arrays_that_are_read_at_the_same_time_share_the_memory(monkeypatch):
-    monkeypatch.setattr(keeping, "MOST", 12 * EACH)
-    one = keeping.shared("a/.zarray", "1", 8 * EACH)
-    chunks = [(0, 0, number) for number in range(8)]
-    one.claim(chunks)
+def take(held, chunks):
+    """Read some chunks, each for one box."""
+    held.claim(chunks)
     for chunk in chunks:
-        one.keep(chunk, PIXELS.reshape(-1)[: EACH // 4])
-        one.used(chunk, 1)
+        held.keep(chunk, PIXELS.reshape(-1)[: EACH // 4])
+        held.used(chunk, 1)
+
+
+def test_arrays_of_one_shelf_share_its_memory_and_what_any_needs_last_goes(array):
+    _, image, _ = array
+    shelf = Shelf(2 * EACH)
+    one, other = Held(shelf=shelf, name="a"), Held(shelf=shelf, name="b")
+    first, second = ([[0, 4], [0, 5], [x, x + 8]] for x in (0, 8))  # of one chunk each
+    one.expect(image, np.array([first, first]), np.array([0, 5]))
+    other.expect(image, np.array([first, first, second, second]), np.array([1, 9, 2, 4]))
+    take(one, [(0, 0, 0)])
+    take(other, [(0, 0, 0), (0, 0, 1)])
+    assert one.size == other.size == 2 * EACH
+    assert other.claim([(0, 0, 0), (0, 0, 1)])[0] == [(0, 0, 0)]  # its next box is the last one of all
+    assert not one.claim([(0, 0, 0)])[0]
+    one.used((0, 0, 0), 1)
+    assert one.size == EACH
+
+
+def test_shelves_of_a_process_share_its_memory(monkeypatch):
+    monkeypatch.setattr(shelves, "MOST", 12 * EACH)
+    monkeypatch.setattr(shelves, "_alive", WeakSet())
+    one, chunks = Held(8 * EACH), [(0, 0, number) for number in range(8)]
+    take(one, chunks)
     assert one.size == 8 * EACH
-    others = [keeping.shared(f"{name}/.zarray", "1", 8 * EACH) for name in "bc"]
+    others = [Held(8 * EACH) for _ in range(2)]
     one.used(chunks[-1], 1)
     assert one.size == 4 * EACH  # a third
     del others
-    fresh = keeping.shared("d/.zarray", "1", 8 * EACH)
-    one.claim([(1, 0, 0), (1, 0, 1), (1, 0, 2)])
-    for number in range(3):
-        one.keep((1, 0, number), PIXELS.reshape(-1)[: EACH // 4])
-        one.used((1, 0, number), 1)
+    fresh = Held(8 * EACH)
+    take(one, [(1, 0, number) for number in range(3)])
     assert one.size == 6 * EACH  # half, since those others are gone
-    assert fresh is keeping.shared("d/.zarray", "1")
+    assert not fresh.size
 
 
 def test_chunks_of_shards_are_held_without_those_that_came_with_them(tmp_path):
