@@ -10,6 +10,7 @@ from builders import load_dataset
 from builders.io.net import remote
 from builders.io.scattered import fetching
 from builders.io.scattered.shelf import Shelf
+from builders.stacks.picked import boxes
 from tests.io.scattered.arrays import multiscale, write
 from tests.server import serve
 
@@ -67,13 +68,17 @@ def test_a_chunk_that_is_missing_is_told_once_and_not_of_every_tile(project, tmp
 def test_what_a_stream_keeps_goes_with_its_last_box(project, tmp_path, monkeypatch):
     kept, used = [], Shelf.used
 
-    def watched(shelf, key, boxes):
-        used(shelf, key, boxes)
+    def watched(shelf, key, count):
+        used(shelf, key, count)
         kept.append(shelf.size)
 
+    asked, codes = [], fetching.codes
+    monkeypatch.setattr(fetching, "codes", lambda request, grid: asked.append(request.where) or codes(request, grid))
     monkeypatch.setattr(Shelf, "used", watched)
+    monkeypatch.setattr(boxes, "_TOGETHER_HERE", 4 * 16**3 * 4)  # four tiles
     tiles({"data_dir": str(project)}, tmp_path)
-    assert 0 < max(kept) < PIXELS.nbytes
+    assert len(asked) == len(set(asked)) == COUNT
+    assert max(kept) > 0
     assert kept[-1] == 0
 
 
