@@ -1,6 +1,7 @@
 """Decoded chunks of any number of arrays in bounded memory: what is needed last goes first."""
 
 import heapq
+import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,8 @@ _STALE = 1024
 """How many more chunks may wait in the order in which they go than there are."""
 _alive: "WeakSet[Shelf]" = WeakSet()
 _alone = fork_safe_lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alive.clear)  # those of the parent hold nothing here
 
 
 class Shelf:
