@@ -34,6 +34,13 @@ def test_plain_datasets_read_what_was_published(unit, streaming, tmp_path):
     if unit == "subtomogram":
         assert plain["train"].features["label"].names == ["apoferritin", "ribosome", "background"]
     card = (tmp_path / "out/README.md").read_text()
+    assert "\nTomograms became rows by these options:" in card
+    meanings = {line.split("`")[1]: line.rpartition(" | ")[2] for line in card.splitlines() if line.startswith("| `")}
+    assert all(meanings[name].strip(" |") for name in plain["train"].column_names)
+    assert "(z, y, x)" in meanings["origin"]
+    assert all(
+        "(x, y, z)" in meanings[name] and "Å" in meanings[name] for name in meanings if name in ("picks", "coordinates")
+    )
     assert str(tmp_path) not in card
     assert unit in card
 

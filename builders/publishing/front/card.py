@@ -21,6 +21,8 @@ UNFINISHED = "NOT-COMPLETE-YET/publishing-goes-on-when-the-same-command-is-run-a
 """Names no file, and stands in the error of whoever loads a dataset that is still being published."""
 
 _TAGS = {"empiar": ["cryo-em", "empiar"], "local_classes": ["cryo-em"], "structures": ["protein-structure"]}
+_READ = {"empiar": "Movies", "local_classes": "Movies", "tilt_series": "Tilt series", "tomograms": "Tomograms"}
+"""What options tell of, by builder: those of archives and folders of classes only how movies were read."""
 _SIZES = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T"]
 _MOST_SHOWN = 50
 """Entries, classes and other names that are listed; what is left out is counted."""
@@ -225,7 +227,8 @@ def _columns(features: datasets.Features) -> str:
 def _options(provenance: Provenance) -> list[str]:
     if not provenance.options:
         return []
-    return ["## Reading", "Movies became rows by these options:", fenced("\n".join(provenance.options), "python")]
+    what = _READ.get(provenance.builder, "Files")
+    return ["## Reading", f"{what} became rows by these options:", fenced("\n".join(provenance.options), "python")]
 
 
 def _transforms(provenance: Provenance) -> list[str]:

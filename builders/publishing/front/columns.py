@@ -42,7 +42,7 @@ _IMAGE = {
     "frame": ("int", "the row's first raw frame in its movie, from 0"),
     "dose": ("float", "of the row, e/Å²; null where it is not known"),
     "pre_exposure": ("float", "dose of all raw frames before the row, e/Å²; null where it is not known"),
-    "label": ("class", "the class"),
+    "label": ("class", "the class, by its number: their names stand below"),
     "suffix": ("string", "what stands in the file's name after the class"),
     "entry": ("string", "the entry of EMPIAR"),
     "imageset": ("string", "name of the entry's image set"),
@@ -73,6 +73,33 @@ _TILTS = {
     "paths": ("list", "the file of each image"),
     "sections": ("list", "which section of its file each image is, from 0; null: all of it"),
 }
+_TOMOGRAMS = {
+    "tomogram": ("string", "the tomogram's name"),
+    "origin": (
+        "point",
+        "of the box, its first voxel in the tomogram: (z, y, x), from 0; negative where it begins before",
+    ),
+    "picks": (
+        "record",
+        "lists, one value a pick: `coordinates`, (x, y, z), Å in the tomogram from the centre of its first voxel;"
+        " `pixels`, (x, y, z), voxels of the image from 0; `label`, the class; `rotation`, 3 x 3, acts on (x, y, z):"
+        " object to tomogram, null where it is not known",
+    ),
+    "coordinates": ("point", "of the pick: (x, y, z), Å in the tomogram from the centre of its first voxel"),
+    "pixels": ("point", "of the pick: (x, y, z), voxels of the image from 0"),
+    "rotation": ("matrix", "of the pick: 3 x 3, acts on (x, y, z): object to tomogram; null where it is not known"),
+    "pose": (
+        "record",
+        "`rot`, `tilt`, `psi` of `rotation` (degrees, RELION's zyz), `shift_x`, `shift_y`, `shift_z` (Å); null where it"
+        " is not known",
+    ),
+    "segmentation": ("array", "mask of the image's voxels, `(nz, ny, nx)`: whole numbers, 0 is background"),
+    "target": (
+        "array",
+        "the same voxels of the tomogram that makes a pair with the image's, such as the other half: `(nz, ny, nx)`",
+    ),
+}
+"""Columns of tomograms, which count before others of these names where they are of these kinds."""
 _OF_EACH = ("pre_exposure", "ctf", *_TILTS)
 """Columns that are lists, one value an image, where a row is a tilt series."""
 
@@ -84,10 +111,28 @@ def meaning(name: str, feature: Any) -> str:
         >>> meaning("pixel_size", Value("float32")), meaning("pixel_size", Value("string"))
         ('Å per pixel along x; null where it is not known', '')
     """
+    if words := _of_tomograms(name, feature):
+        return words
     kind, words = (_IMAGE | _STRUCTURE | _TILTS).get(name, ("", ""))
     if name in _OF_EACH and kind != "list" and _kind(feature) == "list":
         return f"of each image: {words}"
     return words if _kind(feature) in ({kind, "list"} if kind == "array" else {kind}) else ""
+
+
+def _of_tomograms(name: str, feature: Any) -> str:
+    """What a column of tomograms means; nothing for others, which may have the same name."""
+    kind, words = _TOMOGRAMS.get("segmentation" if name.startswith("segmentation_") else name, ("", ""))
+    sides = []
+    inner = feature
+    while isinstance(inner, List):
+        sides.append(inner.length)
+        inner = inner.feature
+    known = {_kind(feature), {(3,): "point", (3, 3): "matrix"}.get(tuple(sides), "")}
+    if kind == "array" and len(sides) == 3:  # volumes of several shapes
+        known.add(kind)
+    if kind == "record" and not (isinstance(feature, dict) and {"pixels", "shift_z"} & set(feature)):
+        return ""  # poses and picks of images
+    return words if kind in known else ""
 
 
 def told(feature: Any) -> str:

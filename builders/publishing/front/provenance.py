@@ -44,7 +44,7 @@ class Provenance:
         license: identifier of the Hub; None where it is not known.
         citation: plain text or BibTeX, of any number of lines.
         homepage: URL; empty where there is none.
-        options: by which movies became rows, as a call of the builder; several where datasets were joined.
+        options: by which files became rows, as a call of the builder; several where datasets were joined.
         transforms: what was done to the rows, first to last, with parameters.
         versions: of what it was made with, by package.
         date: of publishing, such as `2026-11-25`.

@@ -44,6 +44,10 @@ def test_warps_angles_are_turned_to_the_stages_sign(encoding):
         ("<Dose>6\n0\n3", "<Dose>6\n0", "2 values in Dose of 3 tilts"),
         ("a.tif\n", "", "2 values in MoviePath of 3 tilts"),
         ("60\n0\n-60", "60\nzero\n-60", "Angles is 'zero': expected a number"),
+        ("60\n0\n-60", "60\n0\n-4000", "TS_1.xml: Angles is -4000: expected degrees from -360 to 360"),
+        ("<Dose>6\n0\n3", "<Dose>6\n0\n-3", "TS_1.xml: Dose is -3: expected e/Å² from 0 to 10,000"),
+        ('Value="3"', 'Value="3e9"', "a node of GridCTF is 3e[+]09: expected µm from -100 to 100"),
+        ("<AxisOffsetX>1", "<AxisOffsetX>1e30", "AxisOffsetX is 1e[+]30: expected Å within the image"),
         ("60\n0\n-60", "", "0 Angles: expected one of each tilt"),
         ("TiltSeries", "Movie", "its XML is a 'Movie'"),
         ("</TiltSeries>", "", "no element found"),
@@ -133,6 +137,20 @@ def test_aligned_values_come_before_nominal_ones():
     (tilt,) = series(raw).tilts
     assert (tilt.image, tilt.tilt_angle, tilt.pixel_size) == ("m/a.tif", 3.0, 0.675)
     assert (tilt.defocus, tilt.ctf) == (40_000, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (("a.tif", 400, 85, 3, -4), "rlnTomoNominalStageTiltAngle is 400: expected degrees"),
+        (("a.tif", 3, 1e9, 3, -4), "rlnTomoNominalTiltAxisAngle is 1e[+]09: expected degrees"),
+        (("a.tif", 3, 85, -3, -4), "rlnMicrographPreExposure is -3: expected e/Å² from 0"),
+        (("a.tif", 3, 85, 3, -40_000), "rlnTomoNominalDefocus is -40000: expected µm from -100"),
+    ],
+)
+def test_numbers_that_cannot_be_are_named_with_their_line(row, said):
+    with pytest.raises(FormatError, match=f"tilt_series/007.star, line [0-9]+: {said}"):
+        series(row)
 
 
 def test_images_may_be_sections_of_a_stack():
