@@ -7,6 +7,7 @@ from dataclasses import replace
 from builders.archive.tree import shown
 from builders.errors import NotFoundError, OptionError, PercError
 from builders.io.tables.picks import Picks
+from builders.tomograms.sources import mistaken
 from builders.tomograms.sources.asked import Asked
 from builders.tomograms.sources.candidates import Candidate, Listed, Stored
 from builders.tomograms.sources.folders import folder
@@ -57,11 +58,20 @@ def find(asked: Asked) -> Found:
             left_out.append((candidate.name, str(err)))
     for name, reason in left_out:
         logger.warning("tomograms: leaving out %s: %s", name, reason)
+    if asked.kind in ("data_dir", "entry") and not asked.pairs:
+        mistaken.warn_of_halves([one.name for one in tomograms])
+        mistaken.warn_of_masks(_dtypes(listed.candidates, read))
     if not tomograms:
         first = f"; the first one: {left_out[0][0]}: {left_out[0][1]}" if left_out else ""
         msg = f"{listed.name}: none of {len(candidates) + len(listed.left_out)} tomograms can be read{first}"
         raise NotFoundError(msg)
     return Found(tuple(_stamped(tomograms)), listed.name, tuple(left_out), listed.classes)
+
+
+def _dtypes(candidates: Sequence[Candidate], read: Mapping[str, Pyramid | PercError]) -> dict[str, str]:
+    """The types of voxels of tomograms, where these are known."""
+    found = {one.name: read[one.images[0].file.location] for one in candidates}
+    return {name: pyramid.dtype for name, pyramid in found.items() if isinstance(pyramid, Pyramid) and pyramid.dtype}
 
 
 def _require_named(asked: Asked, listed: Listed) -> None:

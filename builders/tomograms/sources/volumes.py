@@ -38,12 +38,14 @@ class Pyramid:
         levels: what it may be read as.
         wrong: of each level, why it may not; empty where it may.
         is_file: it is a file with a header, which may be wrong of its pixel size; none of levels.
+        dtype: of a file's voxels; empty: it is not told.
     """
 
     name: str
     levels: tuple[Volume, ...]
     wrong: tuple[str, ...]
     is_file: bool = False
+    dtype: str = ""
 
     def level(self, number: int | None, pixel_size: float | None) -> Volume:
         """The level that is wanted; the finest where nothing says which.
@@ -136,7 +138,8 @@ def _guarded(stored: Stored, images: Images | PercError) -> Pyramid | PercError:
     sides = [] if stored.pixel_size is not None or header is None else [*filter(None, header.voxel_size)]
     nz, ny, nx = shape
     volume = Volume(stored.file, size, _ORIGIN, (nz, ny, nx))
-    return Pyramid(stored.file.path, (volume,), (_unlike(sides[::-1]),), is_file=True)
+    dtype = images.image.layout.dtype.name
+    return Pyramid(stored.file.path, (volume,), (_unlike(sides[::-1]),), is_file=True, dtype=dtype)
 
 
 def _group(stored: Stored) -> Pyramid | PercError:
