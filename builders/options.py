@@ -6,7 +6,7 @@ import difflib
 import inspect
 import numbers
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,22 @@ def with_advice(error: PercError) -> PercError:
     vars(advised).update(vars(error))  # its notes
     advised.__cause__ = error.__cause__
     return advised
+
+
+def named_words(words: Sequence[str]) -> list[str] | dict[str, list[str]]:
+    """Words of a command line, or where all of them are `NAME=WORD`, those of each name.
+
+    Example:
+        >>> named_words(["rod=a.star", "rod=b.star"]), named_words(["a.star"])
+        ({'rod': ['a.star', 'b.star']}, ['a.star'])
+    """
+    pairs = [word.partition("=") for word in words]
+    if not all(name and sign and word and "/" not in name for name, sign, word in pairs):
+        return list(words)
+    named: dict[str, list[str]] = {}
+    for name, _, word in pairs:
+        named.setdefault(name, []).append(word)
+    return named
 
 
 def check_flag(name: str, value: Any) -> None:

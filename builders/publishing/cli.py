@@ -16,7 +16,7 @@ from datasets import load_dataset
 
 from builders.errors import OptionError
 from builders.hf.names import MODULES
-from builders.options import check_choice
+from builders.options import check_choice, named_words
 from builders.publishing.writing.pixels import LAYOUTS
 from builders.terminal import printable
 
@@ -224,6 +224,8 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         given["endpoints"] = dict(given["endpoints"])
     if given.get("dtype", "").lower() == "none":
         given["dtype"] = None
+    if "picks" in given:
+        given["picks"] = named_words(given["picks"])
     given |= {name: given[name][0] for name in _SIDES if len(given.get(name, ())) == 1}
     given |= {name: _flag(name, given[name]) for name in _flags(builder) & given.keys()}
     main = _main(builder, rest)

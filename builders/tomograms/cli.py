@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.archive.scheme import SCHEME, entry_and_path
 from builders.io.files import location
-from builders.options import check_named, path_argument
+from builders.options import check_named, named_words, path_argument
 from builders.terminal import printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def add_commands(commands: Any) -> None:
     look.add_argument("source", metavar="SOURCE", help=words)
     words = "SOURCE is laid out as the CryoET Data Portal is, as an address that is no config JSON is anyway"
     look.add_argument("--portal", action="store_true", help=words)
-    words = "picks: copick's object:user/session, the portal's objects (all of them by default), files of a folder"
+    words = "picks: copick's object:user/session, the portal's objects (all of them by default), files of a folder, or"
+    words += " CLASS=FILES where they tell none"
     look.add_argument("--picks", nargs="+", metavar="P", help=words)
     look.add_argument("--picks-pixel-size", metavar="Å", type=float, help="of tables of picks in voxels")
     look.add_argument("--segmentation", nargs="+", default=(), metavar="M", help="masks, in the same words")
@@ -59,6 +60,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 def _asked(options: argparse.Namespace) -> "Asked":
     """What is meant by SOURCE, and what of it is wanted."""
+    from builders.tomograms.options import words_of
     from builders.tomograms.sources import Asked
 
     source = options.source
@@ -74,12 +76,14 @@ def _asked(options: argparse.Namespace) -> "Asked":
     else:
         places = {"data_dir": source}
     named_picks = options.picks or (["*"] if {*places} & {"copick", "portal"} else [])
+    chosen, labels = words_of(named_words(named_picks))
     return Asked(
         **places,
         tomogram=options.tomogram,
         level=options.level,
         pixel_size=options.pixel_size,
-        picks=tuple(named_picks),
+        picks=chosen,
+        labels=labels,
         picks_pixel_size=options.picks_pixel_size,
         segmentation=tuple(options.segmentation),
         pairs=options.pairs,

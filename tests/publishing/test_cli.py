@@ -267,3 +267,11 @@ def test_a_project_is_one_of_tomograms(asked, words):
     assert main(["publish", *words, "--to", "out", "--unit", "subtomogram", "--align"]) == 0
     expected = {"copick": "p/copick.json", "unit": "subtomogram", "align": True, "streaming": True}
     assert asked["load"] == ("tomograms", expected)
+
+
+def test_picks_may_be_given_by_class(asked):
+    words = ["publish", "tomograms", "there", "--to", "out", "--picks"]
+    assert main([*words, "rod=star/rod.star", "barrel=a*", "barrel=b.star"]) == 0
+    assert asked["load"][1]["picks"] == {"rod": ["star/rod.star"], "barrel": ["a*", "b.star"]}
+    assert main([*words, "star/rod.star", "rod=b.star"]) == 0
+    assert asked["load"][1]["picks"] == ["star/rod.star", "rod=b.star"]

@@ -159,3 +159,12 @@ def test_all_reconstructions_of_runs_are_told(tmp_path, project, capsys):
     assert all(f"{run} {kind}.zarr@10.000\n" in told for run in ("TS_1", "TS_2") for kind in ("wbp", "denoised"))
     assert inspect(config, "--tomogram", "wbp") == 0
     assert "2 tomograms" in capsys.readouterr().out
+
+
+def test_picks_may_be_told_by_class(tmp_path, capsys):
+    mrc.write(tmp_path / "TS_1.mrc", np.zeros((5, 6, 7), np.float32), 10.0)
+    for name in ("a", "b"):
+        (tmp_path / f"TS_1_{name}.csv").write_text("x,y,z\n1,2,3\n")
+    words = ["tomograms", "inspect", str(tmp_path), "--json", "--picks", "rod=TS_1_a.csv", "barrel=*_b.csv"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == ["barrel", "rod"]
