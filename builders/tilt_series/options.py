@@ -90,13 +90,19 @@ def check_pattern(value: Any) -> str | None:
 
 
 def check_names(value: Any) -> list[str] | None:
-    """Names of series.
+    """Names of series; one name stands for a list of it, and None stays None.
 
     Raises:
         OptionError: they are no list of names.
+
+    Example:
+        >>> check_names("TS_01")
+        ['TS_01']
     """
     if value is None:
         return None
+    if isinstance(value, str) and value:
+        return [value]
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(n, str) for n in value):
         msg = f"tilt_series is {value!r}: expected a list of names of series, such as ['TS_01', 'TS_03']"
         raise OptionError(msg)

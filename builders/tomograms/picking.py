@@ -138,8 +138,9 @@ def _inside(tomogram: Tomogram, picks: Placed, skip: bool) -> tuple[Placed, list
     count, (nz, ny, nx) = int(np.count_nonzero(out)), volume.shape
     more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
     msg = f"{tomogram.name}: {count} of {len(picks)} picks lie outside of {volume.file.path}, which has {nx} x {ny} x "
-    msg += f"{nz} voxels (x, y, z) of {volume.pixel_size:g} Å: {', '.join(places)}{more}: are they of another pixel "
-    msg += "size (picks_pixel_size=), or of another tomogram?"
+    msg += f"{nz} voxels (x, y, z) of {volume.pixel_size:g} Å: {', '.join(places)}{more}: are they of another "
+    in_voxels = any(picks.unit != "angstrom" for picks in tomogram.picks)
+    msg += f"{'pixel size (picks_pixel_size=), or of another ' * in_voxels}tomogram?"
     error = FormatError(msg)
     if not skip:
         raise with_advice(error)

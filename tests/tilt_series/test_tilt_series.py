@@ -289,7 +289,7 @@ def test_a_folder_without_tables_says_what_is_there(tmp_path):
         ({"order": "dose"}, "order is 'dose'"),
         ({"directory": "data/x"}, "directory='data/x' does nothing with data_dir=: it is for entry"),
         ({"tilt_series": ["TS_9"]}, r"tilt_series names TS_9: .* has TS_1, TS_2"),
-        ({"tilt_series": "TS_1"}, "expected a list of names"),
+        ({"tilt_series": 1}, "expected a list of names"),
         ({"exposure": -1}, "exposure is -1: expected a number above 0, in e/Å²"),
         ({"archive": "/tmp"}, "archive='/tmp' does nothing"),
         ({"tilt_serie": ["TS_1"]}, "did you mean 'tilt_series'"),

@@ -44,6 +44,7 @@ def find(asked: Asked) -> Found:
     listed = _SOURCES[asked.kind](asked)
     _require_named(asked, listed)
     candidates = listed.candidates
+    _require_voxels(asked, candidates)
     if asked.apart:
         candidates = tuple(one for candidate in candidates for one in candidate.apart())
     stored = [one for candidate in candidates for one in candidate.all_stored]
@@ -79,6 +80,18 @@ def _require_named(asked: Asked, listed: Listed) -> None:
     missing = [name for name in asked.tomograms or () if name not in listed.names]
     if missing:
         msg = f"tomograms names {shown(missing)}: not in {listed.name}, which has {shown(listed.names)}"
+        raise OptionError(msg)
+
+
+def _require_voxels(asked: Asked, candidates: Sequence[Candidate]) -> None:
+    """Refuse a size of the voxels of picks where none are in voxels.
+
+    Raises:
+        OptionError: it would do nothing.
+    """
+    units = {picks.unit for candidate in candidates for picks in candidate.picks}
+    if asked.picks_pixel_size is not None and units == {"angstrom"}:
+        msg = f"picks_pixel_size={asked.picks_pixel_size:g} does nothing: all picks are in Å"
         raise OptionError(msg)
 
 

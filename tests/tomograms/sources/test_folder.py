@@ -405,3 +405,17 @@ def test_entries_of_mirrors_and_servers(tmp_path):
             assert zarr.tomograms[0].volume.shape == (10, 12, 14)
         with pytest.raises(NotFoundError, match=r"no folder 'data/nothing'; in data there is: tomograms/"):
             find(Asked(entry=deposit.ENTRY, directory="data/nothing", archive=str(tmp_path)))
+
+
+def test_slips_are_told_with_what_is_meant(tmp_path):
+    write(tmp_path, "a.mrc")
+    pyramid(tmp_path / "z", [10] * 3)
+    for path in ("a.mrc", "z/a.zarr"):
+        with pytest.raises(OptionError, match=r"expected the folder above it: .*, tomogram='a\."):
+            find(Asked(data_dir=str(tmp_path / path)))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(OptionError, match=r"a folder: expected the config JSON of a project; there are: config.json"):
+        find(Asked(copick=str(tmp_path)))
+    (tmp_path / "a.csv").write_text("x_angstrom,y_angstrom,z_angstrom\n10,20,30\n")
+    with pytest.raises(OptionError, match=r"picks_pixel_size=2 does nothing: all picks are in Å"):
+        find(Asked(data_dir=str(tmp_path), tomogram="*.mrc", picks=("a.csv",), picks_pixel_size=2.0))

@@ -104,7 +104,8 @@ class Names:
         """
         if orphans:
             msg = f"{what} of {self._source} that belong to no tomogram: {shown(orphans)}; "
-            msg += f"there are the tomograms {shown(self._names)}"
+            msg += f"there are the tomograms {shown(self._names)}: a file "
+            msg += "belongs to the one that its name begins with, a row of a table to the one in its column tomogram"
             raise NotFoundError(msg)
 
 

@@ -14,7 +14,7 @@ from builders.errors import FormatError, NotFoundError, OptionError, PercError
 from builders.io.files.natural_order import natural_path_key
 from builders.io.tables.picks import Picks
 from builders.tomograms.sources.asked import Asked
-from builders.tomograms.sources.candidates import Candidate, Listed, Stored
+from builders.tomograms.sources.candidates import ZARR, Candidate, Listed, Stored
 from builders.tomograms.sources.folders.belonging import Names, by_tomogram, owners_of, picks_by_tomogram
 from builders.tomograms.sources.folders.globs import Place, is_volume_of, masks_named, picks_named, stored_at
 from builders.tomograms.sources.names import called, is_volume, stem_of
@@ -35,9 +35,22 @@ def listed(asked: Asked) -> Listed:
     """
     folder = os.path.abspath(Path(str(asked.data_dir)).expanduser())  # noqa: PTH100 - resolving links would rename
     tree = Tree(folder)
+    _require_folder(folder)
     tree.require("data_dir")
     place = Place(tree, folder)
     return _listed(place, asked.tomogram or place.everywhere, asked)
+
+
+def _require_folder(path: str) -> None:
+    """Refuse one tomogram where the folder of tomograms is to be named.
+
+    Raises:
+        OptionError: it is a file, or a group of Zarr.
+    """
+    if Path(path).is_file() or path.lower().endswith(ZARR):
+        above, name = os.path.split(path)
+        msg = f"data_dir is {path}: expected the folder above it: data_dir={above!r}, tomogram={name!r}"
+        raise OptionError(msg)
 
 
 def listed_entry(asked: Asked) -> Listed:

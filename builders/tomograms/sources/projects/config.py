@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from builders.archive.tree import Tree, read_small
+from builders.archive.tree import Tree, read_small, shown
 from builders.errors import FormatError, NotFoundError, OptionError, UnsafeAddressError, UnsafePathError
 from builders.io.files import location
 from builders.io.net import remote
@@ -47,6 +47,7 @@ def read_config(copick: str) -> Config:
     """The project that a config describes; a URL's host is permitted, for the caller named it.
 
     Raises:
+        OptionError: it is a folder.
         NotFoundError: there is no such file, or neither of its roots.
         FormatError: it is no config of a project of files.
         UnsafeAddressError: it came from a server, and names another one.
@@ -57,6 +58,10 @@ def read_config(copick: str) -> Config:
         place = copick
     else:
         place = os.path.abspath(Path(copick).expanduser())  # noqa: PTH100 - resolving links would rename the files
+    if not location.is_remote(place) and Path(place).is_dir():
+        documents = shown(sorted(path.name for path in Path(place).glob("*.json")))
+        msg = f"copick is {place}: a folder: expected the config JSON of a project; there are: {documents}"
+        raise OptionError(msg)
     known = document(read_small(place, _LONGEST), place, _EXPECTED)
     _require_files(known, place)
     texts = {key: text(known, key, place) for key in ("static_root", "overlay_root")}
