@@ -24,7 +24,7 @@ from builders.stacks import runs
 from builders.stacks.movies.options import MovieOptions
 from builders.structures.databases import services
 from builders.structures.rows import features
-from examples import demo, entry, folder, structures, tomogram_project, tomograms
+from examples import demo, entry, folder, publishing, structures, tomogram_project, tomograms
 from examples import particles as particles_of_demo
 from tests.empiar import deposit
 from tests.structures.databases.served import serve_databases, standard
@@ -285,6 +285,12 @@ def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(entry, "run", lambda *_: 1.0)
     monkeypatch.setattr(structures, "run", lambda *_: None)
     monkeypatch.setattr(particles_of_demo, "run", lambda *_: True)
+    monkeypatch.setattr(tomograms, "run", lambda *_: 1.0)
+    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1
+    monkeypatch.setattr(demo, "CLEARLY_ABOVE_CHANCE", 0.0)
+    monkeypatch.setattr(publishing, "run", lambda *_: True)
+    assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 0
+    monkeypatch.setattr(tomograms, "run", lambda *_: 0.3)
     assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1
 
 

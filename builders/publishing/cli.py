@@ -16,7 +16,7 @@ from datasets import load_dataset
 
 from builders.errors import OptionError
 from builders.hf.names import MODULES
-from builders.options import check_choice, named_words
+from builders.options import check_choice, check_named, named_words
 from builders.publishing.writing.pixels import LAYOUTS
 from builders.terminal import printable
 
@@ -249,6 +249,8 @@ def _builder(source: Sequence[str]) -> tuple[str, list[str]]:
         OptionError: they tell none.
     """
     first = source[0] if source else ""
+    if source:
+        check_named("SOURCE", first)
     builder = first.replace("-", "_").lower()
     if builder in MODULES:
         return builder, list(source[1:])

@@ -487,7 +487,7 @@ def close_folder(monkeypatch, closed):
     scandir = os.scandir  # root, who runs these tests at times, may look into any folder
 
     def guarded(path):
-        if os.fspath(path) == str(closed):
+        if path in (closed, str(closed)):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 

@@ -82,7 +82,7 @@ def requests_for(path: str, grid: Grid, chunks: Sequence[Chunk]) -> tuple[list[R
         return _index(where, grid)
 
     indices: Iterable[Index | None] = (
-        remote.each(look, files, pool="shards") if location.is_remote(path) else map(look, files)
+        remote.each(look, files, pool="indexes") if location.is_remote(path) else map(look, files)
     )
     for (where, own), index in zip(files.items(), indices, strict=True):
         if index is None:

@@ -14,7 +14,7 @@ KINDS = {"a": ((4, 6), np.dtype(np.int8)), "b": ((5, 3), np.dtype(np.float32)), 
 class Block:
     """Rows whose pixels are the number of the row."""
 
-    image, names, shared, lies = "image", ("image", "index"), {}, None
+    image, names, shared, lies, more = "image", ("image", "index"), {}, None, 0
 
     def __init__(self, kind, place, first, count, damaged=()):
         (self.shape, self.dtype), self.place, self.first, self.count = KINDS[kind], place, first, count
