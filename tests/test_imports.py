@@ -20,7 +20,8 @@ FLOORS = [
     ["builders.archive", "builders.drawing"],
     [
         *("builders.empiar", "builders.local_classes", "builders.particles", "builders.structures"),
-        *("builders.gallery", "builders.inspecting", "builders.tilt_series", "builders.tomograms"),
+        *("builders.gallery", "builders.inspecting", "builders.synthetic"),
+        *("builders.tilt_series", "builders.tomograms"),
     ],
     ["builders.cli", "builders.__main__"],
 ]
@@ -55,6 +56,7 @@ OF_TRANSFORMS = {
         *("perc_transforms.errors", "perc_transforms.functional.intensity.gain"),  # of what a movie is multiplied by
         "perc_transforms.functional.spatial.turned_boxes",  # cubes are turned as they are read
     ],
+    "builders.io.made": ["perc_transforms.core", "perc_transforms.errors", "perc_transforms.functional"],
     "builders.hf": [
         *map("perc_transforms.core.".__add__, ("batch_rows", "buffers", "stacking")),
         "perc_transforms.core.base",  # what they leave null is filled for loaders, as in the torch format
@@ -64,6 +66,7 @@ OF_TRANSFORMS = {
     "builders.publishing": ["perc_transforms"],
     "builders.gallery": ["perc_transforms"],
     "builders.particles": ["perc_transforms"],
+    "builders.synthetic": ["perc_transforms"],
     "builders.tomograms": ["perc_transforms.functional.spatial.euler"],
 }
 # rooms of a floor, lowest first: a room imports of those below it, and what lies outside of all rooms of all of them
@@ -99,6 +102,7 @@ ROOMS = {
         ["movies.spelling"],
         ["multiscale"],
         ["scattered"],  # what is made of the images of other files
+        ["made"],
         ["image_reference"],
     ],
     "builders.structures": [["uniprot"], ["reading"], ["databases"], ["cleaning"]],
@@ -110,9 +114,11 @@ OUTSIDE = {
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock", "imagecodecs"},
     "builders.io.boxes.turned": {"numpy", "torch"},
     "builders.io.codecs": {"PIL", "imagecodecs", "numpy"},
+    "builders.io.made": {"numpy", "pyarrow", "torch"},
     "builders.io.movies": {"numpy", "torch"},
     "builders.io.tables": {"numpy", "pyarrow"},
     "builders.structures": {"datasets", "gemmi", "numpy", "pyarrow", "tqdm"},
+    "builders.synthetic": {"PIL", "datasets", "gemmi", "h5py", "numpy", "pyarrow", "torch", "tqdm", "yaml"},
     "builders.drawing": {"PIL", "numpy"},
     "builders.gallery": {"PIL", "numpy", "torch", "tqdm"},
     "builders.inspecting": {"PIL", "numpy"},

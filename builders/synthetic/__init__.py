@@ -1,0 +1,1 @@
+"""`load_dataset("synthetic", ...)`: images made of structures, and what other simulators wrote."""
