@@ -1,8 +1,6 @@
 """Small datasets to publish, and ways to read what was published."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,10 @@ from datasets import ClassLabel, Dataset, Features, Value
 from builders import EMImage, load_dataset
 from builders.io import mrc
 from tests.empiar import deposit
+from tests.publishing.plain_reader import run_plainly
 
 READ = """
-import sys, json
-sys.modules["builders"] = sys.modules["perc_transforms"] = None  # they cannot be imported
+import json
 import datasets, numpy as np
 folder, streaming, out, cache = sys.argv[1:]
 loaded = datasets.load_dataset(folder, streaming=streaming == "streaming", cache_dir=cache)
@@ -68,10 +66,7 @@ def read_plainly(folder, tmp_path: Path, streaming: bool = False):
     out = tmp_path / f"read-{len(list(tmp_path.iterdir()))}"
     out.mkdir()
     mode = "streaming" if streaming else "map"
-    command = [sys.executable, "-c", READ, str(folder), mode, str(out), str(tmp_path / "plain-cache")]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=out, timeout=120)
-    assert not run.returncode, run.stderr
-    told = json.loads(run.stdout)
+    told = json.loads(run_plainly(READ, folder, mode, out, tmp_path / "plain-cache", cwd=out))
     for split, found in told.items():
         for number, row in enumerate(found["rows"]):
             row["image"] = np.load(out / f"{split}-{number}.npy")

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -13,13 +12,13 @@ import builders.publishing.hub.repository
 from builders import publish
 from builders.errors import AccessError, OptionError
 from tests.publishing.datasets_made import assert_same_rows, classes, contents, write_classes
+from tests.publishing.plain_reader import run_plainly
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub to its own
 
 TO = "hf://datasets/me/noise"
 READ = """
-import sys, hashlib
-sys.modules["builders"] = sys.modules["perc_transforms"] = None
+import hashlib
 import datasets
 rows = datasets.load_dataset("me/noise", split="train", cache_dir=sys.argv[1]).with_format("numpy")
 print(len(rows), hashlib.sha256(b"".join(row["image"].tobytes() for row in rows)).hexdigest())
@@ -48,11 +47,9 @@ def test_a_dataset_on_the_hub_is_the_one_in_a_folder(hub, tmp_path):
     assert not any(b"hf_me" in data for data in files.values())
     assert not list((tmp_path / "home").rglob("*.parquet"))
     environment = os.environ | {"HF_ENDPOINT": hub.base, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "reader")}
-    command = [sys.executable, "-c", READ, str(tmp_path / "reader")]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path)
-    assert not run.returncode, run.stderr
+    told = run_plainly(READ, tmp_path / "reader", cwd=tmp_path, env=environment)
     expected = hashlib.sha256(b"".join(row["image"].tobytes() for row in source)).hexdigest()
-    assert run.stdout.split() == [str(len(source)), expected]
+    assert told.split() == [str(len(source)), expected]
 
 
 def test_without_a_token_nothing_is_written(hub, tmp_path, monkeypatch):

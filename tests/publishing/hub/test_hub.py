@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -28,6 +26,7 @@ from tests.publishing.hub.hub_runs import (
     parquet,
     shards,
 )
+from tests.publishing.plain_reader import run_plainly
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub to its own
 
@@ -294,8 +293,7 @@ def test_what_is_no_address_is_told(address):
 
 
 LOAD = """
-import json, sys
-sys.modules["builders"] = None
+import json
 from datasets import load_dataset
 for revision in sys.argv[1:]:
     try:
@@ -313,8 +311,7 @@ def test_plain_datasets_loads_what_was_published_and_nothing_that_is_not_complet
     unfinished = commits(hub)[-2].oid
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_ENDPOINT": hub.base, "HF_HOME": str(tmp_path), "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-    run = [sys.executable, "-c", LOAD, unfinished, "main"]
-    told = subprocess.run(run, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path).stdout
+    told = run_plainly(LOAD, unfinished, "main", cwd=tmp_path, env=environment)
     error, loaded = (json.loads(line) for line in told.splitlines())
     assert "not-there-yet.parquet" in error
     numbers = [10 * number + i for number in range(3) for i in range(10)]
