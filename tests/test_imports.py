@@ -176,7 +176,7 @@ def may_import(name, imported):
         return FLOOR_OF[place] >= FLOOR_OF[SHARED[shared]]
     there = home(imported, FLOOR_OF)
     if there == "perc_transforms" != place:
-        return any(within(imported, prefix) for prefix in OF_TRANSFORMS.get(place, []))
+        return any(within(imported, prefix) for prefix in OF_TRANSFORMS.get(home(name, OF_TRANSFORMS) or "", []))
     return there is not None and (there == place or FLOOR_OF[there] < FLOOR_OF[place])
 
 
