@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import builders
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # The floors, lowest first. A module imports of its own floor, of those below it and of nothing else, but where a rule
@@ -247,16 +249,27 @@ def private_names(tree):
     return private
 
 
+HEAVY = {"torch", "mrcfile", "scipy", "PIL", "gemmi", "starfile", "imagecodecs", "requests"}
+WHEN_USED = {"builders.publishing", "builders.io.formats.tiff", "builders.io.formats.mrc", "builders.io.net.http"}
+
+
 def loaded_by(statement):
-    code = f"import sys; {statement}; print(*sorted({{m.split('.')[0] for m in sys.modules}}))"
+    code = f"import sys; {statement}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     return set(run.stdout.split())
 
 
 def test_importing_builders_imports_nothing_heavy():
     extra = loaded_by("import builders") - loaded_by("import datasets")
-    assert not extra & {"torch", "mrcfile", "scipy", "PIL", "gemmi", "starfile", "imagecodecs"}, extra
+    assert not extra & (HEAVY | WHEN_USED), extra
     assert "torch" not in loaded_by("from perc_transforms.errors import PercError")
+
+
+def test_what_is_imported_when_it_is_used_is_told_and_found():
+    assert {"as_em_images", "publish"} <= set(dir(builders))
+    assert builders.publish.__module__ == "builders.publishing.publish"
+    with pytest.raises(AttributeError, match="module 'builders' has no attribute 'publsh'"):
+        _ = builders.publsh
 
 
 def test_nothing_prints_but_the_commands():

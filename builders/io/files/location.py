@@ -17,8 +17,7 @@ from builders.io.files.ranged_file import RangedFile
 from builders.io.formats.protocol import HEAD
 from builders.io.layout import Range
 from builders.io.net import remote
-from builders.io.net.answers import RemoteFile, known_of
-from builders.io.net.http import memory
+from builders.io.net.answers import RemoteFile, known_of, memory
 from perc_transforms.core import buffers
 
 GAP = 64 * 1024

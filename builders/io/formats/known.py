@@ -8,20 +8,28 @@ from dataclasses import replace
 from builders.errors import FormatError
 from builders.io.formats import compression, foreign
 from builders.io.formats.contents import Contents
-from builders.io.formats.dm.format import Dm
-from builders.io.formats.eer.format import Eer
-from builders.io.formats.mrc.format import Mrc
-from builders.io.formats.npy import Npy
-from builders.io.formats.pictures import Jpeg, Png
 from builders.io.formats.protocol import HEAD, Format, Read
-from builders.io.formats.tiff.format import Tiff
-from builders.io.formats.zarr.format import Zarr
 
-_MRC = Mrc()
-_BUILT_IN = (Npy(), Tiff(), Eer(), Png(), Jpeg(), Dm(), Zarr(), _MRC)
-"""One line makes a format known."""
-_formats: list[Format] = list(_BUILT_IN)
-"""In the order in which they are asked."""
+_added: list[Format] = []
+"""Those that were registered, the latest first: they are asked before those that are built in."""
+
+
+@functools.cache
+def _built_in() -> tuple[Format, ...]:
+    """One line makes a format known. They are imported once a file is there to be read."""
+    from builders.io.formats.dm.format import Dm
+    from builders.io.formats.eer.format import Eer
+    from builders.io.formats.mrc.format import Mrc
+    from builders.io.formats.npy import Npy
+    from builders.io.formats.pictures import Jpeg, Png
+    from builders.io.formats.tiff.format import Tiff
+    from builders.io.formats.zarr.format import Zarr
+
+    return Npy(), Tiff(), Eer(), Png(), Jpeg(), Dm(), Zarr(), Mrc()
+
+
+def _mrc() -> Format:
+    return _built_in()[-1]
 
 
 def register(format: Format) -> None:
@@ -30,23 +38,24 @@ def register(format: Format) -> None:
     A loader's workers learn it with the feature of their images, if its class stands in a module that they can import.
     """
     suffixes.cache_clear()
-    _formats[:] = [format, *(other for other in _formats if other.name != format.name)]
+    _added[:] = [format, *(other for other in _added if other.name != format.name)]
 
 
 def formats() -> tuple[Format, ...]:
-    """Those that are known."""
-    return tuple(_formats)
+    """Those that are known, in the order in which they are asked."""
+    names = {format.name for format in _added}
+    return *_added, *(format for format in _built_in() if format.name not in names)
 
 
 def registered() -> tuple[Format, ...]:
     """Those that are not built in and can be told to other processes: their classes can be imported by their names."""
-    return tuple(format for format in reversed(_formats) if format not in _BUILT_IN and _is_importable(type(format)))
+    return tuple(format for format in reversed(_added) if _is_importable(type(format)))
 
 
-def learn(formats: Iterable[Format]) -> None:
+def learn(others: Iterable[Format]) -> None:
     """Register those of another process that are not known here."""
-    for format in formats:
-        if type(format) not in map(type, _formats):
+    for format in others:
+        if type(format) not in map(type, formats()):
             register(format)
 
 
@@ -56,7 +65,7 @@ def _is_importable(kind: type) -> bool:
 
 def format_of(head: bytes) -> Format:
     """The format of a file that begins so. What none recognises is left to MRC, whose files have no sure mark."""
-    return next((format for format in _formats if format.recognises(head)), _MRC)
+    return next((format for format in formats() if format.recognises(head)), _mrc())
 
 
 def contents_of(head: bytes, read: Read, size: int | None, name: str) -> Contents:
@@ -78,7 +87,7 @@ def contents_of(head: bytes, read: Read, size: int | None, name: str) -> Content
         return replace(contents, format=contents.format or format.name)
     except FormatError as err:
         what = foreign.told(head) or ("a text file" if foreign.is_text(head) else None)
-        if format is not _MRC or what in (None, foreign.MRC):
+        if format is not _mrc() or what in (None, foreign.MRC):
             raise
         all_of_it = f"{len(head)} bytes, " if 0 < len(head) < HEAD else ""
         msg = f"{name}: {all_of_it}{what}: expected an image file of a format that is read ({', '.join(titles())})"
@@ -87,7 +96,7 @@ def contents_of(head: bytes, read: Read, size: int | None, name: str) -> Content
 
 def titles() -> tuple[str, ...]:
     """What people call the formats that are known, in the order of their names."""
-    return tuple(format.title or format.name.upper() for format in sorted(_formats, key=lambda format: format.name))
+    return tuple(format.title or format.name.upper() for format in sorted(formats(), key=lambda format: format.name))
 
 
 @functools.cache
@@ -97,6 +106,6 @@ def suffixes(sure: bool = False) -> tuple[str, ...]:
     Args:
         sure: only those of formats whose files are images for sure.
     """
-    formats = [format for format in _formats if not (sure and format.by_name)]
-    plain = [(suffix, format.is_packed) for format in formats for suffix in format.suffixes]
+    wanted = [format for format in formats() if not (sure and format.by_name)]
+    plain = [(suffix, format.is_packed) for format in wanted for suffix in format.suffixes]
     return tuple(s for s, _ in plain) + tuple(s + ending for s, may in plain if may for ending in compression.SUFFIXES)

@@ -7,12 +7,26 @@ import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import requests
+import numpy as np
+from numpy.typing import NDArray
 
-from builders.errors import AccessError, ChangedError, FormatError, HttpError, NotFoundError, UnsafeAddressError
-from builders.io.net.retrying import Busy, TwoTagsError
+from builders.errors import (
+    AccessError,
+    ChangedError,
+    FormatError,
+    HttpError,
+    NotFoundError,
+    ReadError,
+    UnsafeAddressError,
+)
+from builders.io.net.passing import Busy, TwoTagsError
+from perc_transforms.core import buffers
+
+if TYPE_CHECKING:
+    import requests  # dear to import, and of what is read where it lies nothing needs it
 
 _BUSY = (408, 500, 502, 503, 504)
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
@@ -85,7 +99,7 @@ def range_headers(start: int, stop: int | None, version: RemoteFile | None) -> d
     return headers
 
 
-def raise_for_status(response: requests.Response, longest_wait: float, good: Collection[int] = (200, 206)) -> None:
+def raise_for_status(response: "requests.Response", longest_wait: float, good: Collection[int] = (200, 206)) -> None:
     """Let good answers pass.
 
     Raises:
@@ -120,7 +134,7 @@ def raise_for_status(response: requests.Response, longest_wait: float, good: Col
     raise HttpError(msg)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(response: "requests.Response") -> float | None:
     """Seconds that the server asks to wait, given as such or as a date."""
     given = response.headers.get("Retry-After")
     if given is None:
@@ -133,7 +147,7 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def described(response: requests.Response) -> RemoteFile:
+def described(response: "requests.Response") -> RemoteFile:
     """What an answer's headers say of the whole file that it sends."""
     length = response.headers.get("Content-Length", "")
     etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
@@ -142,14 +156,14 @@ def described(response: requests.Response) -> RemoteFile:
     )
 
 
-def _encoding(response: requests.Response) -> str | None:
+def _encoding(response: "requests.Response") -> str | None:
     """How a body is packed; None: not at all."""
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     return None if encoding in ("", "identity") else encoding
 
 
 def check_range(
-    response: requests.Response,
+    response: "requests.Response",
     start: int,
     stop: int | None,
     known: RemoteFile | None,
@@ -190,7 +204,7 @@ def check_range(
     return known_of(replace(described(response), size=size), known)
 
 
-def check_whole(response: requests.Response, known: RemoteFile | None, packed: bool = False) -> RemoteFile:
+def check_whole(response: "requests.Response", known: RemoteFile | None, packed: bool = False) -> RemoteFile:
     """The version that an answer with a whole file is of, once it is sure to be the file; `packed` as for a range."""
     refuse_encoding(response, packed)
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -230,7 +244,7 @@ def known_of(found: RemoteFile, known: RemoteFile | None) -> RemoteFile:
     )
 
 
-def refuse_encoding(response: requests.Response, packed: bool = False) -> None:
+def refuse_encoding(response: "requests.Response", packed: bool = False) -> None:
     """Refuse a body that would have to be inflated: nothing says how far.
 
     Args:
@@ -265,3 +279,16 @@ def unpacked(body: bytes, found: RemoteFile, limit: int) -> bytes:
         msg = f"{shown(found.url)}: {problem}"
         raise FormatError(msg)
     return plain
+
+
+def memory(count: int, url: str) -> NDArray[np.uint8]:
+    """Memory for so many bytes of a file, if there is that much.
+
+    Raises:
+        ReadError: there is not: whoever said so many may have lied.
+    """
+    try:
+        return buffers.take(count)
+    except (OSError, OverflowError, ValueError, MemoryError) as err:
+        msg = f"{shown(url)}: there is no memory for {count} bytes of it"
+        raise ReadError(msg) from err

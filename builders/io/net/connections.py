@@ -14,7 +14,7 @@ from urllib3.response import HTTPResponse
 
 from builders.errors import NotFoundError
 from builders.io.net.deadline import deadline
-from builders.io.net.retrying import Dripping
+from builders.io.net.passing import Dripping
 from builders.io.net.threads import hung_up_by_stop
 
 

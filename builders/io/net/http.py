@@ -19,7 +19,7 @@ import numpy as np
 import requests
 from numpy.typing import NDArray
 
-from builders.errors import ChangedError, FormatError, HttpError, ReadError, UnsafeAddressError
+from builders.errors import ChangedError, FormatError, HttpError, UnsafeAddressError
 from builders.io.net.answers import (
     RemoteFile,
     address_of,
@@ -27,6 +27,7 @@ from builders.io.net.answers import (
     check_whole,
     described,
     known_of,
+    memory,
     raise_for_status,
     range_headers,
     refuse_encoding,
@@ -36,10 +37,10 @@ from builders.io.net.answers import (
 )
 from builders.io.net.connections import Session
 from builders.io.net.deadline import deadline
+from builders.io.net.passing import BrokenOff, Dripping
 from builders.io.net.rate_limit import Limit, Pace
-from builders.io.net.retrying import FAULTS, BrokenOff, Dripping, Patience, Retry, say_waiting
+from builders.io.net.retrying import FAULTS, Patience, Retry, say_waiting
 from builders.io.net.threads import check, fork_safe_lock, hung_up_by_stop, pause
-from perc_transforms.core import buffers
 
 logger = logging.getLogger(__name__)
 
@@ -438,19 +439,6 @@ https://ftp.ebi.ac.uk:443 (GET bytes 0-9, try 1)
 def _base(url: str) -> str:
     """Scheme, host and port of a URL, as it spells them."""
     return "/".join(url.split("/", 3)[:3])
-
-
-def memory(count: int, url: str) -> NDArray[np.uint8]:
-    """Memory for so many bytes of a file, if there is that much.
-
-    Raises:
-        ReadError: there is not: whoever said so many may have lied.
-    """
-    try:
-        return buffers.take(count)
-    except (OSError, OverflowError, ValueError, MemoryError) as err:
-        msg = f"{shown(url)}: there is no memory for {count} bytes of it"
-        raise ReadError(msg) from err
 
 
 def _followed(url: str, target: str) -> str:

@@ -12,17 +12,19 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from builders.errors import ChangedError
-from builders.io.net.answers import RemoteFile, address_of, known_of
-from builders.io.net.http import Client, memory
+from builders.io.net.answers import RemoteFile, address_of, known_of, memory
+from builders.io.net.passing import TwoTagsError
 from builders.io.net.rate_limit import Limit
-from builders.io.net.retrying import TwoTagsError
 from builders.io.net.threads import Pool, Stop, fork_safe_lock, hung_up_by_stop
+
+if TYPE_CHECKING:
+    from builders.io.net.http import Client
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -43,7 +45,7 @@ _MOST_WAIT = 1.0
 """Seconds for the end of what was broken off: only a connection that is still being made takes that long."""
 
 _named: list[str] = []
-_clients: dict[int, Client] = {}
+_clients: "dict[int, Client]" = {}
 _pools: dict[tuple[int, str], Pool] = {}
 _processes = 1
 _had_client = 0
@@ -103,12 +105,14 @@ def _reads_alone() -> bool:
     return sharers() == 1 and all(module is None or module.parent_process() is None for module in modules)
 
 
-def client() -> Client:
+def client() -> "Client":
     """The client of this process; a forked child makes its own."""
     global _had_client
     process = os.getpid()
     with _alone:
         if process not in _clients:
+            from builders.io.net.http import Client  # with requests, which is dear to import
+
             _clients.clear()
             others = sharers()
             limit = LIMIT.divided(others)
@@ -217,7 +221,7 @@ def read_into(
         _read_pieces(reader, _settled(reader, file, err), buffer, start, piece)
 
 
-def _settled(reader: Client, file: RemoteFile, err: TwoTagsError) -> RemoteFile:
+def _settled(reader: "Client", file: RemoteFile, err: TwoTagsError) -> RemoteFile:
     """One of the versions that servers tell of.
 
     Raises:
@@ -229,7 +233,7 @@ def _settled(reader: Client, file: RemoteFile, err: TwoTagsError) -> RemoteFile:
         raise ChangedError(str(err)) from err
 
 
-def _read_pieces(reader: Client, file: RemoteFile, buffer: NDArray[np.uint8], start: int, piece: int) -> None:
+def _read_pieces(reader: "Client", file: RemoteFile, buffer: NDArray[np.uint8], start: int, piece: int) -> None:
     def fill(place: int) -> RemoteFile:
         return reader.read_into(file.url, buffer[place : place + piece], start + place, file)
 

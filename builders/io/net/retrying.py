@@ -11,6 +11,7 @@ import urllib3
 from builders.errors import ChangedError, HttpError, PercError, StalledError, TruncatedError, UnreachableError
 from builders.io.net import threads
 from builders.io.net.no_connection import Cause, cause_of, in_short
+from builders.io.net.passing import Busy, Dripping, PassingError, TwoTagsError
 
 logger = logging.getLogger(__name__)
 
@@ -39,30 +40,6 @@ class Patience:
     rate_window: float = 30.0
     backoff: float = 0.5
     longest_wait: float = 120.0
-
-
-class PassingError(Exception):
-    """A fault that another try may not meet."""
-
-
-class BrokenOff(PassingError):
-    """The body ended before its time."""
-
-
-class Dripping(PassingError):
-    """The body comes too slowly."""
-
-
-class Busy(PassingError):
-    """The server asks to try again, perhaps after some seconds."""
-
-    def __init__(self, status: int, wait: float | None) -> None:
-        super().__init__(f"HTTP {status}")
-        self.wait = wait
-
-
-class TwoTagsError(ChangedError):
-    """Two answers call a version by two ETags and say nothing else that differs: it changed, or two servers answer."""
 
 
 _PASSING = (PassingError, requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)

@@ -116,7 +116,7 @@ def archive(file, tmp_path):
 
 def test_each_format_has_a_sample_here():
     by_suffix = [
-        format for format in known._BUILT_IN if format.suffixes
+        format for format in known._built_in() if format.suffixes
     ]  # an array of Zarr is no file: tests/io/scattered
     missing = [format.name for format in by_suffix if not any(name.endswith(format.suffixes) for name in WRITERS)]
     assert not missing

@@ -37,7 +37,7 @@ COUNT, NY, NX = 40, 130, 128
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
-    monkeypatch.setattr(known, "_formats", list(known._formats))
+    monkeypatch.setattr(known, "_added", list(known._added))
     known.register(Toy())
     yield
     monkeypatch.undo()

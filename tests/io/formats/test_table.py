@@ -16,7 +16,7 @@ class Extra(Toy):
 
 @pytest.fixture
 def _registered(monkeypatch):
-    monkeypatch.setattr(known, "_formats", list(known._formats))
+    monkeypatch.setattr(known, "_added", list(known._added))
     known.register(Extra())
     yield
     monkeypatch.undo()
