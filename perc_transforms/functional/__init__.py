@@ -4,8 +4,8 @@ Images are `(..., ny, nx)` (`spatial_dims=2`) or `(..., nz, ny, nx)` (`spatial_d
 device; leading axes are independent images. The centre of an axis of n pixels is pixel `n // 2`. Nothing here
 changes its input, and gradients flow. `torch.compile` makes one graph of each (`fullgraph=True`), but for `soft_mask`,
 `whiten`, `invert_contrast(mode="auto")`, `add_noise(spectrum=...)`, `hot_pixels`, `fill_from_neighbours`,
-`gain_defects`, `rotate_volume`, `pick_map` and `gaussian_blur` with a tensor of widths, which need a value of the data
-and break it.
+`gain_defects`, `rotate_volume`, `pick_map`, `gaussian_blur` with a tensor of widths and `project` with a cutoff, which
+need a value of the data and break it.
 """
 
 from perc_transforms.functional.fourier.blur import gaussian_blur

@@ -90,10 +90,8 @@ def shift_phases(sizes: Sequence[int], by: Tensor, like: Tensor) -> Tensor:
     phases = torch.ones((), dtype=precision, device=like.device)
     for axis, k in enumerate(frequencies(sizes, like)):
         distance = by[:, len(sizes) - 1 - axis, None].to(k)
-        turns = -2 * math.pi * k * distance
-        nyquist = k.abs() == 0.5
-        size = torch.where(nyquist, torch.cos(math.pi * distance), 1.0)
-        phase = torch.polar(torch.ones_like(turns), torch.where(nyquist, 0.0, turns)) * size
+        angle = -2 * math.pi * k * distance
+        phase = torch.complex(angle.cos(), angle.sin() * (k.abs() != 0.5))
         phases = phases * phase.to(precision).view(len(by), *[1] * axis, len(k), *[1] * (len(sizes) - 1 - axis))
     return phases
 

@@ -7,17 +7,22 @@ import torch
 from torch import Tensor
 
 from perc_transforms.errors import TransformError
-from perc_transforms.functional.grids import frequencies, offsets, shift_phases
+from perc_transforms.functional.axes import without_autocast
+from perc_transforms.functional.grids import frequencies, multiply, offsets, shift_phases
 
 _TAPS = 4
 """Samples along each axis that a cubic B-spline weighs."""
 _MARGIN = 2
 """Samples beyond the highest frequency, so that those at it have all their neighbours."""
-_AT_ONCE = {"cpu": 2**13}
-"""Points of slices that are interpolated at a time, each with 64 neighbours: what fits a CPU's cache."""
-_AT_ONCE_ELSEWHERE = 2**18
+_ROW, _STEP = 8, 5
+"""Samples of a row, which are read as one, and how many later the next begins: any 4 neighbours are in one row."""
+_AT_ONCE = {"cpu": 2**14}
+"""Points of slices that are interpolated at a time: what they take stays near a CPU."""
+_AT_ONCE_ELSEWHERE = 2**20
 _PIXELS = 2**22
 """Pixels of projections whose spectra are held at a time."""
+_SPLINE = ((1, 4, 1, 0), (-3, 0, 3, 0), (3, -6, 3, 0), (-1, 3, -3, 1))
+"""Six times the weights of four samples, as a cubic B-spline has them: factors of 1, t, t^2 and t^3."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +30,25 @@ class VolumeTransform:
     """The transform of a volume, as `volume_transform` makes it for `central_slices` and `project`.
 
     Attributes:
-        values: complex, `(m + 5, m + 5, m // 2 + 4)` for a padded side of m voxels: frequencies `(z, y, x)` from
-            -m / 2 - 2 (along x: -1) to m / 2 + 2, of the volume about its centre, with the gridding correction.
+        values: complex, `(d, d, rows, 8)`: frequencies `(z, y, x)` of the volume about its centre, with the gridding
+            correction, along z and y from -h - 2 to h + 2, where h is the highest, of m / 2 of the padded volume.
+            Those along x, from -1 on, lie in rows of 8, each of which begins 5 after the one before.
         size: n, voxels of a side of the volume, and pixels of one of its projections.
+        padded: m, voxels of a side of the padded volume.
+        cutoff: the frequency, in cycles a voxel, beyond which slices are 0; None: that of Nyquist along each axis.
     """
 
     values: Tensor
     size: int
+    padded: int
+    cutoff: float | None = None
 
     def to(self, device: str | torch.device) -> "VolumeTransform":
         """The same on another device."""
         return replace(self, values=self.values.to(device))
 
 
-def volume_transform(volume: Tensor, *, oversampling: float = 2.0) -> VolumeTransform:
+def volume_transform(volume: Tensor, *, oversampling: float = 2.0, cutoff: float | None = None) -> VolumeTransform:
     """The transform of a volume that is sampled finely enough for slices through it at any angle.
 
     The volume is divided by `sinc(x / m)^4` along each axis, which is what interpolation by cubic B-splines will
@@ -46,14 +56,20 @@ def volume_transform(volume: Tensor, *, oversampling: float = 2.0) -> VolumeTran
 
     Args:
         volume: `(n, n, n)`, `(z, y, x)`.
-        oversampling: m / n, 1 or more; m is even, and `16 (m + 5)^3 / 4` bytes are taken for float32.
+        oversampling: m / n, 1 or more; m is even.
+        cutoff: the highest frequency of slices, in cycles a voxel, above 0 and at most 0.5: a volume that holds
+            nothing finer than some resolution, as those that were low-passed, has slices sooner and takes less memory
+            with `cutoff = voxel_size / resolution`. None: all that the cube of frequencies holds.
+
+    Returns:
+        What takes `6.4 (2 h + 5)^3` bytes for float32, with h = m / 2, or with a cutoff h = m * cutoff.
 
     Raises:
-        TransformError: no cube, or less than 1.
+        TransformError: no cube, or an option out of its range.
 
     Example:
         >>> volume_transform(torch.ones(8, 8, 8)).values.shape
-        torch.Size([21, 21, 12])
+        torch.Size([21, 21, 2, 8])
     """
     n = volume.shape[-1] if volume.ndim else 0
     if volume.ndim != 3 or n == 0 or len(set(volume.shape)) > 1 or not volume.is_floating_point():
@@ -62,16 +78,29 @@ def volume_transform(volume: Tensor, *, oversampling: float = 2.0) -> VolumeTran
     if not 1 <= oversampling < math.inf:
         msg = f"volume_transform: oversampling is {oversampling!r}: expected 1 or more"
         raise TransformError(msg)
+    if cutoff is not None and not 0 < cutoff <= 0.5:
+        msg = f"volume_transform: cutoff is {cutoff!r}: expected cycles a voxel, above 0 and at most 0.5"
+        raise TransformError(msg)
     m = max(2 * _MARGIN, 2 * math.ceil(oversampling * n / 2))
     correction = torch.sinc(offsets(n, volume) / m).pow(-_TAPS).to(volume.dtype)
     corrected = volume * correction * correction[:, None] * correction[:, None, None]
     padded = torch.nn.functional.pad(corrected, (0, m - n) * 3).roll((-(n // 2),) * 3, (0, 1, 2))
-    half = torch.fft.rfftn(padded)
-    around = torch.arange(-m // 2 - _MARGIN, m // 2 + _MARGIN + 1, device=volume.device) % m
+    highest = m // 2 if cutoff is None else math.ceil(cutoff * m)
+    return VolumeTransform(_in_rows(torch.fft.rfftn(padded), highest), n, m, cutoff)
+
+
+def _in_rows(half: Tensor, highest: int) -> Tensor:
+    """Half a spectrum `(m, m, m // 2 + 1)` as far as some frequency and its margin: the values of a transform."""
+    m = len(half)
+    around = torch.arange(-highest - _MARGIN, highest + _MARGIN + 1, device=half.device) % m
     half = half[around][:, around]
-    # beyond a half spectrum stand the conjugates of the opposite frequencies: -1, m / 2 + 1 and m / 2 + 2
-    beyond = half[..., [1, m // 2 - 1, m // 2 - 2]].flip(0, 1).conj()
-    return VolumeTransform(torch.cat([beyond[..., :1], half, beyond[..., 1:]], -1), n)
+    # beyond a half spectrum stand the conjugates of the opposite frequencies
+    more = range(m // 2 + 1, highest + _MARGIN + 1)
+    below, above = (half[..., list(at)].flip(0, 1).conj() for at in ([1], [m - k for k in more]))
+    line = torch.cat([below, half[..., : highest + _MARGIN + 1], above], -1)
+    rows = highest // _STEP + 1
+    line = torch.nn.functional.pad(line, (0, _STEP * (rows - 1) + _ROW - line.shape[-1]))
+    return line.unfold(-1, _ROW, _STEP).contiguous()
 
 
 def central_slices(
@@ -85,7 +114,7 @@ def central_slices(
     """The spectra of a volume's projections: what `rfftn` gives of the images of `project`, which see.
 
     At the frequency k = (kx, ky) of the image it is the volume's transform at `A.T @ (kx, ky, 0)`, interpolated by
-    cubic B-splines; 0 where that lies beyond the Nyquist frequency of one of the volume's axes.
+    cubic B-splines; 0 where that lies beyond the transform's cutoff, or the Nyquist frequency of one of its axes.
 
     Args:
         volume_ft: of `volume_transform`.
@@ -107,21 +136,28 @@ def central_slices(
         tensor([ 1., -1.,  1.])
     """
     _check(rotations, shifts)
-    values, sizes = volume_ft.values, (size or volume_ft.size,) * 2
-    m = 2 * (values.shape[-1] - _TAPS)
+    values, sizes, m = volume_ft.values, (size or volume_ft.size,) * 2, volume_ft.padded
     if not (min(sizes) > 0 and 0 < step * sizes[0] <= m):
         msg = f"{sizes[0]} pixels of {step} voxels each: expected both above 0, and no more than {m} voxels in all, "
         msg += "which the transform was padded to: make it with a larger oversampling"
         raise TransformError(msg)
     real = values.real
-    y, x = (k.to(real.dtype) * (m / step) for k in frequencies(sizes, real))
-    to_x, to_y = rotations.to(real)[:, :2, None, None].unbind(1)
-    points = (to_x * x[:, None] + to_y * y[:, None, None]).reshape(-1, 3)
+    y, x = (k / step for k in frequencies(sizes, real))
+    shape = (len(rotations), len(y), len(x))
+    y, x = (k.expand(shape[1:]).flatten() for k in (y[:, None], x))
+    held = None if volume_ft.cutoff is None else y.square() + x.square() <= (volume_ft.cutoff * (1 + 1e-6)) ** 2
+    if held is not None:
+        y, x = y[held], x[held]
+    to_x, to_y = (rotations.to(real)[:, :2] * m).permute(1, 2, 0)[..., None]
+    points = (to_x * x.to(real.dtype) + to_y * y.to(real.dtype)).flatten(1)
     at_once = _AT_ONCE.get(values.device.type, _AT_ONCE_ELSEWHERE)
-    parts = [_interpolated(values, part) for part in torch.split(points, at_once)]
+    found = torch.cat([_interpolated(values, part) for part in torch.split(points, at_once, 1)])
+    slices = found.view(len(rotations), -1)
+    if held is not None:
+        slices = slices.new_zeros(len(slices), len(held)).masked_scatter(held, slices)
     by = torch.zeros(1, 2, device=values.device) if shifts is None else shifts.to(values.device)
     phases = shift_phases(sizes, by + sizes[0] // 2, real) / step**2
-    return torch.cat(parts).view(len(rotations), len(y), len(x)) * phases
+    return multiply(slices.view(shape), phases)
 
 
 def project(
@@ -137,7 +173,7 @@ def project(
     x, y and z are counted from pixel `n // 2`. With `shifts`, the content of each image is moved by +d; that is minus
     RELION's origin: `shifts = -origin / pixel_size`. With `size` and `step` images have other pixels than the volume:
     they are what `rescale` would make of projections, without the frequencies that they cannot hold. Differentiable in
-    the volume, rotations and shifts, whose gradients take some 2 kB a pixel.
+    the volume, rotations and shifts, whose gradients take some half a kB a pixel.
 
     Sums are exact but for interpolation, whose error grows towards the box's rim. Relative to the projection (root mean
     square), with the default oversampling of 2: 1e-4 for content within 0.2 n of the centre, 5e-4 within 0.3 n, 2e-3
@@ -188,32 +224,56 @@ def _check(rotations: Tensor, shifts: Tensor | None) -> None:
 
 
 def _interpolated(values: Tensor, points: Tensor) -> Tensor:
-    """The transform at points `(P, 3)`, (x, y, z) in its samples from DC: complex, `(P,)`."""
-    highest = values.shape[-1] - _TAPS
-    mirrored = points[:, :1] < 0  # only half of the transform is there: elsewhere it is the conjugate
-    points = torch.where(mirrored, -points, points)
-    inside = points.detach().abs().amax(-1) <= highest * (1 + 1e-5)
+    """The transform at points `(3, P)`, (x, y, z) in its samples from DC: complex, `(P,)`."""
+    highest = len(values) // 2 - _MARGIN
+    # only half of the transform is there: elsewhere it is the conjugate
+    sign = torch.copysign(points.new_ones(()), points[0].detach())
+    points = points * sign
+    inside = points.detach().abs().amax(0) <= highest * (1 + 1e-5)
     points = points.clamp(-highest, highest)
     first = points.detach().floor()
-    x, y, z = _cubic(points - first).unbind(1)
-    weights = z[:, :, None, None] * y[:, None, :, None] * x[:, None, None, :]
+    powers = _powers(points - first)
 
-    rows, columns = values.shape[1:]
-    taps = torch.arange(_TAPS, device=values.device)
-    around = (taps[:, None, None] * rows + taps[:, None]) * columns + taps
-    start = first.long() + torch.tensor([0, highest + 1, highest + 1], device=values.device)
-    corner = (start[:, 2] * rows + start[:, 1]) * columns + start[:, 0]
-    found = torch.nn.functional.embedding_bag(
-        corner[:, None] + around.flatten(),
-        torch.view_as_real(values).view(-1, 2),
-        per_sample_weights=weights.flatten(1),
+    planes, rows, taps = len(values), values.shape[2], torch.arange(_TAPS, dtype=torch.int32, device=values.device)
+    row = torch.floor((first[0] + 0.5) / _STEP)  # exact: quotients by 5 lie 0.1 or more from whole numbers
+    start = ((first[2].int() + (highest + 1)) * planes + first[1].int() + (highest + 1)) * rows + row.int()
+    around = ((taps[:, None] * planes + taps) * rows).flatten()
+    lines = torch.nn.functional.embedding_bag(
+        start[:, None] + around,
+        torch.view_as_real(values).view(-1, 2 * _ROW),
+        per_sample_weights=_weights(powers[:, 2], each=_TAPS) * _weights(powers[:, 1], whole=_TAPS),
         mode="sum",
     )
-    real, imaginary = (found * inside[:, None]).unbind(-1)
-    return torch.complex(real, torch.where(mirrored[:, 0], -imaginary, imaginary))
+    of_line = torch.arange(0, _ROW * len(lines), _ROW, dtype=torch.int32, device=values.device)
+    start = of_line + (first[0] - row * _STEP).int()
+    found = torch.nn.functional.embedding_bag(
+        start[:, None] + taps, lines.view(-1, 2), per_sample_weights=_weights(powers[:, 0]), mode="sum"
+    )
+    real, imaginary = found.unbind(-1)
+    return torch.complex(real * inside, imaginary * (inside * sign))
 
 
-def _cubic(t: Tensor) -> Tensor:
-    """Weights of a cubic B-spline at a place t, 0 to 1, after the second of four samples: one more axis, of 4."""
-    u = 1 - t
-    return torch.stack([u**3, 4 - 3 * t**2 * (1 + u), 4 - 3 * u**2 * (1 + t), t**3], -1) / 6
+def _powers(t: Tensor) -> Tensor:
+    """1, t, t^2, t^3 along a new first axis."""
+    square = t * t
+    return torch.stack([torch.ones_like(t), t, square, square * t])
+
+
+def _weights(powers: Tensor, *, each: int = 1, whole: int = 1) -> Tensor:
+    """Weights of a cubic B-spline at places t, 0 to 1, after the second of four samples.
+
+    Args:
+        powers: of t, `(4, P)`.
+        each: how often each of the four stands there.
+        whole: how often all of them do.
+
+    Returns:
+        `(P, 4 * each * whole)`.
+    """
+    factors = torch.tensor(_SPLINE, dtype=powers.dtype, device=powers.device) / 6
+    factors = factors.repeat_interleave(each, 1).repeat(1, whole)
+    compiled = torch.compiler.is_compiling()
+    if powers.device.type == "cpu" and not compiled and torch.get_float32_matmul_precision() == "highest":
+        with without_autocast("cpu"):
+            return powers.T @ factors  # many times faster than sums of products; elsewhere it may be coarse
+    return (powers[..., None] * factors[:, None]).sum(0)

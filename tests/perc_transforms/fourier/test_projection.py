@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 import perc_transforms.functional as F
 from perc_transforms import TransformError
+from perc_transforms.functional import grids
 from perc_transforms.functional.fourier import projection
 from perc_transforms.spatial.euler import matrices_of, matrix_of
 
@@ -159,15 +160,45 @@ def test_images_of_other_pixels_show_the_same(size, step):
     assert relative(image, images_of_blobs(size, fine, 2.8 / step) * step) < 3e-3
 
 
+@pytest.mark.parametrize(("n", "cutoff"), [(16, 0.5), (17, 0.5), (16, 0.3), (24, 0.1)])
+def test_a_cutoff_leaves_what_is_within_it(n, cutoff):
+    """Of other pixels, too: it is told in cycles a voxel."""
+    volume = torch.randn(n, n, n, generator=torch.Generator().manual_seed(0))
+    whole, cut = F.volume_transform(volume), F.volume_transform(volume, cutoff=cutoff)
+    assert cut.values.numel() <= (whole.values.numel() if cutoff == 0.5 else 0.5 * whole.values.numel())
+    for size, step in ((n, 1.0), (15, 1.6), (20, 0.8)):
+        options = {"size": size, "step": step, "shifts": torch.tensor([[0.7, -1.2]]).expand(3, 2)}
+        kept = grids.spatial_frequency((size, size), volume) / step <= cutoff + 1e-9
+        expected = F.central_slices(whole, rotations(3), **options) * kept
+        torch.testing.assert_close(F.central_slices(cut, rotations(3), **options), expected, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_coarse_products_of_matrices_are_not_taken(precision):
+    transform, some = F.volume_transform(torch.randn(8, 8, 8)), rotations(2)
+    expected = F.project(transform, some)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        found = F.project(transform, some)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(F.project(transform, some), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_gradients_flow():
     volume = torch.randn(4, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     angles = torch.tensor([[20.0, 50.0, -30.0]], dtype=torch.float64, requires_grad=True)
     shifts = torch.tensor([[0.3, -0.2]], dtype=torch.float64, requires_grad=True)
 
-    def images(volume, angles, shifts):
-        return F.project(F.volume_transform(volume), matrices_of(angles), shifts=shifts)
+    for cutoff in (None, 0.4):
 
-    assert torch.autograd.gradcheck(images, (volume, angles, shifts))
+        def images(volume, angles, shifts, cutoff=cutoff):
+            return F.project(F.volume_transform(volume, cutoff=cutoff), matrices_of(angles), shifts=shifts)
+
+        assert torch.autograd.gradcheck(images, (volume, angles, shifts))
 
 
 def test_it_compiles_to_one_graph():
@@ -204,6 +235,11 @@ def test_what_cannot_be_projected_is_said():
         (lambda: F.volume_transform(torch.ones(4, 4)), "expected a cube"),
         (lambda: F.volume_transform(torch.ones(4, 4, 4, dtype=torch.int64)), "int64"),
         (lambda: F.volume_transform(torch.ones(4, 4, 4), oversampling=0.5), "oversampling is 0.5: expected 1 or more"),
+        (
+            lambda: F.volume_transform(torch.ones(4, 4, 4), cutoff=0.6),
+            "cutoff is 0.6: expected cycles a voxel, above 0",
+        ),
+        (lambda: F.volume_transform(torch.ones(4, 4, 4), cutoff=0), "cutoff is 0: expected cycles a voxel, above 0"),
         (lambda: F.project(transform, torch.eye(3)[None], size=9), "9 pixels of 1.0 voxels each: .* than 8 voxels"),
         (lambda: F.project(transform, torch.eye(3)[None], step=0.0), "4 pixels of 0.0 voxels"),
         (lambda: F.project(transform, torch.eye(3)), r"rotations of shape \(3, 3\)"),
