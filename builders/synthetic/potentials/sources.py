@@ -1,0 +1,121 @@
+"""What callers name as structures: files, ids, rows, maps."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from builders.errors import NotFoundError, OptionError
+from builders.synthetic.potentials import maps, reading, rows
+from builders.synthetic.potentials.alternatives import states_of
+from builders.synthetic.potentials.atoms import Atoms, checked
+from builders.synthetic.potentials.maps import Map
+from builders.synthetic.potentials.molecules import Body, Molecule
+
+Endpoints = Mapping[str, str] | None
+_PACKED = (".gz", ".bz2")
+_EXPECTED = "expected the path of a structure (.cif, .pdb, .ent) or a map (.mrc, .map), an id, or a row of structures"
+
+
+def classes_of(structures: Any, endpoints: Endpoints = None) -> dict[str, list[Body]]:
+    """The states of each class, by name, in the order in which they are named.
+
+    Args:
+        structures: one or several of a file, an id, a row of `structures`; or such by the name of their class. Rows of
+            one id are states of one class.
+        endpoints: of `structures`, for ids.
+
+    Raises:
+        OptionError: nothing is named, one name twice, or what is no structure.
+        PercError: a structure cannot be had, or not be drawn.
+    """
+    if isinstance(structures, Mapping) and not _is_row(structures):
+        named = [(_checked_name(name), source) for name, source in structures.items()]
+        members = {name: _several(source) for name, source in named}
+    else:
+        members = _by_name(_several(structures))
+    if not members or not all(members.values()):
+        msg = f"structures is {structures!r}: {_EXPECTED}, or several"
+        raise OptionError(msg)
+    return {name: _bodies(sources, endpoints) for name, sources in members.items()}
+
+
+def _by_name(sources: list[Any]) -> dict[str, list[Any]]:
+    members: dict[str, list[Any]] = {}
+    for source in sources:
+        name = _name_of(source)
+        if name in members and not (_is_row(source) and _is_row(members[name][0])):
+            msg = f"structures names {name!r} twice: {members[name][0]!r} and {source!r}: expected classes of unlike "
+            msg += "names, such as {'one': ..., 'other': ...}"
+            raise OptionError(msg)
+        members.setdefault(name, []).append(source)
+    return members
+
+
+def _several(source: Any) -> list[Any]:
+    is_one = isinstance(source, str | os.PathLike) or _is_row(source) or not isinstance(source, Iterable)
+    return [source] if is_one else list(source)
+
+
+def _is_row(source: Any) -> bool:
+    return isinstance(source, Mapping) and any(column in source for column in ("coordinates", "element"))
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        msg = f"structures has a class of the name {name!r}: expected a text"
+        raise OptionError(msg)
+    return name
+
+
+def _name_of(source: Any) -> str:
+    """The name of a source's class: a file's without suffixes, the id."""
+    if _is_row(source):
+        return str(source.get("id") or source.get("entry_id") or "structure")
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+        msg = f"structures has {source!r}: {_EXPECTED}"
+        raise OptionError(msg)
+    path = Path(source)
+    if not (_is_file(source) or _suffix(path)):
+        return str(source)
+    plain = path.with_suffix("") if path.suffix.lower() in _PACKED else path
+    return plain.with_suffix("").name
+
+
+def _bodies(sources: list[Any], endpoints: Endpoints) -> list[Body]:
+    """All states of a class; those of structures lie about one centre, that of mass of the first."""
+    found: list[Atoms | Map] = []
+    for source in sources:
+        _name_of(source)
+        found += _found(source, endpoints)
+    molecules = [atoms for atoms in found if not isinstance(atoms, Map)]
+    states = [state for atoms in molecules for state in states_of(checked(atoms))]
+    center = states[0].center if states else None
+    bodies: list[Body] = [Molecule(state, center) for state in states if center is not None]
+    return bodies + [body for body in found if isinstance(body, Map)]
+
+
+def _found(source: Any, endpoints: Endpoints) -> list[Atoms] | list[Map]:
+    if _is_row(source):
+        return [rows.atoms_of(source)]
+    path = Path(source)
+    suffix = _suffix(path)
+    if suffix in maps.SUFFIXES and path.is_file():
+        return [Map(path)]
+    if _is_file(source):
+        return reading.read_atoms(path)
+    if suffix or isinstance(source, os.PathLike):
+        msg = f"{source}: no such file"
+        raise NotFoundError(msg)
+    return [rows.atoms_of(row) for row in rows.rows_of_id(str(source), endpoints)]
+
+
+def _is_file(source: Any) -> bool:
+    return Path(source).exists()
+
+
+def _suffix(path: Path) -> str:
+    """That of a kind of files that are known, without that of packing; else empty."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _PACKED]
+    last = suffixes[-1] if suffixes else ""
+    return last if last in (*reading.SUFFIXES, *maps.SUFFIXES) else ""
