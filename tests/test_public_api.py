@@ -8,7 +8,7 @@ import pytest
 import builders
 import builders.errors
 import perc_transforms
-from builders import particles, structures
+from builders import particles, structures, synthetic
 from builders.empiar import Entry
 from builders.empiar.empiar import EmpiarConfig
 from builders.hf.names import MODULES
@@ -72,6 +72,10 @@ particles.Checked: best, scores, breaks, notes, images
 particles.write(dataset, folder, format = 'star', *, root = None, micrograph_shape = None, max_stack_size = '500MB', \
 num_proc = None, overwrite = False)
 particles.Written: table, rows, stacks, file_bytes
+synthetic.densities(structure, *, pixel_size, box = None, resolution = None, b_factor = None, solvent = True, \
+endpoints = None)
+synthetic.density(structure, *, pixel_size, box = None, resolution = None, b_factor = None, solvent = True, \
+endpoints = None)
 builders.local_classes.inspect.inspect_folder(folder: str, recursive: bool = False, extension: str | None = None, \
 class_from: str = 'name', class_pattern: str | None = None)
 builders.io.image_file.describe(path: str | os.PathLike[str])
@@ -183,6 +187,8 @@ def test_the_public_api_is_what_it_was():
     lines.append(f"particles.Checked: {', '.join(shown)}")
     lines.append(f"particles.write{signature(particles.write, annotated=False)}")
     lines.append(f"particles.Written: {', '.join(f.name for f in dataclasses.fields(particles.Written))}")
+    for name in synthetic.__all__:
+        lines.append(f"synthetic.{name}{signature(getattr(synthetic, name), annotated=False)}")
     for function in (inspect_folder, image_file.describe, image_file.read, image_file.read_bytes):
         lines.append(f"{function.__module__}.{function.__name__}{signature(function)}")
     for function in (image_file.memory_map, mrc.parse_header, mrc.write):
