@@ -28,13 +28,28 @@ def files_folder() -> str | None:
     return _folder.get()
 
 
-class ImageFilesBuilder(OptionedTableBuilder):
+class FolderBuilder(OptionedTableBuilder):
+    """A builder that keeps files, which `files_folder` tells its config while it is made.
+
+    Attributes:
+        folder: where files and what is remembered of them are kept; None: the default.
+    """
+
+    def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
+        self.folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
+        token = _folder.set(self.folder)
+        try:
+            super().__init__(cache_dir, *args, **kwargs)
+        finally:
+            _folder.reset(token)
+
+
+class ImageFilesBuilder(FolderBuilder):
     """A builder of references to images in files, which `download=True` brings into the cache first.
 
     Its config has the options `download`, `on_error` and `quarantine`.
 
     Attributes:
-        folder: where files and what is remembered of them are kept; None: the default.
         brought: the files where they were brought to; None where they were not.
         left_out: name and reason of what a new index left out; None while there is none.
         contradicted: path and reason of files whose sizes contradict their headers, of a new index.
@@ -45,15 +60,10 @@ class ImageFilesBuilder(OptionedTableBuilder):
     """What is left out of an index, in words."""
 
     def __init__(self, cache_dir: str | None = None, *args: Any, **kwargs: Any) -> None:
-        self.folder = None if cache_dir is None else os.path.join(cache_dir, "perc")  # noqa: PTH118
         self.brought: list[SourceFile] | None = None
         self.left_out: list[tuple[str, object]] | None = None
         self.contradicted: list[tuple[str, str]] = []
-        token = _folder.set(self.folder)
-        try:
-            super().__init__(cache_dir, *args, **kwargs)
-        finally:
-            _folder.reset(token)
+        super().__init__(cache_dir, *args, **kwargs)
 
     def files(self) -> Sequence[SourceFile]:
         """The files that images are in, where they were found."""

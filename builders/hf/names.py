@@ -16,6 +16,7 @@ MODULES = {
     "local_classes": "builders.local_classes.local_classes",
     "particles": "builders.particles.particles",
     "structures": "builders.structures.structures",
+    "synthetic": "builders.synthetic.synthetic",
     "tilt_series": "builders.tilt_series.tilt_series",
     "tomograms": "builders.tomograms.tomograms",
 }

@@ -13,6 +13,7 @@ from builders.io.boxes.turned import Turned, cube_of, turned_of
 from builders.io.coded import Coded, packed, unpacked
 from builders.io.flipped import Flipped, flipped
 from builders.io.layout import USUAL, Box, InterleavedSlice, Layout, Range, spelled
+from builders.io.made.layout import MARK, Made, made_of
 from builders.io.movies.developed import Developed
 from builders.io.movies.spelling import developed_of
 from builders.io.scattered.base import Scattered
@@ -33,8 +34,9 @@ def told(layout: Layout) -> dict[str, Any]:
     of a part and, in base64, where the parts lie, such as `"<u2/zlib/16,4096/AgCgD0UT"`. Behind all that but a box,
     `~` says that rows are stored bottom up (`builders.io.flipped`). Of what is made of frames, they are those of the
     frames, with what is made of them in `dtype`, such as `"|u1#{"each":8}"`; of a cube that is cut upright, those of
-    the volume, with the cube behind a `^` (`builders.io.boxes.turned`). In front of a box or a cube, `!` says that the
-    image is a mask, which is 0 beyond its edges (`Layout.is_mask`).
+    the volume, with the cube behind a `^` (`builders.io.boxes.turned`); of what is made by a recipe, the row in `index`
+    and the column in `dtype`, such as `"<f4%made{"column":"image"}"` (`builders.io.made.layout`). In front of a box or
+    a cube, `!` says that the image is a mask, which is 0 beyond its edges (`Layout.is_mask`).
 
     Example:
         >>> told(Layout((3, 5), "<f4", 1024))
@@ -59,7 +61,8 @@ def told(layout: Layout) -> dict[str, Any]:
         volume = told(layout.volume)
         return volume | {"dtype": f"{volume['dtype']}{layout.spelling}"}
     if isinstance(layout, Scattered):
-        return {"offset": 0, "shape": list(layout.shape), "dtype": f"{layout.encoding}{layout.spelling}"}
+        of_row = {"index": layout.index} if isinstance(layout, Made) else {}
+        return of_row | {"offset": 0, "shape": list(layout.shape), "dtype": f"{layout.encoding}{layout.spelling}"}
     if isinstance(layout, InterleavedSlice):
         shape = [layout.count, *layout.shape]
         return {"offset": layout.offset, "shape": shape, "dtype": layout.spelling, "index": layout.index}
@@ -89,7 +92,7 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
         return cube_of(layout_of(shape, cube[0], offset, index, name), cube[1], name)
     text, mark, made = dtype.partition("%")
     if mark and "#" not in text:
-        return _scattered(shape, text, made, name)
+        return _scattered(shape, text, made, index, name)
     text, mark, made = dtype.partition("#")
     if mark:
         image, rest = developed_of(layout_of(shape, text, offset, index, name), made, name)
@@ -119,8 +122,12 @@ def layout_of(shape: tuple[int, ...], dtype: str, offset: int, index: int | None
     return _boxed(layout, unmarked != spelling, box if at else None, dtype, name)
 
 
-def _scattered(shape: tuple[int, ...], encoding: str, told: str, name: str) -> Layout:
-    image, rest = scattered_of(shape, encoding, told, name, layout_of)
+def _scattered(shape: tuple[int, ...], encoding: str, told: str, index: int | None, name: str) -> Layout:
+    image: Scattered
+    if told.startswith(MARK):
+        image, rest = made_of(shape, encoding, told, index, name)
+    else:
+        image, rest = scattered_of(shape, encoding, told, name, layout_of)
     mark, at, box = rest.partition("@")
     if mark not in ("", "~", "!", "~!"):
         msg = f"{name}: a reference to pixels of {rest[:100]!r}, behind where their files are: expected a box"

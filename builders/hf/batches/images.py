@@ -13,12 +13,13 @@ from builders.errors import PercError
 from builders.hf.batches import box_reads, remote_reads
 from builders.hf.batches.columns import Places
 from builders.hf.batches.cropping import crop
-from builders.hf.batches.sources import Source, boxes_in, of_boxes, of_file, of_memory
+from builders.hf.batches.sources import Source, boxes_in, of_boxes, of_file, of_memory, of_recipe
 from builders.hf.features import EMImage
 from builders.io import gathering
 from builders.io.casting import cast, copy, is_sure
 from builders.io.finite import count_non_finite, floats_of, is_finite
 from builders.io.layout import Array
+from builders.io.made.layout import MARK
 from perc_transforms.core import buffers
 
 Group = tuple[Source, NDArray[np.int64], NDArray[np.int64] | None]
@@ -28,6 +29,7 @@ Memory = Callable[[int], NDArray[np.uint8]]
 
 _ROW_BY_ROW = 0
 """The source of images that have none: of packed files, coded, null, or with something wrong."""
+_MADE = f"%{MARK}"
 _PIECE = 128 * 1024
 """Pixels that are converted in one go: they are still in the processor's cache when they are looked at."""
 
@@ -56,6 +58,11 @@ class Images:
         told = here["shape"] & here["dtype"] & (offsets >= 0)
         files = told & here["path"] & here["offset"] & ~here["bytes"] & ~here["index"]
         inline = told & here["bytes"]
+        made = told & here["path"] & here["index"] & ~here["bytes"]
+        made &= pc.match_substring(fields["dtype"], _MADE).fill_null(False).to_numpy(zero_copy_only=False)
+        if made.any():
+            ids[made] = self._identified(_chosen(fields, made), ("path", "etag", "dtype", "shape"), of_recipe)
+            offsets[made] = fields["index"].filter(pa.array(made)).to_numpy()
         boxes = boxes_in(fields["dtype"])
         if boxes is not None:
             cut = files & boxes.is_valid().to_numpy(zero_copy_only=False)
@@ -275,7 +282,11 @@ def _fill(groups: list[Group], rows: NDArray[np.uint8], floats: np.dtype[Any] | 
     """Read images that are at hand, each into its row: what `gather` does, also for those in memory."""
     are_finite = True
     for source, offsets, places in groups:
-        if source.data is None:
+        if source.made is not None:
+            images = source.made.read_rows(source.path, source.etag, offsets)
+            rows[slice(None) if places is None else places] = images.reshape(len(images), -1).view(np.uint8)
+            are_finite &= floats is None or is_finite(images)
+        elif source.data is None:
             are_finite &= gathering.gather(source.path, offsets, rows, places, source.etag, floats)
         else:
             are_finite &= _copied(source.data, offsets, rows, places, floats)

@@ -1,5 +1,6 @@
 """Where images of a column lie, many of them in one place: a file of this machine or of a server, or memory."""
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from builders.io.files import location
 from builders.io.formats.compression import is_packed
 from builders.io.image_reference import layout_of
 from builders.io.layout import USUAL, Layout
+from builders.io.made.layout import Made
 
 _MOST_BYTES = 2**40
 """Of an image: beyond that, something is wrong with its shape."""
@@ -38,6 +40,7 @@ class Source:
         image: the layout of an image or a volume at the start of it, if they are boxes of such.
         sides: of these boxes.
         spelling: how references spell that layout.
+        made: the image of a row, of those that are made by the recipe at `path`: they lie at their rows' numbers.
     """
 
     first: Layout
@@ -47,6 +50,7 @@ class Source:
     image: Layout | None = None
     sides: tuple[int, ...] = ()
     spelling: str = ""
+    made: Made | None = None
 
     def image_at(self, offset: int) -> Layout:
         """The layout of an image that lies at a byte.
@@ -87,6 +91,18 @@ def of_file(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...]) -> 
     """The source of images in a file, as references tell it."""
     first = None if _is_other(path) else _layout(dtype, shape)
     return (path, etag, dtype, shape), None if first is None else Source(first, path, etag or "")
+
+
+def of_recipe(path: str, etag: str | None, dtype: str, shape: tuple[Any, ...]) -> Identified:
+    """The source of images that are made by a recipe, as references tell it."""
+    key, image = (path, etag, dtype, shape), None
+    if all(side is not None and 0 < side < _MOST_BYTES for side in shape):
+        with contextlib.suppress(FormatError):  # of a row that has a name, which it is told with
+            image = layout_of(shape, dtype, 0, 0, path)
+    if not isinstance(image, Made) or "://" in path:
+        return key, None
+    first = _layout(image.dtype.str, shape)
+    return key, None if first is None else Source(first, path, etag or "", made=image)
 
 
 def of_memory(data: NDArray[np.uint8], start: int) -> Callable[..., Identified]:

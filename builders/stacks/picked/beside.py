@@ -2,25 +2,32 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from builders.hf.image_storage import Fetched, fetched, read
 from builders.hf.shuffling.memory import fresh, fresh_image, size_of
-from builders.hf.stream_blocks import Further, Piece
+from builders.hf.stream_blocks import Block, Further, Piece
 from builders.io.layout import Array
-from builders.stacks.blocks import RunBlock
+
+
+class Companion(Block, Protocol):
+    """The same rows, of further images."""
+
+    def close(self) -> None:
+        """Let go of what is held of them."""
+        ...
 
 
 class Beside(Further):
     """A column of further images.
 
     Args:
-        block: the same rows, of the file of these images.
+        block: the same rows, of these images.
     """
 
-    def __init__(self, block: RunBlock) -> None:
+    def __init__(self, block: Companion) -> None:
         self._block = block
         self._stacks: list[tuple[list[int], Array, bool]] = []
         self._held: dict[int, tuple[Array, bool]] = {}

@@ -1,0 +1,149 @@
+"""Options of `synthetic`, and the recipe that they make."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import datasets
+
+from builders.archive.builder import files_folder
+from builders.errors import OptionError
+from builders.io.made.recipe import Noise, Optics, Recipe, Source
+from builders.options import check_choice, check_flag, check_integer
+from builders.synthetic import options
+from builders.synthetic.sources import Asked, asked_of, state_of
+
+_OF_NO_ROWS = ("num_examples", "shuffle_memory")
+"""Options that change no row."""
+
+
+@dataclass
+class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """Options of `synthetic`.
+
+    Attributes:
+        structures: what images are of: files of structures or maps (`.mrc`, `.npy`), ids; one, a list, or a dict that
+            gives classes their names, `{"ribosome": "4v1w"}`.
+        unit: what a row is: `"particle"`.
+        num_examples: how many rows; None: without end, of streams.
+        box_size: pixels of a side of the volumes, and of particles: an even number.
+        pixel_size: Å.
+        resolution: Å: what volumes are low-passed to; None: as they are.
+        density_b_factor: Å², of all atoms of structures instead of their own.
+        solvent: whether structures displace water.
+        defocus: Å, underfocus positive: a number, or the lowest and the highest of those that are drawn.
+        astigmatism: Å: the difference of the two defoci is drawn from 0 to this, its angle uniformly.
+        voltage: kV.
+        spherical_aberration: mm.
+        amplitude_contrast: 0 to 1.
+        phase_shift: of a phase plate, degrees.
+        b_factor: Å² of the envelope exp(-B k² / 4).
+        snr: variance of the clean image over that of all noise in it: a number, or the lowest and the highest of those
+            that are drawn; `"auto"`: 0.1, unless there is `dose`; None, and no `dose`: no noise.
+        dose: e/Å² of an image: pixels are Poisson counts of electrons.
+        ice_snr: variance of the projections over that of white noise that the CTF goes over, too; None: no such noise.
+        max_shift: Å: particles lie uniformly within this of the middle, along each axis.
+        orientations: `"uniform"`; `{"axes": [[x, y, z], ...], "kappa": number}`, von Mises and Fisher about these
+            directions of view; or a table: rows of rot, tilt and psi, or a STAR file that has them.
+        contrast: `"dark"`, as raw images are, or `"bright"`.
+        clean: whether there is a column `clean`, the images without noise.
+        seed: of all that is drawn.
+        shuffle_memory: MiB of pixels that a shuffled stream holds at most.
+    """
+
+    structures: Any = None
+    unit: str = "particle"
+    num_examples: int | None = None
+    box_size: int = 128
+    pixel_size: float = 1.5
+    resolution: float | None = None
+    density_b_factor: float | None = None
+    solvent: bool = True
+    defocus: float | Sequence[float] = (8000.0, 25000.0)
+    astigmatism: float = 0.0
+    voltage: float = 300.0
+    spherical_aberration: float = 2.7
+    amplitude_contrast: float = 0.1
+    phase_shift: float = 0.0
+    b_factor: float = 0.0
+    snr: float | Sequence[float] | str | None = "auto"
+    dose: float | None = None
+    ice_snr: float | None = None
+    max_shift: float = 0.0
+    orientations: str | Mapping[str, Any] | Sequence[Sequence[float]] = "uniform"
+    contrast: str = "dark"
+    clean: bool = False
+    seed: int = 42
+    shuffle_memory: int = 512
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data_files or self.data_dir:
+            msg = "synthetic makes images of structures=[...], it reads no data_dir or data_files"
+            raise OptionError(msg)
+        check_choice("unit", self.unit, options.UNITS)
+        if self.num_examples is not None:
+            check_integer("num_examples", self.num_examples, least=1)
+        for name, least in (("box_size", 8), ("shuffle_memory", 1)):
+            check_integer(name, getattr(self, name), least=least)
+        check_integer("seed", self.seed, least=0)
+        options.check_box(self.box_size)
+        for name in options.NUMBERS:
+            setattr(self, name, options.check_number(name, getattr(self, name)))
+        self.defocus = options.check_between("defocus", self.defocus)
+        self.noise = options.check_noise(self.snr, self.dose, self.ice_snr)
+        self.turns = options.check_orientations(self.orientations)
+        options.check_shift(self.max_shift, self.box_size * self.pixel_size)
+        check_choice("contrast", self.contrast, ("dark", "bright"))
+        for flag in ("clean", "solvent"):
+            check_flag(flag, getattr(self, flag))
+        self.asked: list[Asked] = asked_of(self.structures)
+        self.cache = files_folder()
+
+    def recipe(self, labels: Sequence[str], sources: Sequence[Source]) -> Recipe:
+        """How rows are made of some volumes."""
+        named = {field.name for field in fields(Optics)} - {"defocus"}
+        assert isinstance(self.defocus, tuple)
+        return Recipe(
+            self.unit,
+            int(self.seed),
+            int(self.box_size),
+            self.pixel_size,
+            tuple(labels),
+            tuple(sources),
+            Optics(self.defocus, **{name: getattr(self, name) for name in named}),
+            Noise(*self.noise),
+            self.max_shift,
+            self.turns,
+            self.contrast,
+            {"clean": self.clean},
+        )
+
+    def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
+        """Name the cache folder for the options and for the state of all files: it is never stale."""
+        kept = {name: value for name, value in config_kwargs.items() if name != "shuffle_memory"}
+        kept |= {"state": self.state}
+        return str(super().create_config_id(kept, custom_features=custom_features))
+
+    @property
+    def state(self) -> str:
+        """What tells the recipe from all others: the options that rows follow from, and the versions of files."""
+        told = {name: getattr(self, name) for name in _DEFAULTS if name not in (*_OF_NO_ROWS, "structures")}
+        return repr([told | {"orientations": self.turns}, *map(state_of, self.asked)])
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What `datasets` keeps beside the rows: that they are made, of what and how."""
+        given = {name: getattr(self, name) for name in _DEFAULTS if name not in ("structures", *_OF_NO_ROWS)}
+        told = ", ".join(f"{name}={value!r:.200}" for name, value in given.items() if value != _DEFAULTS[name])
+        names = ", ".join(f"{one.label} ({one.name})" if one.label != one.name else one.name for one in self.asked)
+        made = f"Synthetic images, made by a computer of {names}; no microscope took them"
+        return {"description": "\n".join((made, f"Made with seed={self.seed}{', ' if told else ''}{told}"))}
+
+
+_DEFAULTS = {
+    field.name: field.default
+    for field in fields(SyntheticConfig)
+    if field.name not in {inherited.name for inherited in fields(datasets.BuilderConfig)}
+}
+"""Options of this builder's own."""

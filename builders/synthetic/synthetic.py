@@ -1,0 +1,120 @@
+"""`load_dataset("synthetic", ...)`: images that are made of structures, without end, with all that is true of them."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from builders.archive.builder import FolderBuilder
+from builders.errors import OptionError
+from builders.hf.features import EMImage
+from builders.hf.image_storage import STORAGE, stored_value
+from builders.hf.streaming import ShardStream
+from builders.io.image_reference import told
+from builders.io.made.known import known
+from builders.io.made.layout import Made
+from builders.io.made.maker import Maker
+from builders.stacks.columns import PIECE
+from builders.synthetic.config import SyntheticConfig
+from builders.synthetic.reader import MadeReader, shards_of
+from builders.synthetic.recipes import recipe_for
+
+
+class Synthetic(FolderBuilder):
+    """Made images as rows `image`, `pixel_size`, `path`, `index`, and what their unit has besides."""
+
+    VERSION = datasets.Version("1.0.0")
+    BUILDER_CONFIG_CLASS = SyntheticConfig
+    DEFAULT_WRITER_BATCH_SIZE = PIECE
+    config: SyntheticConfig
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=self._features, **self.config.facts)
+
+    @functools.cached_property
+    def _recipe(self) -> tuple[str, str]:
+        """Path and digest of the recipe."""
+        path, recipe = recipe_for(self.config, str(self.VERSION))
+        return path, recipe.digest
+
+    @property
+    def _maker(self) -> Maker:
+        return known(*self._recipe).maker
+
+    @property
+    def _features(self) -> datasets.Features:
+        maker = self._maker
+        columns: dict[str, Any] = {}
+        for name, dtype in maker.images.items():
+            columns[name] = EMImage(dtype="float32" if dtype == np.float32 else None)
+        columns |= {
+            "pixel_size": datasets.Value("float32"),
+            "path": datasets.Value("string"),
+            "index": datasets.Value("int64"),
+        }
+        columns |= datasets.Features.from_arrow_schema(maker.schema)
+        return datasets.Features(_with_names(columns, maker.recipe.labels))
+
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """Build the index, or take it from the cache; its recipe is made where it is missing.
+
+        Raises:
+            OptionError: nobody said how many rows it has.
+        """
+        if self.config.num_examples is None:
+            msg = "num_examples is None: expected a number of rows, num_examples=10000, or streaming=True, which goes "
+            msg += "on without end"
+            raise OptionError(msg)
+        super().download_and_prepare(*args, **kwargs)
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        if dl_manager.download_config.force_download:
+            recipe_for(self.config, str(self.VERSION), anew=True)
+            self.__dict__.pop("_recipe", None)
+        return [datasets.SplitGenerator(name="train", gen_kwargs={"recipe": self._recipe})]
+
+    def _generate_tables(self, recipe: tuple[str, str]) -> Iterator[tuple[int, pa.Table]]:
+        rows, schema = self.config.num_examples or 0, self.info.features.arrow_schema
+        for number, start in enumerate(range(0, rows, PIECE)):
+            table = _table(known(*recipe).maker, recipe, np.arange(start, min(start + PIECE, rows)))
+            yield number, self.columns_asked_for(table).cast(schema)
+
+    def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
+        path, digest = split_generator.gen_kwargs["recipe"]
+        maker = self._maker
+        size = int(sum(np.prod(maker.shape) * dtype.itemsize for dtype in maker.images.values()))
+        reader = MadeReader(path, digest, self.config.shuffle_memory * 2**20)
+        return ShardStream(reader, shards_of(self.config.num_examples, size), self.info.features)
+
+
+def _table(maker: Maker, recipe: tuple[str, str], indices: "np.ndarray[Any, np.dtype[np.int64]]") -> pa.Table:
+    """Rows of an index: references to their images, and all other columns."""
+    path, digest = recipe
+    columns: dict[str, Any] = {}
+    for name, dtype in maker.images.items():
+        fields = told(Made(maker.shape, dtype.str, 0, None, name, 0))
+        one = pa.array([stored_value(path=path, etag=digest, **fields)], STORAGE)
+        rows = one.take(pa.array(np.zeros(len(indices), np.int64)))
+        fields_of_rows = [pa.array(indices) if field.name == "index" else rows.field(field.name) for field in STORAGE]
+        columns[name] = pa.StructArray.from_arrays(fields_of_rows, fields=list(STORAGE))
+    columns["pixel_size"] = pa.array(np.full(len(indices), maker.recipe.pixel_size, np.float32))
+    columns["path"] = pa.array([Path(path).name]).take(pa.array(np.zeros(len(indices), np.int64)))
+    columns["index"] = pa.array(indices)
+    table = maker.columns(indices)
+    return pa.table(columns | {name: table.column(name) for name in table.column_names})
+
+
+def _with_names(feature: Any, labels: "tuple[str, ...]") -> Any:
+    """Features whose `label`, wherever it stands, has the names of classes."""
+    if isinstance(feature, dict):
+        return {
+            name: datasets.ClassLabel(names=list(labels)) if name == "label" else _with_names(one, labels)
+            for name, one in feature.items()
+        }
+    if isinstance(feature, datasets.LargeList | datasets.List):
+        return type(feature)(_with_names(feature.feature, labels), feature.length)
+    return feature

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from builders import load_dataset
+
+
+def test_a_map_becomes_particles(options):
+    ds = load_dataset("synthetic", num_examples=20, **options)
+    assert len(ds) == 20
+    row = ds[3]
+    assert row["image"].shape == (32, 32)
+    assert row["image"].dtype == np.float32
+    assert row["pixel_size"] == 3.0
+    assert row["index"] == 3
+    assert ds.features["label"].names == ["blobs"]
+    assert set(row["pose"]) == {"rot", "tilt", "psi", "shift_x", "shift_y"}
+    assert row["ctf"]["voltage"] == 300
+    assert row["snr"] == pytest.approx(0.1)
+
+
+def test_streams_have_the_same_rows(options):
+    ds = load_dataset("synthetic", num_examples=20, clean=True, **options)
+    stream = load_dataset("synthetic", num_examples=20, clean=True, streaming=True, **options)
+    rows = list(stream)
+    assert stream.features == ds.features
+    assert [row["index"] for row in rows] == list(range(20))
+    for row, other in zip(rows, ds, strict=True):
+        assert list(row) == list(other)
+        for name in ("image", "clean"):
+            np.testing.assert_allclose(row.pop(name), other.pop(name), atol=1e-5)
+        assert row == other
