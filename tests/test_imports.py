@@ -104,6 +104,7 @@ ROOMS = {
         ["movies.spelling"],
         ["multiscale"],
         ["scattered"],  # what is made of the images of other files
+        ["tables"],
         ["made"],
         ["image_reference"],
     ],

@@ -135,7 +135,7 @@ Whiten(*, spatial_dims = None)
 WienerFilter(constant, *, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_angle = None, voltage = \
 None, spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
 collate(rows)
-builders that load_dataset knows: empiar, local_classes, particles, structures, tilt_series, tomograms
+builders that load_dataset knows: empiar, local_classes, particles, structures, synthetic, tilt_series, tomograms
 """
 
 
