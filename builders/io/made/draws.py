@@ -39,7 +39,7 @@ def uniforms(seed: int, purpose: str, indices: Indices, count: int) -> Floats:
     counter = [rows & _LOW, rows >> _HALF, zero + groups, zero + zero[:1] * groups]
     words = philox([*np.broadcast_arrays(*counter)], _key(seed, purpose))
     pairs = [(words[place] << _HALF) | words[place + 1] for place in (0, 2)]
-    numbers = (np.stack(pairs, -1).reshape(len(rows), -1)[:, :count] >> np.uint64(12)).astype(np.float64)
+    numbers = (np.stack(pairs, -1).reshape(len(rows), 2 * len(groups))[:, :count] >> np.uint64(12)).astype(np.float64)
     uniform: Floats = (numbers + 0.5) * 2.0**-52
     return uniform
 
@@ -54,7 +54,7 @@ def normals(seed: int, purpose: str, indices: Indices, count: int) -> Floats:
     uniform = uniforms(seed, purpose, indices, count + count % 2)
     radius, angle = np.sqrt(-2 * np.log(uniform[:, 0::2])), 2 * np.pi * uniform[:, 1::2]
     both = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
-    normal: Floats = both.reshape(len(uniform), -1)[:, :count]
+    normal: Floats = both.reshape(uniform.shape)[:, :count]
     return normal
 
 

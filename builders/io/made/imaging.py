@@ -116,7 +116,7 @@ def recorded(
     of_ice, carried = None, torch.zeros_like(variance)
     if ice is not None:
         of_ice = through_ice(*ice, tuple(contrast.shape[1:]), seed, indices, purpose)
-        carried = ice[0] * _mean_square(ice[1], contrast.shape[-1])
+        carried = ice[0] * mean_square(ice[1], contrast.shape[-1])
     if electrons is not None:
         clean = electrons * (1 + contrast)
         mean = clean if of_ice is None else clean + electrons * of_ice
@@ -159,7 +159,7 @@ def variance_of(spectra: Tensor, nx: int) -> Tensor:
     return total / (spectra.shape[-2] * nx) ** 2
 
 
-def _mean_square(transfer: Tensor, nx: int) -> Tensor:
+def mean_square(transfer: Tensor, nx: int) -> Tensor:
     """The mean of its squares over all components: how much of white noise's variance it leaves, `(rows,)`."""
     total: Tensor = (transfer.square() @ half_counts(nx, transfer).to(transfer)).sum(-1)
     return total / (transfer.shape[-2] * nx)

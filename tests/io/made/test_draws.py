@@ -31,6 +31,11 @@ def test_a_row_gets_the_same_alone_and_among_others():
     assert len(np.unique(several[:3])) == 15
 
 
+def test_no_rows_have_no_numbers():
+    none = np.zeros(0, np.int64)
+    assert uniforms(1, "a", none, 5).shape == normals(1, "a", none, 5).shape == (0, 5)
+
+
 def test_seeds_purposes_and_rows_have_numbers_of_their_own():
     indices = np.arange(1000)
     drawn = [uniforms(seed, purpose, indices, 3) for seed in (0, 1, 2**70) for purpose in ("a", "b")]
