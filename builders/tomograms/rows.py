@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from builders.errors import OptionError
 from builders.io.boxes.turned import enclosing
+from builders.io.tables.picks.arrow import lists_of_picks, points, rotations
 from builders.tomograms import background as backgrounds
-from builders.tomograms.columns import lists_of_picks, points, poses, rotations
+from builders.tomograms.columns import poses
 from builders.tomograms.subtomograms import corners_of, lie_inside, nearest, voxels_of, within
 from builders.tomograms.tiles import Sides, grid
 
