@@ -39,6 +39,12 @@ multiprocessing.set_forkserver_preload(["torch", "datasets"])
 settings.register_profile("perc", deadline=None, max_examples=60)
 settings.load_profile("perc")
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests of servers and of processes wait a part of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

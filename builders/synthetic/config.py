@@ -11,10 +11,12 @@ from builders.errors import OptionError
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
 from builders.options import check_choice, check_flag, check_integer
 from builders.synthetic import options
-from builders.synthetic.sources import Asked, asked_of, state_of
+from builders.synthetic.sources import state_of
 
-_OF_NO_ROWS = ("num_examples", "shuffle_memory")
+_OF_NO_ROWS = ("num_examples", "shuffle_memory", "endpoints")
 """Options that change no row."""
+_MOST_NAMED = 20
+"""Classes that a description names."""
 
 
 @dataclass
@@ -22,8 +24,8 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     """Options of `synthetic`.
 
     Attributes:
-        structures: what images are of: files of structures or maps (`.mrc`, `.npy`), ids; one, a list, or a dict that
-            gives classes their names, `{"ribosome": "4v1w"}`.
+        structures: what images are of: files of structures (mmCIF, PDB) or of maps (`.mrc`, `.map`, in V), ids; one, a
+            list, or a dict that gives classes their names, `{"ribosome": "4v1w"}`.
         unit: what a row is: `"particle"`.
         num_examples: how many rows; None: without end, of streams.
         box_size: pixels of a side of the volumes, and of particles: an even number.
@@ -48,6 +50,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         contrast: `"dark"`, as raw images are, or `"bright"`.
         clean: whether there is a column `clean`, the images without noise.
         seed: of all that is drawn.
+        endpoints: of the databases of structures, as `structures` has them.
         shuffle_memory: MiB of pixels that a shuffled stream holds at most.
     """
 
@@ -74,6 +77,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     contrast: str = "dark"
     clean: bool = False
     seed: int = 42
+    endpoints: Mapping[str, str] | None = None
     shuffle_memory: int = 512
 
     def __post_init__(self) -> None:
@@ -97,7 +101,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         check_choice("contrast", self.contrast, ("dark", "bright"))
         for flag in ("clean", "solvent"):
             check_flag(flag, getattr(self, flag))
-        self.asked: list[Asked] = asked_of(self.structures)
+        self.endpoints = None if self.endpoints is None else dict(self.endpoints)
         self.cache = files_folder()
 
     def recipe(self, labels: Sequence[str], sources: Sequence[Source]) -> Recipe:
@@ -129,16 +133,19 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def state(self) -> str:
         """What tells the recipe from all others: the options that rows follow from, and the versions of files."""
         told = {name: getattr(self, name) for name in _DEFAULTS if name not in (*_OF_NO_ROWS, "structures")}
-        return repr([told | {"orientations": self.turns}, *map(state_of, self.asked)])
+        return repr([told | {"orientations": self.turns}, state_of(self.structures)])
 
-    @property
-    def facts(self) -> dict[str, str]:
-        """What `datasets` keeps beside the rows: that they are made, of what and how."""
-        given = {name: getattr(self, name) for name in _DEFAULTS if name not in ("structures", *_OF_NO_ROWS)}
-        told = ", ".join(f"{name}={value!r:.200}" for name, value in given.items() if value != _DEFAULTS[name])
-        names = ", ".join(f"{one.label} ({one.name})" if one.label != one.name else one.name for one in self.asked)
-        made = f"Synthetic images, made by a computer of {names}; no microscope took them"
-        return {"description": "\n".join((made, f"Made with seed={self.seed}{', ' if told else ''}{told}"))}
+    def facts(self, labels: Sequence[str]) -> dict[str, str]:
+        """What `datasets` keeps beside the rows: that they are made, of what and how.
+
+        Args:
+            labels: names of the classes.
+        """
+        given = {name: getattr(self, name) for name in _DEFAULTS if name not in ("structures", "seed", *_OF_NO_ROWS)}
+        told = [f"{name}={value!r:.200}" for name, value in given.items() if value != _DEFAULTS[name]]
+        names = ", ".join([*labels[:_MOST_NAMED], *(["..."] if len(labels) > _MOST_NAMED else [])])
+        made = f"Synthetic images of {names}: they were computed, no microscope took them"
+        return {"description": "\n".join((made, f"Made with {', '.join([f'seed={self.seed}', *told])}"))}
 
 
 _DEFAULTS = {

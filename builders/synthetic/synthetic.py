@@ -33,7 +33,7 @@ class Synthetic(FolderBuilder):
     config: SyntheticConfig
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=self._features, **self.config.facts)
+        return datasets.DatasetInfo(features=self._features, **self.config.facts(self._maker.recipe.labels))
 
     @functools.cached_property
     def _recipe(self) -> tuple[str, str]:

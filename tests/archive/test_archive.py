@@ -226,15 +226,13 @@ def test_a_download_goes_on_at_the_byte_it_stopped_at(archive, tmp_path, held):
     assert not part.exists()
 
 
-@pytest.mark.parametrize("hangs", ["in the body", "before the answer"])
-def test_ctrl_c_ends_a_download_at_once_and_the_next_run_goes_on(archive, tmp_path, held, hangs):
-    url, out = f"/10943/{STACK}", tmp_path / "out"
-    command = ["empiar", "download", "10943", "--dir", "data/particles", "--archive", archive.base]
-    command += ["--save-dir", str(out)]
-    if hangs == "in the body":
-        archive.fail(url, Fault(), Fault(cut=2_000_000, stall=100))
-    else:
-        archive.fail(url, Fault(), Fault(cut=2_000_000), Fault(silence=100))
+def test_ctrl_c_ends_a_download_at_once_and_the_next_run_goes_on(archive, tmp_path, held):
+    """Of two files, one of which hangs in its body, the other one before its answer."""
+    url, silent, out = f"/10943/{STACK}", "/10943/data/micrographs/m_1.mrc", tmp_path / "out"
+    command = ["empiar", "download", "10943", "--regex", r".*(stack\.mrcs|m_1\.mrc)", "--recursive"]
+    command += ["--archive", archive.base, "--save-dir", str(out)]
+    archive.fail(url, Fault(), Fault(cut=2_000_000, stall=100))
+    archive.fail(silent, Fault(), Fault(silence=100))
     process = subprocess.Popen(
         [sys.executable, "-m", "builders", *command],
         stderr=subprocess.PIPE,
@@ -242,7 +240,7 @@ def test_ctrl_c_ends_a_download_at_once_and_the_next_run_goes_on(archive, tmp_pa
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it is ignored by jobs of a script
     )
-    while archive.bytes_sent < 2_000_000 or archive.faults[url]:
+    while archive.bytes_sent < 2_000_000 or archive.faults[url] or archive.faults[silent]:
         assert process.poll() is None
         time.sleep(0.02)
     time.sleep(0.2)
@@ -252,8 +250,11 @@ def test_ctrl_c_ends_a_download_at_once_and_the_next_run_goes_on(archive, tmp_pa
     assert errors == ("perc: interrupted: what has come is kept: do the same again, and it goes on where it stopped\n")
     archive.bytes_sent = 0
     assert main(command) == 0
-    assert archive.bytes_sent == len(archive.files[url]) - 2_000_000 + len(archive.files["/10943/data/particles/"])
-    assert (out / STACK).read_bytes()[1024:] == held[STACK].tobytes()
+    folders = ("data", "data/particles", "data/micrographs", "data/micrographs/deep")
+    listings = sum(len(archive.files[f"/10943/{folder}/"]) for folder in folders)
+    assert archive.bytes_sent == len(archive.files[url]) - 2_000_000 + len(archive.files[silent]) + listings
+    for path in (STACK, "data/micrographs/m_1.mrc"):
+        assert (out / path).read_bytes()[1024:] == held[path].tobytes()
 
 
 @pytest.mark.parametrize(
