@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONFORMANCE := .conformance
 CONFORMANCE_TOMO := .conformance-tomo
+CONFORMANCE_MADE := .conformance-made
 ONLY ?=
 
-.PHONY: demo test lint bench conformance conformance-tomo formats versions newest clean
+.PHONY: demo test lint bench conformance conformance-tomo conformance-made formats versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -50,6 +51,15 @@ $(CONFORMANCE_TOMO)/.ready: pyproject.toml
 	$(CONFORMANCE_TOMO)/bin/pip install --quiet --disable-pip-version-check -e '.[conformance-tomo]'
 	@touch $@
 
+# images made of a structure: the last part of docs/conformance.md
+conformance-made: $(CONFORMANCE_MADE)/.ready
+	$(CONFORMANCE_MADE)/bin/python -m conformance.made
+
+$(CONFORMANCE_MADE)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(CONFORMANCE_MADE)
+	$(CONFORMANCE_MADE)/bin/pip install --quiet --disable-pip-version-check -e '.[conformance-made]'
+	@touch $@
+
 versions:
 	.ci/datasets-versions
 
@@ -64,4 +74,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) $(CONFORMANCE_TOMO) demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(CONFORMANCE) $(CONFORMANCE_TOMO) $(CONFORMANCE_MADE) demo-output .mypy_cache .ruff_cache .pytest_cache

@@ -1,19 +1,17 @@
 """Compare with the other packages, run the tests beside them, and write docs/conformance.md."""
 
 import argparse
-import contextlib
 import importlib
-import os
 import subprocess
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from conformance.document import document, halves
+from conformance.aspire_log import in_a_folder_of_its_own
+from conformance.document import document, replaced
 from conformance.table import Row, failures
 
 HERE = Path(__file__).parent
@@ -30,7 +28,6 @@ SUBJECTS = {
     "Pixel values and masks": "intensities",
     "Particles that were written": "particles",
 }
-ASPIRE_OPTIONS = "logging:\n  log_dir: {0}\n  log_exceptions: 0\n  console_level: ERROR\ncache:\n  cache_dir: {0}\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=DOCUMENT, help="where to write (default: docs/conformance.md)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # sums of other orders have other last digits
-    with _aspire_in_a_folder_of_its_own(), warnings.catch_warnings():
+    with in_a_folder_of_its_own(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # others' deprecations
         rows = {heading: _rows(module) for heading, module in SUBJECTS.items()}
     wrong = failures([row for of_subject in rows.values() for row in of_subject])
@@ -49,23 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{len(wrong)} values are not as they should be; {options.out} was not written")
         return 1
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    _, tomography = halves(options.out.read_text("utf-8") if options.out.exists() else "")
-    options.out.write_text(document(rows) + tomography, "utf-8")
+    before = options.out.read_text("utf-8") if options.out.exists() else ""
+    options.out.write_text(replaced(before, document(rows)), "utf-8")
     _say(f"{options.out}: {sum(map(len, rows.values()))} rows")
     return 0
 
 
 def _rows(module: str) -> list[Row]:
     return list(importlib.import_module(f"conformance.{module}").rows())
-
-
-@contextlib.contextmanager
-def _aspire_in_a_folder_of_its_own() -> Iterator[None]:
-    """Have ASPIRE, which opens a log where it is imported, do so elsewhere."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "config.yaml").write_text(ASPIRE_OPTIONS.format(folder), "utf-8")
-        os.environ["ASPIREDIR"] = folder
-        yield
 
 
 def _say(*lines: str) -> None:

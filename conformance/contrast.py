@@ -12,29 +12,13 @@ from aspire.utils import voltage_to_wavelength
 from cryodrgn.ctf import compute_ctf
 
 from conformance.images import Values, axes, effective, response
+from conformance.optics import CODATA, CODATA_WHY, MINUS, MINUS_OLDER, OLDER, TYPICAL, WORDS, wavelength_by
 from conformance.references import relion_ctf, relion_wavelength
 from conformance.table import Row
 from perc_transforms import CTF, PhaseFlip
 from perc_transforms.functional.fourier.ctf import electron_wavelength
 
 SIZE = 1.5
-TYPICAL = {
-    "defocus_u": 15000.0,
-    "defocus_v": 12000.0,
-    "defocus_angle": 30.0,
-    "voltage": 300.0,
-    "spherical_aberration": 2.7,
-    "amplitude_contrast": 0.1,
-    "phase_shift": 0.0,
-}
-WORDS = "U 15000 Å, V 12000 Å, angle 30°, 300 kV, Cs 2.7 mm, Q0 0.1"
-CODATA = (12.264259661581491, 0.9784755917869367e-6)
-"""Constants of the wavelength by CODATA 2018 (as ASPIRE has them): Å V^(1/2), 1/V."""
-OLDER = (12.2639, 0.97845e-6)
-"""The same in ASPIRE's CTF and in cryoDRGN."""
-MINUS = "the CTF is minus ours"
-MINUS_OLDER = MINUS + ", with other constants: wavelength 12.2639 / sqrt(V (1 + 0.97845e-6 V))"
-CODATA_WHY = "other constants: wavelength from h, m, e, c by CODATA"
 CASES: tuple[tuple[str, dict[str, float]], ...] = (
     (WORDS, {}),
     ("U and V exchanged", {"defocus_u": 12000.0, "defocus_v": 15000.0}),
@@ -52,11 +36,6 @@ def rows() -> Iterator[Row]:
     yield from _components()
     yield from _filters()
     yield from _signs()
-
-
-def _wavelength(voltage: float, constants: tuple[float, float]) -> float:
-    volts = voltage * 1e3
-    return constants[0] / math.sqrt(volts * (1 + constants[1] * volts))
 
 
 def _ours(parameters: Mapping[str, float], *sizes: int, flip: bool = False) -> Values:
@@ -109,7 +88,7 @@ def _wavelengths() -> Iterator[Row]:
     what = "wavelength of electrons, Å"
     why = CODATA_WHY
     for voltage in (300.0, 200.0, 100.0):
-        ours, predicted, case = electron_wavelength(voltage), _wavelength(voltage, CODATA), f"{voltage:.0f} kV"
+        ours, predicted, case = electron_wavelength(voltage), wavelength_by(CODATA, voltage), f"{voltage:.0f} kV"
         yield Row(what, case, ours, relion_wavelength(voltage), "RELION", "`ctf.cpp`", tolerance=1e-12, digits=7)
         theirs = torch_ctf.calculate_relativistic_electron_wavelength(voltage * 1e3) * 1e10
         call = "`calculate_relativistic_electron_wavelength`"
@@ -175,13 +154,13 @@ def _components() -> Iterator[Row]:
         what = "CTF at shells (kx, ky) = (8, 0), (0, 8), (8, 8), (8, -8)"
         case = f"angle {angle:.0f}°, U 15000 Å, V 5000 Å"
         kx, ky = np.array(places).T / 64 / SIZE
-        predicted = relion_ctf(kx, ky, wavelength=_wavelength(300.0, CODATA), **parameters)
+        predicted = relion_ctf(kx, ky, wavelength=wavelength_by(CODATA, 300.0), **parameters)
         yield Row(
             what, case, ours, theirs, "torch-ctf", "`calculate_ctf_2d`, defocus in µm", predicted, CODATA_WHY, 1e-4
         )
         aspire = _aspire(parameters, 64)
         theirs = np.array([aspire[y, x] for x, y in places])
-        predicted = -relion_ctf(kx, ky, wavelength=_wavelength(300.0, OLDER), **parameters)
+        predicted = -relion_ctf(kx, ky, wavelength=wavelength_by(OLDER, 300.0), **parameters)
         yield Row(what, case, ours, theirs, "aspire", "`CTFFilter`, angle in radians", predicted, MINUS_OLDER)
 
 
@@ -197,7 +176,7 @@ def _filters_of(parameters: dict[str, float], sizes: tuple[int, int], what: str,
     positive = np.where(y == -0.5 / SIZE, -y, y)
     theirs = effective(relion_ctf(x, positive, **parameters), *sizes)
     yield Row(what, case, ours, theirs, "RELION", "`getCTF`", tolerance=1e-9)
-    codata = _wavelength(parameters["voltage"], CODATA)
+    codata = wavelength_by(CODATA, parameters["voltage"])
     predicted = effective(relion_ctf(x, y, wavelength=codata, **parameters), *sizes)
     why = CODATA_WHY + "; float32"
     if sizes[0] % 2 == 0 and parameters["defocus_u"] != parameters["defocus_v"]:
@@ -208,7 +187,7 @@ def _filters_of(parameters: dict[str, float], sizes: tuple[int, int], what: str,
     theirs = _teamtomo(parameters, *sizes)
     yield Row(what, case, ours, theirs, "torch-ctf", "`calculate_ctf_2d`, defocus in µm", predicted, why, 3e-4)
     theirs = effective(cryodrgn_ctf(x, positive, **parameters), *sizes)
-    older = _wavelength(parameters["voltage"], OLDER)
+    older = wavelength_by(OLDER, parameters["voltage"])
     predicted = -effective(relion_ctf(x, positive, wavelength=older, **parameters), *sizes)
     yield Row(what, case, ours, theirs, "cryodrgn", "`compute_ctf`", predicted, MINUS_OLDER)
     if sizes[0] == sizes[1] and sizes[0] % 2:

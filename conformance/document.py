@@ -8,8 +8,10 @@ from conformance.table import TRANSCRIBED, Row
 
 HEADINGS = ("convention", "size and parameters", "ours", "theirs", "package", "difference", "note")
 LIBRARIES = ("torch", "numpy")
-TOMOGRAPHY = "## Tomograms, picks, tilt series\n"
-"""The last part of the document, of an environment of its own."""
+TOMOGRAPHY = "## Tomograms, picks, tilt series"
+MADE = "## Images made of a structure"
+FURTHER = (TOMOGRAPHY, MADE)
+"""Parts that follow the first one, each of an environment of its own, by their headings."""
 
 INTRODUCTION = """\
 # Conformance
@@ -27,23 +29,43 @@ gives, to the rounding of the package. So this file changes only when a package 
 """
 
 
-OF_TOMOGRAPHY = f"""\
-{TOMOGRAPHY}
+OF_TOMOGRAPHY = """\
 What `builders` reads of tomograms, picks and tilt series beside what the packages of the field read of the same files.
 Written by `make conformance-tomo` (`python -m conformance.tomography`), in an environment of its own, for copick wants
 zarr < 3; as above, it fails where a value is not what this table says.
 """
 
 
-def of_tomography(subjects: Mapping[str, Sequence[Row]]) -> str:
-    """The last part of the document."""
-    return "\n".join([OF_TOMOGRAPHY, *(section(heading, rows, "###") for heading, rows in subjects.items())])
+OF_MADE = """\
+What our functions and `load_dataset("synthetic")` make of a volume beside what cryoJAX and ASPIRE make of the same one,
+at the same pose and with the same CTF, once these have been handed over as the packages want them: that is what the
+column of calls says. Written by `make conformance-made` (`python -m conformance.made`), in an environment of its own;
+as above, it fails where a value is not what this table says.
+
+- Values of images are in units of the root of the mean square of ours: "0 (< 2e-3)" is two thousandths of that
+  in the pixel that differs most.
+- cryoJAX takes boxes of even sides alone.
+"""
 
 
-def halves(text: str) -> tuple[str, str]:
-    """The document up to that part, and that part, if it is there."""
-    before, heading, after = text.partition(f"\n{TOMOGRAPHY}")
-    return before, f"{heading}{after}"
+def further(heading: str, words: str, subjects: Mapping[str, Sequence[Row]]) -> str:
+    """A part of the document that follows the first one."""
+    return "\n".join([f"{heading}\n", words, *(section(name, rows, "###") for name, rows in subjects.items())])
+
+
+def replaced(text: str, part: str) -> str:
+    """The document, `text`, with this part in place of the one of its heading, or of the first one."""
+    found = _parts(text) | _parts(part)
+    return "\n".join(found[heading] for heading in ("", *FURTHER) if heading in found)
+
+
+def _parts(text: str) -> dict[str, str]:
+    parts: dict[str, list[str]] = {}
+    heading = ""
+    for line in text.split("\n"):
+        heading = line if line in FURTHER else heading
+        parts.setdefault(heading, []).append(line)
+    return {name: "\n".join(lines) for name, lines in parts.items() if any(lines)}
 
 
 def document(subjects: Mapping[str, Sequence[Row]]) -> str:

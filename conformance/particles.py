@@ -21,8 +21,9 @@ from scipy.spatial.transform import Rotation
 
 from builders import EMImage
 from builders.particles import write
-from conformance.contrast import MINUS_OLDER, OLDER, TYPICAL, cryodrgn_ctf
+from conformance.contrast import cryodrgn_ctf
 from conformance.images import Values, axes, effective, noise, response
+from conformance.optics import MINUS_OLDER, OLDER, TYPICAL, wavelength_by
 from conformance.references import relion_ctf
 from conformance.table import Row
 from perc_transforms import CTF, Compose, FourierCrop, RandomRotate, RandomShift
@@ -183,7 +184,7 @@ def _ctfs(made: _Written) -> Iterator[Row]:
     ctf, sizes = made.dataset[0]["ctf"], (SIDE + 1, SIDE + 1)
     ours = response(CTF(spatial_dims=2), *sizes, pixel_size=SIZE, ctf=dict(ctf))
     (x, y), what, case = axes(sizes, SIZE), "CTF of a written particle", "33 x 33 at 1.5 Å, phase shift 90°"
-    wavelength = OLDER[0] / np.sqrt(ctf["voltage"] * 1e3 * (1 + OLDER[1] * ctf["voltage"] * 1e3))
+    wavelength = wavelength_by(OLDER, ctf["voltage"])
     (read,) = made.drgn(parse_ctf_star, made.star)
     names = ("defocus_u", "defocus_v", "defocus_angle", "voltage", "spherical_aberration", "amplitude_contrast")
     told = dict(zip((*names, "phase_shift"), read[2:].tolist(), strict=True))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from conformance.document import document
+from conformance.document import MADE, TOMOGRAPHY, document, further, replaced
 from conformance.table import Row, distance, failures, shown
 
 
@@ -49,3 +49,15 @@ def test_notes_are_numbered_and_written_once():
     assert text.count("| (1) |") == 2
     assert text.count("twice") == 1
     assert "| numpy |" in text
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_a_part_is_put_where_the_one_of_its_heading_was(order):
+    """Whichever environment was first; the others stay as they are."""
+    parts = [document({"A": [row()]}), further(TOMOGRAPHY, "tilts", {"B": [row()]}), further(MADE, "made", {"C": []})]
+    text = ""
+    for place in order:
+        text = replaced(text, parts[place])
+    assert text == "\n".join(parts)
+    anew = further(TOMOGRAPHY, "other tilts", {"B": [row()]})
+    assert replaced(text, anew) == "\n".join([parts[0], anew, parts[2]])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import datasets
 
-from conformance.document import halves, of_tomography
+from conformance.document import OF_TOMOGRAPHY, TOMOGRAPHY, further, replaced
 from conformance.table import Row, failures
 from conformance.tomography import projects, tables, tilts
 
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong:
         sys.stderr.write("".join(f"{line}\n" for line in wrong))
         return 1
-    before, _ = halves(options.out.read_text("utf-8") if options.out.exists() else "")
-    options.out.write_text(f"{before}\n{of_tomography(found)}", "utf-8")
+    before = options.out.read_text("utf-8") if options.out.exists() else ""
+    options.out.write_text(replaced(before, further(TOMOGRAPHY, OF_TOMOGRAPHY, found)), "utf-8")
     sys.stdout.write(f"{options.out}: {sum(map(len, found.values()))} rows\n")
     return 0
 
