@@ -15,7 +15,7 @@ from conformance.document import MADE, OF_MADE, further, replaced
 from conformance.table import failures
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
-SUBJECTS = {"Projections, transfer, noise": "images"}
+SUBJECTS = {"Projections, transfer, noise": "images", "Rows of a dataset": "dataset"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -70,17 +70,20 @@ def our_ctf(parameters: dict[str, float], side: int = SIDE) -> torch.Tensor:
     return ctf((side, side), pixel_size=SIZE, like=torch.zeros(1, dtype=torch.float64), **parameters)
 
 
-def in_cryojax(volume: Values, shown: Shown, **options: Any) -> Values:
+def in_cryojax(volume: Values, shown: Shown, quantity_mode: Any = "none", **options: Any) -> Values:
     """Its image model: angles and origin are minus ours, and the angle of astigmatism counts from y."""
     pose = cxs.EulerAnglePose(-shown.origin_x, -shown.origin_y, -shown.rot, -shown.tilt, -shown.psi)
-    return model_of_cryojax(volume, pose, shown.ctf, **options)
+    return model_of_cryojax(volume, pose, shown.ctf, quantity_mode, **options)
 
 
-def model_of_cryojax(volume: Values, pose: Any, parameters: dict[str, float] | None = None, **options: Any) -> Values:
+def model_of_cryojax(
+    volume: Values, pose: Any, parameters: dict[str, float] | None = None, quantity_mode: Any = "none", **options: Any
+) -> Values:
     """What it makes at a pose of its own."""
     voxels = cxs.FourierVoxelGridVolume.from_real_voxel_grid(volume, **options)
     transfer = None if parameters is None else transfer_of_cryojax(parameters)
-    model = cxs.make_image_model(voxels, config(parameters, len(volume)), pose, transfer)
+    pixels = config(parameters, len(volume))
+    model = cxs.make_image_model(voxels, pixels, pose, transfer, quantity_mode=quantity_mode)
     return np.asarray(model.simulate(), np.float64)
 
 
