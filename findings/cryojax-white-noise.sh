@@ -7,7 +7,7 @@
 # Expected:  pixels that have nothing to do with each other.
 # Seen:      pixel (y, x) equals pixel (-y, -x): Fourier coefficients are drawn real, and the image of real ones is
 #            even. The variance is as asked, and no power spectrum shows it. Half of an image's noise tells the other
-#            half, which a network can learn, and averages do not fall as they should; the mean is always 0.
+#            half, which a network may learn; the mean is always 0.
 # For users: add `jax.random.normal` to `image_model.simulate()`, or let `load_dataset("synthetic")` make the images.
 set -euo pipefail
 
