@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from perc_transforms.fourier.blur import GaussianBlur, RandomGaussianBlur
     from perc_transforms.fourier.ctf import CTF, PhaseFlip, WienerFilter
     from perc_transforms.fourier.dose import DoseWeight
+    from perc_transforms.fourier.envelope import Envelope
     from perc_transforms.fourier.filters import Bandpass, Highpass, Lowpass, MissingWedge, Whiten
+    from perc_transforms.fourier.projection import Project
     from perc_transforms.intensity.background import NormalizeBackground
     from perc_transforms.intensity.erasing import Cutout
     from perc_transforms.intensity.gain import GainCorrect
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from perc_transforms.intensity.mixing import Mixup
     from perc_transforms.intensity.noise import AddNoise
     from perc_transforms.intensity.normalization import InvertContrast, MinMax, Normalize, PercentileClip
+    from perc_transforms.intensity.shot_noise import ShotNoise
     from perc_transforms.spatial.cropping import CenterCrop, Pad, RandomCrop
     from perc_transforms.spatial.orientation import RandomFlip, RandomRotate90
     from perc_transforms.spatial.pick_map import PickMap
@@ -45,6 +48,7 @@ __all__ = [
     "Compose",
     "Cutout",
     "DoseWeight",
+    "Envelope",
     "EpochCallback",
     "FourierCrop",
     "FourierPad",
@@ -64,6 +68,7 @@ __all__ = [
     "PercentileClip",
     "PhaseFlip",
     "PickMap",
+    "Project",
     "RandomCrop",
     "RandomFlip",
     "RandomGaussianBlur",
@@ -72,6 +77,7 @@ __all__ = [
     "RandomShift",
     "RandomTransform",
     "Rescale",
+    "ShotNoise",
     "SoftMask",
     "ToTensor",
     "Transform",
@@ -92,6 +98,8 @@ _HOMES = {
     "spatial.cropping": ["CenterCrop", "Pad", "RandomCrop"],
     "fourier.ctf": ["CTF", "PhaseFlip", "WienerFilter"],
     "fourier.dose": ["DoseWeight"],
+    "fourier.envelope": ["Envelope"],
+    "fourier.projection": ["Project"],
     "core.random_draws": ["RandomTransform"],
     "core.epochs": ["EpochCallback"],
     "intensity.erasing": ["Cutout"],
@@ -102,6 +110,7 @@ _HOMES = {
     "intensity.masks": ["SoftMask"],
     "intensity.mixing": ["Mixup"],
     "intensity.noise": ["AddNoise"],
+    "intensity.shot_noise": ["ShotNoise"],
     "spatial.orientation": ["RandomFlip", "RandomRotate90"],
     "spatial.pick_map": ["PickMap"],
     "spatial.resampling": ["FourierCrop", "FourierPad", "Rescale"],

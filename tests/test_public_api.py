@@ -84,11 +84,11 @@ builders.io.image_file.read_bytes(data: bytes, index: int | None = None, name: s
 builders.io.image_file.memory_map(file: ImageFile)
 builders.io.mrc.parse_header(data: bytes, size: int | None = None, name: str = 'MRC file')
 builders.io.mrc.write(path: str | os.PathLike[str], array: Any, pixel_size: float | None = None, stack: bool = False)
-perc_transforms: CTF, AddNoise, Bandpass, CenterCrop, Compose, Cutout, DoseWeight, EpochCallback, FourierCrop, \
-FourierPad, GainCorrect, GaussianBlur, Highpass, HotPixels, InvertContrast, Lowpass, MinMax, MissingWedge, Mixup, \
-Normalize, NormalizeBackground, Pad, PercError, PercentileClip, PhaseFlip, PickMap, RandomCrop, RandomFlip, \
-RandomGaussianBlur, RandomRotate, RandomRotate90, RandomShift, RandomTransform, Rescale, SoftMask, ToTensor, \
-Transform, TransformError, Whiten, WienerFilter, collate, functional
+perc_transforms: CTF, AddNoise, Bandpass, CenterCrop, Compose, Cutout, DoseWeight, Envelope, EpochCallback, \
+FourierCrop, FourierPad, GainCorrect, GaussianBlur, Highpass, HotPixels, InvertContrast, Lowpass, MinMax, \
+MissingWedge, Mixup, Normalize, NormalizeBackground, Pad, PercError, PercentileClip, PhaseFlip, PickMap, Project, \
+RandomCrop, RandomFlip, RandomGaussianBlur, RandomRotate, RandomRotate90, RandomShift, RandomTransform, Rescale, \
+ShotNoise, SoftMask, ToTensor, Transform, TransformError, Whiten, WienerFilter, collate, functional
 CTF(*, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_angle = None, voltage = None, \
 spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
 AddNoise(snr = None, *, spatial_dims = None, seed = 0, record = False, std = None, color = 'white')
@@ -99,6 +99,7 @@ Cutout(size = None, number = 1, fill = 'mean', *, spatial_dims = None, seed = 0,
 None)
 DoseWeight(dose_per_frame, pre_dose = 0.0, sum_frames = True, *, spatial_dims = 2, voltage = None, restore_noise = \
 True)
+Envelope(b_factor, *, spatial_dims = None)
 EpochCallback(*targets)
 FourierCrop(shape = None, *, spatial_dims = None, pixel_size = None)
 FourierPad(shape = None, *, spatial_dims = None, pixel_size = None)
@@ -120,6 +121,7 @@ PhaseFlip(*, spatial_dims = None, defocus_u = None, defocus_v = None, defocus_an
 spherical_aberration = None, amplitude_contrast = None, phase_shift = None)
 PickMap(radius = None, shape = 'ball', classes = None, channels = False, *, spatial_dims = None, radius_angstrom = \
 None)
+Project(rotation = 'random', views = None, *, spatial_dims = None, seed = 0, record = False, oversampling = 2.0)
 RandomCrop(size = None, *, spatial_dims = None, seed = 0, record = False, size_angstrom = None)
 RandomFlip(axes = None, *, spatial_dims = None, seed = 0, record = False)
 RandomGaussianBlur(sigma = None, *, spatial_dims = None, seed = 0, record = False, sigma_angstrom = None)
@@ -128,6 +130,7 @@ RandomRotate90(*, spatial_dims = None, seed = 0, record = False)
 RandomShift(max_shift = None, *, spatial_dims = None, seed = 0, record = False, max_shift_angstrom = None)
 RandomTransform(*, spatial_dims = None, seed = 0, record = False)
 Rescale(shape, stretch = False, *, spatial_dims = None)
+ShotNoise(dose = None, *, spatial_dims = None, seed = 0, record = False, electrons = None, counts = True)
 SoftMask(radius = None, edge = 5.0, fill = 'background', *, spatial_dims = None, radius_angstrom = None)
 ToTensor(channel = False, *, spatial_dims = None)
 Transform(*, spatial_dims = None)

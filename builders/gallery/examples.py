@@ -16,7 +16,7 @@ class Example:
 
     Attributes:
         transform: with options that suit the subjects.
-        image: the image or movie; None: it works on volumes only.
+        image: the image or movie, or the volume that becomes an image; None: it works on volumes only.
         volume: the volume; None: it works on images only.
         one_grey: before and after are drawn in one grey scale; else each in its own.
         shown: what the subject is drawn as, where it is no single image; None: as it is.
@@ -73,9 +73,11 @@ EXAMPLES = (
         one_grey=False,
         drawn="labels",
     ),
+    Example(T.Project(), image=subjects.volume, volume=None, one_grey=False, shown=subjects.section, before="xy slice"),
     Example(T.CTF(), image=subjects.projected, volume=None, one_grey=False),
     Example(T.PhaseFlip(), image=subjects.imaged, volume=None),
     Example(T.WienerFilter(constant=0.02), image=subjects.imaged, volume=None),
+    Example(T.Envelope(b_factor=400)),
     Example(
         T.DoseWeight(dose_per_frame=subjects.DOSE_PER_FRAME),
         image=subjects.movie,
@@ -83,6 +85,7 @@ EXAMPLES = (
         shown=T.DoseWeight(dose_per_frame=0),
         before="sum",
     ),
+    Example(T.ShotNoise(dose=20), image=subjects.contrast, volume=None, one_grey=False),
     Example(T.AddNoise(snr=0.1)),
     Example(T.Cutout(size=16, number=3)),
     Example(T.Mixup(alpha=1.0, num_classes=2, seed=1), image=subjects.two_particles, volume=None),

@@ -89,6 +89,16 @@ def volume() -> Row:
     return _row(density() + noise)
 
 
+def section(row: Row) -> Row:
+    """The middle section of a map."""
+    return {**row, "image": row["image"][len(row["image"]) // 2]}
+
+
+def contrast() -> Row:
+    """A projection as contrast I / I0 - 1, dark on bright, with the microscope's CTF."""
+    return _row(-0.15 * _seen(projection()))
+
+
 def projected() -> Row:
     """A projection as it would be without a microscope, 2 Å a pixel."""
     return _row(projection())

@@ -44,8 +44,8 @@ class Transform:
     Images that stand beside a row's `image`, with the same sides, go with it, in the same draw. Masks of whole numbers,
     `segmentation`, `segmentation_NAME` and `labels`, are moved by nearest neighbours, 0 beyond the old image, keep
     their type, and are left alone by all that moves nothing. `target`, a second image of the same thing as Noise2Noise
-    takes it, gets what its image gets, by the image's statistics, but nothing that makes an image worse: no `AddNoise`
-    and no `Cutout`. They come out as tensors.
+    takes it, gets what its image gets, by the image's statistics, but nothing that makes an image worse: no `AddNoise`,
+    no `Cutout`, and of `ShotNoise` what is expected. They come out as tensors.
 
     Args:
         spatial_dims: 2 or 3: how many of an image's last axes are space. Default: two axes are an image, three or

@@ -195,7 +195,7 @@ class Batch:
         beside: dict[str, list[Any]] = {name: list(of) for name, of in self._beside.items() if len(results) > 1}
         for places, rows in results:
             for name, values in rows.columns.items():
-                if name == FRAME or (self.form in ("row", "batch") and name in self.source):
+                if name == FRAME or (self.form in ("row", "batch") and self.has(name)):
                     column = self._changed.setdefault(name, list(self.column(name)))
                     for place, value in zip(places, values, strict=True):
                         column[place] = value

@@ -218,6 +218,8 @@ def _is_of_objects(column: Any) -> bool:
 
 def like_column(column: Any, values: list[Any]) -> Any:
     """Values in the kind of container that the column came in; integers become floats, which the values are."""
+    if isinstance(column, Structs | Mapping) and any(map(is_listed, values)):
+        return values
     if isinstance(column, Structs):
         return Structs(like_column(column.fields, values))
     if isinstance(column, Mapping):

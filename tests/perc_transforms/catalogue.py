@@ -13,6 +13,7 @@ BOTH = {
     "Lowpass": T.Lowpass(12.0),
     "Highpass": T.Highpass(30.0),
     "Bandpass": T.Bandpass(low=30.0, high=10.0),
+    "Envelope": T.Envelope(100.0),
     "GaussianBlur": T.GaussianBlur(1.2),
     "RandomGaussianBlur": T.RandomGaussianBlur((0.5, 2.0)),
     "Normalize": T.Normalize(),
@@ -38,8 +39,11 @@ BOTH = {
     "ToTensor": T.ToTensor(),
     "Compose": T.Compose([T.CenterCrop(10), T.RandomRotate(), T.RandomShift(1.0), torch.abs, T.Normalize()]),
 }
-IMAGES_ONLY = {"CTF": T.CTF(), "PhaseFlip": T.PhaseFlip(), "WienerFilter": T.WienerFilter(constant=0.1)}
-VOLUMES_ONLY = {"MissingWedge": T.MissingWedge(-50, 50)}
+IMAGES_ONLY = {
+    **{"CTF": T.CTF(), "PhaseFlip": T.PhaseFlip(), "WienerFilter": T.WienerFilter(constant=0.1)},
+    "ShotNoise": T.ShotNoise(20.0, counts=False),
+}
+VOLUMES_ONLY = {"MissingWedge": T.MissingWedge(-50, 50), "Project": T.Project()}
 OTHERS = {"DoseWeight", "GainCorrect", "Mixup", "PickMap"}
 """Those whose rows are not like the others': movies, frames of one size, batches that are mixed, and images with picks.
 They have tests of their own."""

@@ -213,6 +213,7 @@ def test_a_broken_image_does_not_spoil_its_neighbours(name, transform, dims):
 @everything
 def test_bare_images_need_no_row(name, transform, dims):
     needs_row = {"Lowpass", "Highpass", "Bandpass", "FourierCrop by pixel size", "CTF", "PhaseFlip", "WienerFilter"}
+    needs_row |= {"Envelope", "ShotNoise"}
     images = [row["image"] for row in rows(dims)]
     if name in needs_row:
         with pytest.raises(T.TransformError, match="pixel_size"):

@@ -10,6 +10,8 @@ from perc_transforms.functional.grids import frequencies
 
 _MM = 1e7
 """Å in a millimetre."""
+_REST = 510.99895
+"""Energy of an electron at rest, m0 c^2, in keV."""
 
 
 def electron_wavelength(voltage: float | Tensor) -> Tensor:
@@ -21,6 +23,27 @@ def electron_wavelength(voltage: float | Tensor) -> Tensor:
     """
     volts = 1000 * torch.as_tensor(voltage, dtype=torch.float64)
     return 12.2643247 / (volts * (1 + 0.978466e-6 * volts)).sqrt()
+
+
+def interaction_constant(voltage: float | Tensor) -> Tensor:
+    """By what a projected potential in V Å is multiplied for the phase shift in radians: `2 pi m e lambda / h^2`.
+
+    m is the electron's relativistic mass: `2 pi / (lambda V) (m0 c^2 + e V) / (2 m0 c^2 + e V)`. Kirkland, "Advanced
+    Computing in Electron Microscopy", equation 5.6.
+
+    Args:
+        voltage: in kV.
+
+    Returns:
+        In rad / (V Å), float64.
+
+    Example:
+        >>> interaction_constant(torch.tensor([200.0, 300.0]))
+        tensor([0.0007, 0.0007], dtype=torch.float64)
+    """
+    kilovolts = torch.as_tensor(voltage, dtype=torch.float64)
+    relativistic = (_REST + kilovolts) / (2 * _REST + kilovolts)
+    return 2 * math.pi * relativistic / (1000 * kilovolts * electron_wavelength(kilovolts))
 
 
 def ctf(
