@@ -5,7 +5,6 @@ thin object in the weak-phase approximation, I / I0 - 1 before the CTF; `transfe
 multiplied by, and `recorded` adds noise. Kirkland, "Advanced Computing in Electron Microscopy", chapters 3 and 5.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,25 +17,8 @@ from builders.errors import OptionError
 from builders.io.made.draws import Indices
 from builders.io.made.electrons import counts, white
 from builders.io.made.recipe import Recipe
-from perc_transforms.functional import ctf, electron_wavelength
+from perc_transforms.functional import ctf, interaction_constant
 from perc_transforms.functional.grids import half_counts, spatial_frequency
-
-_REST = 510.99895
-"""Energy of an electron at rest, keV."""
-
-
-def interaction_constant(voltage: float) -> float:
-    """What a projected potential in V Å is multiplied by for a phase shift in radians: 2 pi m e lambda / h².
-
-    Args:
-        voltage: kV.
-
-    Example:
-        >>> f"{interaction_constant(300.0):.4g}"
-        '0.0006526'
-    """
-    wavelength = float(electron_wavelength(voltage))
-    return 2 * math.pi * (_REST + voltage) / (2 * _REST + voltage) / (1000 * voltage * wavelength)
 
 
 def contrast_of(recipe: Recipe, volume: Tensor) -> Tensor:
@@ -46,7 +28,7 @@ def contrast_of(recipe: Recipe, volume: Tensor) -> Tensor:
         recipe: of which `voltage` and `pixel_size` are used.
         volume: V, voxels of the recipe's pixel size.
     """
-    return volume * (2 * interaction_constant(recipe.optics.voltage) * recipe.pixel_size)
+    return volume * (2 * float(interaction_constant(recipe.optics.voltage)) * recipe.pixel_size)
 
 
 def transfer(

@@ -6,10 +6,10 @@ import torch
 
 from builders.errors import OptionError
 from builders.io.made.electrons import counts, white
-from builders.io.made.imaging import contrast_of, interaction_constant, recorded, transfer, variance_of
+from builders.io.made.imaging import contrast_of, recorded, transfer, variance_of
 from builders.io.made.recipe import Optics, Recipe, Source
 from builders.io.made.views import optics_of
-from perc_transforms.functional import ctf
+from perc_transforms.functional import ctf, interaction_constant
 
 ROWS = np.array([5, 0, 7])
 
@@ -18,14 +18,9 @@ def recipe_with(contrast="dark", **optics):
     return Recipe("particle", 1, 32, 2.0, ("a",), (Source("a.npy", 0, 0),), Optics(**optics), contrast=contrast)
 
 
-def test_the_interaction_constant_is_that_of_tables():
-    """Reimer, "Transmission Electron Microscopy": rad / (V nm)."""
-    assert [round(10 * interaction_constant(kv), 5) for kv in (100.0, 200.0, 300.0)] == [0.00924, 0.00729, 0.00653]
-
-
 def test_the_contrast_of_a_volume_is_twice_the_phase_of_its_projection():
     volume = torch.full((2, 2, 2), 3.0)
-    phase = interaction_constant(300.0) * 3.0 * 2.0  # of a voxel of 2 Å
+    phase = float(interaction_constant(300.0)) * 3.0 * 2.0  # of a voxel of 2 Å
     assert contrast_of(recipe_with(), volume).numpy() == pytest.approx(2 * phase)
 
 
