@@ -78,7 +78,8 @@ ROOMS = {
         ["errors"],
         ["core"],
         ["functional"],
-        ["spatial", "intensity", "fourier"],
+        ["spatial", "intensity"],
+        ["fourier"],  # of which projections turn what is told of places
     ],
     "perc_transforms.functional": [["axes", "grids"], ["intensity"], ["spatial", "fourier"]],
     "builders.io": [
