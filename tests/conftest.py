@@ -4,10 +4,15 @@ import gc
 import multiprocessing
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+# As images of containers have it: then each of the processes that tests start, a hundred of them, compiles all of ours.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _HOME = tempfile.TemporaryDirectory(prefix="perc-tests-")
 os.environ["HF_HOME"] = _HOME.name

@@ -284,11 +284,20 @@ def test_it_works_offline_and_touches_no_network(folder, monkeypatch):
 
 def test_a_fresh_process_reads_a_saved_dataset_only_with_builders(folder, tmp_path):
     load_dataset("local_classes", data_dir=str(folder), split="train").save_to_disk(tmp_path / "saved")
-    read = f"from datasets import load_from_disk; print(load_from_disk({str(tmp_path / 'saved')!r})[0]['image'].sum())"
-    with_us = subprocess.run([sys.executable, "-c", f"import builders; {read}"], capture_output=True, text=True)
-    assert with_us.stdout.strip() == "4.0", with_us.stderr
-    without = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True)
-    assert "EMImage" in without.stderr
+    code = """
+import sys
+from datasets import load_from_disk
+try:
+    load_from_disk(sys.argv[1])
+except ValueError as err:
+    print(err)
+import builders
+print(load_from_disk(sys.argv[1])[0]["image"].sum())
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "saved")]
+    without, with_us = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "EMImage" in without
+    assert with_us == "4.0"
 
 
 def test_num_proc(folder):

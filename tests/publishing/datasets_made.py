@@ -14,16 +14,17 @@ from tests.publishing.plain_reader import run_plainly
 READ = """
 import json
 import datasets, numpy as np
-folder, streaming, out, cache = sys.argv[1:]
-loaded = datasets.load_dataset(folder, streaming=streaming == "streaming", cache_dir=cache)
-told = {}
-for split, rows in loaded.items():
-    told[split] = {"features": rows.features.to_dict(), "rows": []}
-    arrays = rows.with_format("numpy") if "Array" in str(rows.features) else rows
-    for number, (row, other) in enumerate(zip(rows, arrays)):
-        np.save(f"{out}/{split}-{number}.npy", np.asarray(other["image"]))
-        told[split]["rows"].append({k: v for k, v in row.items() if k not in ("image", "preview")})
-print(json.dumps(told))
+folder, out, cache, *modes = sys.argv[1:]
+for mode in modes:
+    loaded = datasets.load_dataset(folder, streaming=mode == "stream", cache_dir=cache)
+    told = {}
+    for split, rows in loaded.items():
+        told[split] = {"features": rows.features.to_dict(), "rows": []}
+        arrays = rows.with_format("numpy") if "Array" in str(rows.features) else rows
+        for number, (row, other) in enumerate(zip(rows, arrays)):
+            np.save(f"{out}/{mode}-{split}-{number}.npy", np.asarray(other["image"]))
+            told[split]["rows"].append({k: v for k, v in row.items() if k not in ("image", "preview")})
+    print(json.dumps(told))
 """
 
 
@@ -61,16 +62,17 @@ def labelled(count=6, shape=(4, 5)):
     return Dataset.from_dict({"image": images, "label": [n % 2 for n in range(count)]}, features=features)
 
 
-def read_plainly(folder, tmp_path: Path, streaming: bool = False):
-    """What a process that has only `datasets` finds: by split, features and rows."""
+def read_plainly(folder, tmp_path: Path, modes=("map", "stream")):
+    """What a process that has only `datasets` finds, in each of some modes: by split, features and rows."""
     out = tmp_path / f"read-{len(list(tmp_path.iterdir()))}"
     out.mkdir()
-    mode = "streaming" if streaming else "map"
-    told = json.loads(run_plainly(READ, folder, mode, out, tmp_path / "plain-cache", cwd=out))
-    for split, found in told.items():
-        for number, row in enumerate(found["rows"]):
-            row["image"] = np.load(out / f"{split}-{number}.npy")
-    return told
+    lines = run_plainly(READ, folder, out, tmp_path / "plain-cache", *modes, cwd=out).splitlines()
+    every = [json.loads(line) for line in lines]
+    for mode, told in zip(modes, every, strict=True):
+        for split, found in told.items():
+            for number, row in enumerate(found["rows"]):
+                row["image"] = np.load(out / f"{mode}-{split}-{number}.npy")
+    return every
 
 
 def assert_same_rows(found, expected):
