@@ -79,7 +79,10 @@ def probabilities(
 def peaks(likely: NDArray[np.float32], radius: int, least: float = 0.35) -> NDArray[np.int64]:
     """Places (x, y, z) of maxima of means over 5 x 5 x 5 voxels, none of them within a radius of a higher one."""
     smooth = nn.functional.avg_pool3d(torch.from_numpy(likely)[None, None], 5, 1, 2)
-    highest = nn.functional.max_pool3d(smooth, 2 * radius + 1, 1, radius)
+    highest = smooth
+    for axis in range(3):  # one after another: many times as fast as a cube, and the same
+        along = [radius * (axis == other) for other in range(3)]
+        highest = nn.functional.max_pool3d(highest, [2 * n + 1 for n in along], 1, along)
     return torch.nonzero(((smooth == highest) & (smooth > least))[0, 0]).flip(1).numpy()
 
 

@@ -1,5 +1,6 @@
 """Training by several processes, as the example does it: each row once an epoch, also when one is killed on the way."""
 
+import importlib
 import multiprocessing
 import os
 import re
@@ -31,6 +32,7 @@ def options(archive, out):
 
 def train_until_killed(monkeypatch, archive, out, steps):
     """Two processes, told of each other as torchrun does it, but forked: they need not import torch. Exit codes."""
+    importlib.import_module("torch._dynamo")  # as optimizers do, which takes seconds: once, and not in each fork
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     told = {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

@@ -77,7 +77,8 @@ def served(files, server):
 def test_boxes_of_a_server_come_in_few_requests_of_what_they_need(tmp_path, kind, is_sorted):
     sides = (250, 600)
     files = write_micrographs(tmp_path / "root" / "J", kind, 2, sides)
-    which, tops, lefts = boxes(2, 200, 2, sides, is_sorted)
+    count = 40 if kind == "gz" else 200  # requests are not counted of what comes whole, time after time
+    which, tops, lefts = boxes(2, count, 2, sides, is_sorted)
     here = list(mapped(boxed(tmp_path / "here", files, which, tops, lefts), WHOLE))
     with serve() as server:
         server.publish(tmp_path / "root")
