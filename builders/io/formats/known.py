@@ -19,13 +19,14 @@ def _built_in() -> tuple[Format, ...]:
     """One line makes a format known. They are imported once a file is there to be read."""
     from builders.io.formats.dm.format import Dm
     from builders.io.formats.eer.format import Eer
+    from builders.io.formats.hdf5 import Hdf5
     from builders.io.formats.mrc.format import Mrc
     from builders.io.formats.npy import Npy
     from builders.io.formats.pictures import Jpeg, Png
     from builders.io.formats.tiff.format import Tiff
     from builders.io.formats.zarr.format import Zarr
 
-    return Npy(), Tiff(), Eer(), Png(), Jpeg(), Dm(), Zarr(), Mrc()
+    return Npy(), Tiff(), Eer(), Png(), Jpeg(), Dm(), Zarr(), Hdf5(), Mrc()
 
 
 def _mrc() -> Format:

@@ -65,6 +65,14 @@ def as_eer(pixels, _):
     return eer.encode(eer.Events(np.where(pixels, 5, -1)))
 
 
+def as_hdf5(pixels, _, **options):
+    h5py = pytest.importorskip("h5py", reason="HDF5 needs the extra hdf5")
+    file = io.BytesIO()
+    with h5py.File(file, "w") as hdf5:
+        hdf5.create_dataset("entry/data/data", data=pixels, **options)
+    return file.getvalue()
+
+
 WRITERS = {
     "x.eer": (as_eer, (STACK > 240).astype(np.uint8)),
     "x.tif": (as_tiff, STACK),
@@ -75,6 +83,8 @@ WRITERS = {
     "x.dm4": (lambda pixels, _: dm.encode(pixels, 4, ">"), STACK),
     "x.png": (as_png, PICTURE),
     "x.jpg": (as_jpeg, PICTURE),
+    "x.h5": (as_hdf5, STACK),
+    "x.nxs": (partial(as_hdf5, chunks=(1, 16, 32), compression="gzip"), STACK),
 }
 """A file of each format, by its name: who writes it, and of what."""
 

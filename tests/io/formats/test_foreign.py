@@ -34,7 +34,7 @@ def tarred():
 FILES = [
     (b"", "an empty file"),
     (b" \n" * 700, "nothing but blanks"),
-    (b"\x89HDF\r\n\x1a\n" + bytes(3000), "an HDF5 file"),
+    (b"CDF\x01" + bytes(3000), "a NetCDF file"),
     (zipped(), "a zip archive"),
     (tarred(), "a tar archive"),
     (b"\n<!DOCTYPE html>\n<html>" + bytes(2000), "an HTML page"),
@@ -59,9 +59,9 @@ def test_what_is_no_image_is_told_by_what_it_is(tmp_path, content, said):
 def test_so_it_is_of_a_server():
     with serve() as server:
         remote.permit(server.base)
-        server.files["/x.h5"] = b"\x89HDF\r\n\x1a\n" + bytes(3000)
-        with pytest.raises(FormatError, match=r"/x\.h5: an HDF5 file: expected an image file"):
-            image_file.describe(server.url("/x.h5"))
+        server.files["/x.nc"] = b"CDF\x01" + bytes(3000)
+        with pytest.raises(FormatError, match=r"/x\.nc: a NetCDF file: expected an image file"):
+            image_file.describe(server.url("/x.nc"))
 
 
 def test_what_can_be_read_is_read_whatever_stands_in_it(tmp_path):
