@@ -262,7 +262,7 @@ def private_names(tree):
     return private
 
 
-HEAVY = {"torch", "mrcfile", "scipy", "PIL", "gemmi", "starfile", "imagecodecs", "requests"}
+HEAVY = {"torch", "mrcfile", "scipy", "PIL", "gemmi", "starfile", "imagecodecs", "requests", "h5py"}
 WHEN_USED = {"builders.publishing", "builders.io.formats.tiff", "builders.io.formats.mrc", "builders.io.net.http"}
 
 

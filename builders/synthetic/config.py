@@ -8,13 +8,19 @@ import datasets
 
 from builders.archive.builder import files_folder
 from builders.errors import OptionError
+from builders.hf.features import check_dtype
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
-from builders.options import check_choice, check_flag, check_integer
+from builders.options import ON_ERROR, check_choice, check_flag, check_integer
+from builders.quarantine import check_quarantine
+from builders.stacks.rows import Reading
 from builders.synthetic import options
 from builders.synthetic.sources import state_of
+from builders.synthetic.written.written import Written, find
 
-_OF_NO_ROWS = ("num_examples", "shuffle_memory", "endpoints")
-"""Options that change no row."""
+_OF_WRITTEN = ("parakeet", "roodmus", "dtype", "on_error", "quarantine", "non_finite")
+"""Options of images that other simulators wrote."""
+_OF_NO_ROWS = ("num_examples", "shuffle_memory", "endpoints", *_OF_WRITTEN)
+"""Options that change no row that is made."""
 _MOST_NAMED = 20
 """Classes that a description names."""
 
@@ -52,6 +58,15 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         seed: of all that is drawn.
         endpoints: of the databases of structures, as `structures` has them.
         shuffle_memory: MiB of pixels that a shuffled stream holds at most.
+        parakeet: a folder that Parakeet wrote: its images are rows, with what its files say of them, and nothing is
+            made. Options above, but for `shuffle_memory`, are of images that are made, those below of such as these.
+        roodmus: a folder of Roodmus' micrographs.
+        dtype: type of their decoded images; None keeps each file's own.
+        on_error: what a file of theirs that is damaged, or lacks its partner, does: `"raise"`, or `"skip"` to leave it
+            out, with a warning.
+        quarantine: write a table of what was left out (path, tab, reason) here; goes with `on_error="skip"`.
+        non_finite: what NaN and infinite pixels of theirs do when an image is read: `"pass"` (one warning) or
+            `"raise"`.
     """
 
     structures: Any = None
@@ -79,17 +94,56 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     seed: int = 42
     endpoints: Mapping[str, str] | None = None
     shuffle_memory: int = 512
+    parakeet: str | None = None
+    roodmus: str | None = None
+    dtype: str | None = "float32"
+    on_error: str = "raise"
+    quarantine: str | None = None
+    non_finite: str = "pass"
+
+    download = False  # what it reads is here
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.data_files or self.data_dir:
             msg = "synthetic makes images of structures=[...], it reads no data_dir or data_files"
             raise OptionError(msg)
+        check_integer("shuffle_memory", self.shuffle_memory, least=1)
+        self.cache = files_folder()
+        self.written: Written | None = None
+        is_written = self.parakeet is not None or self.roodmus is not None
+        self._check_kind(is_written)
+        if is_written:
+            self._check_written()
+        else:
+            self._check_made()
+
+    def _check_kind(self, is_written: bool) -> None:
+        """Refuse options of images that are made together with those of written ones.
+
+        Raises:
+            OptionError: names the first of them.
+        """
+        other = _OF_WRITTEN if not is_written else _DEFAULTS.keys() - {*_OF_WRITTEN, "shuffle_memory"}
+        given = [name for name in _DEFAULTS if name in other and getattr(self, name) != _DEFAULTS[name]]
+        if given:
+            name, value = given[0], getattr(self, given[0])
+            goes = "images that are made, of structures=[...]" if is_written else "parakeet= and roodmus="
+            msg = f"{name} is {value!r:.100}, which goes with {goes}: expected it without"
+            raise OptionError(msg)
+
+    def _check_written(self) -> None:
+        self.dtype = check_dtype(self.dtype)
+        check_choice("on_error", self.on_error, ON_ERROR)
+        check_choice("non_finite", self.non_finite, ("pass", "raise"))
+        self.quarantine = check_quarantine(self.quarantine, self.on_error)
+        self.written = find(self.parakeet, self.roodmus, self.on_error == "skip")
+
+    def _check_made(self) -> None:
         check_choice("unit", self.unit, options.UNITS)
         if self.num_examples is not None:
             check_integer("num_examples", self.num_examples, least=1)
-        for name, least in (("box_size", 8), ("shuffle_memory", 1)):
-            check_integer(name, getattr(self, name), least=least)
+        check_integer("box_size", self.box_size, least=8)
         check_integer("seed", self.seed, least=0)
         options.check_box(self.box_size)
         for name in options.NUMBERS:
@@ -102,7 +156,6 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         for flag in ("clean", "solvent"):
             check_flag(flag, getattr(self, flag))
         self.endpoints = None if self.endpoints is None else dict(self.endpoints)
-        self.cache = files_folder()
 
     def recipe(self, labels: Sequence[str], sources: Sequence[Source]) -> Recipe:
         """How rows are made of some volumes."""
@@ -125,9 +178,17 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for the state of all files: it is never stale."""
-        kept = {name: value for name, value in config_kwargs.items() if name != "shuffle_memory"}
-        kept |= {"state": self.state}
+        unnamed = ("shuffle_memory", "parakeet", "roodmus", "quarantine")
+        kept = {name: value for name, value in config_kwargs.items() if name not in unnamed}
+        kept |= {"state": self.state if self.written is None else self.written.version}
         return str(super().create_config_id(kept, custom_features=custom_features))
+
+    @property
+    def reading(self) -> Reading:
+        """How files of images that were written become rows."""
+        assert self.written is not None
+        wants_complex = self.dtype is None or "complex" in self.dtype
+        return Reading("synthetic", self.written.name, (), "slice", "slice", wants_complex, self.on_error)
 
     @property
     def state(self) -> str:

@@ -1,7 +1,7 @@
 """`load_dataset("synthetic", ...)`: images that are made of structures, without end, with all that is true of them."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +9,42 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from builders.archive.builder import FolderBuilder
+from builders.archive.builder import PickedFilesBuilder
 from builders.errors import OptionError
 from builders.hf.features import EMImage
 from builders.hf.image_storage import STORAGE, stored_value
 from builders.hf.streaming import ShardStream
+from builders.io.files.header_store import HeaderStore
 from builders.io.image_reference import told
 from builders.io.made.known import known
 from builders.io.made.layout import Made
 from builders.io.made.maker import Maker
+from builders.quarantine import Quarantine
 from builders.stacks.columns import PIECE
+from builders.stacks.files import SourceFile
+from builders.stacks.picked.catalogue import Catalogue
+from builders.stacks.picked.making import Part, held
 from builders.synthetic.config import SyntheticConfig
 from builders.synthetic.reader import MadeReader, shards_of
 from builders.synthetic.recipes import recipe_for
+from builders.synthetic.written.written import features, left_out_of
 
 
-class Synthetic(FolderBuilder):
-    """Made images as rows `image`, `pixel_size`, `path`, `index`, and what their unit has besides."""
+class Synthetic(PickedFilesBuilder):
+    """Made images as rows `image`, `pixel_size`, `path`, `index`, and what their unit has besides.
+
+    With `parakeet=` or `roodmus=`, rows are of images that these programs wrote (`builders.synthetic.written`).
+    """
 
     VERSION = datasets.Version("1.0.0")
     BUILDER_CONFIG_CLASS = SyntheticConfig
-    DEFAULT_WRITER_BATCH_SIZE = PIECE
+    WHAT = "images of simulators"
     config: SyntheticConfig
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=self._features, **self.config.facts(self._maker.recipe.labels))
+        written = self.config.written
+        facts = self.config.facts(self._maker.recipe.labels) if written is None else {"description": written.told}
+        return datasets.DatasetInfo(features=self._features, **facts)
 
     @functools.cached_property
     def _recipe(self) -> tuple[str, str]:
@@ -47,6 +58,9 @@ class Synthetic(FolderBuilder):
 
     @property
     def _features(self) -> datasets.Features:
+        config = self.config
+        if config.written is not None:
+            return features(config.written.catalogue(self.folder), config.dtype, config.non_finite)
         maker = self._maker
         columns: dict[str, Any] = {}
         for name, dtype in maker.images.items():
@@ -65,26 +79,56 @@ class Synthetic(FolderBuilder):
         Raises:
             OptionError: nobody said how many rows it has.
         """
-        if self.config.num_examples is None:
+        if self.config.num_examples is None and self.config.written is None:
             msg = "num_examples is None: expected a number of rows, num_examples=10000, or streaming=True, which goes "
             msg += "on without end"
             raise OptionError(msg)
         super().download_and_prepare(*args, **kwargs)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        if dl_manager.download_config.force_download:
+        anew = bool(dl_manager.download_config.force_download)
+        if self.config.written is not None:
+            return self._written_splits(anew, dl_manager.is_streaming)
+        if anew:
             recipe_for(self.config, str(self.VERSION), anew=True)
             self.__dict__.pop("_recipe", None)
-        return [datasets.SplitGenerator(name="train", gen_kwargs={"recipe": self._recipe})]
+        return [datasets.SplitGenerator(name="train", gen_kwargs={"parts": [self._recipe]})]
 
-    def _generate_tables(self, recipe: tuple[str, str]) -> Iterator[tuple[int, pa.Table]]:
+    def _written_splits(self, anew: bool, is_streaming: bool) -> list[datasets.SplitGenerator]:
+        """The images of other simulators: as a stream gives them, or with the headers of their files."""
+        written, store = self.config.written, HeaderStore(self.folder)
+        assert written is not None
+        if anew:
+            store.forget(file.location for file in written.catalogue(self.folder).files)
+        catalogue = written.catalogue(self.folder)
+        part: Catalogue | Part = catalogue
+        self.left_out = left_out_of(catalogue)
+        if not is_streaming:
+            part = held(catalogue.rows, self.config.reading, store, written.name)
+            self.left_out += part.left_out
+            self.contradicted = part.contradicted
+        Quarantine(self.config.quarantine).begin(self.left_out)
+        return [datasets.SplitGenerator(name="train", gen_kwargs={"parts": [part]})]
+
+    def files(self) -> Sequence[SourceFile]:
+        """See `ImageFilesBuilder`."""
+        written = self.config.written
+        return () if written is None else written.catalogue(self.folder).files
+
+    def _generate_tables(self, parts: list[Any]) -> Iterator[tuple[int, pa.Table]]:
+        if self.config.written is not None:
+            yield from super()._generate_tables(parts)
+            return
+        recipe: tuple[str, str] = parts[0]
         rows, schema = self.config.num_examples or 0, self.info.features.arrow_schema
         for number, start in enumerate(range(0, rows, PIECE)):
             table = _table(known(*recipe).maker, recipe, np.arange(start, min(start + PIECE, rows)))
             yield number, self.columns_asked_for(table).cast(schema)
 
     def _get_examples_iterable_for_split(self, split_generator: datasets.SplitGenerator) -> Any:
-        path, digest = split_generator.gen_kwargs["recipe"]
+        if self.config.written is not None:
+            return super()._get_examples_iterable_for_split(split_generator)
+        ((path, digest),) = split_generator.gen_kwargs["parts"]
         maker = self._maker
         size = int(sum(np.prod(maker.shape) * dtype.itemsize for dtype in maker.images.values()))
         reader = MadeReader(path, digest, self.config.shuffle_memory * 2**20)

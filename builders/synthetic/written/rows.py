@@ -1,6 +1,6 @@
 """Rows of runs: one for each image, in the vocabulary of particles, micrographs and tilt series."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
@@ -10,23 +10,12 @@ from numpy.typing import NDArray
 
 from builders.hf.features import EMImage
 from builders.io.files.natural_order import natural_key
-from builders.io.tables.particle_table import CTF
-from builders.synthetic.written.geometry import Seen
+from builders.io.tables.particle_table import CTF, POSE
 from builders.synthetic.written.runs import Run
 
 AMPLITUDE_CONTRAST = 0.1
 """What Parakeet's own export tells RELION: its files tell none, and multislice needs none."""
 _LEANING = 1e-3
-PICK = pa.struct(
-    {
-        **dict.fromkeys(("coordinate_x", "coordinate_y"), pa.float32()),
-        "label": pa.int64(),
-        **dict.fromkeys(("rot", "tilt", "psi", "defocus"), pa.float32()),
-        "particle": pa.int64(),
-    }
-)
-"""Pixels from 0; number of the class; degrees (RELION's zyz); Å (underfocus positive, at the particle's height); which
-molecule of the sample, the same in all of its images."""
 SCHEMA = pa.schema(
     {
         "pixel_size": pa.float32(),
@@ -35,12 +24,18 @@ SCHEMA = pa.schema(
         **dict.fromkeys(("tilt_angle", "axis_angle", "pre_exposure", "exposure"), pa.float32()),
         **{"acquisition_order": pa.int64(), "frame": pa.int64(), "defocus": pa.float32()},
         "ctf": CTF,
-        "picks": pa.list_(PICK),
+        "picks": pa.list_(pa.list_(pa.float32(), 2)),
+        "pose": pa.list_(POSE),
+        "label": pa.list_(pa.int64()),
+        "pick_defocus": pa.list_(pa.float32()),
+        "molecule": pa.list_(pa.int64()),
     }
 )
 """Columns of rows, but for where their images lie: Å; text; text, null where all images are at one angle; degrees (null
-where each image has an axis of its own; the axis from y, null as the text is); e/Å²; numbers from 0; Å; see `CTF`; see
-`PICK`."""
+where each image has an axis of its own; the axis from y, null as the text is); e/Å²; numbers from 0; Å; see `CTF`.
+
+Lists of the molecules whose centres lie in the image: (x, y) in pixels from 0; RELION's poses, origins 0; numbers of
+classes; Å: the mean of U and V at a molecule's height; its number in the sample, the same in all images of it."""
 
 
 def class_names(runs: Sequence[Run]) -> list[str]:
@@ -76,7 +71,7 @@ def _table(number: int, run: Run, labels: dict[str, int]) -> pa.Table:
         "frame": pa.array(told["fraction_number"].astype(np.int64)),
         "defocus": pa.array(-told["c_10"], pa.float32()),
         "ctf": _ctf(run),
-        "picks": _picks(run, np.array([labels[label] for label in run.labels])),
+        **_lists(run, np.array([labels[label] for label in run.labels])),
     }
     return pa.table(columns)
 
@@ -113,28 +108,24 @@ def _ctf(run: Run) -> pa.StructArray:
     return pa.StructArray.from_arrays([_known(columns[field.name]) for field in CTF], fields=list(CTF))
 
 
-def _picks(run: Run, labels: NDArray[np.int64]) -> pa.ListArray:
-    """The molecules in each image."""
+def _lists(run: Run, labels: NDArray[np.int64]) -> dict[str, pa.ListArray]:
+    """What there is of the molecules in each image."""
     seen = [run.seen(image) for image in range(run.count)]
     counts = [len(one.numbers) for one in seen]
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
     numbers = np.concatenate([one.numbers for one in seen])
-
-    def all_of(value: Callable[[Seen], NDArray[np.float64]]) -> NDArray[np.float64]:
-        return np.concatenate([value(one) for one in seen])
-
-    mean = np.repeat(-run.stack.told["c_10"], counts)
-    angles = all_of(lambda one: one.angles)
-    columns = {
-        "coordinate_x": all_of(lambda one: one.x),
-        "coordinate_y": all_of(lambda one: one.y),
-        "label": labels[run.molecules.kinds[numbers]],
-        **{name: angles[:, place] for place, name in enumerate(("rot", "tilt", "psi"))},
-        "defocus": mean + all_of(lambda one: one.heights),
-        "particle": numbers,
+    places = np.concatenate([np.stack([one.x, one.y], 1) for one in seen]).astype(np.float32)
+    angles = np.concatenate([one.angles for one in seen])
+    heights = np.concatenate([one.heights for one in seen])
+    poses = dict(zip(POSE.names, (*angles.T, *np.zeros_like(places).T), strict=True))
+    values = {
+        "picks": pa.FixedSizeListArray.from_arrays(pa.array(places.reshape(-1)), 2),
+        "pose": pa.StructArray.from_arrays([pa.array(poses[f.name], f.type) for f in POSE], fields=list(POSE)),
+        "label": pa.array(labels[run.molecules.kinds[numbers]]),
+        "pick_defocus": pa.array(np.repeat(-run.stack.told["c_10"], counts) + heights, pa.float32()),
+        "molecule": pa.array(numbers),
     }
-    values = pa.StructArray.from_arrays([pa.array(columns[f.name], f.type) for f in PICK], fields=list(PICK))
-    return pa.ListArray.from_arrays(offsets, values)
+    return {name: pa.ListArray.from_arrays(offsets, value) for name, value in values.items()}
 
 
 def features_of(names: Sequence[str], dtype: str | None, non_finite: str) -> datasets.Features:
@@ -152,5 +143,5 @@ def features_of(names: Sequence[str], dtype: str | None, non_finite: str) -> dat
         "index": datasets.Value("int64"),
     }
     columns |= datasets.Features.from_arrow_schema(SCHEMA)
-    columns["picks"] = datasets.List({**columns["picks"].feature, "label": datasets.ClassLabel(names=list(names))})
+    columns["label"] = datasets.List(datasets.ClassLabel(names=list(names)))
     return datasets.Features(columns)

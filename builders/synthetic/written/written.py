@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +44,12 @@ class Written:
     def name(self) -> str:
         """For messages."""
         return self.folder
+
+    @property
+    def told(self) -> str:
+        """What it is, for those who find its rows."""
+        program = {"parakeet": "Parakeet", "roodmus": "Roodmus"}[self.option]
+        return f"Synthetic images, which {program} made ({Path(self.folder).name}); no microscope took them"
 
     @functools.cached_property
     def version(self) -> str:
@@ -126,8 +131,3 @@ def find(parakeet: Any = None, roodmus: Any = None, skip: bool = False) -> Writt
     check_named(option, folder)
     place = os.path.abspath(Path(folder).expanduser())  # noqa: PTH100 - resolving links would rename the files
     return Written(option, place, skip, tuple(listed(place, option)))
-
-
-def files_of(catalogue: Catalogue) -> Sequence[SourceFile]:
-    """The files that a folder's images are in."""
-    return catalogue.files
