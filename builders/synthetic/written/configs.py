@@ -140,8 +140,8 @@ def _molecules(section: Section, centre: Floats) -> tuple[tuple[str, ...], Molec
 
     One molecule alone that has no pose lies in the centre, as it is: so the program places it.
     """
-    kinds = [(one, one.text("filename", "?")) for one in section.sections("local")]
-    kinds += [(one, one.text("id", "?")) for one in section.sections("pdb")]
+    kinds = [(one, one.text("filename")) for one in section.sections("local")]
+    kinds += [(one, one.text("id")) for one in section.sections("pdb")]
     names = tuple(name for _, name in kinds)
     total = sum(_count(one) for one, _ in kinds)
     if total > _MOST:

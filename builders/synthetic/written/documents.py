@@ -14,6 +14,7 @@ from builders.errors import FormatError
 
 MOST_BYTES = 64 * 1024 * 1024
 _SHOWN = 100
+_DEEPEST = 64
 
 
 @functools.cache
@@ -43,7 +44,10 @@ def read_yaml(place: str, name: str) -> "Section":
 
     data = read_small(place, MOST_BYTES)
     try:
+        _refuse_deep(data, name)
         values = yaml.load(data, _loader())
+    except FormatError:
+        raise
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError, AttributeError) as err:
         told = " ".join(str(err).split())[: 2 * _SHOWN] or type(err).__name__
         msg = f"{name}: no YAML that can be read: {told}"
@@ -52,6 +56,18 @@ def read_yaml(place: str, name: str) -> "Section":
         msg = f"{name}: YAML of {_told(values)}: expected names and values, as a configuration of Parakeet has"
         raise FormatError(msg)
     return Section(values, name)
+
+
+def _refuse_deep(data: bytes, name: str) -> None:
+    """Refuse what lies in more collections than a configuration: libyaml's own loader ends the process over it."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(data, _loader()):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            msg = f"{name}: lists and names inside one another more than {_DEEPEST} deep: expected a configuration"
+            raise FormatError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +122,10 @@ class Section:
         """True or False; False where it is not there."""
         return bool(self.values.get(key))
 
-    def text(self, key: str, default: str) -> str:
-        """Some letters."""
+    def text(self, key: str, default: str | None = None) -> str:
+        """Some letters; they must be there where there is no default."""
         found = self.values.get(key)
-        if found is None:
+        if found is None and default is not None:
             return default
         if not isinstance(found, str) or not found:
             raise self._wrong(key, "a text")
@@ -130,7 +146,7 @@ class Section:
         return vector
 
     def _wrong(self, key: str, expected: str) -> FormatError:
-        return FormatError(f"{self.name}: {self.path}{key} is {_told(self.values[key])}: expected {expected}")
+        return FormatError(f"{self.name}: {self.path}{key} is {_told(self.values.get(key))}: expected {expected}")
 
 
 def _as_float(value: float) -> float:

@@ -56,7 +56,7 @@ def rows_of(runs: Sequence[Run], names: Sequence[str]) -> pa.Table:
 
 def _table(number: int, run: Run, labels: dict[str, int]) -> pa.Table:
     told, count = run.stack.told, run.count
-    series = run.name.rpartition("/")[2] if run.is_tilted else None
+    series = run.name if run.is_tilted else None
     columns: dict[str, Any] = {
         "file": pa.array(np.full(count, number), pa.int32()),
         "slice": pa.array(np.arange(count)),
