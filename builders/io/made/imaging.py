@@ -32,25 +32,31 @@ def contrast_of(recipe: Recipe, volume: Tensor) -> Tensor:
 
 
 def transfer(
-    recipe: Recipe, sizes: Sequence[int], optics: "Mapping[str, NDArray[np.floating] | Tensor]", like: Tensor
+    recipe: Recipe,
+    sizes: Sequence[int],
+    optics: "Mapping[str, NDArray[np.floating] | Tensor]",
+    like: Tensor,
+    pixel_size: float | None = None,
 ) -> Tensor:
     """What the spectra of contrast are multiplied by: CTF times envelope, negative for dark images.
 
     Args:
-        recipe: of which `pixel_size`, `contrast` and the envelope's `b_factor` are used.
+        recipe: of which `contrast` and the envelope's `b_factor` are used.
         sizes: pixels `(ny, nx)` of images.
         optics: of images: `builders.io.made.views.OPTICS`, each `(rows,)`.
         like: a tensor of the precision and device of the result.
+        pixel_size: Å; None: the recipe's.
 
     Returns:
         `(rows, ny, nx // 2 + 1)`, as `rfftn` orders it.
     """
     values = {name: torch.as_tensor(numbers) for name, numbers in optics.items()}
-    made = ctf(sizes, pixel_size=recipe.pixel_size, like=like, **values)
+    pixel = recipe.pixel_size if pixel_size is None else pixel_size
+    made = ctf(sizes, pixel_size=pixel, like=like, **values)
     sign = -1.0 if recipe.contrast == "dark" else 1.0
     if recipe.optics.b_factor == 0:
         return made.neg_() if sign < 0 else made
-    squares = (spatial_frequency(sizes, like) / recipe.pixel_size).square()
+    squares = (spatial_frequency(sizes, like) / pixel).square()
     return made.mul_((sign * (-recipe.optics.b_factor / 4 * squares).exp()).to(made))
 
 
@@ -94,7 +100,7 @@ def recorded(
     Raises:
         OptionError: there is more noise in the ice than `snr` leaves.
     """
-    variance = contrast.var((-2, -1), correction=0)
+    variance = _variance(contrast.flatten(1))
     of_ice, carried = None, torch.zeros_like(variance)
     if ice is not None:
         of_ice = through_ice(*ice, tuple(contrast.shape[1:]), seed, indices, purpose)
@@ -139,6 +145,13 @@ def variance_of(spectra: Tensor, nx: int) -> Tensor:
     power[:, 0, 0] = 0
     total: Tensor = (power @ half_counts(nx, power).to(power)).sum(-1)
     return total / (spectra.shape[-2] * nx) ** 2
+
+
+def _variance(rows: Tensor) -> Tensor:
+    """That of each row: what `var(correction=0)` gives, in a twentieth of its time."""
+    apart = rows - rows.mean(-1, keepdim=True)
+    variance: Tensor = torch.linalg.vecdot(apart, apart) / rows.shape[-1]
+    return variance
 
 
 def mean_square(transfer: Tensor, nx: int) -> Tensor:

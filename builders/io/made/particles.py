@@ -30,8 +30,8 @@ _FLOAT = np.dtype(np.float32)
 class ParticleMaker(Maker):
     """Makes particles: columns `image`, `clean` and those of `SCHEMA`.
 
-    The scene's `clean` says whether there are clean images. With a dose, `snr` is what the power spectrum of a row's
-    source gives, averaged over directions.
+    The scene's `clean` says whether there are clean images. With a dose, `snr` is what a row's optics make of views of
+    its source on average.
 
     Args:
         recipe: how.
@@ -121,7 +121,7 @@ class ParticleMaker(Maker):
 
     @cached_property
     def _expected(self) -> ExpectedSnr:
-        return ExpectedSnr(self.recipe, self.volumes, self._electrons or 0.0)
+        return ExpectedSnr(self.recipe, self._transforms, self._electrons or 0.0)
 
 
 def names_of(recipe: Recipe, indices: Indices) -> pa.Array:

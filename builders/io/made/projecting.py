@@ -1,5 +1,6 @@
 """Transforms of a recipe's volumes, which projections are made of: kept by each process, as many as fit."""
 
+import itertools
 from collections import OrderedDict
 
 import torch
@@ -18,7 +19,8 @@ MOST = 2**30
 _NOTHING = 1e-8
 """The share of a volume's power that is left out beyond a cutoff: 1e-4 of its projections, root mean square."""
 
-_kept: "OrderedDict[tuple[str, int], VolumeTransform]" = OrderedDict()
+_kept: "OrderedDict[tuple[int, int], VolumeTransform]" = OrderedDict()
+_numbers = itertools.count()
 _alone = fork_safe_lock()
 
 
@@ -31,10 +33,10 @@ class Transforms:
     """
 
     def __init__(self, recipe: Recipe, volumes: Volumes) -> None:
-        self._recipe, self._volumes, self._name = recipe, volumes, recipe.digest
+        self._recipe, self._volumes, self._own = recipe, volumes, next(_numbers)
 
     def __getitem__(self, number: int) -> VolumeTransform:
-        key = self._name, number
+        key = self._own, number
         with _alone:
             found = _kept.get(key)
             if found is not None:

@@ -138,7 +138,11 @@ class MicrographMaker(Maker):
     @cached_property
     def _expected(self) -> ExpectedSnr | None:
         dose = self.recipe.noise.dose
-        return None if dose is None else ExpectedSnr(self.recipe, self.volumes, dose * self.recipe.pixel_size**2)
+        return (
+            None
+            if dose is None
+            else ExpectedSnr(self.recipe, self._painter.transforms, dose * self.recipe.pixel_size**2)
+        )
 
     def _frames(self, indices: Indices, frames: int) -> dict[str, pa.Array]:
         dose = np.broadcast_to(np.float64(self._scene.frame_dose or 0.0), (len(indices), frames))

@@ -18,9 +18,9 @@ from builders.io.made.micrographs.scene import Scene
 from builders.io.made.micrographs.specimen import Specimen
 from builders.io.made.projecting import Transforms
 from builders.io.made.recipe import Recipe
-from perc_transforms.functional.fourier.projection import project
-from perc_transforms.functional.grids import shift_phases
-from perc_transforms.functional.spatial.euler import matrices_of
+from perctransforms.functional.fourier.projection import project
+from perctransforms.functional.grids import shift_phases
+from perctransforms.functional.spatial.euler import matrices_of
 
 _FACTORS = 2, 3, 5
 """Of sides whose transforms are fast."""
@@ -36,7 +36,7 @@ class Painter:
     """
 
     def __init__(self, recipe: Recipe, scene: Scene, volumes: Volumes) -> None:
-        self._recipe, self._scene, self._transforms = recipe, scene, Transforms(recipe, volumes)
+        self._recipe, self._scene, self.transforms = recipe, scene, Transforms(recipe, volumes)
         ny, nx = scene.micrograph_shape
         self._sizes = _fast(ny + recipe.box_size), _fast(nx + recipe.box_size)
         self._first = recipe.box_size // 2  # pixel of this field that is the micrograph's first
@@ -108,7 +108,7 @@ class Painter:
             some = np.flatnonzero(specimen.sources == source)
             matrices = matrices_of(torch.from_numpy(specimen.angles[some].astype(np.float64)))
             shifts = torch.from_numpy(specimen.places[some] - whole[some])
-            images = project(self._transforms[source], matrices, shifts=shifts)
+            images = project(self.transforms[source], matrices, shifts=shifts)
             total += float(images.var((-2, -1), correction=0).sum())
             for (x, y), image in zip(corners[some].tolist(), images, strict=True):
                 field[y : y + n, x : x + n] += image
