@@ -18,9 +18,9 @@ from builders.io.made.micrographs.scene import Scene
 from builders.io.made.micrographs.specimen import Specimen
 from builders.io.made.projecting import Transforms
 from builders.io.made.recipe import Recipe
-from perctransforms.functional.fourier.projection import project
-from perctransforms.functional.grids import shift_phases
-from perctransforms.functional.spatial.euler import matrices_of
+from perc_transforms.functional.fourier.projection import project
+from perc_transforms.functional.grids import shift_phases
+from perc_transforms.functional.spatial.euler import matrices_of
 
 _FACTORS = 2, 3, 5
 """Of sides whose transforms are fast."""
