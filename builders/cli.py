@@ -17,6 +17,7 @@ from builders.particles import cli as particles
 from builders.publishing import cli as publishing
 from builders.release import NAME, VERSION
 from builders.structures import cli as structures
+from builders.synthetic import cli as synthetic
 from builders.terminal import no_bars, print_anywhere, printable
 from builders.tilt_series import cli as tilt_series
 from builders.tomograms import cli as tomograms
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     local_classes.add_commands(commands)
     particles.add_commands(commands)
     structures.add_commands(commands)
+    synthetic.add_commands(commands)
     tilt_series.add_commands(commands)
     tomograms.add_commands(commands)
     gallery.add_commands(commands)

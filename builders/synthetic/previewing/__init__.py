@@ -1,0 +1,1 @@
+"""`perc synthetic preview`: what would be made of some structures, on one sheet."""
