@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from builders.io.made.imaging import interaction_constant
 from builders.io.made.particles import ParticleMaker
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
-from perc_transforms.functional import angles_of, ctf, matrices_of
+from perc_transforms.functional import angles_of, ctf, interaction_constant, matrices_of
 
 N = 32
 ANGSTROM = 3.0
 MANY = np.arange(64)
 AS_IT_IS = Optics((0.0, 0.0), spherical_aberration=0.0, amplitude_contrast=1.0)
 """A microscope whose CTF is 1."""
-SCALE = 2 * interaction_constant(300.0) * ANGSTROM
+SCALE = 2 * float(interaction_constant(300.0)) * ANGSTROM
 
 
 def blob(at=(0.0, 0.0, 0.0), width=2.0, height=8.0):

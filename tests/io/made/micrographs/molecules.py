@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from builders.io.made.imaging import interaction_constant
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
+from perc_transforms.functional import interaction_constant
 
 N, SIZE, SIGMA = 48, 2.0, 5.0
 """Voxels of a side, Å of one, Å of a blob's standard deviation."""
@@ -63,7 +63,7 @@ def projection(shape, places, labels, poses, voltage=300.0):
             dx, dy, _ = turn(*angles) @ blob / SIZE
             squares = ((x - px - dx) ** 2 + (y - py - dy) ** 2) * SIZE**2
             image += HEIGHT * SIGMA * np.sqrt(2 * np.pi) * np.exp(-0.5 * squares / SIGMA**2)  # V Å
-    return 2 * interaction_constant(voltage) * image
+    return 2 * float(interaction_constant(voltage)) * image
 
 
 def transfer(shape, ctf, b_factor):

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from builders.errors import OptionError
-from builders.io.made.imaging import interaction_constant
 from builders.io.made.recipe import Noise, Optics
 from builders.io.made.tomograms.maker import SCHEMA, TomogramMaker, check
-from perc_transforms.functional import missing_wedge
+from perc_transforms.functional import interaction_constant, missing_wedge
 from tests.io.made.tomograms.scenes import PIXEL_SIZE, VOLUMES, blobs, recipe
 
 FLAT = Optics(defocus=(0.0, 0.0), spherical_aberration=1e-6, amplitude_contrast=1.0)
@@ -85,7 +84,7 @@ def test_clean_is_the_potential_as_contrast(contrast, sign):
     made = maker(particles=(1, 1), contrast=contrast, clean=True)
     clean, picks = voxels(made, 0, "clean"), row(made, 0)["picks"]
     x, y, z = np.rint(picks["pixels"][0]).astype(int)
-    scale = 2 * interaction_constant(300.0) * PIXEL_SIZE
+    scale = 2 * float(interaction_constant(300.0)) * PIXEL_SIZE
     brightest = np.unravel_index(abs(clean).argmax(), clean.shape)[::-1]
     assert np.abs(brightest - np.array(picks["pixels"][0])).max() <= 1
     assert clean[z, y, x] == pytest.approx(sign * 3 * scale, rel=0.25)
