@@ -54,6 +54,14 @@ def turn(rot, tilt, psi):
     return about_z(g) @ about_y @ about_z(a)
 
 
+def interaction_constant(kilovolts):
+    """2 pi m e lambda / h^2 of relativistic electrons, rad / (V Å), of the SI's constants."""
+    h, rest, charge, light = 6.62607015e-34, 9.1093837e-31, 1.602176634e-19, 299792458.0
+    energy = charge * kilovolts * 1e3
+    wavelength = h / np.sqrt(2 * rest * energy * (1 + energy / (2 * rest * light**2)))
+    return 2 * np.pi * (rest + energy / light**2) * charge * wavelength / h**2 * 1e-10
+
+
 def projection(shape, places, labels, poses, voltage=300.0):
     """The contrast before the CTF of particles at (x, y) pixels, integrated by hand."""
     y, x = np.mgrid[: shape[0], : shape[1]]
