@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
-from perc_transforms.functional import interaction_constant
 
 N, SIZE, SIGMA = 48, 2.0, 5.0
 """Voxels of a side, Å of one, Å of a blob's standard deviation."""
