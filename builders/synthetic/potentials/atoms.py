@@ -59,7 +59,7 @@ class Atoms:
     @property
     def center(self) -> NDArray[np.float64]:
         """The centre of mass, Å."""
-        masses = self.masses
+        masses = self.masses if self.occupancy.any() else np.ones(len(self))
         center: NDArray[np.float64] = masses @ self.coordinates / masses.sum()
         return center
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from builders.errors import FormatError, OptionError
 from builders.options import check_flag, check_integer, check_positive
 from builders.synthetic.potentials.molecules import Body, Drawing
-from builders.synthetic.potentials.sources import classes_of
+from builders.synthetic.potentials.sources import states_of_source
 from perc_transforms import functional
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def density(
         ((32, 32, 32), 120.1)
     """
     options = {"pixel_size": pixel_size, "resolution": resolution, "b_factor": b_factor, "solvent": solvent}
-    drawing, bodies = drawing_of(**options), _states(structure, endpoints)
+    drawing, bodies = drawing_of(**options), states_of_source(structure, endpoints)
     return _drawn(bodies[:1], drawing, box)[0]
 
 
@@ -62,7 +63,7 @@ def densities(
     them. Frequencies end at Nyquist's, in all directions, as with a low-pass filter.
 
     With `solvent`, what counts is the difference from vitreous ice: within the molecule's mask (van der Waals radii,
-    grown by 1.0 Å and shrunk by 1.1 Å, as Jiang and Brunger, J. Mol. Biol. 243, 100 (1994); an edge of 1 Å) 3.6 V
+    grown by 1.11 Å and shrunk by 0.9 Å, as Jiang and Brunger, J. Mol. Biol. 243, 100 (1994); an edge of 1 Å) 3.6 V
     are subtracted. Such a mask does nearly as well as atoms of water do: Shang and Sigworth, J. Struct. Biol. 180, 10
     (2012).
 
@@ -94,7 +95,7 @@ def densities(
         [(24, 24, 24), (24, 24, 24)]
     """
     options = {"pixel_size": pixel_size, "resolution": resolution, "b_factor": b_factor, "solvent": solvent}
-    drawing, bodies = drawing_of(**options), _states(structure, endpoints)
+    drawing, bodies = drawing_of(**options), states_of_source(structure, endpoints)
     return _drawn(bodies, drawing, box)
 
 
@@ -118,11 +119,15 @@ def drawing_of(pixel_size: Any, resolution: Any, b_factor: Any, solvent: Any) ->
     if finest is not None and finest < 2 * voxel:
         msg = f"resolution is {resolution!r}: expected {2 * voxel:g} Å or more, twice the pixel size"
         raise OptionError(msg)
-    if b_factor is not None and not (isinstance(b_factor, int | float) and 0 <= b_factor < math.inf):
+    if b_factor is not None and not (_is_number(b_factor) and 0 <= b_factor < math.inf):
         msg = f"b_factor is {b_factor!r}: expected a number, 0 or more, in Å², or None"
         raise OptionError(msg)
     check_flag("solvent", solvent)
-    return Drawing(voxel, finest, b_factor, solvent)
+    return Drawing(voxel, finest, None if b_factor is None else float(b_factor), solvent)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def volume_in(body: Body, n: int, drawing: Drawing) -> NDArray[np.float32]:
@@ -155,10 +160,6 @@ def box_of(bodies: list[Body], box: Any, pixel_size: float) -> int:
     for body in bodies:
         body.check_box(int(box), pixel_size)
     return int(box)
-
-
-def _states(structure: Any, endpoints: Mapping[str, str] | None) -> list[Body]:
-    return next(iter(classes_of({"structure": structure}, endpoints).values()))
 
 
 def _drawn(bodies: list[Body], drawing: Drawing, box: int | None) -> list[NDArray[np.float32]]:

@@ -18,10 +18,12 @@ _ALIASED = 1e-2
 """What is drawn of a frequency at Nyquist's, relative to it, that the grid cannot tell from it."""
 _REACH = 4.5
 """Deviations of a Gaussian to which it is drawn: 7e-6 of it lies beyond."""
-_CELL = 12
-_AT_ONCE = 2**22
+_CELL = 16
+_REACHES = (8, 12, 16, 24, 32)
+"""Voxels: Gaussians that go no farther are drawn together."""
+_AT_ONCE = 2**20
 """Numbers that are held at a time."""
-_LENGTHS = 2**18
+_LENGTHS = 2**17
 """Lengths of frequencies of which scattering amplitudes are worked out."""
 
 
@@ -114,7 +116,8 @@ def _spread(
     Points are gathered in cells: all of a cell are one product of matrices.
     """
     reaches = np.ceil(_REACH * sigma).astype(np.int64)
-    classes = np.where(reaches <= 16, reaches + reaches % 2, -(-reaches // 8) * 8)
+    classes = np.array(_REACHES)[np.searchsorted(_REACHES, reaches.clip(None, _REACHES[-1]))]
+    classes = np.where(reaches > _REACHES[-1], -(-reaches // 32) * 32, classes)
     for reach in np.unique(classes).tolist():
         of = np.flatnonzero(classes == reach)
         _spread_alike(block, points[of], sigma[of], weights[of], reach)
@@ -123,12 +126,14 @@ def _spread(
 def _spread_alike(
     block: Tensor, points: NDArray[np.float64], sigma: NDArray[np.float64], weights: NDArray[np.float64], reach: int
 ) -> None:
+    whole = block.numpy()
     size = max(_CELL, reach)
     side = size + 2 * reach
     cells = np.floor(points / size).astype(np.int64)
-    unique, of, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    by_cell = np.argsort(of.ravel(), kind="stable")
-    starts = np.concatenate([[0], np.cumsum(counts)])
+    keys = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(0) + 1))
+    by_cell = np.argsort(keys, kind="stable")
+    _, starts, counts = np.unique(keys[by_cell], return_index=True, return_counts=True)
+    corners = cells[by_cell[starts]] * size - reach
     profiles = _profiles(points - cells * size + reach, sigma, weights, side)
     order = np.argsort(counts, kind="stable")
     place = 0
@@ -143,9 +148,9 @@ def _spread_alike(
         z, y, x = (profile[picked] for profile in profiles)
         z *= torch.from_numpy(valid)[..., None]
         plane = (y[..., :, None] * x[..., None, :]).flatten(2)
-        parts = torch.bmm(z.transpose(1, 2), plane).view(len(some), side, side, side)
-        for corner, part in zip((unique[some] * size - reach).tolist(), parts, strict=True):
-            _add(block, part, corner)
+        parts = torch.bmm(z.transpose(1, 2), plane).view(len(some), side, side, side).numpy()
+        for corner, part in zip(corners[some].tolist(), parts, strict=True):
+            _add(whole, part, corner)
         place += held
 
 
@@ -164,9 +169,12 @@ def _profiles(
     return profiles
 
 
-def _add(block: Tensor, part: Tensor, corner: list[int]) -> None:
+def _add(block: NDArray[np.float32], part: NDArray[np.float32], corner: list[int]) -> None:
     """Add a part to a block, where it lies within it."""
-    for axis, start in enumerate(corner):
-        low, high = max(start, 0), min(start + part.shape[axis], block.shape[axis])
-        block, part = block.narrow(axis, low, high - low), part.narrow(axis, low - start, high - low)
-    block += part
+    ends = [start + size for start, size in zip(corner, part.shape, strict=True)]
+    if min(corner) < 0 or any(end > size for end, size in zip(ends, block.shape, strict=True)):
+        inside = [slice(max(-start, 0), size - start) for start, size in zip(corner, block.shape, strict=True)]
+        part, corner = part[tuple(inside)], [max(start, 0) for start in corner]
+        ends = [start + size for start, size in zip(corner, part.shape, strict=True)]
+    (z, y, x), (last_z, last_y, last_x) = corner, ends
+    block[z:last_z, y:last_y, x:last_x] += part

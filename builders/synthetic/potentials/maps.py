@@ -76,7 +76,7 @@ class Map:
         spectrum = torch.einsum("zjk,iz->ijk", spectrum, transforms[0])
         grids = Grids(n, voxel, n)
         weights = grids.radial(grids.limit(max(sizes)) * (math.prod(sizes) / voxel**3))
-        return volume_of(spectrum * weights, n)
+        return volume_of(spectrum * weights)
 
     @cached_property
     def _voxels(self) -> NDArray[np.float32]:

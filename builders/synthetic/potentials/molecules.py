@@ -119,7 +119,7 @@ class Molecule:
         spectrum = spectrum_of(self.atoms, self.center, b_factors, Grids.of(n, voxel))
         if drawing.solvent:
             spectrum -= ICE * mask_of(self.atoms, self.center, n, voxel)
-        return volume_of(spectrum, n)
+        return volume_of(spectrum)
 
     @property
     def _radius(self) -> float:

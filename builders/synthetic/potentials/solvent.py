@@ -13,11 +13,11 @@ from builders.synthetic.potentials.spectra import Grids, cropped_transform, plac
 
 ICE = 3.6
 """V: the potential of vitreous ice."""
-_PROBE, _SHRINK = 1.0, 1.1
+_PROBE, _SHRINK = 1.11, 0.9
 """Å: by how much van der Waals radii are made larger, and how much of the surface is then taken off again."""
 _EDGE = 1.0
 """Å: deviation of the Gaussian that the mask is smoothed by."""
-_COARSEST = 1.0
+_COARSEST = 0.6
 """Å, of the voxels in which molecules are told from solvent."""
 _LARGEST = 2**27
 """Voxels of a mask, at most; of larger molecules they are coarser."""
@@ -26,8 +26,8 @@ _LARGEST = 2**27
 def mask_of(atoms: Atoms, center: NDArray[np.float64], n: int, voxel: float) -> Tensor:
     """The transform of a molecule's mask: 1 in it, 0 in solvent, a smooth edge; in voxels, as `rfftn` orders it.
 
-    The mask of Jiang and Brunger (J. Mol. Biol. 243, 100, 1994) by gemmi: van der Waals radii grown by a probe of 1.0
-    Å, and shrunk by 1.1 Å.
+    The mask of Jiang and Brunger (J. Mol. Biol. 243, 100, 1994) by gemmi: van der Waals radii grown by a probe of 1.11
+    Å, and shrunk by 0.9 Å.
 
     Args:
         atoms: of the molecule.

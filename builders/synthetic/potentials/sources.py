@@ -34,10 +34,33 @@ def classes_of(structures: Any, endpoints: Endpoints = None) -> dict[str, list[B
         members = {name: _several(source) for name, source in named}
     else:
         members = _by_name(_several(structures))
-    if not members or not all(members.values()):
+    if not members:
         msg = f"structures is {structures!r}: {_EXPECTED}, or several"
         raise OptionError(msg)
-    return {name: _bodies(sources, endpoints) for name, sources in members.items()}
+    return {name: states_of_source(sources, endpoints) for name, sources in members.items()}
+
+
+def states_of_source(source: Any, endpoints: Endpoints = None) -> list[Body]:
+    """All states of one class; those of structures lie about one centre, that of mass of the first.
+
+    Args:
+        source: a file, an id, a row of `structures`, or several of these.
+        endpoints: of `structures`, for ids.
+
+    Raises:
+        OptionError: it is nothing of the kind.
+        PercError: a structure cannot be had, or not be drawn.
+    """
+    sources = _several(source)
+    if not sources:
+        msg = f"structure is {source!r}: {_EXPECTED}"
+        raise OptionError(msg)
+    for one in sources:
+        _name_of(one)
+    found = [body for one in sources for body in _found(one, endpoints)]
+    states = [state for atoms in found if not isinstance(atoms, Map) for state in states_of(checked(atoms))]
+    bodies: list[Body] = [Molecule(state, states[0].center) for state in states]
+    return bodies + [body for body in found if isinstance(body, Map)]
 
 
 def _by_name(sources: list[Any]) -> dict[str, list[Any]]:
@@ -53,7 +76,7 @@ def _by_name(sources: list[Any]) -> dict[str, list[Any]]:
 
 
 def _several(source: Any) -> list[Any]:
-    is_one = isinstance(source, str | os.PathLike) or _is_row(source) or not isinstance(source, Iterable)
+    is_one = isinstance(source, str | bytes | os.PathLike) or _is_row(source) or not isinstance(source, Iterable)
     return [source] if is_one else list(source)
 
 
@@ -73,26 +96,13 @@ def _name_of(source: Any) -> str:
     if _is_row(source):
         return str(source.get("id") or source.get("entry_id") or "structure")
     if not isinstance(source, str | os.PathLike) or not os.fspath(source):
-        msg = f"structures has {source!r}: {_EXPECTED}"
+        msg = f"structure is {source!r}: {_EXPECTED}"
         raise OptionError(msg)
     path = Path(source)
     if not (_is_file(source) or _suffix(path)):
         return str(source)
     plain = path.with_suffix("") if path.suffix.lower() in _PACKED else path
     return plain.with_suffix("").name
-
-
-def _bodies(sources: list[Any], endpoints: Endpoints) -> list[Body]:
-    """All states of a class; those of structures lie about one centre, that of mass of the first."""
-    found: list[Atoms | Map] = []
-    for source in sources:
-        _name_of(source)
-        found += _found(source, endpoints)
-    molecules = [atoms for atoms in found if not isinstance(atoms, Map)]
-    states = [state for atoms in molecules for state in states_of(checked(atoms))]
-    center = states[0].center if states else None
-    bodies: list[Body] = [Molecule(state, center) for state in states if center is not None]
-    return bodies + [body for body in found if isinstance(body, Map)]
 
 
 def _found(source: Any, endpoints: Endpoints) -> list[Atoms] | list[Map]:
@@ -111,7 +121,9 @@ def _found(source: Any, endpoints: Endpoints) -> list[Atoms] | list[Map]:
 
 
 def _is_file(source: Any) -> bool:
-    return Path(source).exists()
+    """Whether it names what is there; a mere word that is the name of a folder may as well be an id."""
+    path = Path(source)
+    return path.is_file() or (path.is_dir() and (isinstance(source, os.PathLike) or len(path.parts) > 1))
 
 
 def _suffix(path: Path) -> str:

@@ -13,6 +13,8 @@ FINENESS = 1.25
 """Voxels of a side of a fine grid for each of the volume's: what is drawn there aliases beyond the kept frequencies."""
 _EDGE = 2.0
 """Width in shells of the raised cosine that ends at Nyquist's frequency."""
+_SLAB = 4
+"""Planes that are transformed at a time, so that what is thrown away is little."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,26 @@ def cropped_transform(block: Tensor, grids: Grids) -> Tensor:
     n, fine = grids.n, grids.fine
     for axis in range(3):
         block = _wrapped(block, axis, fine)
-    along_x = torch.fft.rfft(block, n=fine)[..., : n // 2 + 1]
-    along_y = _cropped_fft(along_x.transpose(1, 2), grids)  # z, kx, ky: FFTs of what lies together are the fast ones
-    along_z = _cropped_fft(along_y.permute(1, 2, 0), grids)
-    return along_z.permute(2, 1, 0).contiguous()
+    lines = torch.fft.rfft(block, n=fine)[..., : n // 2 + 1]
+    planes = lines.new_empty(len(lines), n, n // 2 + 1)
+    for some in _slabs(len(lines)):
+        _keep(torch.fft.fft(lines[some], n=fine, dim=1), planes[some], 1)
+    spectrum = lines.new_empty(n, n, n // 2 + 1)
+    for some in _slabs(n):
+        _keep(torch.fft.fft(planes[:, some], n=fine, dim=0), spectrum[:, some], 0)
+    return spectrum
 
 
-def _cropped_fft(lines: Tensor, grids: Grids) -> Tensor:
-    """Frequencies of the last axis that the volume has."""
-    n, fine = grids.n, grids.fine
-    whole = torch.fft.fft(lines.contiguous(), n=fine)
-    return torch.cat([whole[..., : (n + 1) // 2], whole[..., fine - n // 2 :]], -1)
+def _slabs(count: int) -> list[slice]:
+    return [slice(start, start + _SLAB) for start in range(0, count, _SLAB)]
+
+
+def _keep(whole: Tensor, kept: Tensor, axis: int) -> None:
+    """Take the lowest frequencies of an axis, in the order of an FFT of as many."""
+    size = kept.shape[axis]
+    positive = (size + 1) // 2
+    kept.narrow(axis, 0, positive).copy_(whole.narrow(axis, 0, positive))
+    kept.narrow(axis, positive, size - positive).copy_(whole.narrow(axis, whole.shape[axis] - size // 2, size // 2))
 
 
 def _wrapped(block: Tensor, axis: int, size: int) -> Tensor:
@@ -148,7 +159,12 @@ def placed(spectrum: Tensor, origin: NDArray[np.int64], grids: Grids) -> Tensor:
     return spectrum
 
 
-def volume_of(spectrum: Tensor, n: int) -> Tensor:
-    """The volume of a spectrum, float32."""
-    volume: Tensor = torch.fft.irfftn(spectrum, s=(n, n, n))
+def volume_of(spectrum: Tensor) -> Tensor:
+    """The volume of a spectrum, float32, which is what the spectrum is not any more."""
+    n = len(spectrum)
+    volume = torch.empty(n, n, n)
+    for some in _slabs(n):
+        spectrum[:, some] = torch.fft.ifft(spectrum[:, some], dim=0)
+    for some in _slabs(n):
+        volume[some] = torch.fft.irfft2(spectrum[some], s=(n, n))
     return volume
