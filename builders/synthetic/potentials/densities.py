@@ -54,8 +54,8 @@ def densities(
 ) -> list[NDArray[np.float32]]:
     """The electrostatic potentials of a structure's states, in V.
 
-    Each model is a state, and so is each alternative that a model describes. The states lie in one frame: the centre
-    of mass of the first is in the middle of voxel n // 2 (`n` may be odd).
+    Each model is a state, and so is each alternative that a model describes. Those of one structure lie in one frame:
+    the centre of mass of the first is in the middle of voxel n // 2 (n may be odd).
 
     Atoms are what they are alone: five Gaussians (International Tables for Crystallography C, table 4.3.2.2) and a B
     factor, times h² / (2 pi m e) = 47.878 V Å². Occupancies weigh; in a state, an atom has those of all its
@@ -63,9 +63,9 @@ def densities(
     them. Frequencies end at Nyquist's, in all directions, as with a low-pass filter.
 
     With `solvent`, what counts is the difference from vitreous ice: within the molecule's mask (van der Waals radii,
-    grown by 1.11 Å and shrunk by 0.9 Å, as Jiang and Brunger, J. Mol. Biol. 243, 100 (1994); an edge of 1 Å) 3.6 V
-    are subtracted. Such a mask does nearly as well as atoms of water do: Shang and Sigworth, J. Struct. Biol. 180, 10
-    (2012).
+    grown by 1.11 Å and shrunk by 0.9 Å, as Jiang and Brunger, J. Mol. Biol. 243, 100 (1994); an edge of 1 Å) the 3.6 V
+    of ice are subtracted. The value and such masks, which do nearly as well as atoms of water: Shang and Sigworth, J.
+    Struct. Biol. 180, 10 (2012).
 
     Args:
         structure: the path of a structure (mmCIF, PDB, also `.gz`) or of a map (`.mrc`, `.map`, also packed); an id

@@ -12,7 +12,8 @@ from builders.synthetic.potentials.atoms import Atoms
 from builders.synthetic.potentials.spectra import Grids, cropped_transform, placed
 
 ICE = 3.6
-"""V: the potential of vitreous ice."""
+"""V, of vitreous ice: Shang and Sigworth, J. Struct. Biol. 180, 10 (2012); measured, 3.5 +- 1.2 V (Harscher and Lichte,
+ICEM-14, 1998). Isolated atoms would make 4.5 V of it."""
 _PROBE, _SHRINK = 1.11, 0.9
 """Å: by how much van der Waals radii are made larger, and how much of the surface is then taken off again."""
 _EDGE = 1.0

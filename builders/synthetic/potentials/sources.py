@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from builders.errors import NotFoundError, OptionError
 from builders.synthetic.potentials import maps, reading, rows
 from builders.synthetic.potentials.alternatives import states_of
@@ -41,7 +44,7 @@ def classes_of(structures: Any, endpoints: Endpoints = None) -> dict[str, list[B
 
 
 def states_of_source(source: Any, endpoints: Endpoints = None) -> list[Body]:
-    """All states of one class; those of structures lie about one centre, that of mass of the first.
+    """All states of one class; those of a file, or of rows of one id, lie about the centre of mass of the first.
 
     Args:
         source: a file, an id, a row of `structures`, or several of these.
@@ -55,12 +58,19 @@ def states_of_source(source: Any, endpoints: Endpoints = None) -> list[Body]:
     if not sources:
         msg = f"structure is {source!r}: {_EXPECTED}"
         raise OptionError(msg)
-    for one in sources:
-        _name_of(one)
-    found = [body for one in sources for body in _found(one, endpoints)]
-    states = [state for atoms in found if not isinstance(atoms, Map) for state in states_of(checked(atoms))]
-    bodies: list[Body] = [Molecule(state, states[0].center) for state in states]
-    return bodies + [body for body in found if isinstance(body, Map)]
+    names = [_name_of(one) for one in sources]
+    bodies: list[Body] = []
+    of_rows: dict[str, NDArray[np.float64]] = {}
+    for one, name in zip(sources, names, strict=True):
+        found = _found(one, endpoints)
+        states = [state for atoms in found if isinstance(atoms, Atoms) for state in states_of(checked(atoms))]
+        if states:
+            center = of_rows.get(name, states[0].center)
+            if _is_row(one):
+                of_rows.setdefault(name, center)
+            bodies += [Molecule(state, center) for state in states]
+        bodies += [body for body in found if isinstance(body, Map)]
+    return bodies
 
 
 def _by_name(sources: list[Any]) -> dict[str, list[Any]]:

@@ -71,7 +71,8 @@ class Grids:
     def radial(self, values: NDArray[np.float64]) -> Tensor:
         """Values of the shells at each frequency of the volume's `rfftn`, float32."""
         by_shell = torch.from_numpy(values.astype(np.float32))
-        return by_shell.index_select(0, self.shells).view(self.n, self.n, -1)
+        at_each: Tensor = by_shell.index_select(0, self.shells).view(self.n, self.n, self.n // 2 + 1)
+        return at_each
 
 
 def good_size(least: int) -> int:
@@ -113,7 +114,7 @@ def cropped_transform(block: Tensor, grids: Grids) -> Tensor:
     planes = lines.new_empty(len(lines), n, n // 2 + 1)
     for some in _slabs(len(lines)):
         _keep(torch.fft.fft(lines[some], n=fine, dim=1), planes[some], 1)
-    spectrum = lines.new_empty(n, n, n // 2 + 1)
+    spectrum: Tensor = lines.new_empty(n, n, n // 2 + 1)
     for some in _slabs(n):
         _keep(torch.fft.fft(planes[:, some], n=fine, dim=0), spectrum[:, some], 0)
     return spectrum

@@ -5,23 +5,10 @@ import numpy as np
 import pytest
 
 from builders.synthetic import density
+from tests.synthetic.potentials.made import row, scattered
 
 VOLTS = 47.878
 """V Å²: h² / (2 pi m e), as FACTS of the field have it."""
-
-
-def row(coordinates, element, **columns):
-    """Atoms as a row of `structures`."""
-    return {"id": "made", "coordinates": np.array(coordinates, np.float32), "element": list(element), **columns}
-
-
-def scattered(count, radius, seed=0):
-    """Atoms within a ball about the origin."""
-    rng = np.random.default_rng(seed)
-    places = rng.normal(size=(count, 3))
-    places *= radius * rng.uniform(size=(count, 1)) ** (1 / 3) / np.linalg.norm(places, axis=1, keepdims=True)
-    columns = {"occupancy": rng.uniform(0.3, 1.0, count), "b_factor": rng.uniform(15, 90, count)}
-    return row(places, rng.choice(list("HCNOPS"), count), **columns)
 
 
 def amplitude(element, s):
