@@ -15,6 +15,7 @@ from builders.quarantine import check_quarantine
 from builders.stacks.rows import Reading
 from builders.synthetic import options
 from builders.synthetic.sources import state_of
+from builders.synthetic.units import scene_of
 from builders.synthetic.written.written import Written, find
 
 _OF_WRITTEN = ("parakeet", "roodmus", "dtype", "on_error", "quarantine", "non_finite")
@@ -32,7 +33,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     Attributes:
         structures: what images are of: files of structures (mmCIF, PDB) or of maps (`.mrc`, `.map`, in V), ids; one, a
             list, or a dict that gives classes their names, `{"ribosome": "4v1w"}`.
-        unit: what a row is: `"particle"`.
+        unit: what a row is: `"particle"` or `"tomogram"`.
         num_examples: how many rows; None: without end, of streams.
         box_size: pixels of a side of the volumes, and of particles: an even number.
         pixel_size: Å.
@@ -54,7 +55,16 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         orientations: `"uniform"`; `{"axes": [[x, y, z], ...], "kappa": number}`, von Mises and Fisher about these
             directions of view; or a table: rows of rot, tilt and psi, or a STAR file that has them.
         contrast: `"dark"`, as raw images are, or `"bright"`.
-        clean: whether there is a column `clean`, the images without noise.
+        clean: whether there is a column `clean`, the images without noise; of tomograms, the volume itself.
+        tomogram_shape: voxels `(nz, ny, nx)` of tomograms; default: (128, 256, 256).
+        particles: how many there are in a tomogram: a number, or the least and the most of those that are drawn;
+            default: 20 to 40.
+        min_distance: Å between the centres of any two of them; default: they do not overlap.
+        tilts: degrees about y at which tomograms are seen: the first, the last and the step, or a list of angles other
+            than three; default: (-60, 60, 3).
+        membranes: how many vesicles a tomogram has on average.
+        segmentation: whether tomograms have a column `segmentation`: 0 for background, label + 1 for particles, and one
+            more than there are labels for membranes.
         seed: of all that is drawn.
         endpoints: of the databases of structures, as `structures` has them.
         shuffle_memory: MiB of pixels that a shuffled stream holds at most.
@@ -91,6 +101,12 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     orientations: str | Mapping[str, Any] | Sequence[Sequence[float]] = "uniform"
     contrast: str = "dark"
     clean: bool = False
+    tomogram_shape: Sequence[int] | None = None
+    particles: int | Sequence[int] | None = None
+    min_distance: float | None = None
+    tilts: Sequence[float] | None = None
+    membranes: float = 0.0
+    segmentation: bool = True
     seed: int = 42
     endpoints: Mapping[str, str] | None = None
     shuffle_memory: int = 512
@@ -153,8 +169,9 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         self.turns = options.check_orientations(self.orientations)
         options.check_shift(self.max_shift, self.box_size * self.pixel_size)
         check_choice("contrast", self.contrast, ("dark", "bright"))
-        for flag in ("clean", "solvent"):
+        for flag in ("clean", "solvent", "segmentation"):
             check_flag(flag, getattr(self, flag))
+        self.scene = scene_of(self.unit, {name: getattr(self, name) for name in _DEFAULTS}, _DEFAULTS)
         self.endpoints = None if self.endpoints is None else dict(self.endpoints)
 
     def recipe(self, labels: Sequence[str], sources: Sequence[Source]) -> Recipe:
@@ -173,7 +190,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
             self.max_shift,
             self.turns,
             self.contrast,
-            {"clean": self.clean},
+            self.scene,
         )
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from builders.errors import PercError
 from builders.io.files.cache import default_folder, disk_error
+from builders.io.made.known import maker_for
 from builders.io.made.recipe import Recipe, Source
 from builders.io.made.recipe_file import MappedVolumes, read_recipe, write_recipe
 from builders.synthetic.config import SyntheticConfig
@@ -20,6 +21,7 @@ def recipe_for(config: SyntheticConfig, version: str, anew: bool = False) -> tup
         anew: make it whether it is there or not.
 
     Raises:
+        OptionError: no rows can be made of them.
         PercError: a structure cannot be had, or does not fit into the box; or the cache cannot be written.
     """
     name = hashlib.blake2b(f"{version} {config.state}".encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
@@ -39,8 +41,10 @@ def recipe_for(config: SyntheticConfig, version: str, anew: bool = False) -> tup
     )
     labels = {one.label: one.name for one in made}
     sources = [Source(one.path.name, one.label, one.state) for one in made]
+    recipe = config.recipe([labels[label] for label in sorted(labels)], sources)
+    maker_for(recipe, MappedVolumes(str(path), recipe)).check()
     try:
-        write_recipe(path, config.recipe([labels[label] for label in sorted(labels)], sources))
+        write_recipe(path, recipe)
     except OSError as err:
         if isinstance(err, PercError):
             raise

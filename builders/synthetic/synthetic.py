@@ -156,9 +156,15 @@ def _with_names(feature: Any, labels: "tuple[str, ...]") -> Any:
     """Features whose `label`, wherever it stands, has the names of classes."""
     if isinstance(feature, dict):
         return {
-            name: datasets.ClassLabel(names=list(labels)) if name == "label" else _with_names(one, labels)
-            for name, one in feature.items()
+            name: _named(one, labels) if name == "label" else _with_names(one, labels) for name, one in feature.items()
         }
     if isinstance(feature, datasets.LargeList | datasets.List):
         return type(feature)(_with_names(feature.feature, labels), feature.length)
     return feature
+
+
+def _named(feature: Any, labels: "tuple[str, ...]") -> Any:
+    """A `label`, or lists of them, with the names of classes."""
+    if isinstance(feature, datasets.LargeList | datasets.List):
+        return type(feature)(_named(feature.feature, labels), feature.length)
+    return datasets.ClassLabel(names=list(labels))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from builders.io.made.maker import Maker, Volumes
     from builders.io.made.recipe import Recipe
 
-MAKERS = {"particle": "particles.ParticleMaker"}
+MAKERS = {"particle": "particles.ParticleMaker", "tomogram": "tomograms.maker.TomogramMaker"}
 """Unit -> what makes its rows: a module beside this one, and a class in it; imported when one is wanted."""
 
 _MOST = 64
@@ -40,7 +40,7 @@ def maker_for(recipe: "Recipe", volumes: "Volumes") -> "Maker":
     if recipe.unit not in MAKERS:
         msg = f"a recipe of unit {recipe.unit!r}: expected one of {', '.join(MAKERS)}"
         raise FormatError(msg)
-    module, name = MAKERS[recipe.unit].split(".")
+    module, name = MAKERS[recipe.unit].rsplit(".", 1)
     kind: type[Maker] = getattr(importlib.import_module(f"builders.io.made.{module}"), name)
     return kind(recipe, volumes)
 

@@ -29,6 +29,13 @@ class Maker(ABC):
     def __init__(self, recipe: Recipe, volumes: Volumes) -> None:
         self.recipe, self.volumes = recipe, volumes
 
+    def check(self) -> None:  # noqa: B027
+        """Refuse a recipe by which no rows can be made, before there are any; most have nothing to look at.
+
+        Raises:
+            OptionError: says what cannot be, and what was expected.
+        """
+
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -137,7 +138,9 @@ class TomogramMaker(Maker):
             out["image"][:] = self._tomogram(contrast, index)
 
     def check(self) -> None:
-        """Refuse a recipe whose molecules do not fit into its tomograms: one is tried.
+        """Refuse a recipe whose molecules do not fit into its tomograms: one without membranes is tried.
+
+        Where membranes leave no room, tomograms have fewer.
 
         Raises:
             OptionError: says about how many fit.
@@ -153,16 +156,22 @@ class TomogramMaker(Maker):
         high = self.scene.particles[1]
         if not self._fit(high):
             fit = bisect_left(range(1, high), True, key=lambda count: not self._fit(count))
-            msg = f"particles={self.scene.particles} in tomogram_shape={sizes} of {size:g} Å: about {fit} fit"
-            msg += f"{' between the membranes' if self.scene.membranes else ''}: expected fewer, or a larger volume"
+            msg = (
+                f"particles={self.scene.particles} in tomogram_shape={sizes} of {size:g} Å: about {fit} fit: expected "
+            )
+            msg += "fewer, or a larger volume"
             raise OptionError(msg)
 
     def _fit(self, count: int) -> bool:
-        return len(self._specimen(0, count=count, rounds=ROUNDS // _TRIAL).sources) == count
+        scene, rounds = replace(self.scene, membranes=0.0), ROUNDS // _TRIAL
+        return len(specimen(self.recipe, scene, self._radii, 0, count=count, rounds=rounds).sources) == count
 
-    def _specimen(self, index: int, *, count: int | None = None, rounds: int = ROUNDS) -> Specimen:
-        radii = {source: found.radius for source, found in self._molecules.items()}
-        return specimen(self.recipe, self.scene, radii, index, count=count, rounds=rounds)
+    def _specimen(self, index: int) -> Specimen:
+        return specimen(self.recipe, self.scene, self._radii, index)
+
+    @property
+    def _radii(self) -> Mapping[int, float]:
+        return {source: found.radius for source, found in self._molecules.items()}
 
     def _tomogram(self, contrast: Tensor, index: int) -> Tensor:
         projections = self._slices.of(contrast)

@@ -128,7 +128,6 @@ def test_orientations_of_a_table():
     ("options", "words"),
     [
         ({"particles": (1, 500)}, r"about \d+ fit: expected fewer, or a larger volume"),
-        ({"particles": (1, 500), "membranes": 1}, "fit between the membranes: expected"),
         (
             {"tomogram_shape": (10, 40, 48)},
             r"hand is \d+ Å across, and tomogram_shape=.* has a side of 90 Å",

@@ -1,0 +1,48 @@
+"""Options that one unit has and others do not: what a recipe's scene says of them."""
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+from builders.errors import OptionError
+
+TOMOGRAM_SHAPE = 128, 256, 256
+TILTS = -60, 60, 3
+OF_UNITS: Mapping[str, tuple[str, ...]] = {
+    "particle": (),
+    "tomogram": ("tomogram_shape", "particles", "min_distance", "tilts", "membranes", "segmentation"),
+}
+"""Options of each unit's own."""
+_PARTICLES = {"tomogram": (20, 40)}
+
+
+def scene_of(unit: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe's scene says, of the options of a unit.
+
+    Args:
+        unit: what a row is.
+        given: the options of all units, and `clean`.
+        defaults: of them.
+
+    Raises:
+        OptionError: one is given that the unit has no use for.
+
+    Example:
+        >>> scene_of("particle", {"tilts": None, "clean": True}, {"tilts": None})
+        {'clean': True}
+    """
+    named = {name for names in OF_UNITS.values() for name in names}
+    for name in sorted(named - {*OF_UNITS[unit]}):
+        if name in given and given[name] != defaults[name]:
+            units = " or ".join(f"unit={other!r}" for other, names in OF_UNITS.items() if name in names)
+            msg = f"{name} is {given[name]!r}, and unit is {unit!r}: expected {units}, whose option it is"
+            raise OptionError(msg)
+    scene = {"clean": given["clean"]} | {name: given[name] for name in OF_UNITS[unit]}
+    if "particles" in scene:
+        count = scene["particles"]
+        is_one = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+        scene["particles"] = _PARTICLES[unit] if count is None else (count, count) if is_one else count
+    for name, value in (("tomogram_shape", TOMOGRAM_SHAPE), ("tilts", TILTS)):
+        if name in scene and scene[name] is None:
+            scene[name] = value
+    return scene
