@@ -88,7 +88,8 @@ def _numbers(file: Any, path: str, name: str) -> Floats:
             f"{name}: {path} is of type {stored.dtype} and shape {stored.shape}: expected numbers, {3 * _MOST} at most"
         )
         raise FormatError(msg)
-    numbers = np.asarray(stored[()], np.float64)
+    with np.errstate(invalid="ignore"):  # of NaN
+        numbers = np.asarray(stored[()], np.float64)
     if not np.isfinite(numbers).all():
         msg = f"{name}: {path}: {int((~np.isfinite(numbers)).sum())} of {numbers.size} are NaN or infinite: "
         msg += "expected places and turns"

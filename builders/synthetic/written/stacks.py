@@ -90,7 +90,9 @@ def _field(file: Any, field: str, count: int, name: str) -> Floats:
     if stored.shape != (count,) or stored.dtype.kind not in "fiub":
         msg = f"{name}: {field} is of type {stored.dtype} and shape {stored.shape}: expected {count} numbers"
         raise FormatError(msg)
-    return _finite(np.asarray(stored[()], np.float64), field, name)
+    with np.errstate(invalid="ignore"):  # of NaN
+        numbers = np.asarray(stored[()], np.float64)
+    return _finite(numbers, field, name)
 
 
 def _finite(numbers: Floats, field: str, name: str) -> Floats:

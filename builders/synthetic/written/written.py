@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,10 @@ from builders.stacks.picked.catalogue import Catalogue, table_of, write
 from builders.synthetic.written.finding import Finder, LeftOut, listed
 from builders.synthetic.written.rows import class_names, features_of, rows_of
 
+logger = logging.getLogger(__name__)
+
 _NAMES, _LEFT_OUT = b"perc.classes", b"perc.left_out"
+_MOST_TOLD = 10
 _VERSION = 1
 """Of the rows that are made of files, which are kept."""
 
@@ -99,8 +103,13 @@ def names_of(catalogue: Catalogue) -> list[str]:
 
 
 def left_out_of(catalogue: Catalogue) -> LeftOut:
-    """Paths of a folder's files that are not among its rows, and why."""
-    return [(path, reason) for path, reason in json.loads(catalogue.rows.schema.metadata[_LEFT_OUT])]
+    """Paths of a folder's files that are not among its rows, and why; the first ones are told, and how many."""
+    left_out: LeftOut = [(path, reason) for path, reason in json.loads(catalogue.rows.schema.metadata[_LEFT_OUT])]
+    for _, reason in left_out[:_MOST_TOLD]:
+        logger.warning("synthetic: leaving out %s", reason)
+    if len(left_out) > _MOST_TOLD:
+        logger.warning("synthetic: left out %d files", len(left_out))
+    return left_out
 
 
 def features(catalogue: Catalogue, dtype: str | None, non_finite: str) -> datasets.Features:
