@@ -136,6 +136,25 @@ def test_what_lacks_its_partner_is_told(tmp_path):
     assert load(roodmus=str(tmp_path), on_error="skip")["path"][:] == ["000000.mrc"]
 
 
+def test_what_is_left_out_is_said_and_how_much_of_it(tmp_path, caplog):
+    roodmus(tmp_path, count=13)
+    for number in range(1, 13):
+        (tmp_path / f"{number:06d}.mrc").unlink()
+    assert len(load(roodmus=str(tmp_path), on_error="skip")) == 1
+    assert "leaving out" in caplog.text
+    assert "000010.yaml is there" in caplog.text
+    assert "000012.yaml" not in caplog.text
+    assert "left out 12 files" in caplog.text
+
+
+def test_molecules_that_move_in_directions_nobody_knows_are_told(tmp_path, caplog):
+    kinds = molecules(["a.pdb"])
+    for name, velocity in (("a", 0), ("b", 1.5)):
+        parakeet(tmp_path / name, kinds, motion={"velocity": velocity})
+        load(parakeet=str(tmp_path / name))
+        assert ("molecules moved by 1.5 Å a fraction" in caplog.text) == bool(velocity)
+
+
 def test_images_without_molecules_are_told(tmp_path):
     parakeet(tmp_path)
     (tmp_path / "sample.h5").unlink()
