@@ -35,7 +35,7 @@ def form_factor(element: str, frequencies: NDArray[np.float64]) -> NDArray[np.fl
 
     Example:
         >>> form_factor("C", np.array([0.0, 0.5])).round(3).tolist()
-        [2.509, 1.134]
+        [2.509, 1.169]
     """
     a, b = np.array(gemmi.Element(element).c4322.get_coefs()).reshape(2, 5)
     amplitude: NDArray[np.float64] = (a * np.exp(-b * frequencies[:, None] ** 2 / 4)).sum(1)
