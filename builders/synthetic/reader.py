@@ -1,6 +1,6 @@
 """Streams of rows that are made: without end or with, divided, shuffled and resumed as those of files."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -12,10 +12,10 @@ from builders.hf.image_storage import Fetched, Row
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
 from builders.io.layout import Array
-from builders.io.made.known import known
+from builders.io.made.known import Known, known
 from builders.io.made.maker import Maker
 from builders.stacks.cutting import Count, divided, how_many
-from builders.synthetic.blocks import Images, MadeBlock
+from builders.synthetic.blocks import MadeBlock
 
 Shard = tuple[int, int]
 """Indices of its rows: the first, and the one after the last."""
@@ -144,11 +144,15 @@ class MadeReader:
                 yield None
                 continue
             for start in range(0, block.count, self._together):
-                yield from _rows(block, start, min(start + self._together, block.count))
+                yield from _rows(block, self._known, start, min(start + self._together, block.count))
 
     @cached_property
+    def _known(self) -> Known:
+        return known(self.path, self.digest)
+
+    @property
     def _maker(self) -> Maker:
-        return known(self.path, self.digest).maker
+        return self._known.maker
 
     @cached_property
     def _shared(self) -> Mapping[str, Any]:
@@ -166,37 +170,34 @@ class MadeReader:
         return type(self), (self.path, self.digest, self.memory)
 
 
-def _rows(block: MadeBlock, start: int, stop: int) -> Iterator[Step]:
+def _rows(block: MadeBlock, made: Known, start: int, stop: int) -> Iterator[Step]:
     """Rows of a block, whose images are made together once somebody looks at one of them: those skipped never are."""
     together = range(start, stop)
     told = {name: column.values(together) for name, column in block.told.items()}
-    made = _Made(block, start, stop)
+    getters = {name: _Made(made, block, name, start, stop) for name in block.columns_of_images}
     for place, number in enumerate(together):
         row = Row(dict.fromkeys(block.names))
         row |= block.shared
         row |= {name: values[place] for name, values in told.items()}
         row["index"] = block.index(number)
-        for name, of in block.columns_of_images.items():
-            value = Fetched(of.stored(number))
-            value.held, value.finite = made.getter(name, place), False
+        for name, images in block.columns_of_images.items():
+            value = Fetched(images.stored(number))
+            value.held, value.finite = partial(getters[name].image, place), False
             row[name] = value
         yield block.place + number, block.key(number), row
 
 
 class _Made:
-    """Images of some rows, made once."""
+    """A column of images of some rows, made once."""
 
-    def __init__(self, block: MadeBlock, start: int, stop: int) -> None:
-        self._make = partial(block.images, start, stop)
-        self._images: Images | None = None
+    def __init__(self, made: Known, block: MadeBlock, name: str, start: int, stop: int) -> None:
+        indices = np.arange(block.index(start), block.index(start) + stop - start)
+        self._make = partial(made.images, indices, name)
+        self._images: Array | None = None
 
-    def getter(self, name: str, place: int) -> Callable[[], Array]:
-        """What gives one of them, in memory of its own."""
-
-        def get() -> Array:
-            if self._images is None:
-                self._images = self._make()
-            own: Array = self._images[name][place].copy()
-            return own
-
-        return get
+    def image(self, place: int) -> Array:
+        """One of them, in memory of its own."""
+        if self._images is None:
+            self._images = self._make()
+        own: Array = self._images[place].copy()
+        return own
