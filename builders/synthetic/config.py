@@ -33,7 +33,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     Attributes:
         structures: what images are of: files of structures (mmCIF, PDB) or of maps (`.mrc`, `.map`, in V), ids; one, a
             list, or a dict that gives classes their names, `{"ribosome": "4v1w"}`.
-        unit: what a row is: `"particle"` or `"tomogram"`.
+        unit: what a row is: `"particle"`, `"micrograph"` or `"tomogram"`.
         num_examples: how many rows; None: without end, of streams.
         box_size: pixels of a side of the volumes, and of particles: an even number.
         pixel_size: Å.
@@ -56,10 +56,17 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
             directions of view; or a table: rows of rot, tilt and psi, or a STAR file that has them.
         contrast: `"dark"`, as raw images are, or `"bright"`.
         clean: whether there is a column `clean`, the images without noise; of tomograms, the volume itself.
-        tomogram_shape: voxels `(nz, ny, nx)` of tomograms; default: (128, 256, 256).
-        particles: how many there are in a tomogram: a number, or the least and the most of those that are drawn;
-            default: 20 to 40.
+        micrograph_shape: pixels `(ny, nx)` of micrographs; default: (1024, 1024).
+        particles: how many there are in a micrograph or a tomogram: a number, or the least and the most of those that
+            are drawn; default: 50 to 200, or fewer where there is no room, and in tomograms 20 to 40.
         min_distance: Å between the centres of any two of them; default: they do not overlap.
+        ice_gradient: how much the ice's thickness changes across a micrograph, relative to its mean: 0 to 2.
+        aggregates: how many a micrograph has on average, each of some overlapping particles on top of the others.
+        carbon: the probability that a micrograph shows the rim of a hole in carbon.
+        frames: of movies `(frames, ny, nx)`; None: micrographs are images.
+        frame_dose: e/Å² of a frame, by which particles fade; default: `dose` over `frames`, or 1.
+        drift: Å between where the specimen is in a movie's first frame and in its last.
+        tomogram_shape: voxels `(nz, ny, nx)` of tomograms; default: (128, 256, 256).
         tilts: degrees about y at which tomograms are seen: the first, the last and the step, or a list of angles other
             than three; default: (-60, 60, 3).
         membranes: how many vesicles a tomogram has on average.
@@ -101,9 +108,16 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     orientations: str | Mapping[str, Any] | Sequence[Sequence[float]] = "uniform"
     contrast: str = "dark"
     clean: bool = False
-    tomogram_shape: Sequence[int] | None = None
+    micrograph_shape: Sequence[int] | None = None
     particles: int | Sequence[int] | None = None
     min_distance: float | None = None
+    ice_gradient: float = 0.0
+    aggregates: float = 0.0
+    carbon: float = 0.0
+    frames: int | None = None
+    frame_dose: float | None = None
+    drift: float = 0.0
+    tomogram_shape: Sequence[int] | None = None
     tilts: Sequence[float] | None = None
     membranes: float = 0.0
     segmentation: bool = True

@@ -42,9 +42,10 @@ def recipe_for(config: SyntheticConfig, version: str, anew: bool = False) -> tup
     labels = {one.label: one.name for one in made}
     sources = [Source(one.path.name, one.label, one.state) for one in made]
     recipe = config.recipe([labels[label] for label in sorted(labels)], sources)
-    maker_for(recipe, MappedVolumes(str(path), recipe)).check()
+    maker = maker_for(recipe, MappedVolumes(str(path), recipe))
+    maker.check()
     try:
-        write_recipe(path, recipe)
+        write_recipe(path, maker.recipe)
     except OSError as err:
         if isinstance(err, PercError):
             raise

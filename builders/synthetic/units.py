@@ -6,14 +6,20 @@ from typing import Any
 
 from builders.errors import OptionError
 
+MICROGRAPH_SHAPE = 1024, 1024
 TOMOGRAM_SHAPE = 128, 256, 256
 TILTS = -60, 60, 3
 OF_UNITS: Mapping[str, tuple[str, ...]] = {
     "particle": (),
+    "micrograph": (
+        *("micrograph_shape", "particles", "min_distance", "ice_gradient", "aggregates", "carbon"),
+        *("frames", "frame_dose", "drift"),
+    ),
     "tomogram": ("tomogram_shape", "particles", "min_distance", "tilts", "membranes", "segmentation"),
 }
 """Options of each unit's own."""
-_PARTICLES = {"tomogram": (20, 40)}
+_PARTICLES = {"micrograph": None, "tomogram": (20, 40)}
+"""How many there are where nobody says; None: its maker says it."""
 
 
 def scene_of(unit: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +48,8 @@ def scene_of(unit: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -
         count = scene["particles"]
         is_one = isinstance(count, numbers.Integral) and not isinstance(count, bool)
         scene["particles"] = _PARTICLES[unit] if count is None else (count, count) if is_one else count
-    for name, value in (("tomogram_shape", TOMOGRAM_SHAPE), ("tilts", TILTS)):
+    usual = {"micrograph_shape": MICROGRAPH_SHAPE, "tomogram_shape": TOMOGRAM_SHAPE, "tilts": TILTS}
+    for name, value in usual.items():
         if name in scene and scene[name] is None:
             scene[name] = value
     return scene

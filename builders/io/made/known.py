@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from builders.io.made.maker import Maker, Volumes
     from builders.io.made.recipe import Recipe
 
-MAKERS = {"particle": "particles.ParticleMaker", "tomogram": "tomograms.maker.TomogramMaker"}
+MAKERS = {
+    "particle": "particles.ParticleMaker",
+    "micrograph": "micrographs.maker.MicrographMaker",
+    "tomogram": "tomograms.maker.TomogramMaker",
+}
 """Unit -> what makes its rows: a module beside this one, and a class in it; imported when one is wanted."""
 
 _MOST = 64

@@ -13,7 +13,7 @@ from builders.io.made.expected import ExpectedSnr
 from builders.io.made.maker import Maker, Volumes
 from builders.io.made.micrographs.motion import drifts
 from builders.io.made.micrographs.picture import Painter
-from builders.io.made.micrographs.scene import scene_of
+from builders.io.made.micrographs.scene import completed, scene_of
 from builders.io.made.micrographs.specimen import Specimen, specimens
 from builders.io.made.particles import names_of
 from builders.io.made.recipe import Recipe
@@ -70,9 +70,9 @@ class MicrographMaker(Maker):
     """
 
     def __init__(self, recipe: Recipe, volumes: Volumes) -> None:
-        super().__init__(recipe, volumes)
-        self._scene = scene_of(recipe)
-        self._painter = Painter(recipe, self._scene, volumes)
+        super().__init__(completed(recipe, volumes), volumes)
+        self._scene = scene_of(self.recipe)
+        self._painter = Painter(self.recipe, self._scene, volumes)
 
     @property
     def shape(self) -> tuple[int, ...]:

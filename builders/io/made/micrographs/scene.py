@@ -107,7 +107,7 @@ def completed(recipe: Recipe, volumes: Volumes) -> Recipe:
     Raises:
         OptionError: see `scene_of`.
     """
-    scene = dict(recipe.scene)
+    scene = {"particles": None, "min_distance": None} | recipe.scene
     if scene.get("min_distance") is None:
         scene["min_distance"] = max(diameter(volume, recipe.pixel_size) for volume in volumes)
     if scene.get("particles") is None:
@@ -115,7 +115,7 @@ def completed(recipe: Recipe, volumes: Volumes) -> Recipe:
         checked = scene_of(replace(recipe, scene=scene))
         most = _room(checked, recipe.pixel_size) if checked.min_distance else _USUAL[1]
         scene["particles"] = min(_USUAL[0], -(-most // 4)), min(_USUAL[1], most)
-    made = replace(recipe, scene=scene)
+    made = replace(recipe, scene=scene) if scene != recipe.scene else recipe
     scene_of(made)
     return made
 

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
-from perc_transforms.functional import interaction_constant
 
 N, SIZE, SIGMA = 48, 2.0, 5.0
 """Voxels of a side, Å of one, Å of a blob's standard deviation."""
@@ -52,6 +51,14 @@ def turn(rot, tilt, psi):
 
     about_y = np.array([[np.cos(b), 0, -np.sin(b)], [0, 1, 0], [np.sin(b), 0, np.cos(b)]])
     return about_z(g) @ about_y @ about_z(a)
+
+
+def interaction_constant(kilovolts):
+    """2 pi m e lambda / h^2 of relativistic electrons, rad / (V Å), of the SI's constants."""
+    h, rest, charge, light = 6.62607015e-34, 9.1093837e-31, 1.602176634e-19, 299792458.0
+    energy = charge * kilovolts * 1e3
+    wavelength = h / np.sqrt(2 * rest * energy * (1 + energy / (2 * rest * light**2)))
+    return 2 * np.pi * (rest + energy / light**2) * charge * wavelength / h**2 * 1e-10
 
 
 def projection(shape, places, labels, poses, voltage=300.0):
