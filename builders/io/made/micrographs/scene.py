@@ -109,7 +109,7 @@ def completed(recipe: Recipe, volumes: Volumes) -> Recipe:
     """
     scene = {"particles": None, "min_distance": None} | recipe.scene
     if scene.get("min_distance") is None:
-        scene["min_distance"] = max(diameter(volume, recipe.pixel_size) for volume in volumes)
+        scene["min_distance"] = max(_CLOSEST, *(diameter(volume, recipe.pixel_size) for volume in volumes))
     if scene.get("particles") is None:
         scene["particles"] = (1, 1)
         checked = scene_of(replace(recipe, scene=scene))

@@ -79,6 +79,9 @@ def test_what_is_left_to_us_is_filled_in():
     fewest, most = how.scene["particles"]
     assert 1 <= fewest < most < 50
     assert completed(how, volumes()) == how
+    atom = torch.zeros(N, N, N)
+    atom[N // 2, N // 2, N // 2] = 1.0
+    assert completed(recipe(min_distance=None), [atom]).scene["min_distance"] == 10.0
     roomy = completed(recipe(particles=None, micrograph_shape=(2000, 2000)), volumes())
     assert roomy.scene["particles"] == (50, 200)
     with pytest.raises(OptionError, match="impossible distances"):
