@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from builders.archive.tree import Tree, shown
 from builders.errors import FormatError, NotFoundError
+from builders.io.files.location import why_no_text
 from builders.io.files.natural_order import natural_path_key
 from builders.stacks.files import SourceFile
 from builders.synthetic.written.configs import read_config
@@ -121,11 +122,14 @@ class Finder:
     def _safely(self, file: SourceFile, do: Callable[[], Result]) -> Result | None:
         """What comes of a file; nothing where it is damaged and may be left out."""
         try:
+            if why := why_no_text(file.path) or why_no_text(file.location):
+                msg = f"{file.path!a}: {why}: rename it"
+                raise FormatError(msg)
             return do()
         except (FormatError, NotFoundError) as err:
             if not self._skip:
                 raise
-            self.left_out.append((file.path, err))
+            self.left_out.append((file.path if not why_no_text(file.path) else ascii(file.path), err))
             return None
 
     def _sort_in(self, file: SourceFile, folder: _Folder) -> None:

@@ -1,5 +1,7 @@
 """What is wrong with a simulator's files is one error that names the file; `on_error="skip"` leaves such out."""
 
+import os
+
 import numpy as np
 import pytest
 import yaml
@@ -259,6 +261,15 @@ def test_a_folder_that_is_not_there_or_empty_is_told(tmp_path):
         load(parakeet=str(tmp_path / "none"))
     with pytest.raises(NotFoundError, match="no micrograph of Roodmus'"):
         load(roodmus=str(tmp_path))
+
+
+def test_names_that_are_no_text_are_told_or_left_out(tmp_path):
+    parakeet(tmp_path / "run_1")
+    parakeet(tmp_path / "x")
+    bad = os.fsencode(tmp_path) + b"/run_\xff"
+    os.rename(tmp_path / "x", bad)  # noqa: PTH104 - the name is bytes
+    refused(FormatError, r"'run_\\udcff/.*': a name that is not UTF-8: rename it", parakeet=str(tmp_path))
+    assert load(parakeet=str(tmp_path), on_error="skip")["path"][:] == ["run_1/image.h5"]
 
 
 def test_changed_files_give_new_rows(tmp_path):
