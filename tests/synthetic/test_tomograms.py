@@ -4,6 +4,7 @@ import datasets
 import mrcfile
 import numpy as np
 import pytest
+import torch
 
 import perc_transforms as T
 from builders import load_dataset, publish
@@ -69,6 +70,20 @@ def test_streams_have_the_same_rows(options):
     endless = load_dataset("synthetic", streaming=True, dose=100, **options)
     again = list(endless.take(2))
     assert [row["id"] for row in again] == [row["id"] for row in ds][:2]
+
+
+def test_workers_make_the_same_rows(options):
+    ds = load_dataset("synthetic", num_examples=4, **options)
+    stream = load_dataset("synthetic", num_examples=4, streaming=True, **options).with_format("torch")
+    by_id = {row["id"]: row["image"] for row in ds}
+    for source in (ds.with_format("torch"), stream):
+        loader = torch.utils.data.DataLoader(source, batch_size=2, num_workers=2, collate_fn=T.collate)
+        batches = list(loader)
+        assert sorted(one for batch in batches for one in batch["id"]) == sorted(by_id)
+        for batch in batches:
+            assert batch["segmentation"].shape == (2, 24, 40, 48)
+            for one, image in zip(batch["id"], batch["image"], strict=True):
+                np.testing.assert_allclose(image, by_id[one], atol=1e-6)
 
 
 def saved(row, folder):

@@ -13,8 +13,8 @@ from perc_transforms.functional.grids import filtered, frequencies, radii
 
 _SOLID = 0.1
 """Of a volume's largest value: what counts as the molecule."""
-_FAINT = 1e-3
-"""Of it: what is left out."""
+_FAINT = 3e-4
+"""Of a volume's squares: what is left out, the ripples far from a molecule that was drawn to Nyquist's frequency."""
 _BLUR = 5.0
 """Å: standard deviation of the blur that makes a mask of a molecule's own density, without holes."""
 _MASKED = 0.2
@@ -27,7 +27,7 @@ class Molecule:
 
     Attributes:
         radius: voxels from the box's centre to the farthest one of at least a tenth of the largest value.
-        reach: voxels from it to the farthest one that is set down.
+        reach: voxels from it, along each axis, to the farthest one that is set down.
         fine: the volume with twice as many voxels a side, its centre at voxel `m // 2`.
         mask: its blurred volume, as many voxels, less what belongs to the mask at the least: above 0 is in it.
     """
@@ -62,9 +62,11 @@ def molecule(volume: Tensor, pixel_size: float, name: str) -> Molecule:
     distances = radii(tuple(volume.shape), volume)
     radius = float(distances[volume >= _SOLID * highest].max())
     blurred = gaussian_blur(volume, max(_BLUR / pixel_size, 0.5), spatial_dims=3)
-    seen = (volume.abs() >= _FAINT * highest) | (blurred >= _FAINT * highest)
-    reach = min(math.ceil(float(distances[seen].max())) + 1, volume.shape[-1] // 2)
     mask = blurred - _MASKED * blurred.max()
+    shells = torch.bincount(distances.ceil().long().flatten(), volume.double().square().flatten())
+    beyond = shells.sum() - shells.cumsum(0)
+    farthest = max(int((beyond > _FAINT * shells.sum()).sum()), math.ceil(float(distances[mask > 0].max())))
+    reach = min(farthest + 1, volume.shape[-1] // 2)
     return Molecule(radius, reach, _finer(volume, reach), _finer(mask, reach))
 
 

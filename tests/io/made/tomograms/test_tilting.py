@@ -11,8 +11,9 @@ from builders.io.made.recipe import Noise, Optics
 from builders.io.made.tomograms.scene import scene_of
 from builders.io.made.tomograms.slices import Slices
 from builders.io.made.tomograms.tilting import Field, acquired, exposures, field_of, images_of
-from perc_transforms.functional import critical_dose
-from tests.io.made.tomograms.scenes import blobs, recipe
+from builders.io.made.views import optics_of
+from perc_transforms.functional import critical_dose, ctf
+from tests.io.made.tomograms.scenes import PIXEL_SIZE, blobs, recipe
 
 SHAPE = (24, 40, 48)
 
@@ -52,6 +53,19 @@ def test_the_field_has_the_slabs_columns_in_any_order():
     image = torch.arange(32).view(4, 8)
     assert sorted(field.part(image)[0].tolist()) == [0, 1, 2, 6, 7]
     assert field.part(image).shape == (3, 5)
+
+
+def test_the_untilted_image_is_the_projection_through_the_ctf():
+    optics = Optics(defocus=(20_000.0, 20_000.0), astigmatism=3000.0, b_factor=100.0)
+    said, contrast = recipe(tilts=(-30.0, 0.0), optics=optics), slab()
+    around = torch.zeros(160, 160)
+    around[60:100, 56:104] = contrast.sum(0)
+    values = {name: torch.as_tensor(value) for name, value in optics_of(said, np.array([0])).items()}
+    passed = ctf((160, 160), pixel_size=PIXEL_SIZE, like=around, **values)[0]
+    k = torch.hypot(torch.fft.fftfreq(160)[:, None], torch.fft.rfftfreq(160)) / PIXEL_SIZE
+    expected = -torch.fft.irfft2(torch.fft.rfft2(around) * passed * torch.exp(-100 / 4 * k**2))[60:100, 56:104]
+    found = series(said, contrast)[1].roll(SHAPE[2] // 2, 1)  # whose middle comes first
+    assert (found - expected).abs().max() < 0.01 * expected.abs().max()
 
 
 def test_noise_has_the_variance_that_is_asked():
