@@ -24,8 +24,8 @@ lint: $(READY)
 
 # beside other packages with CAKED_PYTHON=/path/to/python, EMPIARREADER_PYTHON=, VITRIO_PYTHON=, LITDATA_PYTHON=,
 # LANCE_PYTHON=, MOSAIC_PYTHON= (mosaicml-streaming), WEBDATASET_PYTHON=, STARFILE_PYTHON= and COPICK_TORCH_PYTHON=
-# (copick-torch 1.2.1 with --no-deps, copick, zarr<3, scipy, tqdm, torch==2.13.0); a part of it
-# with ONLY="batches casts"
+# (copick-torch 1.2.1 with --no-deps, copick, zarr<3, scipy, tqdm, torch==2.13.0), CRYOJAX_PYTHON= and ASPIRE_PYTHON=
+# (cryojax 0.6.0, aspire 0.14.3); a part of it with ONLY="batches casts"
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 

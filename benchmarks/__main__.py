@@ -21,6 +21,8 @@ from benchmarks.batches.rates import rate_rows
 from benchmarks.batches.volumes import volume_rows
 from benchmarks.boxes import box_rows
 from benchmarks.chunks import chunk_rows
+from benchmarks.made.images import made_rows
+from benchmarks.made.potentials import density_rows
 from benchmarks.maps import Maps, make_files
 from benchmarks.memory import particle_rows, stream_rows
 from benchmarks.movies import movie_rows
@@ -38,7 +40,7 @@ from benchmarks.tomograms import tomogram_rows
 from benchmarks.transforms import transform_rows
 from builders import load_dataset
 
-OTHERS = ("empiarreader", "starfile", "copick_torch")
+OTHERS = ("empiarreader", "starfile", "copick_torch", "cryojax", "aspire")
 """Packages besides `PACKAGES` that are compared with."""
 PINNED = ("volumes", "batches", "casts", "particles", "tomograms")
 """Subjects whose reference is a loader of batches, which malloc makes fast or slow: see `malloc.py`."""
@@ -114,6 +116,8 @@ def subjects(folder: Path, rounds: int, pythons: dict[str, str]) -> dict[str, Ca
         "streams": lambda: stream_rows(folder / "streams"),
         "movies": lambda: movie_rows(folder / "movies", min(3, rounds), pythons.get("vitrio")),
         "subtomograms": lambda: subtomogram_rows(folder / "subtomograms", min(3, rounds), pythons.get("copick_torch")),
+        "made": lambda: made_rows(folder / "made", min(5, rounds), pythons),
+        "density": lambda: density_rows(folder / "density", min(3, rounds)),
         "publishing": lambda: publishing_rows(folder / "published", rounds),
     }
 
