@@ -12,7 +12,7 @@ _EACH = 5
 
 
 def make_structure(path: Path, atoms: int, radius: float) -> Path:
-    """An mmCIF file of one chain that wanders in a ball: backbone atoms and CB, B factors of 30 to 80 Å²."""
+    """An mmCIF file of one chain that wanders in a ball: backbone atoms and CB, B factors of 10 to 80 Å²."""
     rng = np.random.default_rng(0)
     chain = gemmi.Chain("A")
     elements = [gemmi.Element(symbol) for symbol in ("N", "C", "C", "O", "C")]
@@ -22,7 +22,7 @@ def make_structure(path: Path, atoms: int, radius: float) -> Path:
         for name, element, place in zip(("N", "CA", "C", "O", "CB"), elements, places.tolist(), strict=True):
             atom = gemmi.Atom()
             atom.name, atom.element, atom.pos = name, element, gemmi.Position(*place)
-            atom.occ, atom.b_iso = 1.0, float(rng.uniform(30, 80))
+            atom.occ, atom.b_iso = 1.0, float(rng.uniform(10, 80))
             residue.add_atom(atom)
         chain.add_residue(residue)
     model, structure = gemmi.Model(1), gemmi.Structure()
