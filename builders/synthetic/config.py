@@ -14,6 +14,7 @@ from builders.options import ON_ERROR, check_choice, check_flag, check_integer
 from builders.quarantine import check_quarantine
 from builders.stacks.rows import Reading
 from builders.synthetic import options
+from builders.synthetic.facts import facts_of
 from builders.synthetic.sources import state_of
 from builders.synthetic.units import scene_of
 from builders.synthetic.written.written import Written, find
@@ -22,8 +23,6 @@ _OF_WRITTEN = ("parakeet", "roodmus", "dtype", "on_error", "quarantine", "non_fi
 """Options of images that other simulators wrote."""
 _OF_NO_ROWS = ("num_examples", "shuffle_memory", "endpoints", *_OF_WRITTEN)
 """Options that change no row that is made."""
-_MOST_NAMED = 20
-"""Classes that a description names."""
 
 
 @dataclass
@@ -233,11 +232,9 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         Args:
             labels: names of the classes.
         """
-        given = {name: getattr(self, name) for name in _DEFAULTS if name not in ("structures", "seed", *_OF_NO_ROWS)}
-        told = [f"{name}={value!r:.200}" for name, value in given.items() if value != _DEFAULTS[name]]
-        names = ", ".join([*labels[:_MOST_NAMED], *(["..."] if len(labels) > _MOST_NAMED else [])])
-        made = f"Synthetic images of {names}: they were computed, no microscope took them"
-        return {"description": "\n".join((made, f"Made with {', '.join([f'seed={self.seed}', *told])}"))}
+        given = {name: getattr(self, name) for name in _DEFAULTS if name not in ("structures", *_OF_NO_ROWS)}
+        told = {name: value for name, value in given.items() if value != _DEFAULTS[name] or name == "seed"}
+        return facts_of(self.structures, labels, told)
 
 
 _DEFAULTS = {
