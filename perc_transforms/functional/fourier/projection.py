@@ -1,5 +1,6 @@
 """Projections of volumes, by central slices of their transforms."""
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -84,22 +85,32 @@ def volume_transform(volume: Tensor, *, oversampling: float = 2.0, cutoff: float
     m = max(2 * _MARGIN, 2 * math.ceil(oversampling * n / 2))
     correction = torch.sinc(offsets(n, volume) / m).pow(-_TAPS).to(volume.dtype)
     corrected = volume * correction * correction[:, None] * correction[:, None, None]
-    padded = torch.nn.functional.pad(corrected, (0, m - n) * 3).roll((-(n // 2),) * 3, (0, 1, 2))
     highest = m // 2 if cutoff is None else math.ceil(cutoff * m)
-    return VolumeTransform(_in_rows(torch.fft.rfftn(padded), highest), n, m, cutoff)
+    return VolumeTransform(_in_rows(torch.fft.rfftn(_padded(corrected, m)), highest), n, m, cutoff)
+
+
+def _padded(volume: Tensor, m: int) -> Tensor:
+    """A volume `(n, n, n)` as one of m voxels a side, zeros about it, whose centre is voxel 0."""
+    n = len(volume)
+    padded = volume.new_zeros(m, m, m)
+    from_centre, to_centre = (slice(n // 2, n), slice(n - n // 2)), (slice(n // 2), slice(m - n // 2, m))
+    for octant in itertools.product((from_centre, to_centre), repeat=3):
+        old, new = zip(*octant, strict=True)
+        padded[new] = volume[old]
+    return padded
 
 
 def _in_rows(half: Tensor, highest: int) -> Tensor:
     """Half a spectrum `(m, m, m // 2 + 1)` as far as some frequency and its margin: the values of a transform."""
     m = len(half)
     around = torch.arange(-highest - _MARGIN, highest + _MARGIN + 1, device=half.device) % m
-    half = half[around][:, around]
+    half = half[around[:, None], around]
     # beyond a half spectrum stand the conjugates of the opposite frequencies
     more = range(m // 2 + 1, highest + _MARGIN + 1)
     below, above = (half[..., list(at)].flip(0, 1).conj() for at in ([1], [m - k for k in more]))
-    line = torch.cat([below, half[..., : highest + _MARGIN + 1], above], -1)
     rows = highest // _STEP + 1
-    line = torch.nn.functional.pad(line, (0, _STEP * (rows - 1) + _ROW - line.shape[-1]))
+    rest = half.new_zeros(*half.shape[:2], _STEP * (rows - 1) + _ROW - (highest + _TAPS))
+    line = torch.cat([below, half[..., : highest + _MARGIN + 1], above, rest], -1)
     return line.unfold(-1, _ROW, _STEP).contiguous()
 
 
