@@ -6,10 +6,12 @@ is t times what it is without a gradient. Thicker ice scatters more electrons in
 transmission relative to the mean is 1 - 0.076 (t - 1), which is, to first order, exp(-300 (t - 1) / 3950): ice of
 300 Å, and a mean free path of 3950 Å (Rice et al., J. Struct. Biol. 204 (2018), for 300 kV).
 
-**Carbon.** Outside of a circle lies a film of carbon, which lets 0.85 as many electrons through and is amorphous: white
-noise before the CTF of 4 times the variance of particles' projections, on top of the ice's. The circle has a radius of
-0.6 µm (or the micrograph's diagonal, if that is more), and cuts the line from the micrograph's centre in a drawn
-direction at 0.3 to 0.9 of the way to the rim. From 20 Å within it to 20 Å outside, film begins gradually.
+**Carbon.** Outside of a circle lies a film of carbon, which lets 0.85 as many electrons through and is amorphous. Its
+projection is that of atoms lying about at random, as many as scatter what 200 Å of 0.1 atoms/Å³ do whose structure
+factor is 0.3; each of 47.878 V Å² times 2.51 Å, carbon's scattering factor at zero angle, and blurred by a B factor of
+30 Å². The circle has a radius of 0.6 µm (or the micrograph's diagonal, if that is more), and cuts the line from the
+micrograph's centre in a drawn direction at 0.3 to 0.9 of the way to the rim. From 20 Å within it to 20 Å outside, film
+begins gradually.
 """
 
 import math
@@ -22,6 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from builders.io.made.draws import Floats, uniforms
+from perc_transforms.functional import interaction_constant
+from perc_transforms.functional.grids import spatial_frequency
 
 _ABSORBED = 300 / 3950
 """Share of electrons that one mean thickness of ice takes away."""
@@ -31,8 +35,12 @@ _NEAREST, _FARTHEST = 0.3, 0.9
 _EDGE = 20.0
 """Å."""
 _OPAQUE = 0.15
-TEXTURE = 4.0
-"""Variance of the carbon's noise before the CTF, of that of particles' projections."""
+_ATOMS = 200 * 0.1 * 0.3
+"""A square Å."""
+_ATOM = 47.878 * 2.509
+"""V Å³."""
+_BLUR = 30.0
+"""Å²."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,28 @@ class Backdrop:
             return through
         film = 1 - _OPAQUE * self.rim.film(shape)
         return film if through is None else film * through
+
+
+def texture(pixel_size: float, voltage: float) -> float:
+    """The variance of the contrast, before the CTF and the blur of its atoms, of a film of carbon in a pixel.
+
+    Args:
+        pixel_size: Å.
+        voltage: kV.
+    """
+    return _ATOMS * (2 * float(interaction_constant(voltage)) * _ATOM / pixel_size) ** 2
+
+
+def blur(sizes: tuple[int, int], pixel_size: float, like: Tensor) -> Tensor:
+    """What the film's atoms are blurred by, as `rfftn` orders it.
+
+    Args:
+        sizes: pixels, `(ny, nx)`.
+        pixel_size: Å.
+        like: a tensor of the precision and device of the result.
+    """
+    squares = (spatial_frequency(sizes, like) / pixel_size).square()
+    return torch.exp(-_BLUR / 4 * squares).to(like)
 
 
 def backdrops(

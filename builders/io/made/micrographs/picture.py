@@ -12,7 +12,7 @@ from builders.io.made.draws import Floats
 from builders.io.made.electrons import counts, white
 from builders.io.made.imaging import mean_square, transfer
 from builders.io.made.maker import Volumes
-from builders.io.made.micrographs.backdrop import TEXTURE, Backdrop
+from builders.io.made.micrographs.backdrop import Backdrop, blur, texture
 from builders.io.made.micrographs.motion import faded, fading
 from builders.io.made.micrographs.scene import Scene
 from builders.io.made.micrographs.specimen import Specimen
@@ -69,7 +69,7 @@ class Painter:
         amorphous, through, shot = None, None, 0.0
         if "image" in images:
             ice = 0.0 if recipe.noise.ice_snr is None else variance / recipe.noise.ice_snr
-            amorphous = self._amorphous(index, specimen.backdrop, ice, TEXTURE * variance)
+            amorphous = self._amorphous(index, specimen.backdrop, ice)
             through = specimen.backdrop.transmission(self._scene.micrograph_shape)
             if snr is not None:
                 carried = ice * float(mean_square(over[None], self._sizes[1]))
@@ -114,18 +114,20 @@ class Painter:
                 field[y : y + n, x : x + n] += image
         return torch.fft.rfft2(field), total / len(specimen.sources)
 
-    def _amorphous(self, index: int, backdrop: Backdrop, ice: float, texture: float) -> Tensor | None:
-        """The spectrum of ice and film before the CTF."""
-        field, seed = None, self._recipe.seed
+    def _amorphous(self, index: int, backdrop: Backdrop, ice: float) -> Tensor | None:
+        """The spectrum of ice, of noise of some variance, and of film before the CTF."""
+        recipe, sizes, row, spectrum = self._recipe, self._sizes, np.array([index]), None
         if ice > 0:
-            field = white(seed, "ice", np.array([index]), self._sizes)[0].mul_(ice**0.5)
-            thickness = backdrop.thickness(self._scene.micrograph_shape, self._sizes, -self._first)
-            field = field if thickness is None else field.mul_(thickness.sqrt_())
+            field = white(recipe.seed, "ice", row, sizes)[0].mul_(ice**0.5)
+            thickness = backdrop.thickness(self._scene.micrograph_shape, sizes, -self._first)
+            spectrum = torch.fft.rfft2(field if thickness is None else field.mul_(thickness.sqrt_()))
         if backdrop.rim is not None:
-            film = white(seed, "film", np.array([index]), self._sizes)[0].mul_(texture**0.5)
-            film.mul_(backdrop.rim.film(self._sizes, -self._first))
-            field = film if field is None else field.add_(film)
-        return None if field is None else torch.fft.rfft2(field)
+            film = white(recipe.seed, "film", row, sizes)[0]
+            film.mul_(texture(recipe.pixel_size, recipe.optics.voltage) ** 0.5)
+            atoms = torch.fft.rfft2(film.mul_(backdrop.rim.film(sizes, -self._first)))
+            atoms *= blur(sizes, recipe.pixel_size, film)
+            spectrum = atoms if spectrum is None else spectrum.add_(atoms)
+        return spectrum
 
     def _seen(self, spectrum: Tensor, over: Tensor) -> Tensor:
         """What a spectrum gives in the micrograph when the microscope has gone over it."""

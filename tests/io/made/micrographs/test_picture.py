@@ -13,7 +13,17 @@ from builders.io.made.micrographs.specimen import Specimen, specimens
 from builders.io.made.particles import ParticleMaker
 from builders.io.made.recipe import Noise, Optics
 from builders.io.made.views import optics_of
-from tests.io.made.micrographs.molecules import SIZE, N, expected_clean, poses_of, projection, recipe, transfer, volumes
+from tests.io.made.micrographs.molecules import (
+    SIZE,
+    N,
+    expected_clean,
+    interaction_constant,
+    poses_of,
+    projection,
+    recipe,
+    transfer,
+    volumes,
+)
 
 ROUND = Optics(defocus=(9000.0, 9000.0))
 
@@ -179,7 +189,8 @@ def test_carbon_is_dark_and_grainy():
     electrons = 50.0 * SIZE**2
     assert noise[hole].mean() == pytest.approx(0, abs=0.02 * electrons)
     assert noise[film].mean() == pytest.approx(-0.15 * electrons, abs=0.03 * electrons)
-    grain = (transfer((400, 500), row["ctf"], 0.0) ** 2).mean() * 4 * own_variance(row)
+    through = transfer((400, 500), row["ctf"], 30.0)  # the CTF, and what atoms are blurred by
+    grain = 6.0 * (2 * interaction_constant(300.0) * 47.878 * 2.509 / SIZE) ** 2 * (through**2).mean()
     assert noise[film].var() == pytest.approx(0.85 * electrons + (0.85 * electrons) ** 2 * grain, rel=0.1)
     assert noise[hole].var() == pytest.approx(electrons, rel=0.02)
     assert all(np.hypot(px - rim.x, py - rim.y) < rim.radius for px, py in row["picks"])
