@@ -9,6 +9,7 @@ import torch
 import perc_transforms as T
 from builders import load_dataset, publish
 from builders.errors import OptionError
+from builders.io.made.tomograms.maker import TomogramMaker
 from tests.synthetic.conftest import blob, write_map
 
 
@@ -70,6 +71,15 @@ def test_streams_have_the_same_rows(options):
     endless = load_dataset("synthetic", streaming=True, dose=100, **options)
     again = list(endless.take(2))
     assert [row["id"] for row in again] == [row["id"] for row in ds][:2]
+
+
+def test_streams_make_no_more_than_is_asked_for(options, monkeypatch):
+    made = []
+    pixels = TomogramMaker.pixels
+    monkeypatch.setattr(TomogramMaker, "pixels", lambda self, *given: made.extend(given[0]) or pixels(self, *given))
+    stream = load_dataset("synthetic", streaming=True, **options)
+    assert [row["image"].shape for row in stream.take(2)] == [(24, 40, 48)] * 2
+    assert made == [0, 0, 1]  # both images of a row are made at once as soon as a row was asked for both
 
 
 def test_workers_make_the_same_rows(options):
