@@ -102,10 +102,13 @@ class MappedVolumes(Sequence[Tensor]):
     Args:
         path: of the recipe's file.
         recipe: what it says.
+
+    Attributes:
+        folder: in which they are.
     """
 
     def __init__(self, path: str, recipe: Recipe) -> None:
-        self._folder, self._recipe = Path(path).parent, recipe
+        self.folder, self._recipe = Path(path).parent, recipe
 
     def __len__(self) -> int:
         return len(self._recipe.sources)
@@ -119,7 +122,7 @@ class MappedVolumes(Sequence[Tensor]):
         return (self[number] for number in range(len(self)))
 
     def _mapped(self, file: str) -> NDArray[np.float32]:
-        path, side = self._folder / file, self._recipe.box_size
+        path, side = self.folder / file, self._recipe.box_size
         try:
             volume = np.load(path, mmap_mode="c", allow_pickle=False)
         except FileNotFoundError as err:
