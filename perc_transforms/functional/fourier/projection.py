@@ -1,22 +1,16 @@
 """Projections of volumes, by central slices of their transforms."""
 
-import itertools
-import math
-from dataclasses import dataclass, replace
+import functools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.axes import without_autocast
-from perc_transforms.functional.grids import frequencies, multiply, offsets, shift_phases
+from perc_transforms.functional.fourier.volume_transform import MARGIN, ROW, STEP, TAPS, VolumeTransform
+from perc_transforms.functional.grids import frequencies, multiply, shift_phases
 
-_TAPS = 4
-"""Samples along each axis that a cubic B-spline weighs."""
-_MARGIN = 2
-"""Samples beyond the highest frequency, so that those at it have all their neighbours."""
-_ROW, _STEP = 8, 5
-"""Samples of a row, which are read as one, and how many later the next begins: any 4 neighbours are in one row."""
 _AT_ONCE = {"cpu": 2**14}
 """Points of slices that are interpolated at a time: what they take stays near a CPU."""
 _AT_ONCE_ELSEWHERE = 2**20
@@ -24,94 +18,6 @@ _PIXELS = 2**22
 """Pixels of projections whose spectra are held at a time."""
 _SPLINE = ((1, 4, 1, 0), (-3, 0, 3, 0), (3, -6, 3, 0), (-1, 3, -3, 1))
 """Six times the weights of four samples, as a cubic B-spline has them: factors of 1, t, t^2 and t^3."""
-
-
-@dataclass(frozen=True)
-class VolumeTransform:
-    """The transform of a volume, as `volume_transform` makes it for `central_slices` and `project`.
-
-    Attributes:
-        values: complex, `(d, d, rows, 8)`: frequencies `(z, y, x)` of the volume about its centre, with the gridding
-            correction, along z and y from -h - 2 to h + 2, where h is the highest, of m / 2 of the padded volume.
-            Those along x, from -1 on, lie in rows of 8, each of which begins 5 after the one before.
-        size: n, voxels of a side of the volume, and pixels of one of its projections.
-        padded: m, voxels of a side of the padded volume.
-        cutoff: the frequency, in cycles a voxel, beyond which slices are 0; None: that of Nyquist along each axis.
-    """
-
-    values: Tensor
-    size: int
-    padded: int
-    cutoff: float | None = None
-
-    def to(self, device: str | torch.device) -> "VolumeTransform":
-        """The same on another device."""
-        return replace(self, values=self.values.to(device))
-
-
-def volume_transform(volume: Tensor, *, oversampling: float = 2.0, cutoff: float | None = None) -> VolumeTransform:
-    """The transform of a volume that is sampled finely enough for slices through it at any angle.
-
-    The volume is divided by `sinc(x / m)^4` along each axis, which is what interpolation by cubic B-splines will
-    multiply it by, and padded to m voxels; the rest is an FFT. The volume's centre is voxel `n // 2`.
-
-    Args:
-        volume: `(n, n, n)`, `(z, y, x)`.
-        oversampling: m / n, 1 or more; m is even.
-        cutoff: the highest frequency of slices, in cycles a voxel, above 0 and at most 0.5: a volume that holds
-            nothing finer than some resolution, as those that were low-passed, has slices sooner and takes less memory
-            with `cutoff = voxel_size / resolution`. None: all that the cube of frequencies holds.
-
-    Returns:
-        What takes `6.4 (2 h + 5)^3` bytes for float32, with h = m / 2, or with a cutoff h = m * cutoff.
-
-    Raises:
-        TransformError: no cube, or an option out of its range.
-
-    Example:
-        >>> volume_transform(torch.ones(8, 8, 8)).values.shape
-        torch.Size([21, 21, 2, 8])
-    """
-    n = volume.shape[-1] if volume.ndim else 0
-    if volume.ndim != 3 or n == 0 or len(set(volume.shape)) > 1 or not volume.is_floating_point():
-        msg = f"volume_transform: {volume.dtype} of shape {tuple(volume.shape)}: expected a cube of floats, (n, n, n)"
-        raise TransformError(msg)
-    if not 1 <= oversampling < math.inf:
-        msg = f"volume_transform: oversampling is {oversampling!r}: expected 1 or more"
-        raise TransformError(msg)
-    if cutoff is not None and not 0 < cutoff <= 0.5:
-        msg = f"volume_transform: cutoff is {cutoff!r}: expected cycles a voxel, above 0 and at most 0.5"
-        raise TransformError(msg)
-    m = max(2 * _MARGIN, 2 * math.ceil(oversampling * n / 2))
-    correction = torch.sinc(offsets(n, volume) / m).pow(-_TAPS).to(volume.dtype)
-    corrected = volume * correction * correction[:, None] * correction[:, None, None]
-    highest = m // 2 if cutoff is None else math.ceil(cutoff * m)
-    return VolumeTransform(_in_rows(torch.fft.rfftn(_padded(corrected, m)), highest), n, m, cutoff)
-
-
-def _padded(volume: Tensor, m: int) -> Tensor:
-    """A volume `(n, n, n)` as one of m voxels a side, zeros about it, whose centre is voxel 0."""
-    n = len(volume)
-    padded = volume.new_zeros(m, m, m)
-    from_centre, to_centre = (slice(n // 2, n), slice(n - n // 2)), (slice(n // 2), slice(m - n // 2, m))
-    for octant in itertools.product((from_centre, to_centre), repeat=3):
-        old, new = zip(*octant, strict=True)
-        padded[new] = volume[old]
-    return padded
-
-
-def _in_rows(half: Tensor, highest: int) -> Tensor:
-    """Half a spectrum `(m, m, m // 2 + 1)` as far as some frequency and its margin: the values of a transform."""
-    m = len(half)
-    around = torch.arange(-highest - _MARGIN, highest + _MARGIN + 1, device=half.device) % m
-    half = half[around[:, None], around]
-    # beyond a half spectrum stand the conjugates of the opposite frequencies
-    more = range(m // 2 + 1, highest + _MARGIN + 1)
-    below, above = (half[..., list(at)].flip(0, 1).conj() for at in ([1], [m - k for k in more]))
-    rows = highest // _STEP + 1
-    rest = half.new_zeros(*half.shape[:2], _STEP * (rows - 1) + _ROW - (highest + _TAPS))
-    line = torch.cat([below, half[..., : highest + _MARGIN + 1], above, rest], -1)
-    return line.unfold(-1, _ROW, _STEP).contiguous()
 
 
 def central_slices(
@@ -153,22 +59,51 @@ def central_slices(
         msg += "which the transform was padded to: make it with a larger oversampling"
         raise TransformError(msg)
     real = values.real
-    y, x = (k / step for k in frequencies(sizes, real))
-    shape = (len(rotations), len(y), len(x))
-    y, x = (k.expand(shape[1:]).flatten() for k in (y[:, None], x))
-    held = None if volume_ft.cutoff is None else y.square() + x.square() <= (volume_ft.cutoff * (1 + 1e-6)) ** 2
-    if held is not None:
-        y, x = y[held], x[held]
+    grid = _grid_kept if not torch.compiler.is_compiling() else _grid
+    plane = grid(sizes[0], step, volume_ft.cutoff, real.dtype, real.device)
     to_x, to_y = (rotations.to(real)[:, :2] * m).permute(1, 2, 0)[..., None]
-    points = (to_x * x.to(real.dtype) + to_y * y.to(real.dtype)).flatten(1)
+    points = (to_x * plane.x + to_y * plane.y).flatten(1)
     at_once = _AT_ONCE.get(values.device.type, _AT_ONCE_ELSEWHERE)
     found = torch.cat([_interpolated(values, part) for part in torch.split(points, at_once, 1)])
     slices = found.view(len(rotations), -1)
-    if held is not None:
-        slices = slices.new_zeros(len(slices), len(held)).masked_scatter(held, slices)
-    by = torch.zeros(1, 2, device=values.device) if shifts is None else shifts.to(values.device)
-    phases = shift_phases(sizes, by + sizes[0] // 2, real) / step**2
-    return multiply(slices.view(shape), phases)
+    if plane.held is not None:
+        slices = slices.new_zeros(len(slices), plane.centre.numel()).index_copy(1, plane.held, slices)
+    slices = slices.view(len(rotations), *plane.centre.shape)
+    if shifts is None:
+        return multiply(slices, plane.centre)
+    return multiply(slices, shift_phases(sizes, shifts.to(values.device) + sizes[0] // 2, real) / step**2)
+
+
+class _Plane(NamedTuple):
+    """The frequencies of an image of s pixels a side.
+
+    Attributes:
+        x: cycles a voxel along x, of all that the transform holds: `(P,)`.
+        y: along y.
+        held: which those are of the spectrum; None: all.
+        centre: what moves the image's pixel 0 to its centre, and makes sums over pixels of sums over voxels:
+            `(s, s // 2 + 1)`.
+    """
+
+    x: Tensor
+    y: Tensor
+    held: Tensor | None
+    centre: Tensor
+
+
+def _grid(s: int, step: float, cutoff: float | None, dtype: torch.dtype, device: torch.device) -> _Plane:
+    real = torch.zeros(1, dtype=dtype, device=device)
+    y, x = (k / step for k in frequencies((s, s), real))
+    y, x = torch.broadcast_tensors(y[:, None], x)  # type: ignore[no-untyped-call]
+    centre = shift_phases((s, s), torch.full((1, 2), s // 2, device=device), real)[0] / step**2
+    if cutoff is None:
+        return _Plane(x.flatten().to(dtype), y.flatten().to(dtype), None, centre)
+    held = (y.square() + x.square() <= (cutoff * (1 + 1e-6)) ** 2).flatten().nonzero()[:, 0]
+    return _Plane(x.flatten()[held].to(dtype), y.flatten()[held].to(dtype), held, centre)
+
+
+_grid_kept = functools.lru_cache(maxsize=8)(torch.inference_mode(False)(_grid))
+"""The same again and again for images that are made one by one."""
 
 
 def project(
@@ -236,7 +171,7 @@ def _check(rotations: Tensor, shifts: Tensor | None) -> None:
 
 def _interpolated(values: Tensor, points: Tensor) -> Tensor:
     """The transform at points `(3, P)`, (x, y, z) in its samples from DC: complex, `(P,)`."""
-    highest = len(values) // 2 - _MARGIN
+    highest = len(values) // 2 - MARGIN
     # only half of the transform is there: elsewhere it is the conjugate
     sign = torch.copysign(points.new_ones(()), points[0].detach())
     points = points * sign
@@ -245,18 +180,18 @@ def _interpolated(values: Tensor, points: Tensor) -> Tensor:
     first = points.detach().floor()
     powers = _powers(points - first)
 
-    planes, rows, taps = len(values), values.shape[2], torch.arange(_TAPS, dtype=torch.int32, device=values.device)
-    row = torch.floor((first[0] + 0.5) / _STEP)  # exact: quotients by 5 lie 0.1 or more from whole numbers
+    planes, rows, taps = len(values), values.shape[2], torch.arange(TAPS, dtype=torch.int32, device=values.device)
+    row = torch.floor((first[0] + 0.5) / STEP)  # exact: quotients by 5 lie 0.1 or more from whole numbers
     start = ((first[2].int() + (highest + 1)) * planes + first[1].int() + (highest + 1)) * rows + row.int()
     around = ((taps[:, None] * planes + taps) * rows).flatten()
     lines = torch.nn.functional.embedding_bag(
         start[:, None] + around,
-        torch.view_as_real(values).view(-1, 2 * _ROW),
-        per_sample_weights=_weights(powers[:, 2], each=_TAPS) * _weights(powers[:, 1], whole=_TAPS),
+        torch.view_as_real(values).view(-1, 2 * ROW),
+        per_sample_weights=_weights(powers[:, 2], each=TAPS) * _weights(powers[:, 1], whole=TAPS),
         mode="sum",
     )
-    of_line = torch.arange(0, _ROW * len(lines), _ROW, dtype=torch.int32, device=values.device)
-    start = of_line + (first[0] - row * _STEP).int()
+    of_line = torch.arange(0, ROW * len(lines), ROW, dtype=torch.int32, device=values.device)
+    start = of_line + (first[0] - row * STEP).int()
     found = torch.nn.functional.embedding_bag(
         start[:, None] + taps, lines.view(-1, 2), per_sample_weights=_weights(powers[:, 0]), mode="sum"
     )
@@ -281,10 +216,18 @@ def _weights(powers: Tensor, *, each: int = 1, whole: int = 1) -> Tensor:
     Returns:
         `(P, 4 * each * whole)`.
     """
-    factors = torch.tensor(_SPLINE, dtype=powers.dtype, device=powers.device) / 6
-    factors = factors.repeat_interleave(each, 1).repeat(1, whole)
-    compiled = torch.compiler.is_compiling()
-    if powers.device.type == "cpu" and not compiled and torch.get_float32_matmul_precision() == "highest":
+    if torch.compiler.is_compiling():
+        return (powers[..., None] * _factors(each, whole, powers.dtype, powers.device)[:, None]).sum(0)
+    factors = _factors_kept(each, whole, powers.dtype, powers.device)
+    if powers.device.type == "cpu" and torch.get_float32_matmul_precision() == "highest":
         with without_autocast("cpu"):
             return powers.T @ factors  # many times faster than sums of products; elsewhere it may be coarse
     return (powers[..., None] * factors[:, None]).sum(0)
+
+
+def _factors(each: int, whole: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    factors = torch.tensor(_SPLINE, dtype=dtype, device=device) / 6
+    return factors.repeat_interleave(each, 1).repeat(1, whole)
+
+
+_factors_kept = functools.lru_cache(maxsize=16)(torch.inference_mode(False)(_factors))
