@@ -104,7 +104,7 @@ class MappedVolumes(Sequence[Tensor]):
         recipe: what it says.
 
     Attributes:
-        folder: in which they are.
+        folder: where they are.
     """
 
     def __init__(self, path: str, recipe: Recipe) -> None:

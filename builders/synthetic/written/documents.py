@@ -59,7 +59,7 @@ def read_yaml(place: str, name: str) -> "Section":
 
 
 def _refuse_deep(data: bytes, name: str) -> None:
-    """Refuse what lies in more collections than a configuration: libyaml's own loader ends the process over it."""
+    """Refuse what lies in more collections than a configuration does, before anything is made of it."""
     import yaml
 
     depth = 0

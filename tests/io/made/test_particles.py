@@ -11,6 +11,7 @@ from builders.io.made.particles import ParticleMaker
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
 from perc_transforms.functional import angles_of, ctf, interaction_constant, matrices_of
 
+pytestmark = pytest.mark.usefixtures("finely")
 N = 32
 ANGSTROM = 3.0
 MANY = np.arange(64)

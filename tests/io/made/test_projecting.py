@@ -1,72 +1,97 @@
+"""Transforms that projections are made of: where they are kept, and how right what comes of them is."""
+
 import numpy as np
 import pytest
 import torch
 
 from builders.io.made import projecting
-from builders.io.made.projecting import Transforms, finest
-from builders.io.made.recipe import Recipe, Source
+from builders.io.made.particles import ParticleMaker
+from builders.io.made.projecting import Transforms
+from builders.io.made.recipe import Optics, Recipe, Source
 from builders.io.made.recipe_file import MappedVolumes
-from perc_transforms.functional import lowpass, matrices_of, project
+from perc_transforms.functional import angles_of, interaction_constant
 
-TURNS = matrices_of(torch.tensor([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]))
+N = 24
+SOURCES = tuple(Source(f"v{number}.npy", 0, number) for number in range(3))
+AS_IT_IS = Optics((0.0, 0.0), spherical_aberration=0.0, amplitude_contrast=1.0)
+RECIPE = Recipe("particle", 1, N, 3.0, ("a",), SOURCES, AS_IT_IS, scene={"clean": True}, contrast="bright")
+
+
+def volumes(count=3, n=N):
+    axis = np.arange(n) - n // 2
+    inside = np.sqrt(sum(np.square(axis).reshape(shape) for shape in ((-1, 1, 1), (1, -1, 1), (1, 1, -1)))) < 0.4 * n
+    noise = np.random.default_rng(0).standard_normal((count, n, n, n))
+    return [torch.from_numpy((one * inside).astype(np.float32)) for one in noise]
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    """Two sources in files: one has all frequencies, the other one few."""
-    rough = torch.randn(24, 24, 24, generator=torch.Generator().manual_seed(0))
-    z, y, x = torch.meshgrid(*[torch.arange(24.0) - 12] * 3, indexing="ij")
-    smooth = torch.exp(-((x - 1) ** 2 + (y - 0.5) ** 2 + z**2) / (2 * 1.8**2))
-    for name, volume in (("a.npy", rough), ("b.npy", smooth)):
-        np.save(tmp_path / name, volume.numpy())
-    return Recipe("particle", 1, 24, 1.0, ("a", "b"), (Source("a.npy", 0, 0), Source("b.npy", 1, 0)))
+def in_files(tmp_path, monkeypatch):
+    """A recipe's volumes in a folder, and a process that keeps next to nothing."""
+    for source, volume in zip(SOURCES, volumes(), strict=True):
+        np.save(tmp_path / source.file, volume.numpy())
+    monkeypatch.setattr(projecting, "MOST", 1)
+    return tmp_path
 
 
-def test_a_volume_has_nothing_beyond_its_finest_frequency(recipe, tmp_path):
-    rough, smooth = MappedVolumes(str(tmp_path / "r.json"), recipe)
-    assert finest(rough) is None
-    cutoff = finest(smooth)
-    assert 0.3 < cutoff < 0.5
-    whole, cut = Transforms(recipe, [rough, smooth]), projecting.volume_transform(smooth)
-    made = project(whole[1], TURNS)
-    scale = float(projecting.contrast_of(recipe, torch.ones(1)))
-    expected = scale * project(cut, TURNS)
-    assert (made - expected).norm() < 2e-3 * expected.norm()
+def transforms(folder):
+    return Transforms(RECIPE, MappedVolumes(str(folder / "recipe.json"), RECIPE))
 
 
-def test_those_that_do_not_fit_are_files_that_processes_share(recipe, tmp_path, monkeypatch):
-    volumes = MappedVolumes(str(tmp_path / "r.json"), recipe)
-    inside = [project(Transforms(recipe, volumes)[number], TURNS) for number in (0, 1)]
-    assert not list(tmp_path.glob("*.part.npy"))
-    monkeypatch.setattr(projecting, "MOST", 1000)
-    monkeypatch.setattr(projecting, "_kept", type(projecting._kept)())
-    first = Transforms(recipe, volumes)
-    assert all(torch.equal(project(first[number], TURNS), inside[number]) for number in (0, 1))
-    assert len(list(tmp_path.glob("a-*.all.npy"))) == len(list(tmp_path.glob("b-*.part.npy"))) == 1
-    assert len(projecting._kept) == 2
-    monkeypatch.setattr(Transforms, "_made", None)  # made once
-    other = Transforms(recipe, volumes)
-    assert all(torch.equal(project(other[number], TURNS), inside[number]) for number in (0, 1))
-    projecting._kept.clear()
+def made_files(folder):
+    return sorted(path.name for path in folder.glob("transform-*"))
 
 
-def test_what_a_box_cuts_off_is_not_smooth():
-    """Between its own frequencies, a volume that fills its box has what its low-pass took away."""
-    rough = torch.randn(24, 24, 24, generator=torch.Generator().manual_seed(0))
-    assert finest(lowpass(rough, resolution=4.0, pixel_size=1.0, spatial_dims=3)) is None
+def test_projections_are_right_to_what_is_stated():
+    (volume,) = volumes(1)
+    recipe = Recipe("particle", 1, N, 3.0, ("a",), SOURCES[:1], AS_IT_IS, contrast="bright", scene={"clean": True})
+    recipe.orientations.update(kind="table", angles=[angles_of(np.eye(3)).tolist()])
+    clean = ParticleMaker(recipe, [volume]).pixels(np.arange(1), ["clean"])["clean"][0]
+    expected = 6 * float(interaction_constant(300.0)) * volume.sum(0).numpy()
+    assert np.linalg.norm(clean - expected) < 8e-3 * np.linalg.norm(expected)
 
 
-def test_a_folder_that_takes_no_files_costs_time_alone(recipe, tmp_path, monkeypatch):
-    volumes = MappedVolumes(str(tmp_path / "r.json"), recipe)
-    inside = project(Transforms(recipe, volumes)[0], TURNS)
-    monkeypatch.setattr(projecting, "MOST", 1000)
-    monkeypatch.setattr(projecting, "_write", _fail)
-    found = Transforms(recipe, volumes)
-    assert torch.equal(project(found[0], TURNS), inside)
-    assert torch.equal(project(found[1], TURNS), project(Transforms(recipe, volumes)[1], TURNS))
-    assert len(projecting._kept) == 1
+def test_more_than_fit_lie_in_files_that_others_map(in_files, monkeypatch):
+    first = [transforms(in_files)[number].values for number in range(3)]
+    assert len(made_files(in_files)) == 3
+    monkeypatch.setattr(projecting, "volume_transform", None)  # nothing is made any more
+    others = transforms(in_files)
+    for number in (2, 0, 1, 2):
+        found = others[number]
+        assert torch.equal(found.values, first[number])
+        assert (found.size, found.taps) == (N, projecting._TAPS)
 
 
-def _fail(path, values):
-    msg = "no room"
-    raise OSError(msg)
+def test_a_cutoff_comes_back(in_files):
+    smooth = torch.fft.rfftn(volumes()[0])
+    smooth[6:-5] = 0
+    smooth[:, 6:-5] = 0
+    smooth[..., 6:] = 0
+    np.save(in_files / "v0.npy", torch.fft.irfftn(smooth, s=(N,) * 3).numpy())
+    made, mapped = transforms(in_files)[0], transforms(in_files)[0]
+    assert made.cutoff == mapped.cutoff < 0.5
+    assert (made.padded, made.size) == (mapped.padded, mapped.size)
+
+
+def test_what_fits_lies_in_no_file(in_files, monkeypatch):
+    monkeypatch.setattr(projecting, "MOST", 2**30)
+    transforms(in_files)[0]
+    assert not made_files(in_files)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00", b"x" * 1000])
+def test_a_damaged_file_is_made_anew(in_files, damage):
+    expected = transforms(in_files)[1].values
+    (name,) = made_files(in_files)
+    (in_files / name).write_bytes(damage)
+    assert torch.equal(transforms(in_files)[1].values, expected)
+    assert (in_files / name).stat().st_size > expected.numel() * 8
+
+
+def test_a_disk_that_will_not_have_them_is_said(in_files, caplog, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(projecting.np, "save", full)
+    assert transforms(in_files)[1].values.numel()
+    assert "No space left on device" in caplog.text
+    assert not [path for path in in_files.iterdir() if "transform" in path.name]

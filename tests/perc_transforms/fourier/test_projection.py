@@ -61,6 +61,19 @@ def test_without_a_rotation_it_is_the_sum_along_z_whatever_the_volume(n):
         assert relative(image[0], volume.sum(0)) < error
 
 
+@pytest.mark.parametrize("n", [32, 33])
+def test_three_taps_are_as_good_all_over_the_box(n):
+    """Beside sums along z and slices of four taps that are sampled finely, of noise within a sphere."""
+    inside = grids.radii((n, n, n), torch.zeros(1)) < 0.4 * n
+    volume = torch.randn(n, n, n, generator=torch.Generator().manual_seed(n)) * inside
+    some = torch.cat([torch.eye(3)[None].double(), rotations(4)])
+    expected = F.project(F.volume_transform(volume, oversampling=5), some)
+    assert relative(expected[0], volume.sum(0)) < 1e-3
+    for oversampling, error in ((1.5, 8e-3), (2.0, 7e-3)):
+        images = F.project(F.volume_transform(volume, oversampling=oversampling, taps=3), some)
+        assert relative(images, expected) < error
+
+
 @pytest.mark.parametrize("n", [48, 49])
 @pytest.mark.parametrize(("radius", "error"), [(0.2, 1e-4), (0.3, 5e-4), (0.36, 2e-3)])
 def test_blobs_lie_where_a_takes_them(n, radius, error):
@@ -160,11 +173,12 @@ def test_images_of_other_pixels_show_the_same(size, step):
     assert relative(image, images_of_blobs(size, fine, 2.8 / step) * step) < 3e-3
 
 
+@pytest.mark.parametrize("taps", [3, 4])
 @pytest.mark.parametrize(("n", "cutoff"), [(16, 0.5), (17, 0.5), (16, 0.3), (24, 0.1)])
-def test_a_cutoff_leaves_what_is_within_it(n, cutoff):
+def test_a_cutoff_leaves_what_is_within_it(n, cutoff, taps):
     """Of other pixels, too: it is told in cycles a voxel."""
     volume = torch.randn(n, n, n, generator=torch.Generator().manual_seed(0))
-    whole, cut = F.volume_transform(volume), F.volume_transform(volume, cutoff=cutoff)
+    whole, cut = F.volume_transform(volume, taps=taps), F.volume_transform(volume, cutoff=cutoff, taps=taps)
     assert cut.values.numel() <= (whole.values.numel() if cutoff == 0.5 else 0.5 * whole.values.numel())
     for size, step in ((n, 1.0), (15, 1.6), (20, 0.8)):
         options = {"size": size, "step": step, "shifts": torch.tensor([[0.7, -1.2]]).expand(3, 2)}
@@ -193,10 +207,11 @@ def test_gradients_flow():
     angles = torch.tensor([[20.0, 50.0, -30.0]], dtype=torch.float64, requires_grad=True)
     shifts = torch.tensor([[0.3, -0.2]], dtype=torch.float64, requires_grad=True)
 
-    for cutoff in (None, 0.4):
+    for cutoff, taps in ((None, 4), (0.4, 4), (None, 3)):
 
-        def images(volume, angles, shifts, cutoff=cutoff):
-            return F.project(F.volume_transform(volume, cutoff=cutoff), matrices_of(angles), shifts=shifts)
+        def images(volume, angles, shifts, cutoff=cutoff, taps=taps):
+            transform = F.volume_transform(volume, cutoff=cutoff, taps=taps)
+            return F.project(transform, matrices_of(angles), shifts=shifts)
 
         assert torch.autograd.gradcheck(images, (volume, angles, shifts))
 
@@ -239,6 +254,7 @@ def test_what_cannot_be_projected_is_said():
             lambda: F.volume_transform(torch.ones(4, 4, 4), cutoff=0.6),
             "cutoff is 0.6: expected cycles a voxel, above 0",
         ),
+        (lambda: F.volume_transform(torch.ones(4, 4, 4), taps=2), "taps is 2: expected 3 or 4"),
         (lambda: F.volume_transform(torch.ones(4, 4, 4), cutoff=0), "cutoff is 0: expected cycles a voxel, above 0"),
         (lambda: F.project(transform, torch.eye(3)[None], size=9), "9 pixels of 1.0 voxels each: .* than 8 voxels"),
         (lambda: F.project(transform, torch.eye(3)[None], step=0.0), "4 pixels of 0.0 voxels"),

@@ -25,6 +25,7 @@ from tests.io.made.micrographs.molecules import (
     volumes,
 )
 
+pytestmark = pytest.mark.usefixtures("finely")
 ROUND = Optics(defocus=(9000.0, 9000.0))
 
 
