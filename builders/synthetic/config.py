@@ -10,6 +10,7 @@ from builders.archive.builder import files_folder
 from builders.errors import OptionError
 from builders.hf.features import check_dtype
 from builders.io.made.recipe import Noise, Optics, Recipe, Source
+from builders.io.made.recipe_file import VERSION
 from builders.options import ON_ERROR, check_choice, check_flag, check_integer
 from builders.quarantine import check_quarantine
 from builders.stacks.rows import Reading
@@ -224,7 +225,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def state(self) -> str:
         """What tells the recipe from all others: the options that rows follow from, and the versions of files."""
         told = {name: getattr(self, name) for name in _DEFAULTS if name not in (*_OF_NO_ROWS, "structures")}
-        return repr([told | {"orientations": self.turns}, state_of(self.structures)])
+        return repr([VERSION, told | {"orientations": self.turns}, state_of(self.structures)])
 
     def facts(self, labels: Sequence[str]) -> dict[str, str]:
         """What `datasets` keeps beside the rows: that they are made, of what and how.

@@ -182,3 +182,15 @@ def test_a_volume_that_is_no_volume(recipe):
     np.save(volume, np.zeros((4, 4)))
     with pytest.raises(FormatError, match="expected a volume of 32 voxels a side"):
         feature.decode_example(stored | {"etag": None})
+
+
+def test_images_of_a_recipe_have_an_end(options):
+    given = options | {"unit": "micrograph", "micrograph_shape": (64, 64), "particles": 1, "min_distance": 0}
+    ds = load_dataset("synthetic", num_examples=1, **given)
+    feature = ds.features["image"]
+    stored = ds.cast_column("image", type(feature)(decode=False))[0]["image"]
+    hostile = Path(stored["path"]).with_name("hostile.json")
+    told = json.loads(Path(stored["path"]).read_text())
+    hostile.write_text(json.dumps(told | {"scene": told["scene"] | {"micrograph_shape": [10**6, 10**6]}}))
+    with pytest.raises(FormatError, match="expected at most 4294967296 pixels"):
+        feature.decode_example(stored | {"path": str(hostile), "etag": None, "shape": [10**6, 10**6]})

@@ -1,6 +1,7 @@
 """The makers of recipes that a process has read: which class makes a unit, and the images of rows by reference."""
 
 import importlib
+import math
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ MAKERS = {
 }
 """Unit -> what makes its rows: a module beside this one, and a class in it; imported when one is wanted."""
 
+_LARGEST = 2**32
+"""Pixels of an image, or voxels."""
 _MOST = 64
 """Recipes whose makers are kept: those that were used last."""
 
@@ -113,7 +116,11 @@ def known(path: str, digest: str | None) -> Known:
         msg = f"{path}: images are made of recipes on this machine: expected a path"
         raise FormatError(msg)
     recipe = read_recipe(path, digest)
-    found = Known(maker_for(recipe, MappedVolumes(path, recipe)), path)
+    maker = maker_for(recipe, MappedVolumes(path, recipe))
+    if math.prod(maker.shape) > _LARGEST:
+        msg = f"{path}: images of shape {maker.shape}: expected at most {_LARGEST} pixels each"
+        raise FormatError(msg)
+    found = Known(maker, path)
     with _alone:
         _makers[key] = found
         while len(_makers) > _MOST:

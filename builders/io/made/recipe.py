@@ -3,7 +3,11 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 Between = tuple[float, float]
 """The lowest and the highest of values that are drawn uniformly; twice the same: that one."""
@@ -102,7 +106,12 @@ class Recipe:
         """The JSON that its file holds."""
         return json.dumps({"perc_recipe": self.version} | asdict(self), sort_keys=True)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What tells it from all others: the version of references to its rows."""
         return hashlib.blake2b(self.text().encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def angles(self) -> NDArray[np.float32]:
+        """The table of orientations, `(rows, 3)`."""
+        return np.asarray(self.orientations["angles"], np.float32)

@@ -48,7 +48,7 @@ def orientations_of(recipe: Recipe, indices: Indices, count: int = 1) -> Numbers
     kind = recipe.orientations["kind"]
     drawn = uniforms(recipe.seed, "orientation", indices, 4 * count).reshape(len(indices), count, 4)
     if kind == "table":
-        table = np.asarray(recipe.orientations["angles"], np.float32)
+        table = recipe.angles
         chosen: Numbers = table[(drawn[..., 0] * len(table)).astype(np.int64)]
         return chosen
     angles = np.empty((*drawn.shape[:2], 3), np.float32)
