@@ -16,6 +16,8 @@ IMAGE = "image"
 LABEL = "label"
 ROW_COLUMNS = ("path", "index", LABEL, "suffix", "pixel_size", "id", "entry", "imageset", "micrograph", "tomogram")
 """Columns that hold one value a row: where they hold a list, a dict of columns is a batch."""
+_NAMES = ("path", "index", "id")
+"""Those of them that tell a row from all others."""
 TEXTS = frozenset(("path", "suffix", "id", "entry", "imageset", "micrograph", "tomogram"))
 """Those of them that hold texts, which the values do not tell where they are null throughout a batch."""
 KEEP_IT = "what leaves out columns that a model does not take (a Trainer with remove_unused_columns=True) is to keep it"
@@ -138,6 +140,8 @@ def _is_batch(data: Mapping[str, Any]) -> bool:
     if image.ndim < 3:
         return False
     told = {name for name in ROW_COLUMNS if lengths.get(name) is not None}
+    if told == {LABEL} and any(data.get(name) is not None for name in _NAMES):
+        return False  # a movie that has labels of its picks, and a name of its own
     if told == {LABEL} and _is_soft(data[LABEL]):
         single = any(length is None and data[name] is not None for name, length in lengths.items())
         return not single and lengths[LABEL] == len(image)

@@ -9,7 +9,7 @@ import torch
 
 from perc_transforms.core.base import Transform
 from perc_transforms.core.batch import Rows
-from perc_transforms.core.forms import LABELS
+from perc_transforms.core.forms import LABEL, LABELS
 from perc_transforms.core.sizing import is_length, is_whole, known_pixel_size
 from perc_transforms.errors import MissingValueError, TransformError
 from perc_transforms.functional.spatial.pick_map import pick_map
@@ -24,9 +24,9 @@ class PickMap(Transform):
 
     0 is background, and class c of the picks' `label` is c + 1: ids of a `ClassLabel` count from 0. `picks` is a dict
     of lists, as tiles and tomograms have it (`pixels`, (x, y, z) of the image, and `label`), or `(N, 2)`, (x, y), as
-    micrographs have it, which are all of class 0. The labels have the image's spatial axes, and transforms that come
-    after move them with it; so it stands best behind those that move the image, where it draws whole balls. Only the
-    pixels about picks are looked at.
+    micrographs have it, of the classes that the row's `label` lists, or else all of class 0. The labels have the
+    image's spatial axes, and transforms that come after move them with it; so it stands best behind those that move the
+    image, where it draws whole balls. Only the pixels about picks are looked at.
 
     A "ball" (in images a disk) holds all pixels within the radius, and at least the one nearest to the pick; where
     balls overlap, a pixel is that of the nearest pick. A "gaussian" has the standard deviation radius / 3, ends at the
@@ -55,7 +55,7 @@ class PickMap(Transform):
         tensor([[1, 1, 1, 0, 5, 5]])
     """
 
-    columns: ClassVar[tuple[str, ...]] = ("pixel_size", "picks")
+    columns: ClassVar[tuple[str, ...]] = ("pixel_size", "picks", LABEL)
 
     radius: Radius | None = None
     shape: Literal["ball", "gaussian"] = "ball"
@@ -113,7 +113,7 @@ class PickMap(Transform):
             error = MissingValueError(msg + f"dict, or (N, {dims}) alone, as load_dataset(..., picks=...) gives them")
             error.column = "picks"
             raise error
-        labels = self._labels(picks, len(points))
+        labels = self._labels(picks, rows.columns[LABEL][place], len(points))
         if self._drawn is not None:
             drawn = np.isin(labels, self._drawn)
             points, labels = points[drawn], labels[drawn]
@@ -124,8 +124,8 @@ class PickMap(Transform):
             labels = np.array([self._drawn.index(label) for label in labels.tolist()], np.int64)
         return points, labels, radii
 
-    def _labels(self, picks: Any, count: int) -> Any:
-        given = picks.get("label") if isinstance(picks, Mapping) else None
+    def _labels(self, picks: Any, beside: Any, count: int) -> Any:
+        given = picks.get(LABEL) if isinstance(picks, Mapping) else beside if _length(beside) == count else None
         labels = np.zeros(count) if given is None else floats(given, ())
         if labels is None or labels.shape != (count,) or not (labels >= 0).all():
             msg = f"{self!r}: the label of the row's picks is {given!r}: expected {count} classes from 0, one for each"
@@ -141,6 +141,13 @@ class PickMap(Transform):
         except (KeyError, IndexError) as err:
             msg = f"{self!r}: a pick of class {label}: expected a radius for it, or classes= without it"
             raise TransformError(msg) from err
+
+
+def _length(value: Any) -> int | None:
+    """Of a list, an array or a tensor of one axis; None of anything else."""
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return len(value) if value.ndim == 1 else None
+    return len(value) if isinstance(value, list | tuple) else None
 
 
 def _are_radii(radius: Any) -> bool:

@@ -182,6 +182,20 @@ def test_options_that_make_no_sense_are_refused(options, told):
         T.PickMap(**options)
 
 
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+def test_places_alone_are_of_the_classes_beside_them(kind):
+    one = row(2)
+    points, labels = one["picks"]["pixels"][:, :2], one["picks"]["label"]
+    alone = {**one, "picks": kind(points.tolist())}
+    of_classes = T.PickMap(3.0)({**alone, "label": kind(labels.tolist())})
+    assert torch.equal(of_classes["labels"], T.PickMap(3.0)(one)["labels"])
+    assert np.array_equal(of_classes["label"], labels)
+    nothing = {**one["picks"], "label": np.zeros_like(labels)}
+    of_one = T.PickMap(3.0)({**one, "picks": nothing})["labels"]
+    for label in (None, 3):  # the row's own class, or none: nothing of its picks
+        assert torch.equal(T.PickMap(3.0)({**alone, "label": label})["labels"], of_one)
+
+
 def test_rows_that_cannot_be_drawn_are_named():
     one = row(3)
     with pytest.raises(T.TransformError, match=r"^a, index 0: PickMap.*are null.*There is no column 'picks' at all"):
