@@ -1,7 +1,8 @@
 """Atoms drawn: the potential of each is five Gaussians of the tables for electrons, and its B factor."""
 
+import functools
+import itertools
 import math
-from typing import overload
 
 import gemmi
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from builders.synthetic.potentials.atoms import Atoms
-from builders.synthetic.potentials.spectra import Grids, cropped_transform, good_size, placed
+from builders.synthetic.potentials.spectra import Grids, cropped_transform, placed
 
 VOLTS = 47.87764
 """V Å²: h² / (2 pi m e), of a scattering amplitude in Å and a density of it."""
@@ -23,8 +24,13 @@ _REACHES = (8, 12, 16, 24, 32)
 """Voxels: Gaussians that go no farther are drawn together."""
 _AT_ONCE = 2**20
 """Numbers that are held at a time."""
-_LENGTHS = 2**17
-"""Lengths of frequencies of which scattering amplitudes are worked out."""
+_UNLIKE = 2e-3
+"""Of an element's forward amplitude, by which what stands for it may differ."""
+_WIDTHS = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 80.0, 160.0)
+"""Å²: B factors of Gaussians that likenesses of elements are made of."""
+_MOST = 4
+"""Gaussians of a likeness, and the frequencies at which it is one."""
+_SAMPLES = 64
 
 
 def form_factor(element: str, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -45,8 +51,9 @@ def form_factor(element: str, frequencies: NDArray[np.float64]) -> NDArray[np.fl
 def spectrum_of(atoms: Atoms, center: NDArray[np.float64], b_factors: NDArray[np.float64], grids: Grids) -> Tensor:
     """The transform of the atoms' potential, in V times voxels, to Nyquist's frequency.
 
-    The atoms of each element are drawn as Gaussians of their B factors and some blur on a finer grid, which is
-    convolved with what an atom of the element looks like; the blur is taken away in the end.
+    The atoms are drawn as Gaussians, of their B factors and some blur, on a finer grid. All have the shape of the
+    most frequent element, which is a factor in Fourier space, as is what takes the blur away; the others are a few
+    Gaussians more.
 
     Args:
         atoms: what is drawn.
@@ -57,55 +64,58 @@ def spectrum_of(atoms: Atoms, center: NDArray[np.float64], b_factors: NDArray[np
     Returns:
         Complex, as `rfftn` orders it.
     """
+    elements, counts = np.unique(atoms.element, return_counts=True)
+    common = str(elements[counts.argmax()])
+    places, widths, weights = _parts(atoms, common, grids)
     fineness = grids.fine / grids.n
-    blur = -4 * math.log(_ALIASED) * grids.voxel**2 / (fineness * (fineness - 1)) - float(b_factors.min())
-    blurred, origin = _drawn(atoms, (atoms.coordinates - center)[:, ::-1] / grids.step, b_factors + blur, grids.step)
-    after = grids.limit() * np.exp(blur * grids.frequencies**2 / 4) * (VOLTS / grids.voxel**3)
-    spectrum = cropped_transform(blurred, grids)
-    torch.view_as_real(spectrum).mul_(grids.radial(after)[..., None])
+    widths += b_factors[places]
+    blur = -4 * math.log(_ALIASED) * grids.voxel**2 / (fineness * (fineness - 1)) - float(widths.min())
+    sigma = ((widths + blur) / 8) ** 0.5 / math.pi / grids.step
+    points = ((atoms.coordinates - center)[:, ::-1] / grids.step)[places]
+    reach = math.ceil(_REACH * float(sigma.max()))
+    origin = np.floor(points.min(0)).astype(np.int64) - reach
+    block = torch.zeros(*(np.ceil(points.max(0)).astype(np.int64) + reach + 1 - origin).tolist())
+    _spread(block, points - origin, sigma, weights)
+    shape = form_factor(common, grids.frequencies) * np.exp(blur * grids.frequencies**2 / 4)
+    spectrum = cropped_transform(block, grids)
+    torch.view_as_real(spectrum).mul_(grids.radial(shape * grids.limit() * (VOLTS / grids.voxel**3))[..., None])
     return placed(spectrum, origin, grids)
 
 
-def _drawn(
-    atoms: Atoms, points: NDArray[np.float64], b_factors: NDArray[np.float64], step: float
-) -> tuple[Tensor, NDArray[np.int64]]:
-    """Atoms at places `(z, y, x)` in voxels of some Å: the block that holds them, and where its first voxel is."""
-    elements = list(dict.fromkeys(atoms.element.tolist()))
-    widest = max(gemmi.Element(element).c4322.b[-1] for element in elements)
-    margin = math.ceil(_REACH * _deviation(float(b_factors.max()) + widest) / step)
-    origin = np.floor(points.min(0)).astype(np.int64) - margin
-    shape = [good_size(int(extent)) for extent in np.ceil(points.max(0)).astype(np.int64) + margin + 1 - origin]
-    squares = _squared_frequencies(shape, step)
-    scale = (_LENGTHS - 1) / float(squares.max())
-    places = (squares * scale).round_().to(torch.int32).view(-1)
-    lengths = np.sqrt(np.arange(_LENGTHS) / scale)
-    whole = torch.zeros(*shape[:2], shape[2] // 2 + 1, dtype=torch.complex64)
-    for element in elements:
+def _parts(
+    atoms: Atoms, common: str, grids: Grids
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """The Gaussians of all atoms: of which atom each is, its width as a B factor, its weight."""
+    places, widths, weights = [], [], []
+    for element in dict.fromkeys(atoms.element.tolist()):
         of = np.flatnonzero(atoms.element == element)
-        block = torch.zeros(*shape)
-        _spread(block, points[of] - origin, _deviation(b_factors[of]) / step, atoms.occupancy[of])
-        factors = torch.from_numpy(form_factor(element, lengths).astype(np.float32)).index_select(0, places)
-        part = torch.view_as_real(torch.fft.rfftn(block))
-        torch.view_as_real(whole).addcmul_(part, factors.view(*whole.shape, 1))
-    blurred: Tensor = torch.fft.irfftn(whole, s=shape)
-    return blurred, origin
+        for width, weight in _likened(element, common, 0.5 / grids.voxel):
+            places.append(of)
+            widths.append(np.full(len(of), width))
+            weights.append(weight * atoms.occupancy[of])
+    return np.concatenate(places), np.concatenate(widths), np.concatenate(weights)
 
 
-def _squared_frequencies(shape: list[int], step: float) -> Tensor:
-    """1/Å², as `rfftn` orders them."""
-    z, y = (torch.fft.fftfreq(size, step, dtype=torch.float64).square() for size in shape[:2])
-    x = torch.fft.rfftfreq(shape[2], step, dtype=torch.float64).square()
-    squares: Tensor = (z[:, None, None] + y[:, None] + x).float()
-    return squares
+@functools.lru_cache(maxsize=256)
+def _likened(element: str, common: str, highest: float) -> list[tuple[float, float]]:
+    """An element's scattering amplitude over another's, to some frequency in 1/Å, as Gaussians: widths, weights.
 
-
-@overload
-def _deviation(b_factor: float) -> float: ...
-@overload
-def _deviation(b_factor: NDArray[np.float64]) -> NDArray[np.float64]: ...
-def _deviation(b_factor: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
-    """Å, of the Gaussian of a B factor in Å²."""
-    return (b_factor / 8) ** 0.5 / math.pi
+    They are as few as differ from it by no more than `_UNLIKE` of the forward amplitude, which is exact; at most four,
+    which for a few elements, in voxels below 0.5 Å, differ by twice as much.
+    """
+    frequencies = np.linspace(0, highest, _SAMPLES)
+    wanted, given = form_factor(element, frequencies), form_factor(common, frequencies)
+    exactly = np.where(frequencies == 0, 1e3, 1.0)
+    found: list[tuple[float, tuple[float, ...], NDArray[np.float64]]] = []
+    for count in range(1, _MOST + 1):
+        for widths in itertools.combinations(_WIDTHS, count):
+            parts = given * np.exp(-np.outer(widths, frequencies**2 / 4))
+            weights = np.linalg.lstsq((parts * exactly).T, wanted * exactly, rcond=None)[0]
+            found.append((float(np.abs(weights @ parts - wanted).max() / wanted[0]), widths, weights))
+        if min(error for error, _, _ in found) < _UNLIKE:
+            break
+    _, widths, weights = min(found, key=lambda one: one[0])
+    return list(zip(widths, weights.tolist(), strict=True))
 
 
 def _spread(

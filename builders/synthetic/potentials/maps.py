@@ -1,6 +1,7 @@
 """Maps in place of structures: volumes of files, in voxels and a box of another size."""
 
 import hashlib
+import logging
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,11 @@ from builders.io.casting import cast
 from builders.synthetic.potentials.molecules import Drawing
 from builders.synthetic.potentials.spectra import Grids, volume_of
 
+logger = logging.getLogger(__name__)
+
 SUFFIXES = (".mrc", ".map", ".ccp4", ".rec")
+_WHOLE = 0.99
+"""Of a map's squared density, below which it is told that a box cuts it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Map:
         Each axis is cut to the box, and transformed to the box's frequencies.
         """
         voxel, sizes = drawing.pixel_size, self._sizes_or(drawing.pixel_size)
-        cut = torch.from_numpy(self._voxels)
+        whole = cut = torch.from_numpy(self._voxels)
         transforms = []
         for axis, size in enumerate(sizes):
             count = cut.shape[axis]
@@ -71,6 +76,10 @@ class Map:
             inside = np.flatnonzero((at > -0.5) & (at < n - 0.5))
             cut = cut.narrow(axis, int(inside[0]), len(inside))
             transforms.append(_transform(at[inside], n, half=axis == 2))
+        kept = float(torch.linalg.vector_norm(cut) / torch.linalg.vector_norm(whole)) ** 2
+        if kept < _WHOLE:
+            msg = "%s: a box of %d voxels of %g Å holds %.1f %% of its squared density, one of %d all of it"
+            logger.warning(msg, self.name, n, voxel, 100 * kept, self.box(voxel))
         spectrum = torch.einsum("zyx,kx->zyk", cut.to(torch.complex64), transforms[2])
         spectrum = torch.einsum("zyk,jy->zjk", spectrum, transforms[1])
         spectrum = torch.einsum("zjk,iz->ijk", spectrum, transforms[0])

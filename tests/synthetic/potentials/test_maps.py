@@ -45,12 +45,13 @@ def test_a_gaussian_is_itself_in_voxels_of_any_size(tmp_path, n, shape, voxel):
     assert np.abs(found - gaussian((n, n, n), 2.3)).max() < 2e-3
 
 
-def test_a_map_of_the_same_voxels_stays_what_it_is(tmp_path):
+def test_a_map_of_the_same_voxels_stays_what_it_is(tmp_path, caplog):
     volume = gaussian((40, 40, 40), 2.0)
     path = write(tmp_path / "made.map", volume, 2.0)
     assert np.abs(density(path, pixel_size=2.0) - volume).max() < 1e-4
     assert np.abs(density(path, pixel_size=2.0, solvent=False, b_factor=100.0) - volume).max() < 1e-4
     padded, cut = (density(path, pixel_size=2.0, box=n) for n in (50, 30))
+    assert not caplog.records
     assert np.abs(padded[5:-5, 5:-5, 5:-5] - volume).max() < 1e-3
     assert np.abs(cut - volume[5:-5, 5:-5, 5:-5]).max() < 2e-3
 
@@ -90,6 +91,13 @@ def test_a_map_without_voxel_size_has_that_of_the_box(tmp_path, caplog):
         found = density(path, pixel_size=2.5)
     assert np.abs(found - volume).max() < 1e-2
     assert "taken to be 2.5 Å" in caplog.text
+
+
+def test_a_box_that_cuts_a_map_is_told(tmp_path, caplog):
+    path = write(tmp_path / "large.mrc", gaussian((40, 40, 40), 2.0), 2.0)
+    with caplog.at_level(logging.WARNING):
+        assert density(path, pixel_size=1.0, box=16).shape == (16, 16, 16)
+    assert "of its squared density, one of 80 all of it" in caplog.text
 
 
 def test_bad_maps_are_told(tmp_path):

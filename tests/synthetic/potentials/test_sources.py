@@ -58,8 +58,10 @@ def test_rows_files_and_what_is_packed_are_the_same(path):
     packed = path.with_suffix(".cif.gz")
     packed.write_bytes(gzip.compress(path.read_bytes()))
     np.testing.assert_array_equal(density(str(packed), **OPTIONS), wanted)
+    path.with_name("model").write_bytes(path.read_bytes())
+    np.testing.assert_array_equal(density(path.with_name("model"), **OPTIONS), wanted)
     structure = gemmi.read_structure(str(path))
-    for name in ("made.pdb", "made.ent"):
+    for name in ("made.pdb", "made.ent", "without_suffix"):
         other = path.with_name(name)
         other.write_text(structure.make_pdb_string())
         np.testing.assert_allclose(density(other, **OPTIONS), wanted, atol=1e-4)
@@ -73,6 +75,12 @@ def test_a_crystals_cell_and_symmetry_are_nothing_to_it(path):
     tiny.cell = gemmi.UnitCell(1, 1, 1, 90, 90, 90)
     path.with_suffix(".pdb").write_text(tiny.make_pdb_string())
     np.testing.assert_allclose(density(path.with_suffix(".pdb"), **OPTIONS), wanted, atol=1e-4)
+
+
+def test_long_names_are_nothing_to_it(path):
+    wanted = density(path, **OPTIONS)
+    path.write_text(path.read_text().replace(" CA ", " CARBONALPHA ").replace("GLY A", "GLYCINELONG CHAINALPHA"))
+    np.testing.assert_array_equal(density(path, **OPTIONS), wanted)
 
 
 def test_each_model_is_a_state_in_the_frame_of_the_first(path):
