@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import itertools
 import re
 import typing
 from collections.abc import Sequence
@@ -22,17 +23,20 @@ from builders.terminal import printable
 
 _MAIN = {
     **{"local_classes": "data_dir", "empiar": "entry", "particles": "star", "structures": "ids"},
-    **{"tilt_series": "data_dir", "tomograms": "data_dir"},
+    **{"synthetic": "structures", "tilt_series": "data_dir", "tomograms": "data_dir"},
 }
 """The option of each builder that may stand without its name."""
-_SEVERAL = ("ids", "star")
+_SEVERAL = ("ids", "star", "structures")
 """Those of which there may be several."""
 _TABLES = (".star", ".cs")
 _STREAMED = ("empiar", "particles", "structures", "tilt_series", "tomograms")
-_LISTED = ("classes", "columns", "ids", "remove", "star", "picks", "segmentation", "tomograms", "tile", "overlap")
+_LISTED = (
+    *("classes", "columns", "ids", "remove", "star", "picks", "segmentation", "tomograms", "tile", "overlap"),
+    *("structures", "defocus", "snr", "particles", "micrograph_shape", "tomogram_shape", "tilts"),
+)
 """Options that take several values."""
-_SIDES = ("tile", "overlap")
-"""Those of which one value stands for all sides."""
+_SIDES = ("tile", "overlap", "defocus", "snr", "particles")
+"""Those of which one value stands for all sides, or for the lowest and the highest."""
 _INHERITED = {"name", "version", "data_files", "description"}
 _ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
 
@@ -60,7 +64,7 @@ def add_commands(commands: Any) -> None:
         f" ({', '.join(MODULES)}) and its folder, entry, table or ids",
     )
     _add_publishing(parser)
-    _add_builders(parser, list(MODULES))
+    _add_builders(parser, sorted(MODULES, key="synthetic".__eq__))  # what a name means, the others say
     parser.set_defaults(run=_publish)
 
 
@@ -97,7 +101,8 @@ def _add_builders(parser: argparse.ArgumentParser, builders: Sequence[str]) -> N
             if isinstance(default, bool) and default is not field.default:
                 action.help += f"; of {builder}: {explanation}"
             if isinstance(field.default, bool) and not isinstance(default, bool):
-                action.nargs, action.const = "?", True  # a flag of this builder
+                several = action.nargs == "+"
+                action.nargs, action.const = "*" if several else "?", None if several else True  # a flag of this one
                 action.help += f"; of {builder}, alone: {explanation}"
 
 
@@ -151,10 +156,11 @@ def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
         words = "base URL or folder in place of a service"
         options = {"dest": field.name, "metavar": "NAME=BASE", "type": _pair, "help": words}
         return cast(argparse.Action, group.add_argument("--endpoint", action="append", **options))
-    if field.name == "frames":
+    if field.name == "frames" and int not in typing.get_args(field.type):
         words = f"{explanation}, written --frames=START:STOP, such as --frames=-3: for the last three"
         return cast(argparse.Action, group.add_argument(flag, type=_frames, metavar="START:STOP", help=words))
-    kinds = set(typing.get_args(field.type)) or {field.type}
+    named = typing.get_args(field.type) or (field.type,)
+    kinds = {*named, *itertools.chain(*map(typing.get_args, named))}
     if bool in kinds:
         default = field.default is True
         action: Any = argparse.BooleanOptionalAction if default else "store_true"
@@ -164,8 +170,10 @@ def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
     return cast(argparse.Action, group.add_argument(flag, type=kind, nargs=several, metavar="X", help=explanation))
 
 
-def _frames(text: str) -> tuple[int | None, int | None]:
-    """The first frame and the one after the last, either of which may be left open."""
+def _frames(text: str) -> int | tuple[int | None, int | None]:
+    """The first frame and the one after the last, either of which may be left open; or how many there are."""
+    if text.isdecimal():
+        return int(text)
     match = re.fullmatch(r"(-?\d+)?:(-?\d+)?", text)
     if match is None:
         msg = f"{text!r}: expected START:STOP, such as 0:10, :-2 or 5:"
@@ -228,6 +236,8 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         given["picks"] = named_words(given["picks"])
     given |= {name: given[name][0] for name in _SIDES if len(given.get(name, ())) == 1}
     given |= {name: _flag(name, given[name]) for name in _flags(builder) & given.keys()}
+    numbers = {field.name for field in _options(builder) if type(field.default) is int}
+    given |= {name: int(value) for name, value in given.items() if name in numbers and str(value).isdecimal()}
     main = _main(builder, rest)
     if rest and main not in _SEVERAL and len(rest) > 1:
         msg = f"{builder} reads one {main}: not {' and '.join(map(repr, rest))}"
@@ -287,6 +297,8 @@ def _flag(name: str, value: Any) -> bool:
     Raises:
         OptionError: it is neither.
     """
+    if isinstance(value, list):
+        value = " ".join(value) or True
     if isinstance(value, bool):
         return value
     if value.lower() not in ("true", "false"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from builders import load_dataset, publish
+from builders.cli import main
 from builders.particles import write
 from builders.synthetic.facts import facts_of
 
@@ -56,3 +57,18 @@ def test_transforms_and_loaders_take_made_rows(options):
     batch = next(iter(torch.utils.data.DataLoader(made, batch_size=8)))
     assert batch["image"].shape == (8, 32, 32)
     assert batch["image"].std().item() == pytest.approx(1, abs=1e-3)
+
+
+def test_the_command_publishes_what_it_makes(map_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    words = f"publish synthetic {map_file} --num-examples 3 --box-size 32 --pixel-size 3 --snr 0.1 1 --defocus 9000"
+    assert main([*words.split(), "--clean", "--license", "cc0-1.0", "--to", str(tmp_path / "made")]) == 0
+    assert "3 rows of train" in capsys.readouterr().out
+    rows = datasets.load_dataset(str(tmp_path / "made"), split="train")
+    assert np.asarray(rows[0]["clean"]).shape == (32, 32)
+    assert {row["ctf"]["defocus_u"] for row in rows} == {9000}
+    assert len({row["snr"] for row in rows}) == 3
+    words = f"publish synthetic {map_file} --unit tomogram --tomogram-shape 40 40 40 --particles 1 --tilts -20 20 20"
+    options = "--box-size 32 --pixel-size 3 --segmentation false --num-examples 1 --license cc0-1.0"
+    assert main([*words.split(), *options.split(), "--to", str(tmp_path / "tomograms")]) == 0
+    assert "segmentation" not in datasets.load_dataset(str(tmp_path / "tomograms"), split="train").column_names

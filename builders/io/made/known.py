@@ -2,7 +2,6 @@
 
 import importlib
 import math
-import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -64,7 +63,6 @@ class Known:
         self.maker, self._path = maker, path
         self._together: set[str] = set()
         self._last: tuple[bytes, set[str], dict[str, NDArray[np.generic]]] = b"", set(), {}
-        self._lock = threading.Lock()
 
     def images(self, indices: "Indices", column: str) -> NDArray[np.generic]:
         """Images of rows, `(rows, *shape)`, which are the caller's.
@@ -74,7 +72,7 @@ class Known:
             column: which of their images.
         """
         key = indices.tobytes()
-        with self._lock:
+        with _alone:
             last, asked, left = self._last
             if last == key and column not in asked:
                 self._together |= {column} | asked  # the next time
@@ -87,7 +85,7 @@ class Known:
         except PercError as err:
             msg = f"{self._path}: {err}"
             raise type(err)(msg) from err
-        with self._lock:
+        with _alone:
             if last != key:
                 self._last = key, {column}, {name: images for name, images in made.items() if name != column}
         return made[column]
