@@ -160,6 +160,8 @@ class MadeReader:
 
     @cached_property
     def _together(self) -> int:
+        if len(self._maker.shape) > 2:  # volumes and movies are made one by one anyway
+            return 1
         return max(1, min(_MOST_TOGETHER, _TOGETHER // int(np.prod(self._maker.shape))))
 
     @cached_property

@@ -36,12 +36,17 @@ _STRUCTURE = {
 }
 _IMAGE = {
     "image": ("array", "`(ny, nx)`, or `(nz, ny, nx)` of a volume"),
+    "clean": ("array", "the image without noise"),
     "pixel_size": ("float", "Å per pixel along x; null where it is not known"),
     "path": ("string", "of the file, inside the entry or the folder"),
     "index": ("int", "slice of a stack, from 0; null where the row is the whole file"),
     "frame": ("int", "the row's first raw frame in its movie, from 0"),
     "dose": ("float", "of the row, e/Å²; null where it is not known"),
     "pre_exposure": ("float", "dose of all raw frames before the row, e/Å²; null where it is not known"),
+    "picks": ("list", "(x, y) of each particle, pixels of the image, from 0"),
+    "crowded": ("list", "of each pick: whether another one lies closer than the least distance"),
+    "state": ("int", "of the class's structure: which model, or alternate location, from 0"),
+    "snr": ("float", "variance of the image without noise over that of the noise; null where there is none"),
     "label": ("class", "the class, by its number: their names stand below"),
     "suffix": ("string", "what stands in the file's name after the class"),
     "entry": ("string", "the entry of EMPIAR"),
@@ -100,8 +105,10 @@ _TOMOGRAMS = {
     ),
 }
 """Columns of tomograms, which count before others of these names where they are of these kinds."""
-_OF_EACH = ("pre_exposure", "ctf", *_TILTS)
-"""Columns that are lists, one value an image, where a row is a tilt series."""
+_OF_EACH = ("dose", "pre_exposure", "ctf", *_TILTS)
+"""Columns that are lists, one value an image, where a row is a tilt series or a movie."""
+_OF_PICKS = ("pose", "label", "state")
+"""Columns that are lists, one value a pick, where a row is a micrograph, or a stack of a particle's images."""
 
 
 def meaning(name: str, feature: Any) -> str:
@@ -116,6 +123,8 @@ def meaning(name: str, feature: Any) -> str:
     kind, words = (_IMAGE | _STRUCTURE | _TILTS).get(name, ("", ""))
     if name in _OF_EACH and kind != "list" and _kind(feature) == "list":
         return f"of each image: {words}"
+    if name in _OF_PICKS and isinstance(feature, List) and _kind(feature.feature) == kind:
+        return f"of each pick or image: {words}"
     return words if _kind(feature) in ({kind, "list"} if kind == "array" else {kind}) else ""
 
 
@@ -180,8 +189,9 @@ def _is_nested(feature: Any) -> bool:
 
 
 def classes_of(features: Features) -> dict[str, list[str]]:
-    """The names of the classes, by column."""
-    return {name: list(feature.names) for name, feature in features.items() if isinstance(feature, ClassLabel)}
+    """The names of the classes, by column, also of one that has lists of them."""
+    found = {name: feature.feature if isinstance(feature, List) else feature for name, feature in features.items()}
+    return {name: list(feature.names) for name, feature in found.items() if isinstance(feature, ClassLabel)}
 
 
 def _kind(feature: Any) -> str:

@@ -65,9 +65,8 @@ class TomogramMaker(Maker):
     times the pixel size, negative for dark images. `segmentation` is 0 for background, label + 1 for molecules and the
     number of labels + 1 for membranes, uint8 where that is enough, else uint16.
 
-    The tilt axis is y and the beam z, as in IMOD's reconstructions turned about x, and as in
-    `perc_transforms.functional.missing_wedge`: what lies at (x, z), from the middle, is seen at
-    `x cos(tilt) + z sin(tilt)`.
+    The tilt axis is y and the beam z, as in `perc_transforms.functional.missing_wedge` and in reconstructions of IMOD
+    that were turned to lie flat: what lies at (x, z), from the middle, is seen at `x cos(tilt) + z sin(tilt)`.
 
     Args:
         recipe: how; its `scene` as `builders.io.made.tomograms.scene.Scene` tells.

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from builders.io.made.draws import Floats
 from builders.io.made.tomograms.membranes import Vesicles
 
-_DARTS = 64
-"""Places that are tried at a time."""
+_FIRST, _DARTS = 4, 64
+"""Places that are tried at first, and at a time from then on."""
 ROUNDS = 32
 """How often that is done for a molecule, before there is no room for it."""
 
@@ -42,8 +42,8 @@ def placed(
             continue
         others = centres[there]
         apart = radii[there] + radius if distance is None else np.full(len(there), distance)
-        for _ in range(rounds):
-            darts = radius + random.random((_DARTS, 3)) * (room - 2 * radius)
+        for turn in range(rounds):
+            darts = radius + random.random((_DARTS if turn else _FIRST, 3)) * (room - 2 * radius)
             free = _is_free(darts, others, apart) & vesicles.leave_room(darts, radius)
             if free.any():
                 centres[number] = darts[free.argmax()]

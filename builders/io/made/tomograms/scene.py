@@ -12,6 +12,8 @@ from perc_transforms.functional.fourier.dose import DAMAGE
 
 _MOST_TILTS = 1000
 _MOST_MEMBRANES = 100
+_MOST_VOXELS = 2**30
+_MOST_PARTICLES = 10_000
 _VESICLES = f"how many vesicles on average, 0 to {_MOST_MEMBRANES}"
 _SMALLEST = 8
 """Voxels of a side."""
@@ -68,8 +70,14 @@ def scene_of(recipe: Recipe) -> Scene:
             msg = f"a tomogram needs {name}="
             raise OptionError(msg)
     shape = _whole("tomogram_shape", given["tomogram_shape"], 3, _SMALLEST, "voxels (nz, ny, nx)")
+    if math.prod(shape) > _MOST_VOXELS:
+        msg = f"tomogram_shape is {shape!r}: expected {_MOST_VOXELS:,} voxels at most"
+        raise OptionError(msg)
     low, high = _whole("particles", given["particles"], 2, 1, "the lowest and the highest number")
     _in_order("particles", (low, high))
+    if high > _MOST_PARTICLES:
+        msg = f"particles is {(low, high)!r}: expected {_MOST_PARTICLES:,} at most"
+        raise OptionError(msg)
     membranes = _number("membranes", given.get("membranes", 0), 0, _VESICLES)
     if membranes > _MOST_MEMBRANES:
         msg = f"membranes is {membranes:g}: expected {_VESICLES}"
