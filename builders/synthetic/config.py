@@ -70,6 +70,8 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         tilts: degrees about y at which tomograms are seen: the first, the last and the step, or a list of angles other
             than three; default: (-60, 60, 3).
         membranes: how many vesicles a tomogram has on average.
+        membrane_radius: Å, the least and the greatest of theirs; default: 200 to 600, or what half of the longest side
+            holds.
         segmentation: whether tomograms have a column `segmentation`: 0 for background, label + 1 for particles, and one
             more than there are labels for membranes.
         seed: of all that is drawn.
@@ -120,6 +122,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     tomogram_shape: Sequence[int] | None = None
     tilts: Sequence[float] | None = None
     membranes: float = 0.0
+    membrane_radius: Sequence[float] | None = None
     segmentation: bool = True
     seed: int = 42
     endpoints: Mapping[str, str] | None = None

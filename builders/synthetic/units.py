@@ -15,7 +15,15 @@ OF_UNITS: Mapping[str, tuple[str, ...]] = {
         *("micrograph_shape", "particles", "min_distance", "ice_gradient", "aggregates", "carbon"),
         *("frames", "frame_dose", "drift"),
     ),
-    "tomogram": ("tomogram_shape", "particles", "min_distance", "tilts", "membranes", "segmentation"),
+    "tomogram": (
+        "tomogram_shape",
+        "particles",
+        "min_distance",
+        "tilts",
+        "membranes",
+        "membrane_radius",
+        "segmentation",
+    ),
 }
 """Options of each unit's own."""
 _PARTICLES = {"micrograph": None, "tomogram": (20, 40)}

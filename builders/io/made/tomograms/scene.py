@@ -87,15 +87,18 @@ def scene_of(recipe: Recipe) -> Scene:
     fading = has_dose if fading is None else bool(fading)
     if fading:
         _check_fading(recipe)
-    size = recipe.pixel_size
+    size, thickness = recipe.pixel_size, given.get("membrane_thickness", Scene.membrane_thickness)
+    thickness = _number("membrane_thickness", thickness, 1, "Å, 1 or more")
+    radii = _radii(given.get("membrane_radius"), max(shape) * size)
+    _check_vesicles(given.get("membrane_radius"), membranes, radii, thickness)
     return Scene(
         shape,
         (low, high),
         None if given.get("min_distance") is None else _number("min_distance", given["min_distance"], 0, "Å"),
         angles_of("tilts", given.get("tilts", Scene.tilts)),
         membranes,
-        _radii(given.get("membrane_radius"), max(shape) * size),
-        _number("membrane_thickness", given.get("membrane_thickness", Scene.membrane_thickness), 1, "Å, 1 or more"),
+        radii,
+        thickness,
         bool(given.get("segmentation", True)),
         bool(given.get("clean", False)),
         fading,
@@ -141,7 +144,17 @@ def _check_fading(recipe: Recipe) -> None:
         raise OptionError(msg)
     if recipe.optics.voltage not in DAMAGE:
         msg = f"voltage is {recipe.optics.voltage:g}: how images fade with the dose is known at "
-        msg += f"{', '.join(map(str, sorted(DAMAGE)))} kV: expected one of these, or fading=False"
+        msg += f"{', '.join(map(str, sorted(DAMAGE)))} kV: expected one of these, or snr= in place of dose="
+        raise OptionError(msg)
+
+
+def _check_vesicles(given: Any, membranes: float, radii: Between, thickness: float) -> None:
+    if membranes == 0 and given is not None:
+        msg = f"membrane_radius is {given!r}, and membranes is 0: expected membranes=, how many vesicles on average"
+        raise OptionError(msg)
+    if membranes > 0 and radii[0] < thickness:
+        msg = f"membrane_radius is {radii!r}: expected {thickness:g} Å or more, which a bilayer is thick, in a volume "
+        msg += "that holds such vesicles"
         raise OptionError(msg)
 
 

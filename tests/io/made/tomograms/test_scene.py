@@ -55,6 +55,8 @@ def test_tilts(said, angles):
         ({"membranes": -1}, "membranes is -1"),
         ({"membranes": 1e6}, "0 to 100"),
         ({"membrane_radius": (0, 5)}, "above 0"),
+        ({"membrane_radius": (100, 200)}, "membranes is 0: expected membranes="),
+        ({"membrane_radius": (30, 200), "membranes": 1}, "expected 40 Å or more"),
         ({"membrane_radius": (6, 5)}, "lower one first"),
         ({"membrane_thickness": 0}, "membrane_thickness is 0"),
         ({"fading": True}, "fading=True without dose="),
@@ -69,7 +71,7 @@ def test_what_cannot_be_is_told(options, words):
 
 
 def test_what_the_recipe_has_besides_is_checked():
-    with pytest.raises(OptionError, match="known at 100, 200, 300 kV: expected one of these, or fading=False"):
+    with pytest.raises(OptionError, match="known at 100, 200, 300 kV: expected one of these, or snr="):
         scene_of(recipe(noise=Noise(dose=100.0), optics=Optics(voltage=120.0)))
     assert not scene_of(recipe(noise=Noise(dose=100.0), optics=Optics(voltage=120.0), fading=False)).fading
     with pytest.raises(OptionError, match="max_shift is 3: expected 0"):
