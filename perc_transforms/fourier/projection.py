@@ -13,7 +13,8 @@ from perc_transforms.core.forms import TARGET
 from perc_transforms.core.random_draws import RandomTransform
 from perc_transforms.core.sizing import is_number, is_side
 from perc_transforms.errors import TransformError
-from perc_transforms.functional.fourier.projection import project, volume_transform
+from perc_transforms.functional.fourier.projection import project
+from perc_transforms.functional.fourier.volume_transform import volume_transform
 from perc_transforms.spatial.euler import matrix_of
 from perc_transforms.spatial.motion import COLUMNS, Motion, moved
 

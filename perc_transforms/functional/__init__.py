@@ -19,7 +19,8 @@ from perc_transforms.functional.fourier.ctf import (
 from perc_transforms.functional.fourier.dose import critical_dose, dose_weighted, dose_weights
 from perc_transforms.functional.fourier.envelope import envelope
 from perc_transforms.functional.fourier.filters import bandpass, filter_rows, highpass, lowpass, whiten
-from perc_transforms.functional.fourier.projection import VolumeTransform, central_slices, project, volume_transform
+from perc_transforms.functional.fourier.projection import central_slices, project
+from perc_transforms.functional.fourier.volume_transform import VolumeTransform, volume_transform
 from perc_transforms.functional.fourier.wedge import missing_wedge
 from perc_transforms.functional.intensity.background import normalize_background
 from perc_transforms.functional.intensity.erasing import cutout
