@@ -38,7 +38,8 @@ class MicrographMaker(Maker):
     a fraction of a pixel. `pose`, `label`, `state` and `crowded` are lists in the order of the picks: poses have
     origins of 0, and crowded are particles that lie closer than `min_distance` to another one, in aggregates or under
     them. `ctf` is that of the whole micrograph. A movie has of each frame its `dose` and `pre_exposure` (e/Å²), and
-    `shift_x`, `shift_y`: Å by which its content has to be moved to lie as in the first frame, where picks are.
+    `shift_x`, `shift_y`: Å by which its content has to be moved to lie as in the first frame, where picks are. (Of a
+    movie that was cropped, what these are more than the first frame's: transforms take them for those of tilts.)
 
     **Images.** Projections of all particles are added up with their centres at the picks. The spectrum of the whole is
     multiplied by the CTF (and the envelope) once, on a field that is larger by a box, so that nothing comes in on the

@@ -16,10 +16,10 @@ _COVERED = 0.45
 
 None does at 0.547: Feder, J. Theor. Biol. 87 (1980).
 """
-_DARTS = 1024
-_ROUNDS = 20
+_DARTS = 256
+_ROUNDS = 80
 """Of darts, and one more for every so many places: all stick well before where `about_how_many` are not exceeded."""
-_EVERY = 100
+_EVERY = 25
 _GAMES = 50
 """Before it is given up: the first few of only some places may lie so that there is no room for the last."""
 _MEMBERS = 5, 16
