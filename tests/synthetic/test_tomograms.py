@@ -157,6 +157,9 @@ def test_they_are_published_as_others_are(options, tmp_path):
     ds = load_dataset("synthetic", num_examples=2, clean=True, **options)
     folder = tmp_path / "published"
     publish(ds, folder, license="cc0-1.0")
+    card = (folder / "README.md").read_text()
+    assert "| `tilts` | lists of float32 | of the images that the tomogram was made of: degrees about y |" in card
+    assert not re.search(r"^\| `.*\| *\|$", card, re.MULTILINE)  # no column without a meaning
     plain = datasets.load_dataset(str(folder), split="train").with_format("numpy")
     for row, own in zip(plain, ds, strict=True):
         for name in ("image", "segmentation", "clean"):

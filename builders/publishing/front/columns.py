@@ -98,6 +98,7 @@ _TOMOGRAMS = {
         "`rot`, `tilt`, `psi` of `rotation` (degrees, RELION's zyz), `shift_x`, `shift_y`, `shift_z` (Å); null where it"
         " is not known",
     ),
+    "tilts": ("list", "of the images that the tomogram was made of: degrees about y"),
     "segmentation": ("array", "mask of the image's voxels, `(nz, ny, nx)`: whole numbers, 0 is background"),
     "target": (
         "array",
