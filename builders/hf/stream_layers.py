@@ -9,7 +9,12 @@ from typing import Any
 
 import datasets
 from datasets.fingerprint import Hasher
-from datasets.iterable_dataset import ArrowExamplesIterable, ExamplesIterable, _BaseExamplesIterable
+from datasets.iterable_dataset import (
+    ArrowExamplesIterable,
+    ExamplesIterable,
+    TakeExamplesIterable,
+    _BaseExamplesIterable,
+)
 from datasets.packaged_modules.parquet.parquet import Parquet
 
 _TRANSPARENT = {"MappedExamplesIterable", "FilteredExamplesIterable", "SelectColumnsIterable"}
@@ -65,6 +70,14 @@ def divides(stream: datasets.IterableDataset) -> bool:
         and not getattr(layer, "drop_last_batch", False)
         for layer in wrapped
     )
+
+
+def has_end(stream: datasets.IterableDataset) -> bool:
+    """Whether whoever reads all of its rows is ever done."""
+    *wrapped, source = layers_of(stream._ex_iterable)
+    if any(isinstance(layer, TakeExamplesIterable) for layer in wrapped):
+        return True
+    return not getattr(getattr(source, "reader", None), "is_endless", False)
 
 
 def identity(stream: datasets.IterableDataset) -> str:

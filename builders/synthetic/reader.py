@@ -106,11 +106,13 @@ class MadeReader:
         path: of the recipe.
         digest: of it.
         memory: bytes of pixels that a shuffled stream may hold.
+        is_endless: whether nobody ever reads all shards.
     """
 
     path: str
     digest: str
     memory: int
+    is_endless: bool = False
 
     def rows(self, shard: Shard) -> int:
         """How many rows a shard has."""
@@ -169,7 +171,7 @@ class MadeReader:
         return max(1, min(_MOST_OF_BLOCK, _OF_BLOCK // int(np.prod(self._maker.shape))))
 
     def __reduce__(self) -> "tuple[type[MadeReader], tuple[object, ...]]":
-        return type(self), (self.path, self.digest, self.memory)
+        return type(self), (self.path, self.digest, self.memory, self.is_endless)
 
 
 def _rows(block: MadeBlock, made: Known, start: int, stop: int) -> Iterator[Step]:

@@ -131,8 +131,9 @@ class Synthetic(PickedFilesBuilder):
         ((path, digest),) = split_generator.gen_kwargs["parts"]
         maker = self._maker
         size = int(sum(np.prod(maker.shape) * dtype.itemsize for dtype in maker.images.values()))
-        reader = MadeReader(path, digest, self.config.shuffle_memory * 2**20)
-        return ShardStream(reader, shards_of(self.config.num_examples, size), self.info.features)
+        count = self.config.num_examples
+        reader = MadeReader(path, digest, self.config.shuffle_memory * 2**20, count is None)
+        return ShardStream(reader, shards_of(count, size), self.info.features)
 
 
 def _table(maker: Maker, recipe: tuple[str, str], indices: "np.ndarray[Any, np.dtype[np.int64]]") -> pa.Table:

@@ -7,6 +7,7 @@ import torch
 
 from builders import load_dataset, publish
 from builders.cli import main
+from builders.errors import OptionError
 from builders.particles import write
 from builders.synthetic.facts import facts_of
 
@@ -72,3 +73,14 @@ def test_the_command_publishes_what_it_makes(map_file, tmp_path, monkeypatch, ca
     options = "--box-size 32 --pixel-size 3 --segmentation false --num-examples 1 --license cc0-1.0"
     assert main([*words.split(), *options.split(), "--to", str(tmp_path / "tomograms")]) == 0
     assert "segmentation" not in datasets.load_dataset(str(tmp_path / "tomograms"), split="train").column_names
+
+
+def test_what_has_no_end_is_published_in_part_alone(options, tmp_path):
+    stream = load_dataset("synthetic", streaming=True, **options)
+    for endless in (stream, stream.shuffle(seed=1), stream.select_columns(["image"])):
+        with pytest.raises(OptionError, match=r"a stream without end .*num_examples=, or .take"):
+            publish(endless, tmp_path / "endless", license="cc0-1.0")
+    with pytest.raises(OptionError, match=r"a stream without end .*num_examples=, or .take"):
+        write(stream, tmp_path / "endless")
+    publish(stream.take(5), tmp_path / "five", license="cc0-1.0")
+    assert len(datasets.load_dataset(str(tmp_path / "five"), split="train")) == 5

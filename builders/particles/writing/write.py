@@ -13,6 +13,7 @@ import xxhash
 from datasets import Dataset, IterableDataset
 
 from builders.errors import NotEmptyError, OptionError
+from builders.hf.stream_layers import has_end
 from builders.io.files.cache import disk_error
 from builders.io.files.held_folder import held
 from builders.io.files.hidden import is_hidden
@@ -115,6 +116,9 @@ def write(
     if not isinstance(dataset, Dataset | IterableDataset):
         msg = f"write takes a Dataset or an IterableDataset, not {type(dataset).__name__}: write each split on its own,"
         msg += " to a folder of its own"
+        raise OptionError(msg)
+    if isinstance(dataset, IterableDataset) and not has_end(dataset):
+        msg = "a stream without end cannot be written: expected num_examples=, or .take(10000) of it"
         raise OptionError(msg)
     place = _folder(folder)
     form = tables.Form.of(format, place, root, micrograph_shape)

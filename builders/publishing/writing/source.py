@@ -94,8 +94,15 @@ def splits_of(dataset: Publishable) -> dict[str, Dataset | IterableDataset]:
 
 
 def source_of(dataset: Dataset | IterableDataset) -> Source:
-    """The rows of a dataset, not divided yet."""
+    """The rows of a dataset, not divided yet.
+
+    Raises:
+        OptionError: they never end.
+    """
     if isinstance(dataset, IterableDataset):
+        if not stream_layers.has_end(dataset):
+            msg = "a stream without end cannot be published: expected num_examples=, or .take(10000) of it"
+            raise OptionError(msg)
         return StreamSource(stream_layers.without_format(dataset))
     custom = dataset.format["type"] == "custom"
     return MapSource(dataset if custom else dataset.with_format(None))
