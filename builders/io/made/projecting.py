@@ -29,8 +29,9 @@ MOST = 2**30
 
 _OVERSAMPLING, _TAPS = 1.5, 3
 """Of transforms: projections of what lies within 0.4 n of the centre are right to 6e-3, root mean square."""
-_NOTHING = 1e-8
-"""The share of a volume's power that is left out beyond a cutoff: 1e-4 of its projections, root mean square."""
+_NOTHING, _LEAKS = 1e-8, 1e-5
+"""Shares of a volume's power that are left out beyond a cutoff: at its own frequencies, and between them, where there
+is what its box has cut off. In projections that is some 1e-3 at the most, root mean square."""
 
 logger = logging.getLogger(__name__)
 
@@ -110,16 +111,27 @@ def _write(file: Path, made: VolumeTransform) -> None:
 
 
 def finest(volume: Tensor) -> float | None:
-    """The frequency, in cycles a voxel, beyond which a volume has nothing; None: it has something everywhere.
+    """The frequency, in cycles a voxel, beyond which slices through a volume have nothing; None: they may have.
+
+    Slices lie between the volume's own frequencies, too: those that are farthest from these are looked at as well.
 
     Example:
         >>> finest(torch.eye(8).expand(8, 8, 8)) is None
         True
     """
     n = volume.shape[-1]
-    power = torch.fft.rfftn(volume).abs().square().double()
-    shells = (spatial_frequency((n, n, n), power) * n).ceil().long()
-    sums = torch.zeros(int(shells.max()) + 1, dtype=torch.float64).index_add_(0, shells.flatten(), power.flatten())
-    beyond = sums.flip(0).cumsum(0).flip(0)  # in this shell and all after it
-    highest = int((beyond > _NOTHING * sums[1:].sum()).sum()) - 1
+    whole = torch.fft.rfftn(volume).abs().square()
+    turns = torch.polar(torch.ones(n), -torch.pi * (torch.arange(n) - n // 2) / n)  # half a frequency along each axis
+    apart = torch.fft.fftn(volume * turns * turns[:, None] * turns[:, None, None]).abs().square()
+    k = torch.fft.fftfreq(n) * n + 0.5
+    between = (k[:, None, None].square() + k[:, None].square() + k.square()).sqrt()
+    own = _beyond(whole, spatial_frequency((n, n, n), whole) * n) > _NOTHING
+    highest = max(int(own.sum()), int((_beyond(apart, between) > _LEAKS).sum())) - 1
     return highest / n if 0 < highest <= n / 2 else None
+
+
+def _beyond(power: Tensor, radii: Tensor) -> Tensor:
+    """Which share of all power but DC's lies in each shell, and all after it."""
+    shells = radii.ceil().long().flatten()
+    sums = torch.zeros(int(shells.max()) + 1, dtype=torch.float64).index_add_(0, shells, power.flatten().double())
+    return sums.flip(0).cumsum(0).flip(0) / sums[1:].sum()

@@ -6,10 +6,10 @@ import torch
 
 from builders.io.made import projecting
 from builders.io.made.particles import ParticleMaker
-from builders.io.made.projecting import Transforms
+from builders.io.made.projecting import Transforms, finest
 from builders.io.made.recipe import Optics, Recipe, Source
 from builders.io.made.recipe_file import MappedVolumes
-from perc_transforms.functional import angles_of, interaction_constant
+from perc_transforms.functional import angles_of, interaction_constant, lowpass, matrices_of, project, volume_transform
 
 N = 24
 SOURCES = tuple(Source(f"v{number}.npy", 0, number) for number in range(3))
@@ -95,3 +95,19 @@ def test_a_disk_that_will_not_have_them_is_said(in_files, caplog, monkeypatch):
     assert transforms(in_files)[1].values.numel()
     assert "No space left on device" in caplog.text
     assert not [path for path in in_files.iterdir() if "transform" in path.name]
+
+
+def test_a_volume_has_nothing_beyond_its_finest_frequency():
+    z, y, x = torch.meshgrid(*[torch.arange(24.0) - 12] * 3, indexing="ij")
+    smooth = torch.exp(-((x - 1) ** 2 + (y - 0.5) ** 2 + z**2) / (2 * 1.8**2))
+    cutoff = finest(smooth)
+    assert 0.3 < cutoff < 0.5
+    turns = matrices_of(torch.tensor([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]))
+    whole, cut = (project(volume_transform(smooth, cutoff=some), turns) for some in (None, cutoff))
+    assert (whole - cut).norm() < 2e-3 * whole.norm()
+
+
+def test_what_a_box_cuts_off_is_not_smooth():
+    """Between its own frequencies, a volume that fills its box has what its low-pass took away."""
+    rough = torch.randn(24, 24, 24, generator=torch.Generator().manual_seed(0))
+    assert finest(lowpass(rough, resolution=4.0, pixel_size=1.0, spatial_dims=3)) is None
