@@ -41,7 +41,8 @@ class Kernel:
         return (turns.cos() @ weights.flatten() / _QUADRATURE).to(frequencies)
 
 
-_COLUMNS, _PAIRS = 16, 4
+COLUMNS = 4
+"""The most samples that a kernel weighs along an axis."""
 _QUADRATURE = 1000
 """Places between two samples at which a kernel is looked at."""
 KERNELS = {
@@ -82,7 +83,7 @@ def weights_of(powers: Tensor, kernel: Kernel, *, each: int = 1, whole: int = 1)
         whole: how often all of them do.
 
     Returns:
-        `(P, taps * each * whole)`.
+        `(P, columns)`, of which the first `taps * each * whole` are weights and the others 0: 4 of them, or 16.
     """
     dtype, device = powers.dtype, powers.device
     if torch.compiler.is_compiling():
@@ -90,19 +91,18 @@ def weights_of(powers: Tensor, kernel: Kernel, *, each: int = 1, whole: int = 1)
     factors = _factors_kept(kernel, each, whole, dtype, device)
     if device.type != "cpu" or torch.get_float32_matmul_precision() != "highest":  # products may be coarse
         return (powers[..., None] * factors[:, None]).sum(0)
-    count = factors.shape[1]
     with without_autocast("cpu"):
-        if count == _PAIRS:
-            four = factors.T @ powers
-            two = torch.complex(four[0], four[1]), torch.complex(four[2], four[3])  # so that pairs are moved as one
-            return torch.view_as_real(torch.stack(two, -1)).flatten(1)
-        # many times faster than sums of products, and with 16 columns than with 3 or 9
-        return (powers.T @ torch.nn.functional.pad(factors, (0, -count % _COLUMNS)))[:, :count]
+        if each * whole > 1:
+            return powers.T @ factors  # many times faster than sums of products, and with 16 columns than with 9
+        four = factors.T @ powers
+    two = torch.complex(four[0], four[1]), torch.complex(four[2], four[3])  # so that pairs are moved as one
+    return torch.view_as_real(torch.stack(two, -1)).flatten(1)
 
 
 def _factors(kernel: Kernel, each: int, whole: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     factors = torch.tensor(kernel.factors, dtype=dtype, device=device)
-    return factors.repeat_interleave(each, 1).repeat(1, whole)
+    factors = factors.repeat_interleave(each, 1).repeat(1, whole)
+    return torch.nn.functional.pad(factors, (0, (COLUMNS if each * whole == 1 else COLUMNS**2) - factors.shape[1]))
 
 
 _factors_kept = functools.lru_cache(maxsize=16)(torch.inference_mode(False)(_factors))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from perc_transforms.errors import TransformError
-from perc_transforms.functional.fourier.kernels import KERNELS, ROW, Kernel, powers_of, weights_of
+from perc_transforms.functional.fourier.kernels import COLUMNS, KERNELS, ROW, Kernel, powers_of, weights_of
 from perc_transforms.functional.fourier.volume_transform import MARGIN, VolumeTransform
 from perc_transforms.functional.grids import frequencies, multiply, shift_phases
 
@@ -185,14 +185,16 @@ def _interpolated(values: Tensor, points: Tensor, kernel: Kernel) -> Tensor:
     start = ((middle[2].int() + (highest + 1)) * planes + middle[1].int() + (highest + 1)) * rows + row.int()
     around = ((taps[:, None] * planes + taps) * rows).flatten()
     along_z, along_y = weights_of(powers[:, 2], kernel, each=count), weights_of(powers[:, 1], kernel, whole=count)
+    weights = along_z * along_y if powers.requires_grad else along_z.mul_(along_y)
     lines = torch.nn.functional.embedding_bag(
         start[:, None] + around,
         torch.view_as_real(values).view(-1, 2 * ROW),
-        per_sample_weights=along_z * along_y if powers.requires_grad else along_z.mul_(along_y),
+        per_sample_weights=weights[:, : count**2],
         mode="sum",
     )
     of_line = torch.arange(0, ROW * len(lines), ROW, dtype=torch.int32, device=values.device)
     start = of_line + (middle[0] - row * step).int()
+    taps = torch.arange(COLUMNS, dtype=torch.int32, device=values.device).clamp(max=count - 1)  # some weigh nothing
     found = torch.nn.functional.embedding_bag(
         start[:, None] + taps, lines.view(-1, 2), per_sample_weights=weights_of(powers[:, 0], kernel), mode="sum"
     )
