@@ -1,6 +1,7 @@
 """`unit="micrograph"`: rows as those of `particles`, map-style and as streams, and what is done with them."""
 
 import re
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -11,6 +12,7 @@ import perc_transforms as T
 from builders import load_dataset, publish
 from builders.errors import OptionError
 from builders.io.tables.particle_table import CTF, POSE
+from builders.synthetic.units import OF_UNITS
 from tests.synthetic.conftest import blob, write_map
 
 SHAPE = (150, 200)
@@ -171,3 +173,23 @@ def test_what_cannot_be_is_told_before_there_are_rows(options, given, words):
     for streaming in (False, True):
         with pytest.raises(OptionError, match=words):
             load_dataset("synthetic", num_examples=2, streaming=streaming, **(options | given))
+
+
+def test_the_docs_run_and_have_all_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_map(tmp_path / "map.mrc", blob(24, 1.5), 10.0)
+    text = (Path(__file__).parents[2] / "docs" / "synthetic_micrographs.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {}
+    exec(compile(block, "docs", "exec"), names)
+    assert names["row"]["image"].shape == names["ds"][1]["labels"].shape == (256, 320)
+    assert names["movie"]["image"].shape == (8, 256, 320)
+    assert names["movie"]["pre_exposure"] == [5.0 * frame for frame in range(8)]
+    of_options, of_columns = text.split("| column |")
+    assert set(_first_words(of_options)) == {*OF_UNITS["micrograph"], "clean"}
+    assert {*_first_words(of_columns), "pixel_size", "path", "index"} == {*names["row"], *names["movie"]}
+
+
+def _first_words(table):
+    """The names in the first column of a table."""
+    return re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.M)))

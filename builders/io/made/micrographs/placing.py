@@ -37,7 +37,7 @@ def about_how_many(size: tuple[float, float], distance: float) -> int:
 
     Example:
         >>> about_how_many((1000.0, 1000.0), 100.0)
-        84
+        63
     """
     width, height = size
     area = (width + distance / 2) * (height + distance / 2)  # half a disk may lie beyond the rim
