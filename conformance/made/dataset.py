@@ -11,6 +11,7 @@ import numpy as np
 from scipy import constants
 
 from builders import load_dataset
+from conformance.images import Values
 from conformance.made import particle
 from conformance.made.particle import SIDE, SIZE, Shown
 from conformance.table import Row
@@ -27,18 +28,25 @@ def rows() -> Iterator[Row]:
         ds = load_dataset("synthetic", structures=_map(Path(folder)), cache_dir=folder, **_asked())
         made = list(ds.with_format("numpy"))
         ours = np.stack([row["clean"] for row in made]).astype(np.float64)
-    unit, shown = np.sqrt(np.square(ours).mean()), [_shown(row) for row in made]
+    shown = [_shown(row) for row in made]
 
     volume = particle.blobs() * VOLTS * TO_INVERSE_AREA
     options = {"interp": "cubic", "pad_scale": 2.0, "quantity_mode": "intensity"}
     theirs = np.stack([particle.in_cryojax(volume, one, **options) for one in shown]) - 1
-    call = "`quantity_mode='intensity'` of V m e / (2 pi hbar^2), less 1"
-    what = "images without noise, contrast='dark'"
-    yield Row(what, CASE, ours / unit, theirs / unit, "cryojax", call, tolerance=1e-2)
+    yield from _compared(ours, theirs, "cryojax", "`quantity_mode='intensity'` of V m e / (2 pi hbar^2), less 1")
 
-    theirs = np.stack([particle.in_aspire(particle.blobs() * VOLTS, one) for one in shown]) * SIDE * SIZE
+    theirs = np.stack([particle.in_aspire(particle.blobs() * VOLTS, one) for one in shown])
     call = "`Simulation.clean_images`, times n, pixel size and 2 sigma, 1 / (V Å)"
-    yield Row(what, CASE, ours / unit, theirs * 2 * _sigma(300.0) / unit, "aspire", call, tolerance=1e-2)
+    yield from _compared(ours, theirs * SIDE * SIZE * 2 * _sigma(300.0), "aspire", call)
+
+
+def _compared(ours: Values, theirs: Values, package: str, call: str) -> Iterator[Row]:
+    what, unit = "images without noise, contrast='dark'", np.square(ours).mean() ** 0.5
+    apart = np.square(theirs - ours).mean() ** 0.5 / unit
+    yield Row(
+        f"{what}: contrast, rms", CASE, unit, np.square(theirs).mean() ** 0.5, package, call, tolerance=1e-2 * unit
+    )
+    yield Row(f"{what}: relative difference, rms", CASE, 0.0, apart, package, call, tolerance=1e-2, digits=1)
 
 
 def _asked() -> dict[str, Any]:
