@@ -30,6 +30,7 @@ from examples import demo, entry, folder, publishing, structures, tomogram_proje
 from examples import particles as particles_of_demo
 from tests.empiar import deposit
 from tests.structures.databases.served import serve_databases, standard
+from tests.synthetic.written import simulators
 from tests.tilt_series import made as tilt_series
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,6 +135,10 @@ def tomography(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+NOT_OF_OURS = {"name", "version", "data_files", "description"}
+"""Fields of configs that `datasets` brings."""
+
+
 @pytest.mark.parametrize("name", ["tomograms", "tilt_series"])
 def test_the_docs_of_tomography_run_and_have_all_options(name, tomography):
     config = importlib.import_module(f"builders.{name}.config")
@@ -151,8 +156,34 @@ def test_the_docs_of_tomography_run_and_have_all_options(name, tomography):
         assert len(names["series"][0]["tilt_angle"]) == len(tilt_series.ANGLES)
     table = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", text.split("## Options")[1], re.M)))
     table += re.findall(r"`(\w+)`", text.split("and those of movies:")[-1])
-    fields = set(config.__dataclass_fields__) - {"name", "version", "data_files", "description"}
+    fields = set(config.__dataclass_fields__) - NOT_OF_OURS
     assert fields == fields & set(table)
+
+
+def test_the_docs_of_synthetic_run_and_have_all_options(databases, tmp_path, monkeypatch):
+    from builders.synthetic.config import SyntheticConfig
+
+    monkeypatch.chdir(tmp_path)
+    kinds = simulators.molecules(["a.pdb"])
+    simulators.parakeet(tmp_path / "runs", kinds)
+    simulators.roodmus(tmp_path / "micrographs", kinds=kinds)
+    text, names = (ROOT / "docs" / "synthetic.md").read_text(), {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(compile(block, "synthetic", "exec"), names)
+        if "target" in block:
+            assert names["batch"]["image"].shape == (64, 128, 128)
+            assert set(names["batch"]["label"].tolist()) == {0, 1}
+            assert names["noisy"].shape == names["target"].shape == (128, 128)
+        if "micrograph_shape" in block:
+            assert names["row"]["image"].shape == (512, 512)
+            assert 4 <= len(names["row"]["picks"]) == len(names["row"]["label"]) <= 10
+    assert names["row"]["image"].shape == names["row"]["segmentation"].shape == (48, 160, 160)
+    table = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", text.split("## Options")[1], re.M)))
+    assert set(SyntheticConfig.__dataclass_fields__) - {*NOT_OF_OURS, "data_dir"} == set(table)
+    mrc.write(tmp_path / "map.mrc", np.random.default_rng(0).random((12, 12, 12), np.float32), pixel_size=10.0)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "synthetic_tomograms.md").read_text(), re.S)
+    exec(compile(block, "synthetic_tomograms", "exec"), names)
+    assert names["ds"][0]["labels"].shape == names["ds"][0]["image"].shape == (24, 48, 48)
 
 
 def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, tomography, databases):
@@ -175,6 +206,9 @@ def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, tomogra
         if "copick.json" in block:
             assert names["tile"]["tomogram"] == "TS_1"
             assert len(names["tile"]["picks"]["pixels"]) == len(names["tile"]["picks"]["label"])
+        if '"synthetic"' in block:
+            assert names["batch"]["image"].shape == (64, 128, 128)
+            assert names["batch"]["pose"]["rot"].shape == names["batch"]["label"].shape == (64,)
         if "particles.star" in block:
             assert names["batch"]["image"].shape == (64, 32, 32)
             assert names["batch"]["pose"]["rot"].shape == names["batch"]["ctf"]["defocus_u"].shape == (64,)
@@ -198,7 +232,7 @@ def test_the_readmes_commands_run(subtomograms, mirror, tomography, databases, c
     out = capsys.readouterr().out
     assert "ribosome" in out
     assert "data/particles/stack.mrcs" in out
-    assert all(Path(name).is_file() for name in ("movie.png", "tomograms.png", "tilts.png"))
+    assert all(Path(name).is_file() for name in ("movie.png", "tomograms.png", "tilts.png", "synthetic.png"))
     assert Path("saved/data/particles/stack.mrcs").is_file()
     assert Path("structures/4v1w_nohydrogens_nowater_nohetatm.cif").is_file()
 
