@@ -45,6 +45,7 @@ def central_slices(
         TransformError: as `project`.
 
     Example:
+        >>> from perc_transforms.functional import volume_transform
         >>> volume = torch.zeros(4, 4, 4)
         >>> volume[2, 2, 2] = 1.0
         >>> central_slices(volume_transform(volume), torch.eye(3)[None])[0, 0].real.round(decimals=2)
@@ -140,6 +141,7 @@ def project(
         TransformError: rotations or shifts of another shape, or images larger than the padded volume.
 
     Example:
+        >>> from perc_transforms.functional import volume_transform
         >>> volume = torch.zeros(8, 8, 8)
         >>> volume[4, 5, 4] = 1.0
         >>> quarter = torch.tensor([[[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])
