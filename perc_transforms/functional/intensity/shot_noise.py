@@ -54,8 +54,11 @@ def poisson_counts(mean: Tensor, white: Tensor) -> Tensor:
     few = mean < _FEW
     if not few.any():
         return _many(mean, white)
-    found = _few(mean.clamp(max=_FEW), white)
-    return found if few.all() else torch.where(few, found, _many(mean.clamp(min=_FEW), white))
+    if few.all():
+        return _few(mean, white)
+    found = _many(mean.clamp(min=_FEW), white)
+    found[few] = _few(mean[few], white[few])
+    return found
 
 
 def _many(mean: Tensor, w: Tensor) -> Tensor:
