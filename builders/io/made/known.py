@@ -74,19 +74,22 @@ class Known:
         key = indices.tobytes()
         with _alone:
             last, asked, left = self._last
-            if last == key and column not in asked:
-                self._together |= {column} | asked  # the next time
+            is_further = last == key and column not in asked
+            if is_further:
+                self._together |= {column} | asked  # from the next rows on
                 asked.add(column)
                 if column in left:
                     return left.pop(column)
-            wanted = {column} | self._together
+            else:
+                self._together -= left.keys()  # nobody took them
+            wanted = {column} if is_further else {column} | self._together
         try:
             made = self.maker.pixels(indices, sorted(wanted))
         except PercError as err:
             msg = f"{self._path}: {err}"
             raise type(err)(msg) from err
         with _alone:
-            if last != key:
+            if not is_further:
                 self._last = key, {column}, {name: images for name, images in made.items() if name != column}
         return made[column]
 
