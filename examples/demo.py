@@ -11,19 +11,25 @@ from examples import entry, folder, particles, publishing, structures, tomograms
 
 CLEARLY_ABOVE_CHANCE = 3.0
 WELL_FOUND = 0.7
+WELL_NAMED = 0.5
+"""Of the way from what chance names right to all."""
+WELL_TURNED = 0.6
+"""Of the angle by which poses are wrong by chance."""
 MARK = ".perc-demo"
 """In the folder of a demo, which the next one may take away."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train on a folder, read an entry and structures, publish, check particles, find those of a tomogram.
+    """Train on a folder, read an entry, make particles of structures, publish, check a table, search a tomogram.
 
-    1 when a classifier is not clearly above chance, what was published is not what was read, the particles do not
-    follow the conventions by which they were made, or those of a tomogram are not found.
+    1 when a classifier or the poses that were learned are not clearly better than chance, what was published is not
+    what was read, the particles do not follow the conventions by which they were made, or those of a tomogram are not
+    found.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder for data and pictures")
-    parser.add_argument("--images", type=int, default=200, help="images a class")
+    parser.add_argument("--images", type=int, default=200, help="images a class, on average")
+    parser.add_argument("--batches", type=int, default=500, help="batches to learn poses from")
     parser.add_argument("--micrographs", type=int, default=12, help="micrographs of the entry")
     parser.add_argument("--particles", type=int, default=400, help="particles of the table")
     parser.add_argument("--tomograms", type=int, default=3, help="tomograms to learn from")
@@ -38,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n2. An entry of EMPIAR, from a server on this machine that answers as the archive does")
     accuracy = entry.run(options.out, trained, options.micrographs)
     print("\n3. Structures, from folders on this machine that stand for the PDB, AlphaFold DB and UniProt")
-    structures.run(options.out)
+    learned = structures.run(options.out, options.batches)
     print("\n4. The folder of the first part, published for people who have only `datasets`")
     is_same = publishing.run(options.out)
     print("\n5. Particles with a table of RELION, made of a map, and held against it")
@@ -47,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     f1 = tomograms.run(options.out, options.tomograms)
     if min(trained.accuracy, accuracy) < CLEARLY_ABOVE_CHANCE * trained.chance:
         print(f"failed: the accuracy is not {CLEARLY_ABOVE_CHANCE:.0f} times chance")
+        return 1
+    if learned.accuracy < learned.chance + WELL_NAMED * (1 - learned.chance):
+        print(f"failed: {learned.accuracy:.1%} of the particles of structures are named right")
+        return 1
+    if learned.error > WELL_TURNED * learned.error_by_chance:
+        print(f"failed: half of the poses are {learned.error:.0f} degrees off or more")
         return 1
     if not is_same:
         print("failed: what was published is not what was read")

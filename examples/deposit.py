@@ -1,13 +1,14 @@
 """A deposit such as EMPIAR holds, made up: micrographs full of particles, and the stack that was picked from them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from builders.io import mrc
-from examples.projections import BOX, COMPLEXES, PIXEL_SIZE, project, random_rotation
+from examples import complexes
+from examples.projections import BOX, PIXEL_SIZE
 
 ENTRY = "10999"
 SIDE = 1024
@@ -23,8 +24,15 @@ _XML = """<?xml version="1.0" encoding="UTF-8"?>
 </entry>"""
 
 
-def generate(root: Path, micrographs: int, snr: float = 0.4, seed: int = 2) -> list[str]:
+def generate(root: Path, out: Path, micrographs: int, snr: float = 0.4, seed: int = 2) -> list[str]:
     """Write an entry as the archive lays it out.
+
+    Args:
+        root: where to.
+        out: of the demo, which has the structures and what `datasets` keeps.
+        micrographs: how many.
+        snr: variance of a particle's image over that of the noise.
+        seed: decides all of them.
 
     Returns:
         What each particle of the stack shows, which no file of the entry tells.
@@ -33,10 +41,13 @@ def generate(root: Path, micrographs: int, snr: float = 0.4, seed: int = 2) -> l
     data = root / ENTRY / "data"
     for folder in ("micrographs", "particles"):
         (data / folder).mkdir(parents=True)
+    files, count = complexes.structures(out / "complexes"), micrographs * (SIDE // CELL) ** 2
+    made = complexes.particles(files, count, snr=None, seed=seed, cache_dir=out / "cache")
+    particles = complexes.images_of(made, "Generating micrographs")
     shown: list[str] = []
     picked: list[NDArray[np.float32]] = []
-    for number in tqdm(range(micrographs), "Generating micrographs", unit=" files", disable=None):
-        image, centres, names = _micrograph(rng, snr)
+    for number in range(micrographs):
+        image, centres, names = _micrograph(rng, snr, particles)
         mrc.write(data / "micrographs" / f"FoilHole_{number + 1}.mrc", image, pixel_size=PIXEL_SIZE)
         picked += [image[y - BOX // 2 : y + BOX // 2, x - BOX // 2 : x + BOX // 2] for y, x in centres]
         shown += names
@@ -46,14 +57,15 @@ def generate(root: Path, micrographs: int, snr: float = 0.4, seed: int = 2) -> l
     return shown
 
 
-def _micrograph(rng: np.random.Generator, snr: float) -> tuple[NDArray[np.float32], list[tuple[int, int]], list[str]]:
+def _micrograph(
+    rng: np.random.Generator, snr: float, particles: Iterator[tuple[str, NDArray[np.float32]]]
+) -> tuple[NDArray[np.float32], list[tuple[int, int]], list[str]]:
     """An image with a particle somewhere in each of its cells, noise over all; where they are and what they show."""
     image = rng.normal(0, snr**-0.5, (SIDE, SIDE))
     centres, names = [], []
     for corner_y in range(0, SIDE, CELL):
         for corner_x in range(0, SIDE, CELL):
-            name = str(rng.choice(list(COMPLEXES)))
-            particle = project(COMPLEXES[name]() @ random_rotation(rng).T + rng.normal(0, 3, 3))
+            name, particle = next(particles)
             y, x = (int(corner + rng.integers(BOX // 2, CELL - BOX // 2)) for corner in (corner_y, corner_x))
             box = image[y - BOX // 2 : y + BOX // 2, x - BOX // 2 : x + BOX // 2]
             box += particle / particle.std()

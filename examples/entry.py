@@ -21,7 +21,7 @@ MICROGRAPHS_SHOWN = 4
 
 def run(out: Path, trained: Trained, micrographs: int) -> float:
     """Generate an entry, serve it, list it, stream it, ask the network; the share of particles that it gets right."""
-    shown = generate(out / "archive", micrographs)
+    shown = generate(out / "archive", out, micrographs)
     start = time.perf_counter()
     with serve() as server:
         server.publish(out / "archive")

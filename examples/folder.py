@@ -1,6 +1,7 @@
 """Part one of the demo: from a folder of class-prefixed files to a trained classifier."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import torch
 from torch import nn
 
 from builders import load_dataset
+from builders.io import mrc
+from examples import complexes
 from examples.classify import PREPARE, classifier, predict, train
 from examples.contact_sheet import Tile, verdict, write_contact_sheet
-from examples.projections import COMPLEXES, generate
+from examples.projections import PIXEL_SIZE
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,34 @@ class Trained:
     chance: float
 
 
+def generate(folder: Path, out: Path, images: int, snr: float = 0.4, seed: int = 1) -> Counter[str]:
+    """Write particles of made-up complexes as a depositor does, `CLASS_number.mrc`.
+
+    Args:
+        folder: where to.
+        out: of the demo, which has the structures and what `datasets` keeps.
+        images: how many, for each of the complexes: each image is of any of them.
+        snr: variance of the image without noise over that of the noise.
+        seed: decides all of them.
+
+    Returns:
+        Number of files of each class.
+    """
+    files, counts = complexes.structures(out / "complexes"), Counter[str]()
+    made = complexes.particles(files, images * len(files), snr=snr, seed=seed, cache_dir=out / "cache")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, image in complexes.images_of(made, "Generating projections"):
+        mrc.write(folder / f"{name}_{counts[name]:04d}.mrc", image, pixel_size=PIXEL_SIZE)
+        counts[name] += 1
+    return counts
+
+
 def run(out: Path, images: int) -> Trained:
     """Generate a folder, load it, train on it, draw what the network makes of the validation images."""
     start = time.perf_counter()
     folder = out / "projections"
-    count = generate(folder, images)
-    print(f"{count} noisy projections of {len(COMPLEXES)} complexes in {folder}")
+    counts = generate(folder, out, images)
+    print(f"{counts.total()} noisy projections of the {len(counts)} structures in {out / 'complexes'}: {folder}")
 
     ds = load_dataset("local_classes", data_dir=folder, validation_fraction=0.2, cache_dir=out / "cache")
     names = ds["train"].features["label"].names

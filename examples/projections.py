@@ -1,13 +1,9 @@
-"""Noisy projections of a few made-up complexes, in the form of a depositor's folder: CLASS_number.mrc."""
+"""A few made-up complexes, as the places of their blobs, and what these look like from anywhere."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
-
-from builders.io import mrc
 
 Points = NDArray[np.float64]
 
@@ -56,22 +52,6 @@ COMPLEXES: dict[str, Callable[[], Points]] = {
     "rod": rod,
     "tripod": tripod,
 }
-
-
-def generate(folder: Path, images_per_class: int = 200, snr: float = 0.4, seed: int = 1) -> int:
-    """Write projections of every complex in random orientations, with white noise of variance signal / snr.
-
-    Returns:
-        Number of files written.
-    """
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(name, number) for name in COMPLEXES for number in range(images_per_class)]
-    for name, number in tqdm(jobs, "Generating projections", unit=" files", disable=None):
-        image = project(COMPLEXES[name]() @ random_rotation(rng).T + rng.normal(0, 3, 3))
-        noisy = image + rng.normal(0, np.sqrt(image.var() / snr), image.shape)
-        mrc.write(folder / f"{name}_{number:04d}.mrc", noisy.astype(np.float32), pixel_size=PIXEL_SIZE)
-    return len(jobs)
 
 
 def project(points: Points) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Part three of the demo: structures of the PDB and AlphaFold DB, cleaned, as rows of atoms, and drawn."""
+"""Part three of the demo: structures of the PDB and AlphaFold DB, cleaned, as rows of atoms, drawn, made particles."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from datasets import Dataset, Features, List
 
 from builders import load_dataset
 from builders.structures import available, fetch
+from examples import poses
 from examples.services import IDS, generate
 from examples.tracks import Panel, Track, write_tracks
 
@@ -44,8 +45,16 @@ _MEANING = {
 }
 
 
-def run(out: Path) -> None:
-    """Generate structures, load them whole and cleaned, stream them, tell and draw what they hold, save one."""
+def run(out: Path, batches: int) -> poses.Learned:
+    """Generate structures, load them whole and cleaned, stream them, tell and draw what they hold, save one.
+
+    Args:
+        out: folder of the demo.
+        batches: of particles of some of them, from which a network then learns classes and poses.
+
+    Returns:
+        How well it did.
+    """
     start = time.perf_counter()
     places: dict[str, Any] = {"endpoints": generate(out / "services"), "cache_dir": str(out / "cache")}
     asked: dict[str, Any] = {"ids": IDS, "models": "all", "split": "train", **places}
@@ -69,7 +78,13 @@ def run(out: Path) -> None:
     plot = out / "structures.png"
     write_tracks(plot, [_panel(before, after) for before, after in zip(_entries(whole), _entries(rows), strict=True)])
     print(f"plot along the chains: {plot.resolve()}")
-    print(f"{time.perf_counter() - start:.1f} s")
+
+    print(f"\n{batches} batches of particles of {', '.join(poses.IDS)}, made as they are read")
+    learned = poses.learn(out, places, batches)
+    print(f"{learned.accuracy:.1%} of others named right, by chance {learned.chance:.1%};")
+    print(f"half of their poses within {learned.error:.0f} degrees, by chance {learned.error_by_chance:.0f}")
+    print(f"{time.perf_counter() - start:.0f} s")
+    return learned
 
 
 def _entries(rows: Dataset) -> list[list[dict[str, Any]]]:

@@ -26,7 +26,7 @@ from builders.stacks import runs
 from builders.stacks.movies.options import MovieOptions
 from builders.structures.databases import services
 from builders.structures.rows import features
-from examples import demo, entry, folder, publishing, structures, tomogram_project, tomograms
+from examples import demo, entry, folder, poses, publishing, structures, tomogram_project, tomograms
 from examples import particles as particles_of_demo
 from tests.empiar import deposit
 from tests.structures.databases.served import serve_databases, standard
@@ -278,17 +278,20 @@ def test_the_worked_example_is_the_real_one():
 def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(demo, "CLEARLY_ABOVE_CHANCE", 1.2)
     monkeypatch.setattr(demo, "WELL_FOUND", 0.0)
+    monkeypatch.setattr(demo, "WELL_NAMED", -1.0)
+    monkeypatch.setattr(demo, "WELL_TURNED", 1.5)
     monkeypatch.setattr(tomograms, "EPOCHS", 1)
-    small = "--images 40 --micrographs 5 --particles 150 --tomograms 1"
+    small = "--images 40 --micrographs 5 --particles 150 --tomograms 1 --batches 8"
     assert demo.main(["--out", str(tmp_path / "demo"), *small.split()]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"accuracy on validation [\d.]+%, by chance 20.0%", out)
+    assert re.search(r"accuracy on validation [\d.]+%, by chance [23]\d.\d%", out)
     assert "1: 'Picked particles' (picked particles - single frame - unprocessed, MRCS, 320 images)" in out
     assert "streamed by 2 workers: 320 particles" in out
     moved, size = map(float, re.search(r"moved ([\d.]+) MB of the entry's ([\d.]+) MB", out).groups())
     assert 5.0 < moved < size
     sheets = re.findall(r"(?:contact sheet|plot along the chains|images beside projections): (.*)", out)
-    assert len(sheets) == 7
+    assert len(sheets) == 8
+    assert re.search(r"half of their poses within \d+ degrees, by chance 1[23]\d", out)
     assert "held against the map: as stated" in out
     assert re.search(r"F1 of the particles found in TS_2, which the network never saw: barrel [01].\d\d, rod", out)
     assert "  train: 160 rows of image, label, suffix, path, pixel_size, preview" in out
@@ -297,7 +300,7 @@ def test_the_demo_runs_small(tmp_path, capsys, monkeypatch):
 
 
 def test_the_demos_structures(tmp_path, capsys):
-    structures.run(tmp_path)
+    structures.run(tmp_path, batches=1)
     out = capsys.readouterr().out
     tables = out[out.index("the columns") : out.index("streamed")].splitlines()
     assert max(map(len, tables)) <= 100
@@ -325,7 +328,7 @@ def test_the_demo_takes_nobodys_folder_away(tmp_path, capsys):
 def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "train", lambda model, dataset: None)
     monkeypatch.setattr(entry, "run", lambda *_: 1.0)
-    monkeypatch.setattr(structures, "run", lambda *_: None)
+    monkeypatch.setattr(structures, "run", lambda *_: poses.Learned(0.9, 0.4, 50.0, 130.0))
     monkeypatch.setattr(particles_of_demo, "run", lambda *_: True)
     monkeypatch.setattr(tomograms, "run", lambda *_: 1.0)
     assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1
@@ -334,6 +337,17 @@ def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 0
     monkeypatch.setattr(tomograms, "run", lambda *_: 0.3)
     assert demo.main(["--out", str(tmp_path / "demo"), "--images", "10", "--micrographs", "4"]) == 1
+
+
+@pytest.mark.parametrize("worse", [{"accuracy": 0.5}, {"error": 120.0}])
+def test_a_demo_that_learns_no_poses_fails(worse, tmp_path, monkeypatch):
+    answers = {folder: folder.Trained(None, [], 0.9, 0.2), entry: 0.9, publishing: True, tomograms: 0.9}
+    for part, answer in {**answers, particles_of_demo: True}.items():
+        monkeypatch.setattr(part, "run", lambda *_, answer=answer: answer)
+    well = {"accuracy": 0.9, "chance": 0.4, "error": 50.0, "error_by_chance": 130.0}
+    for learned, code in ((well, 0), (well | worse, 1)):
+        monkeypatch.setattr(structures, "run", lambda *_, learned=learned: poses.Learned(**learned))
+        assert demo.main(["--out", str(tmp_path / "demo")]) == code
 
 
 def test_the_arithmetic_of_large_entries():
