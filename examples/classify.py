@@ -27,7 +27,7 @@ def classifier(classes: int) -> nn.Module:
     return nn.Sequential(
         nn.Unflatten(1, (1, 32)),
         *(block(1, 16), block(16, 32), block(32, 64)),
-        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes)),
+        *(nn.Flatten(), nn.Linear(64 * 4 * 4, classes)),
     )
 
 

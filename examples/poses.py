@@ -28,8 +28,8 @@ _MADE = {
 _UNUSED = ["ctf", "path", "index", "id", "snr", "state", "pixel_size"]
 _BATCH_SIZE = 64
 _HELD_OUT = 512
-_SHOWN = 16
-_ACROSS = 8
+_SHOWN = 12
+_ACROSS = 6
 _NUMBERS = 6
 """By which the network says a rotation."""
 
@@ -170,7 +170,7 @@ def _draw(
         label, name = int(labels[place]), int(named[place])
         told.append(Tile(image.numpy(), verdict(IDS[label], IDS[name])))
         view = project(volumes[name], turned[place][None])[0]
-        lines: tuple[Line, ...] = note(f"so turned, {errors[place]:.0f} degrees off")
+        lines: tuple[Line, ...] = note(f"{errors[place]:.0f} degrees off")
         seen.append(Tile(view.numpy(), lines))
     groups = [
         (part[first : first + _ACROSS], _ACROSS) for first in range(0, len(told), _ACROSS) for part in (told, seen)
