@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -56,6 +55,15 @@ def shards_of(rows: int | None, size: int) -> Sequence[Shard]:
         return Endless()
     counts = [Count(rows)]
     return [(some[0][1], some[-1][2]) for some in divided(counts, how_many(counts, rows * size, size))]
+
+
+def row_path(digest: str) -> str:
+    """The column `path` of rows: the same on every machine, wherever structures and recipe are, for what draws by it.
+
+    Args:
+        digest: of the recipe.
+    """
+    return f"{digest}.json"
 
 
 class Pieces(Sequence[Shard]):
@@ -158,7 +166,7 @@ class MadeReader:
 
     @cached_property
     def _shared(self) -> Mapping[str, Any]:
-        return {"pixel_size": self._maker.recipe.pixel_size, "path": Path(self.path).name}
+        return {"pixel_size": self._maker.recipe.pixel_size, "path": row_path(self.digest)}
 
     @cached_property
     def _together(self) -> int:

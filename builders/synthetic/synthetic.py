@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -25,7 +24,7 @@ from builders.stacks.files import SourceFile
 from builders.stacks.picked.catalogue import Catalogue
 from builders.stacks.picked.making import Part, held
 from builders.synthetic.config import SyntheticConfig
-from builders.synthetic.reader import MadeReader, shards_of
+from builders.synthetic.reader import MadeReader, row_path, shards_of
 from builders.synthetic.recipes import recipe_for
 from builders.synthetic.written.written import features, left_out_of
 
@@ -147,7 +146,7 @@ def _table(maker: Maker, recipe: tuple[str, str], indices: "np.ndarray[Any, np.d
         fields_of_rows = [pa.array(indices) if field.name == "index" else rows.field(field.name) for field in STORAGE]
         columns[name] = pa.StructArray.from_arrays(fields_of_rows, fields=list(STORAGE))
     columns["pixel_size"] = pa.array(np.full(len(indices), maker.recipe.pixel_size, np.float32))
-    columns["path"] = pa.array([Path(path).name]).take(pa.array(np.zeros(len(indices), np.int64)))
+    columns["path"] = pa.array([row_path(digest)]).take(pa.array(np.zeros(len(indices), np.int64)))
     columns["index"] = pa.array(indices)
     table = maker.columns(indices)
     return pa.table(columns | {name: table.column(name) for name in table.column_names})

@@ -1,6 +1,10 @@
+import shutil
+
 import numpy as np
 import pytest
+import torch
 
+import perc_transforms as T
 from builders import load_dataset
 
 
@@ -29,3 +33,18 @@ def test_streams_have_the_same_rows(options):
         for name in ("image", "clean"):
             np.testing.assert_allclose(row.pop(name), other.pop(name), atol=1e-5)
         assert row == other
+
+
+def test_rows_do_not_know_where_their_structures_lie(options, map_file, tmp_path):
+    """Transforms that draw do so by `path` and `index`: another machine's have to be the same."""
+    (tmp_path / "elsewhere").mkdir()
+    other = shutil.copy(map_file, tmp_path / "elsewhere")
+    one = load_dataset("synthetic", **options, num_examples=3)
+    two = load_dataset("synthetic", **options | {"structures": [other]}, num_examples=3)
+    stream = load_dataset("synthetic", **options | {"structures": [other]}, streaming=True)
+    for row, copied, streamed in zip(one, two, stream, strict=False):
+        assert row["path"] == copied["path"] == streamed["path"]
+        assert row["id"] == copied["id"] == streamed["id"]
+        assert (row["image"] == copied["image"]).all()
+    rotate = T.RandomRotate()
+    assert torch.equal(rotate(one[1])["image"], rotate(two[1])["image"])
