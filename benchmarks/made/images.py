@@ -26,12 +26,17 @@ SHORT, LONG = 1000, 5000
 WAYS = {
     "cryojax": (
         ("cryoJAX", "linear 1"),
+        ("cryoJAX, padded by half", "linear 1.5"),
         ("cryoJAX, padded twice", "linear 2"),
         ("cryoJAX, cubic", "cubic 1"),
     ),
     "aspire": (("ASPIRE", "images"),),
 }
-"""What they are asked for, the first of each as they do it by themselves; see `benchmarks/rivals/with_NAME.py`."""
+"""What they are asked for, the first of each as they do it by themselves; see `benchmarks/rivals/with_NAME.py`.
+
+Projections of a ball of radius 0.2 n are off (root of the mean square) by 3.9 % in cryoJAX's default, by 1.1 % and
+0.45 % where it pads, 0.1 % where it is cubic; ours by 0.45 %; ASPIRE's are exact.
+"""
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -102,4 +107,4 @@ def _held(structure: str, folder: Path) -> Iterator[Row]:
         for count in (SHORT, LONG)
     )
     what = f"streams of {SHORT} and {LONG} made images: memory, MiB more of the longer"
-    yield Row(what, f"{long:.0f} MiB", f"{short:.0f} MiB", long - short, 16, False)
+    yield Row(what, f"{long:.0f} MiB", f"{short:.0f} MiB", long - short, 32, False)

@@ -50,7 +50,7 @@ def made(voxels) -> int:
 
 seeds = itertools.count()
 ways = {}
-for interpolation, padding in (("linear", 1), ("linear", 2), ("cubic", 1)):
+for interpolation, padding in (("linear", 1), ("linear", 1.5), ("linear", 2), ("cubic", 1)):
     grid = cxs.FourierVoxelGridVolume.from_real_voxel_grid(volume, interp=interpolation, pad_scale=float(padding))
     ways[f"{interpolation} {padding}"] = functools.partial(made, grid)
 answer(ways)
