@@ -10,6 +10,7 @@ from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader
 
 from builders import load_dataset
+from builders.hf.streaming import THROUGH_ARROW
 from builders.synthetic.reader import Endless, Pieces, shards_of
 
 
@@ -113,6 +114,8 @@ def test_a_stream_goes_on_from_far_away_without_making_what_lies_before(options,
     )
     stream = stream_of(options)
     assert indices(stream.skip(500).take(2)) == [500, 501]
+    if THROUGH_ARROW:  # then `datasets` makes rows of what it skips
+        made.clear()
     state = stream.state_dict()
     innermost = state
     while "shard_idx" not in innermost:  # before `datasets` 5, there is a layer more
