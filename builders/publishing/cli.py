@@ -38,6 +38,7 @@ _LISTED = (
 _SIDES = ("tile", "overlap", "defocus", "snr", "particles")
 """Those of which one value stands for all sides, or for the lowest and the highest."""
 _INHERITED = {"name", "version", "data_files", "description"}
+_STRETCH = "expected START:STOP, such as 0:10, :-2 or 5:"
 _ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
 
 
@@ -156,7 +157,7 @@ def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
         words = "base URL or folder in place of a service"
         options = {"dest": field.name, "metavar": "NAME=BASE", "type": _pair, "help": words}
         return cast(argparse.Action, group.add_argument("--endpoint", action="append", **options))
-    if field.name == "frames" and int not in typing.get_args(field.type):
+    if field.name == "frames" and _is_stretch(field):
         words = f"{explanation}, written --frames=START:STOP, such as --frames=-3: for the last three"
         return cast(argparse.Action, group.add_argument(flag, type=_frames, metavar="START:STOP", help=words))
     named = typing.get_args(field.type) or (field.type,)
@@ -170,13 +171,18 @@ def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
     return cast(argparse.Action, group.add_argument(flag, type=kind, nargs=several, metavar="X", help=explanation))
 
 
+def _is_stretch(field: Any) -> bool:
+    """Whether frames are those from one to another, and not how many there are."""
+    return int not in typing.get_args(field.type)
+
+
 def _frames(text: str) -> int | tuple[int | None, int | None]:
     """The first frame and the one after the last, either of which may be left open; or how many there are."""
     if text.isdecimal():
         return int(text)
     match = re.fullmatch(r"(-?\d+)?:(-?\d+)?", text)
     if match is None:
-        msg = f"{text!r}: expected START:STOP, such as 0:10, :-2 or 5:"
+        msg = f"{text!r}: {_STRETCH}"
         raise argparse.ArgumentTypeError(msg)
     start, stop = (None if end is None else int(end) for end in match.groups())
     return start, stop
@@ -223,7 +229,7 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The builder that is meant, and its options.
 
     Raises:
-        OptionError: it cannot be told which one, or it takes one value and several are given.
+        OptionError: it cannot be told which one, or it takes one value and several are given, or another kind of it.
     """
     builder, rest = _builder(arguments.source)
     names = {field.name for other in MODULES for field in _options(other)}
@@ -234,6 +240,10 @@ def _source(arguments: argparse.Namespace) -> tuple[str, dict[str, Any]]:
         given["dtype"] = None
     if "picks" in given:
         given["picks"] = named_words(given["picks"])
+    stretched = [field.name for field in _options(builder) if field.name == "frames" and _is_stretch(field)]
+    if stretched and isinstance(given.get("frames"), int):
+        msg = f"--frames={given['frames']}: {_STRETCH}"
+        raise OptionError(msg)
     given |= {name: given[name][0] for name in _SIDES if len(given.get(name, ())) == 1}
     given |= {name: _flag(name, given[name]) for name in _flags(builder) & given.keys()}
     numbers = {field.name for field in _options(builder) if type(field.default) is int}

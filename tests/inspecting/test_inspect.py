@@ -81,14 +81,16 @@ def test_json_says_all_of_every_format(tmp_path, image, capsys, toy_is_known):  
 
 
 def test_one_line_for_each_that_cannot_be_read_and_the_others_go_on(tmp_path, image, capsys):
-    (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(2000))
-    code, out, err = told(capsys, str(tmp_path / "no.mrc"), image, str(tmp_path / "x.h5"), str(tmp_path), "ftp://x/y")
+    (tmp_path / "x.nc").write_bytes(b"CDF\x01" + bytes(2000))
+    code, out, err = told(capsys, str(tmp_path / "no.mrc"), image, str(tmp_path / "x.nc"), str(tmp_path), "ftp://x/y")
     assert code == 1
     assert out.count("format: MRC") == 1
     lines = err.splitlines()
     assert len(lines) == 4
     assert all(line.startswith("perc: error: ") for line in lines)
-    for line, said in zip(lines, ("no such file", "an HDF5 file", "a folder", "expected a path, an http"), strict=True):
+    for line, said in zip(
+        lines, ("no such file", "a NetCDF file", "a folder", "expected a path, an http"), strict=True
+    ):
         assert said in line
 
 

@@ -33,8 +33,10 @@ def test_the_command_has_the_options_of_movies(tmp_path, capsys):
     assert main([*source, "--item", "frame", "--frames=1:-1", "--frame-group", "2", "--no-flip-y"]) == 0
     plain = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     films.check(plain.with_format("numpy"), films.groups_of(held, 2, 1, -1))
+    assert main([*source, "--frames", "3"]) == 1  # how many there are, which made movies alone are asked
+    assert "--frames=3: expected START:STOP" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main([*source, "--frames", "3"])
+        main([*source, "--frames", "3-5"])
     assert "expected START:STOP" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["publish", "--help"])
