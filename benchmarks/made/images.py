@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +25,19 @@ SHORT, LONG = 1000, 5000
 """Rows of streams."""
 WAYS = {
     "cryojax": (
-        ("cryoJAX", "linear 1"),
-        ("cryoJAX, padded by half", "linear 1.5"),
-        ("cryoJAX, padded twice", "linear 2"),
-        ("cryoJAX, cubic", "cubic 1"),
+        ("cryoJAX, 3.9 % off", "linear 1", 0.039),
+        ("cryoJAX, padded by half, 1.1 % off", "linear 1.5", 0.011),
+        ("cryoJAX, padded twice, 0.5 % off", "linear 2", 0.0045),
+        ("cryoJAX, cubic, 0.1 % off", "cubic 1", 0.001),
     ),
-    "aspire": (("ASPIRE", "images"),),
+    "aspire": (("ASPIRE", "images", 0.0),),
 }
-"""What they are asked for, the first of each as they do it by themselves; see `benchmarks/rivals/with_NAME.py`.
+"""What they are asked for, the first of each as they do it by themselves, and how far off that is.
 
-Projections of a ball of radius 0.2 n are off (root of the mean square) by 3.9 % in cryoJAX's default, by 1.1 % and
-0.45 % where it pads, 0.1 % where it is cubic; ours by 0.45 %; ASPIRE's are exact.
+So far, as the root of the mean square, are projections of a ball of radius 0.2 n; ours are 0.0045 off.
 """
+AS_EXACT = 0.01
+"""How exact they have to be for what must be: those that are farther off do less."""
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -79,10 +80,11 @@ def made_rows(folder: Path, rounds: int, pythons: Mapping[str, str]) -> Iterator
     counts = {"ours": COUNT}
     contenders: dict[str, Callable[[], object]] = {"ours": passing(lambda: streamed(stream), COUNT)}
     with ExitStack() as stack:
+        stack.enter_context(_one_processor())
         for package in WAYS.keys() & pythons.keys():
             asked_of = (pythons[package], package, THEIRS, volume, SIZE, THEIRS, folder)
             rival = stack.enter_context(Rival(*asked_of, env=os.environ | ONE_THREAD))
-            for words, way in WAYS[package]:
+            for words, way, _ in WAYS[package]:
                 contenders[words], counts[words] = rival.way(way), THEIRS
         times = medians(contenders, rounds)
     rates = {name: counts[name] / seconds for name, seconds in times.items()}
@@ -90,12 +92,26 @@ def made_rows(folder: Path, rounds: int, pythons: Mapping[str, str]) -> Iterator
     yield from _held(str(structure), folder)
 
 
+@contextmanager
+def _one_processor() -> Iterator[None]:
+    """Keep this process, and those that it starts, to one: XLA uses all that it sees, whatever its flags say."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
 def _compared(rates: Mapping[str, float]) -> Iterator[Row]:
     what, ours = f"{SIDE}^2 made images with CTF and noise", f"{rates['ours']:.0f} /s"
     if len(rates) == 1:
         yield Row(f"{what}: batches of a stream", ours, "", 0, 0)
-    usual = [words for package in WAYS.values() for words, _ in package[:1] if words in rates]
-    fastest = max(usual, key=lambda words: rates[words], default=None)
+    exact = [words for package in WAYS.values() for words, _, off in package if words in rates and off <= AS_EXACT]
+    fastest = max(exact, key=lambda words: rates[words], default=None)
     for words, rate in rates.items():
         if words != "ours":
             yield Row(f"{what}, rate / {words}", ours, f"{rate:.0f} /s", rates["ours"] / rate, 2 * (words == fastest))
