@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 CONFORMANCE := .conformance
 CONFORMANCE_TOMO := .conformance-tomo
 CONFORMANCE_MADE := .conformance-made
+DOCS := .docs
 ONLY ?=
 
-.PHONY: demo test lint bench conformance conformance-tomo conformance-made formats versions newest clean
+.PHONY: demo test lint docs bench conformance conformance-tomo conformance-made formats versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -22,6 +23,15 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 0 tests/test_imports.py
 
+# the site, in site/index.html, in an environment of its own; what the builder warns of is an error
+docs: $(DOCS)/.ready
+	$(DOCS)/bin/python -m documentation
+
+$(DOCS)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m documentation.requirements | $(DOCS)/bin/pip install --quiet --disable-pip-version-check -r /dev/stdin
+	@touch $@
+
 # beside other packages with CAKED_PYTHON=/path/to/python, EMPIARREADER_PYTHON=, VITRIO_PYTHON=, LITDATA_PYTHON=,
 # LANCE_PYTHON=, MOSAIC_PYTHON= (mosaicml-streaming), WEBDATASET_PYTHON=, STARFILE_PYTHON= and COPICK_TORCH_PYTHON=
 # (copick-torch 1.2.1 with --no-deps, copick, zarr<3, scipy, tqdm, torch==2.13.0), CRYOJAX_PYTHON= and ASPIRE_PYTHON=
@@ -29,9 +39,9 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
-# the tables of formats in README.md and docs/formats.md, out of the registry of formats
+# the tables of formats in README.md and docs/builders/formats.md, out of the registry of formats
 formats: $(READY)
-	$(BIN)/python -m builders.io.formats.table README.md docs/formats.md
+	$(BIN)/python -m builders.io.formats.table README.md docs/builders/formats.md
 
 # an environment of its own: the packages that we compare with want other versions of torch than constraints.txt has
 conformance: $(CONFORMANCE)/.ready
@@ -74,4 +84,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(CONFORMANCE) $(CONFORMANCE_TOMO) $(CONFORMANCE_MADE) demo-output .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DOCS) $(CONFORMANCE) $(CONFORMANCE_TOMO) $(CONFORMANCE_MADE) demo-output build site .mypy_cache .ruff_cache .pytest_cache

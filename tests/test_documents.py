@@ -143,7 +143,7 @@ NOT_OF_OURS = {"name", "version", "data_files", "description"}
 def test_the_docs_of_tomography_run_and_have_all_options(name, tomography):
     config = importlib.import_module(f"builders.{name}.config")
     (config,) = [value for key, value in vars(config).items() if key.endswith("Config") and key != "BuilderConfig"]
-    text = (ROOT / "docs" / f"{name}.md").read_text()
+    text = (ROOT / "docs" / "builders" / f"{name}.md").read_text()
     names = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.S):
         exec(compile(block, name, "exec"), names)
@@ -167,7 +167,7 @@ def test_the_docs_of_synthetic_run_and_have_all_options(databases, tmp_path, mon
     kinds = simulators.molecules(["a.pdb"])
     simulators.parakeet(tmp_path / "runs", kinds)
     simulators.roodmus(tmp_path / "micrographs", kinds=kinds)
-    text, names = (ROOT / "docs" / "synthetic.md").read_text(), {}
+    text, names = (ROOT / "docs" / "builders" / "synthetic.md").read_text(), {}
     for block in re.findall(r"```python\n(.*?)```", text, re.S):
         exec(compile(block, "synthetic", "exec"), names)
         if "target" in block:
@@ -181,7 +181,8 @@ def test_the_docs_of_synthetic_run_and_have_all_options(databases, tmp_path, mon
     table = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", text.split("## Options")[1], re.M)))
     assert set(SyntheticConfig.__dataclass_fields__) - {*NOT_OF_OURS, "data_dir"} == set(table)
     mrc.write(tmp_path / "map.mrc", np.random.default_rng(0).random((12, 12, 12), np.float32), pixel_size=10.0)
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "synthetic_tomograms.md").read_text(), re.S)
+    text = (ROOT / "docs" / "builders" / "synthetic_tomograms.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
     exec(compile(block, "synthetic_tomograms", "exec"), names)
     assert names["ds"][0]["labels"].shape == names["ds"][0]["image"].shape == (24, 48, 48)
 
@@ -263,7 +264,7 @@ def test_the_gallery_in_the_docs_shows_every_transform():
     assert {picture for _, picture in shown} == {path.name for path in folder.glob("*.png")}
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/formats.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/builders/formats.md"])
 def test_the_tables_of_formats_are_what_the_registry_gives(name):
     text = (ROOT / name).read_text()
     assert text == table.renewed(text, name), "make formats"

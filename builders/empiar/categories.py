@@ -1,6 +1,6 @@
 """What EMPIAR's categories of image sets say of their files: whether slices are rows, or files are.
 
-`docs/stacks.md` has the same for users.
+`docs/builders/stacks.md` has the same for users.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """What a row is, a slice of a file or all of it: by what is said of the file, else its suffix, else its header.
 
 A header comes last, since programs differ in what they write: ISPG 1 stands in many stacks of particles, and 0 in many
-volumes. `docs/stacks.md` has the same for users.
+volumes. `docs/builders/stacks.md` has the same for users.
 """
 
 from collections.abc import Mapping

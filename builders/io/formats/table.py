@@ -1,6 +1,6 @@
 """What formats say of themselves, as tables for documents, which are made anew where they stand between marks.
 
-$ python -m builders.io.formats.table README.md docs/formats.md
+$ python -m builders.io.formats.table README.md docs/builders/formats.md
 """
 
 import argparse
