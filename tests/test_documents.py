@@ -187,6 +187,32 @@ def test_the_docs_of_synthetic_run_and_have_all_options(databases, tmp_path, mon
     assert names["ds"][0]["labels"].shape == names["ds"][0]["image"].shape == (24, 48, 48)
 
 
+@pytest.mark.parametrize("name", ["profet", "empiarreader", "caked"])
+def test_what_replaces_other_packages_runs(name, subtomograms, mirror, databases):
+    """Blocks of ours are marked `python` and `console`, theirs `text`."""
+    text = (ROOT / "docs" / "from" / f"{name}.md").read_text()
+    names = {"__name__": name}
+    blocks = re.findall(r"```(python|console)\n(.*?)```", text, re.S)
+    assert {kind for kind, _ in blocks} == {"python", "console"}
+    for kind, block in blocks:
+        if kind == "python":
+            exec(compile(block, f"{name}.md", "exec"), names)
+            continue
+        for command in re.findall(r"^\$ perc (.*)$", block, re.M):
+            assert main(shlex.split(command, comments=True)) == 0
+    if name == "profet":
+        assert names["cleaned"].name == "p45523_1q6h_nosignal1to25_nohydrogens_nowater_nohetatm.pdb"
+        assert [file.entry_id for file in names["files"]] == ["1q6h", "4v1w"]
+        assert len(names["ds"][0]["coordinates"]) == len(names["ds"][0]["uniprot_position"])
+    if name == "empiarreader":
+        assert names["image"].shape == names["batch"]["image"].shape[1:]
+        assert Path("saved/data/particles/stack.mrcs").is_file()
+    if name == "caked":
+        assert names["batch"]["image"].shape == (4, 1, 32, 32, 32)
+        assert set(names["names"]) <= {"ribosome", "tric"}
+        assert [len(names["ds"][split]) for split in ("train", "validation")] == [18, 6]
+
+
 def test_the_readmes_code_runs_in_order(subtomograms, particles, mirror, tomography, databases):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert len(blocks) >= 5
