@@ -187,6 +187,14 @@ def test_the_docs_of_synthetic_run_and_have_all_options(databases, tmp_path, mon
     assert names["ds"][0]["labels"].shape == names["ds"][0]["image"].shape == (24, 48, 48)
 
 
+def test_the_facts_name_every_finding_with_its_version():
+    text = (ROOT / "docs" / "facts.md").read_text()
+    named = {path: version for version, path in re.findall(r"\[\S+ ([\d.]+)\]\(\.\./(findings/[\w-]+\.sh)\)", text)}
+    assert set(named) == {f"findings/{path.name}" for path in (ROOT / "findings").glob("*.sh")}
+    for path, version in named.items():
+        assert f" {version}" in re.search(r"# Versions:(.*?)\n# [A-Z]", (ROOT / path).read_text(), re.S)[1]
+
+
 @pytest.mark.parametrize("name", ["profet", "empiarreader", "caked"])
 def test_what_replaces_other_packages_runs(name, subtomograms, mirror, databases):
     """Blocks of ours are marked `python` and `console`, theirs `text`."""
