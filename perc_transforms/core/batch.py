@@ -12,7 +12,7 @@ from perc_transforms.core.batch_rows import Columns
 from perc_transforms.core.forms import (
     IMAGE,
     NULLABLE_NUMBERS,
-    TARGET,
+    TARGETS,
     Form,
     as_image,
     form_of,
@@ -172,7 +172,7 @@ class Batch:
         beside = {name: self._together(of, places) for name, of in self._beside.items() if of[places[0]] is not None}
         beside = {name: of for name, of in beside.items() if of.ndim > dims}
         for name, of in beside.items():
-            check_sides(name, of[0], images.shape[1:] if name == TARGET else images.shape[-dims:], self.owner)
+            check_sides(name, of[0], images.shape[1:] if name in TARGETS else images.shape[-dims:], self.owner)
         columns = {name: [column[place] for place in places] for name, column in values.items()}
         return Rows(images, dims, columns, beside)
 
@@ -292,8 +292,8 @@ class Batch:
     def add_channel(self) -> None:
         """Put an axis of length 1 before the others of each image and target."""
         self._images = [image[None] for image in self._images]
-        if TARGET in self._beside:
-            self._beside[TARGET] = [None if image is None else image[None] for image in self._beside[TARGET]]
+        for name in self._beside.keys() & TARGETS:
+            self._beside[name] = [None if image is None else image[None] for image in self._beside[name]]
 
     def result(self) -> Any:
         """The images in the form they came in, with dependent columns kept true."""

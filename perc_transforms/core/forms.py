@@ -26,6 +26,9 @@ NULLABLE_NUMBERS = ("pixel_size",)
 """Columns whose null becomes NaN, as in datasets' torch format, so that torch's default collate can stack it."""
 
 TARGET = "target"
+CLEAN = "clean"
+TARGETS = frozenset((TARGET, CLEAN))
+"""Columns of second images of what the image shows: of the other half of the data, and without noise."""
 LABELS = "labels"
 SEGMENTATION = "segmentation"
 
@@ -40,10 +43,10 @@ def stands_beside(name: str) -> bool:
     """Whether a column of this name may hold images that are moved with the image: see `core.rows`.
 
     Example:
-        >>> [stands_beside(name) for name in ("labels", "label", "segmentation_membrane")]
-        [True, False, True]
+        >>> [stands_beside(name) for name in ("labels", "label", "clean", "segmentation_membrane")]
+        [True, False, True, True]
     """
-    return name in (TARGET, LABELS, SEGMENTATION) or name.startswith(f"{SEGMENTATION}_")
+    return name in (*TARGETS, LABELS, SEGMENTATION) or name.startswith(f"{SEGMENTATION}_")
 
 
 def as_image(value: Any, owner: str) -> Tensor:

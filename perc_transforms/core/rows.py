@@ -1,8 +1,8 @@
 """Rows as transforms get them, those whose images have one shape, stacked; and the images that stand beside these.
 
 `segmentation`, `segmentation_NAME` and `labels` are masks: they keep their type, and no filter touches them. `target`
-is a second image of the same thing, as of the other half of the frames. Columns of these names that are no images, such
-as one class a row, are left alone.
+and `clean` are second images of the same thing, as of the other half of the frames, or without noise. Columns of these
+names that are no images, such as one class a row, are left alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perc_transforms.core.forms import LABELS, TARGET, as_image
+from perc_transforms.core.forms import LABELS, TARGETS, as_image
 from perc_transforms.errors import TransformError
 
 FRAME = "(frame)"
@@ -54,7 +54,7 @@ class Rows:
             function: images -> images of the same shape.
             target: what the targets go through instead. Default: the same function.
         """
-        changed = {name: (target or function)(images) for name, images in self.beside.items() if name == TARGET}
+        changed = {name: (target or function)(images) for name, images in self.beside.items() if name in TARGETS}
         return replace(self, images=function(self.images), beside={**self.beside, **changed})
 
     def some(self, numbers: Sequence[int]) -> "Rows":
@@ -86,10 +86,10 @@ def as_beside(name: str, value: Any, image: Tensor, owner: str) -> Tensor | None
     axes = _axes(value)
     if axes < _FEWEST:
         return None
-    made = as_image(value, f"{owner}: {name}") if name == TARGET else _mask(value, f"{owner}: {name}")
+    made = as_image(value, f"{owner}: {name}") if name in TARGETS else _mask(value, f"{owner}: {name}")
     if made.shape[-_FEWEST:] == image.shape[-_FEWEST:]:
         return made
-    if name in (TARGET, LABELS) and axes < min(image.ndim, _MOST):  # a matrix, beside a volume
+    if name in (*TARGETS, LABELS) and axes < min(image.ndim, _MOST):  # a matrix, beside a volume
         return None
     raise _unlike(name, made, image.shape, owner)
 
@@ -100,7 +100,7 @@ def check_sides(name: str, value: Tensor, sizes: Sequence[int], owner: str) -> N
     Raises:
         TransformError: it has.
     """
-    shape = value.shape if name == TARGET else value.shape[-len(sizes) :]
+    shape = value.shape if name in TARGETS else value.shape[-len(sizes) :]
     if tuple(shape) != tuple(sizes):
         raise _unlike(name, value, sizes, owner)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from perc_transforms.core.batch import FRAME, Batch, Rows
-from perc_transforms.core.forms import TARGET
+from perc_transforms.core.forms import TARGETS
 from perc_transforms.core.random_draws import RandomTransform
 from perc_transforms.core.sizing import is_number, is_side
 from perc_transforms.errors import TransformError
@@ -104,7 +104,7 @@ class Project(RandomTransform):
         angles = [list(drawn["angles"]) if lists else [drawn["angles"]] for drawn in params]
         matrices = [np.stack([matrix_of(*one) for one in some]) for some in angles]
         images = self._projected(rows.images, matrices)
-        beside = {name: self._projected(of, matrices) for name, of in rows.beside.items() if name == TARGET}
+        beside = {name: self._projected(of, matrices) for name, of in rows.beside.items() if name in TARGETS}
         columns = self._columns(rows, matrices, single=not lists)
         if not lists:
             images, beside = images.squeeze(-3), {name: of.squeeze(-3) for name, of in beside.items()}
@@ -115,7 +115,7 @@ class Project(RandomTransform):
         if rows.spatial_dims != 3 or len(set(rows.sizes)) > 1:
             msg = f"{self!r}: an image of shape {shape}: expected a cube (n, n, n), as CenterCrop and Pad make one"
             raise TransformError(msg)
-        masks = [name for name in rows.beside if name != TARGET]
+        masks = [name for name in rows.beside if name not in TARGETS]
         if masks:
             msg = f"{self!r}: {', '.join(masks)} beside the volume, of which there is no projection: expected none: "
             msg += "remove the column before"

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from perc_transforms.core.batch import Rows
-from perc_transforms.core.forms import TARGET
+from perc_transforms.core.forms import TARGETS
 from perc_transforms.core.random_draws import RandomTransform, draw_seed, noise
 from perc_transforms.core.sizing import is_length, known_pixel_size
 from perc_transforms.errors import TransformError
@@ -85,7 +85,7 @@ class ShotNoise(RandomTransform):
         each = each[..., None, None]
         if not self.counts:
             return replace(rows, images=counted / each - 1)
-        expected = {name: each * (1 + images) for name, images in rows.beside.items() if name == TARGET}
+        expected = {name: each * (1 + images) for name, images in rows.beside.items() if name in TARGETS}
         return replace(rows, images=counted, beside={**rows.beside, **expected})
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from perc_transforms.core.batch import FRAME, Change, Rows
-from perc_transforms.core.forms import TARGET, is_listed, like_value
+from perc_transforms.core.forms import TARGETS, is_listed, like_value
 from perc_transforms.core.sizing import is_number
 from perc_transforms.errors import TransformError
 from perc_transforms.functional.spatial.labels import nearest_labels
@@ -53,7 +53,7 @@ def moved(
       that micrographs have, all are kept, for their other columns are lists in this order. A row's own `pixels` and
       `rotation` follow, too. A mirror makes rotations null. `coordinates`, Å in the tomogram, never change.
     - masks (`segmentation`, `segmentation_NAME`, `labels`): each pixel takes the value of the old one that lies
-      nearest, 0 beyond the old image; `target` goes through what the image went through.
+      nearest, 0 beyond the old image; `target` and `clean` go through what the image went through.
     - `ctf`: `defocus_angle` turns and mirrors with the image.
     - `axis_angle`, `shift_x`, `shift_y` of images of tilt series follow it (`perc_transforms.spatial.alignment`).
     - Stacks of tilts, `(tilts, ny, nx)` with a list in the column `tilt`, have a list of poses and of CTFs: those of
@@ -118,14 +118,14 @@ def _moved_beside(
 ) -> Tensor:
     """A column of images that stand beside the rows' own, after their motions."""
     old = rows.beside[name]
-    if name != TARGET:
+    if name not in TARGETS:
         inverse = moves.matrices.swapaxes(1, 2) * moves.steps[:, None, :]
         centres = np.array(rows.sizes[::-1]) // 2 - (inverse @ moves.shifts[:, :, None])[..., 0]
         sampled = torch.from_numpy(inverse), torch.from_numpy(centres)
         return nearest_labels(old, *sampled, new.sizes, wrap=moves.wraps.tolist())
     change = target or (None if isinstance(images, Tensor) else images)
     if change is None:
-        msg = f"{owner}: a row with a {TARGET!r}, which is to be moved as its image: give `motion.moved` the function "
+        msg = f"{owner}: a row with a {name!r}, which is to be moved as its image: give `motion.moved` the function "
         msg += "that moves images, in place of images"
         raise TransformError(msg)
     return change(old)

@@ -411,3 +411,25 @@ def test_by_is_there_for_functions_too():
     for function in (F.normalize, F.minmax, F.whiten):
         torch.testing.assert_close(function(x, spatial_dims=2, by=x), function(x, spatial_dims=2))
         assert not torch.allclose(function(x, spatial_dims=2, by=other), function(x, spatial_dims=2))
+
+
+# images without noise
+
+
+@pytest.mark.parametrize(("name", "transform", "dims"), catalogue.CASES, ids=ids(catalogue.CASES))
+def test_a_clean_image_gets_what_a_target_gets(name, transform, dims):
+    row = catalogue.rows(dims, 1)[0]
+    second = row["image"][..., ::-1].copy()
+    asked = transform({**row, "target": second})
+    out = transform({**row, "clean": second})
+    assert torch.equal(out["clean"], asked["target"])
+    assert torch.equal(out["image"], asked["image"])
+    both = transform({**row, "target": second, "clean": second})
+    assert torch.equal(both["clean"], out["clean"])
+    assert torch.equal(both["target"], out["clean"])
+
+
+def test_what_is_called_clean_and_is_no_image_is_left_alone():
+    for value in (True, "yes", None, np.eye(3)):
+        out = T.Compose([T.RandomRotate90(), T.Normalize()])({"image": torch.rand(6, 6, 6), "clean": value})
+        assert out["clean"] is value
