@@ -11,6 +11,8 @@ from builders import load_dataset
 from builders.errors import ChangedError, FormatError, NotFoundError, OptionError, UnknownOptionError
 from tests.synthetic.conftest import blob, write_map
 
+LONG = {"id": "long", "coordinates": [[0, 0, 0], [40, 0, 0]], "element": ["C", "C"], "altloc": ["", ""]}
+
 
 @pytest.mark.parametrize(
     ("given", "message"),
@@ -34,7 +36,11 @@ from tests.synthetic.conftest import blob, write_map
         ({"orientations": {"axes": [[0, 0, 0]], "kappa": 3}}, "orientations has an axis of length 0"),
         ({"orientations": [[1.0, 2.0]]}, "orientations is .*: expected 'uniform'"),
         ({"structures": []}, r"structures is \[\]"),
-        ({"structures": None}, "structures"),
+        ({"structures": None}, "^structures is None: expected the path of a structure"),
+        (
+            {"box_size": 8, "structures": LONG},
+            "^long: .*, which a box of 8 voxels of 3 Å does not hold: expected 16 or more",
+        ),
         ({"data_dir": "x"}, "synthetic makes images of structures="),
     ],
 )

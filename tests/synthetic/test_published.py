@@ -28,6 +28,8 @@ def test_published_rows_hold_pixels_and_tell_that_they_were_made(options, tmp_pa
         assert "Synthetic images of blobs: they were computed, no microscope took them" in card
         assert "structures='blobs.mrc'" in card
         assert "seed=7" in card
+        assert "the row's name" in card
+        assert "number of an image that was made" in card
         assert str(tmp_path) not in card
 
 

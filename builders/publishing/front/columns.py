@@ -8,7 +8,7 @@ from builders.publishing.front.markdown import code
 from builders.publishing.writing.pixels import is_bytes
 
 _STRUCTURE = {
-    "id": ("string", "what was asked for"),
+    "id": ("string", "the row's name; of a structure, what was asked for"),
     "source": ("string", "the database"),
     "entry_id": ("string", "the entry of the database"),
     "format": ("string", "of the file that was read: `cif` or `pdb`"),
@@ -38,15 +38,18 @@ _IMAGE = {
     "image": ("array", "`(ny, nx)`, or `(nz, ny, nx)` of a volume"),
     "clean": ("array", "the image without noise"),
     "pixel_size": ("float", "Å per pixel along x; null where it is not known"),
-    "path": ("string", "of the file, inside the entry or the folder"),
-    "index": ("int", "slice of a stack, from 0; null where the row is the whole file"),
+    "path": ("string", "of the file, inside the entry or the folder; of images that were made, of their recipe"),
+    "index": (
+        "int",
+        "slice of a stack, or number of an image that was made, from 0; null where the row is the whole file",
+    ),
     "frame": ("int", "the row's first raw frame in its movie, from 0"),
     "dose": ("float", "of the row, e/Å²; null where it is not known"),
     "pre_exposure": ("float", "dose of all raw frames before the row, e/Å²; null where it is not known"),
     "picks": ("list", "(x, y) of each particle, pixels of the image, from 0"),
     "crowded": ("list", "of each pick: whether another one lies closer than the least distance"),
     "state": ("int", "of the class's structure: which model, or alternate location, from 0"),
-    "snr": ("float", "variance of the image without noise over that of the noise; null where there is none"),
+    "snr": ("float", "variance of the image without noise over that of the noise; null where there is no noise"),
     "label": ("class", "the class, by its number: their names stand below"),
     "suffix": ("string", "what stands in the file's name after the class"),
     "entry": ("string", "the entry of EMPIAR"),

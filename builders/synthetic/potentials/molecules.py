@@ -103,14 +103,15 @@ class Molecule:
         """Refuse a box that does not hold it, however it is turned."""
         needed = 2 * math.ceil(self._radius / pixel_size)
         if n < needed:
-            msg = f"box is {n}: {self.name} has a diameter of {2 * self._radius:.0f} Å, which needs {needed} voxels of "
-            msg += f"{pixel_size:g} Å or more"
+            msg = f"{self.name}: a molecule of {2 * self._radius:.0f} Å in diameter, which a box of {n} voxels of "
+            msg += f"{pixel_size:g} Å does not hold: expected {needed} or more"
             raise OptionError(msg)
 
     def remark(self, drawing: Drawing) -> str | None:
         """Why its own B factors are not what it is drawn with."""
         why = without_b_factors(self.atoms) if drawing.b_factor is None else None
-        return why and f"{self.name}: {why}: drawn with {DEFAULT_B:g} Å², which an option (b_factor) can change"
+        other = "density_b_factor= of load_dataset, or b_factor= of density, gives another"
+        return why and f"{self.name}: {why}: drawn with {DEFAULT_B:g} Å²; {other}"
 
     def volume(self, n: int, drawing: Drawing) -> Tensor:
         """Its potential."""

@@ -36,7 +36,7 @@ def classes_of(structures: Any, endpoints: Endpoints = None) -> dict[str, list[B
         named = [(_checked_name(name), source) for name, source in structures.items()]
         members = {name: _several(source) for name, source in named}
     else:
-        members = _by_name(_several(structures))
+        members = {} if structures is None else _by_name(_several(structures))
     if not members:
         msg = f"structures is {structures!r}: {_EXPECTED}, or several"
         raise OptionError(msg)

@@ -145,7 +145,7 @@ def test_confidences_and_zeros_are_no_b_factors(path, caplog):
         with caplog.at_level(logging.WARNING):
             volume = density(structure, **OPTIONS)
         np.testing.assert_allclose(volume, wanted, atol=1e-4)
-        assert "drawn with 30" in caplog.text
+        assert "drawn with 30 Å²; density_b_factor= of load_dataset, or b_factor= of density" in caplog.text
         assert len(caplog.records) == 1
     caplog.clear()
     density(path, **OPTIONS)
@@ -213,7 +213,7 @@ def test_what_is_no_structure_is_told(structure):
         ({"b_factor": True}, "b_factor is True"),
         ({"b_factor": float("nan")}, "b_factor is nan"),
         ({"solvent": 1}, "solvent is 1"),
-        ({"box": 4}, r"box is 4: .*diameter of 9 Å, which needs 6 voxels of 1.5 Å"),
+        ({"box": 4}, r"9 Å in diameter, which a box of 4 voxels of 1.5 Å does not hold: expected 6 or more"),
     ],
 )
 def test_bad_options_are_told(options, message):
