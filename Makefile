@@ -39,9 +39,9 @@ $(DOCS)/.ready: pyproject.toml
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
-# the tables of formats in README.md and docs/builders/formats.md, out of the registry of formats
+# the table of formats in docs/builders/formats.md, out of the registry of formats
 formats: $(READY)
-	$(BIN)/python -m builders.io.formats.table README.md docs/builders/formats.md
+	$(BIN)/python -m builders.io.formats.table docs/builders/formats.md
 
 # an environment of its own: the packages that we compare with want other versions of torch than constraints.txt has
 conformance: $(CONFORMANCE)/.ready

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 _WIDTH = 1088
-_CAPTION = 18
+_CAPTION = 20
 _GAP = 8
 _RIGHT, _WRONG, _INK = (0, 120, 60), (190, 30, 30), (30, 30, 30)
 
@@ -48,7 +48,7 @@ def write_contact_sheet(path: Path, *groups: tuple[Sequence[Tile], int]) -> None
     heights = [side + _CAPTION * max(len(tile.lines) for tile in row) + _GAP for row, side in rows]
     sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(13)
+    font = ImageFont.load_default(16)
     y = _GAP
     for (row, side), height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):

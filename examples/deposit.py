@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builders.io import mrc
-from examples import complexes
+from examples import complexes, raw_data
 from examples.projections import BOX, PIXEL_SIZE
 
 ENTRY = "10999"
@@ -52,6 +52,7 @@ def generate(root: Path, out: Path, micrographs: int, snr: float = 0.4, seed: in
         picked += [image[y - BOX // 2 : y + BOX // 2, x - BOX // 2 : x + BOX // 2] for y, x in centres]
         shown += names
     mrc.write(data / "particles" / "picked.mrcs", np.stack(picked), pixel_size=PIXEL_SIZE, stack=True)
+    raw_data.movies(data / "movies")
     size = sum(path.stat().st_size for path in data.rglob("*.mrc*")) / 1e6
     (root / ENTRY / f"{ENTRY}.xml").write_text(_describe(size, micrographs, len(picked)), encoding="utf-8")
     return shown

@@ -9,6 +9,7 @@ from datasets import Dataset, Features, Value
 
 import perc_transforms as T
 from builders import EMImage, load_dataset
+from builders.io import mrc
 from builders.particles import check, write
 from examples.contact_sheet import Tile, note, write_contact_sheet
 from examples.projections import BLOB, BOX, PIXEL_SIZE, barrel, random_rotation
@@ -82,11 +83,17 @@ def make(folder: Path, volume: torch.Tensor, count: int, snr: float = 0.3, seed:
     return Path(write(Dataset.from_dict(columns, features=features), folder).table)
 
 
+def generate(out: Path, volume: torch.Tensor, count: int) -> Path:
+    """Write particles of a map, and the map itself; gives the particles' table."""
+    mrc.write(out / "map.mrc", volume.numpy(), pixel_size=PIXEL_SIZE)
+    return make(out / "particles", volume, count)
+
+
 def run(out: Path, count: int) -> bool:
     """Make particles, read them as anybody's, and check their conventions; whether these are found to be as stated."""
     start = time.perf_counter()
     volume = density()
-    table = make(out / "particles", volume, count)
+    table = generate(out, volume, count)
     print(f"{count} particles with poses and CTFs: {table}")
 
     ds = load_dataset("particles", star=str(table), validation_fraction=0.1, cache_dir=out / "cache")

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 import perc_transforms as T
 from builders import load_dataset, publish
-from examples import tomogram_project, unet
+from examples import raw_data, tomogram_project, unet
 from examples.contact_sheet import Tile, note, write_contact_sheet
 
 TILE, RADIUS = 32, 3
@@ -21,12 +21,20 @@ PREPARE = T.Compose([T.Normalize(), T.PickMap(RADIUS)])
 AUGMENT = T.Compose([T.RandomFlip(), T.Normalize(), T.PickMap(RADIUS)])
 
 
+def generate(out: Path, count: int) -> Path:
+    """Write a copick project of so many tomograms, and a tilt series; gives the project's configuration."""
+    raw_data.tilt_series(out / "tilt_series")
+    return tomogram_project.make(out / "tomograms", count)
+
+
 def run(out: Path, count: int) -> float:
     """Publish tiles of a made project, train on them, find particles in another tomogram; the worst F1 of a class."""
     start = time.perf_counter()
     torch.manual_seed(0)
-    config = tomogram_project.make(out / "tomograms", count + 1)
+    config = generate(out, count + 1)
     print(f"a copick project of {count + 1} tomograms with {' and '.join(tomogram_project.OBJECTS)}: {config}")
+
+    print(f"a tilt series with its .mdoc file: {out / 'tilt_series'}")
 
     options = {"copick": str(config), "unit": "tile", "tile": TILE, "picks": "*", "cache_dir": str(out / "cache")}
     *names, held_out = [f"TS_{number}" for number in range(1, count + 2)]

@@ -1,6 +1,6 @@
-"""What formats say of themselves, as tables for documents, which are made anew where they stand between marks.
+"""What formats say of themselves, as tables for documents, where they replace what stands between marks.
 
-$ python -m builders.io.formats.table README.md docs/builders/formats.md
+$ python -m builders.io.formats.table docs/builders/formats.md
 """
 
 import argparse
