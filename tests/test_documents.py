@@ -125,6 +125,10 @@ HOLDS = {
         and names["noisy"].shape == names["target"].shape == (128, 128)
         and 4 <= len(names["fields"][0]["picks"]) == len(names["fields"][0]["label"]) <= 10
         and names["volumes"][0]["segmentation"].shape == (48, 160, 160)
+        and names["one"]["image"].shape == (16, 128, 128)
+        and set(next(iter(names["mixed"]))) == {"image", "pixel_size", "path", "index", "pose", "ctf"}
+        and names["counted"]["image"].mean().item() == pytest.approx(250, rel=0.01)
+        and names["counted"]["image"][48:80, 48:80].mean() < 250  # protein is dark
     ),
     "docs/builders/tilt_series.md": lambda names: (
         len(names["series"][0]["tilt_angle"]) == len(names["series"][0]["image"]) == 41

@@ -30,14 +30,15 @@ class Project(RandomTransform):
     """Make an image of a volume: its sums along the line of sight, from a direction that is random or given.
 
     The image at (x, y) from its centre is the sum over z of the volume at `A.T @ (x, y, z)`, with the matrix A of
-    RELION's angles (degrees): see `functional.project`, also for the error. Its unit is the volume's times voxels. A
-    volume has a transform of its own, which takes much longer than one projection: of one volume that many are made of,
-    make it once, with `functional.volume_transform`.
+    RELION's angles (degrees): see `functional.project`, also for the error. Its unit is the volume's times voxels:
+    `ShotNoise` says what makes contrast of a potential. A volume has a transform of its own, which takes much longer
+    than one projection: of one volume that many are made of, make it once, with `functional.volume_transform`.
 
     The column `pose` is written, whether the rows had one or not: RELION's angles and an origin (Å), with which the
     image is one of the volume; or, where the row has the pose of its volume, of what that is a pose of. Picks,
     coordinates and rotations of objects turn with the volume; `ctf` stays: it is that of the image that is to be made.
-    A `target` is projected from the same direction. Recorded: `angles`, rot, tilt and psi, one list of them or several.
+    A `target` or `clean` is projected from the same direction. Recorded: `angles`, rot, tilt and psi, one list of them
+    or several.
 
     Shape `(..., n, n, n)`, which becomes `(..., n, n)`, or `(..., views, n, n)`: then `pose` is a list, what is told of
     places stays as it is in the volume, and transforms that come after need `spatial_dims=2`.

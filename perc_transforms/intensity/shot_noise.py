@@ -19,11 +19,12 @@ from perc_transforms.functional.intensity.shot_noise import shot_noise
 class ShotNoise(RandomTransform):
     """Count electrons: each pixel of an image of contrast becomes a number of Poisson's distribution.
 
-    The image is contrast, I / I0 - 1, such as a projection has after the CTF (dark particles are negative). A pixel of
+    The image is contrast, I / I0 - 1 (dark particles are negative), not a normalised image: after the CTF, a projection
+    of `-2 s d V`, for a potential V in volts, s of `functional.interaction_constant` and voxels of d Å. A pixel of
     contrast c gets a number about `n (1 + c)`, with n the dose times the pixel's area; none where c is below -1. The
-    images of a movie's row get the dose each. A row's `target` becomes what is expected, `n (1 + c)`: Noise2Noise
-    learns from noise that image and target do not share. Gradients are those of the expected counts. Recorded: `seed`,
-    of the noise, and `electrons`, n.
+    images of a movie's row get the dose each. A row's `target` or `clean` becomes what is expected, `n (1 + c)`:
+    Noise2Noise learns from noise that image and target do not share. Gradients are those of the expected counts.
+    Recorded: `seed`, of the noise, and `electrons`, n.
 
     Shape `(..., ny, nx)`; for movies, `spatial_dims=2`.
 

@@ -6,6 +6,7 @@ import torch
 
 import perc_transforms as T
 from builders import load_dataset
+from builders.synthetic import density
 
 
 def test_a_map_becomes_particles(options):
@@ -48,3 +49,15 @@ def test_rows_do_not_know_where_their_structures_lie(options, map_file, tmp_path
         assert (row["image"] == copied["image"]).all()
     rotate = T.RandomRotate()
     assert torch.equal(rotate(one[1])["image"], rotate(two[1])["image"])
+
+
+def test_transforms_make_the_same_image_of_the_potential(options, map_file):
+    (row,) = load_dataset("synthetic", num_examples=1, snr=None, defocus=9000, b_factor=80, astigmatism=500, **options)
+    potential = density(map_file, pixel_size=3.0, box=32)
+    depth = -2 * float(T.functional.interaction_constant(300.0)) * 3.0
+    pose = tuple(row["pose"][name] for name in ("rot", "tilt", "psi"))
+    optics = T.Compose([T.Project(pose, oversampling=3.0), T.CTF(), T.Envelope(80.0)])
+    own = optics({"image": depth * potential, "pixel_size": 3.0, "id": "a", "ctf": row["ctf"]})
+    error = own["image"].numpy() - row["image"]
+    assert np.sqrt(np.mean(error**2)) < 0.01 * row["image"].std()
+    assert own["pose"] == pytest.approx(row["pose"], abs=1e-4)
