@@ -148,6 +148,7 @@ HOLDS = {
 
 
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata's
+@pytest.mark.timeout(180)  # pages that draw, train and publish
 @pytest.mark.parametrize("page", RUN)
 def test_the_code_of_a_page_runs(page, at_demo, monkeypatch):
     """Python and `perc`, in order, after `make demo`; what has a title is not run. docs/from: test_coming_from.py."""
