@@ -10,6 +10,7 @@ import pkgutil
 import re
 import shlex
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from filelock import FileLock
@@ -138,6 +139,28 @@ HOLDS = {
         and names["batch"]["image"].shape == names["batch"]["labels"].shape == (8, 32, 32, 32)
         and set(names["batch"]["labels"].unique().tolist()) <= {0, 1, 2}
     ),
+    "docs/how/archives.md": lambda names: (
+        names["pixels"] == Path(names["entry"].url("data/particles/picked.mrcs")).read_bytes()[115_712:132_096]
+    ),
+    "docs/how/batches.md": lambda names: (
+        names["shapes"] == [(3, 64, 64)] and names["batch"]["image"].shape == (64, 64, 64)
+    ),
+    "docs/how/made.md": lambda names: (
+        names["reference"]["index"] == 3
+        and names["reference"]["dtype"] == '<f4%made{"column":"image"}'
+        and (names["row"]["image"] == names["rows"][3]["image"]).all()
+    ),
+    "docs/how/references.md": lambda names: (
+        [names["reference"][field] for field in ("offset", "shape", "dtype")] == [115_712, [64, 64], "<f4"]
+        and Path(names["reference"]["path"]).read_bytes()[115_712:132_096] == names["image"].tobytes()
+    ),
+    "docs/how/shards.md": lambda names: (
+        names["stream"].num_shards > 1
+        and names["seen"] == [0, 1, 2, 3, 4]
+        and next(iter(names["again"]))["index"] == 5
+        and names["order"] != names["other"]
+        and sorted(names["order"]) == sorted(names["other"]) == list(range(192))
+    ),
     "docs/transforms.md": lambda names: (
         names["batch"]["image"].shape[1:] == (32, 32)
         and names["batch"]["pixel_size"].tolist() == [6.0] * len(names["batch"]["image"])
@@ -163,6 +186,22 @@ def test_the_code_of_a_page_runs(page, at_demo, monkeypatch):
             for command in re.findall(r"^\$ (?:\.venv/bin/)?perc (.*)$", code, re.MULTILINE):
                 assert main(shlex.split(command, comments=True)) == 0, command
     assert HOLDS.get(page, bool)(names)
+
+
+def test_drawings_are_legible_anywhere():
+    """On light and dark pages, at 700 pixels of width, without fonts or files from elsewhere."""
+    drawings = list((ROOT / "docs" / "how").glob("*.svg"))
+    assert {drawing.stem for drawing in drawings} == {"references", "shards", "batches", "archives", "made"}
+    for drawing in drawings:
+        svg = ElementTree.parse(drawing).getroot()
+        width, height = map(int, svg.get("viewBox").split()[2:])
+        assert width == 700
+        tags = [(element.tag.rpartition("}")[2], element) for element in svg.iter()]
+        assert not {"image", "use", "style", "script", "foreignObject"} & {tag for tag, _ in tags}
+        paper = next(element for tag, element in tags if tag == "rect")
+        assert (paper.get("width"), paper.get("height")) == (str(width), str(height))
+        assert min(float(element.get("font-size", 14)) for tag, element in tags if tag == "text") >= 13
+        assert drawing.name in drawing.with_suffix(".md").read_text()
 
 
 def test_the_facts_name_every_finding_with_its_version():
