@@ -1,5 +1,6 @@
 """Options of `synthetic`, and the recipe that they make."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -16,12 +17,13 @@ from builders.quarantine import check_quarantine
 from builders.stacks.rows import Reading
 from builders.synthetic import options
 from builders.synthetic.facts import facts_of
-from builders.synthetic.sources import state_of
+from builders.synthetic.sources import named, state_of
 from builders.synthetic.units import scene_of
 from builders.synthetic.written.written import Written, find
 
 _OF_WRITTEN = ("parakeet", "roodmus", "dtype", "on_error", "quarantine", "non_finite")
 """Options of images that other simulators wrote."""
+_MOST_ROWS = 2**40
 _OF_NO_ROWS = ("num_examples", "shuffle_memory", "endpoints", *_OF_WRITTEN)
 """Options that change no row that is made."""
 
@@ -125,7 +127,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     membrane_radius: Sequence[float] | None = None
     segmentation: bool = True
     seed: int = 42
-    endpoints: Mapping[str, str] | None = None
+    endpoints: Mapping[str, str] | str | os.PathLike[str] | None = None
     shuffle_memory: int = 512
     parakeet: str | None = None
     roodmus: str | None = None
@@ -141,6 +143,9 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         if self.data_files or self.data_dir:
             msg = "synthetic makes images of structures=[...], it reads no data_dir or data_files"
             raise OptionError(msg)
+        for name in _DEFAULTS.keys() - {"structures"}:
+            setattr(self, name, options.plain(getattr(self, name)))
+        self.structures = named(self.structures)
         check_integer("shuffle_memory", self.shuffle_memory, least=1)
         self.cache = files_folder()
         self.written: Written | None = None
@@ -175,9 +180,10 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
     def _check_made(self) -> None:
         check_choice("unit", self.unit, options.UNITS)
         if self.num_examples is not None:
-            check_integer("num_examples", self.num_examples, least=1)
+            what = "a number of rows (streams without it have no end)"
+            options.check_count("num_examples", self.num_examples, 1, _MOST_ROWS, what)
         check_integer("box_size", self.box_size, least=8)
-        check_integer("seed", self.seed, least=0)
+        options.check_count("seed", self.seed, 0, 2**63 - 1)
         options.check_box(self.box_size)
         for name in options.NUMBERS:
             setattr(self, name, options.check_number(name, getattr(self, name)))
@@ -189,7 +195,9 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
         for flag in ("clean", "solvent", "segmentation"):
             check_flag(flag, getattr(self, flag))
         self.scene = scene_of(self.unit, {name: getattr(self, name) for name in _DEFAULTS}, _DEFAULTS)
-        self.endpoints = None if self.endpoints is None else dict(self.endpoints)
+        if self.endpoints is not None and not isinstance(self.endpoints, str | os.PathLike | Mapping):
+            msg = f"endpoints is {self.endpoints!r:.200}: expected a dict of bases by service, or a folder"
+            raise OptionError(msg)
 
     def recipe(self, labels: Sequence[str], sources: Sequence[Source]) -> Recipe:
         """How rows are made of some volumes."""
@@ -212,7 +220,7 @@ class SyntheticConfig(datasets.BuilderConfig):  # type: ignore[misc]
 
     def create_config_id(self, config_kwargs: dict[str, Any], custom_features: Any = None) -> str:
         """Name the cache folder for the options and for the state of all files: it is never stale."""
-        unnamed = ("shuffle_memory", "parakeet", "roodmus", "quarantine")
+        unnamed = ("shuffle_memory", "parakeet", "roodmus", "quarantine", "structures")
         kept = {name: value for name, value in config_kwargs.items() if name not in unnamed}
         kept |= {"state": self.state if self.written is None else self.written.version}
         return str(super().create_config_id(kept, custom_features=custom_features))

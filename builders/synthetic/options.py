@@ -12,6 +12,7 @@ from builders.errors import OptionError
 from builders.io.made.known import MAKERS
 from builders.io.made.recipe import Between
 from builders.io.made.recipe_file import LARGEST_BOX
+from builders.options import check_integer
 
 UNITS = tuple(MAKERS)
 NUMBERS = {
@@ -28,6 +29,15 @@ NUMBERS = {
 }
 """Options that are a number: the least, the most, and what it is."""
 _MAY_BE_NONE = ("resolution", "density_b_factor")
+_PAIRS = {
+    "defocus": (-1e6, 1e6, " Å", "10000 or (8000, 25000)"),
+    "snr": (1e-12, 1e12, "", "0.1 or (0.05, 0.2)"),
+}
+"""Options that are a number or two: the least, the most, their unit, and what they look like."""
+_MOST_NOISE = {"dose": (1e-12, 1e6, "e/Å²"), "ice_snr": (1e-12, 1e12, "a ratio")}
+_MOST_DEGREES = 1e5
+_AXES = 1e-6, 1e6
+"""Lengths of directions, at the least and at the most."""
 _DEFAULT_SNR = 0.1
 _MOST_ORIENTATIONS = 1_000_000
 _ORIENTATIONS = (
@@ -51,6 +61,43 @@ def check_number(name: str, value: Any) -> float | None:
     return float(value)
 
 
+def plain(value: Any) -> Any:
+    """Numbers, and lists of them, of Python, where they are NumPy's, or of what makes arrays of itself.
+
+    Example:
+        >>> plain((np.int64(3), np.arange(2))), plain({"axes": range(2)}), plain("uniform")
+        ((3, [0, 1]), {'axes': [0, 1]}, 'uniform')
+    """
+    if isinstance(value, str | bytes | bool | type):
+        return value
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "__array__"):
+        return np.asarray(value).tolist()
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, list | tuple | range):
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(plain(one) for one in value)
+    if isinstance(value, Mapping):
+        return {name: plain(one) for name, one in value.items()}
+    return value
+
+
+def check_count(name: str, value: Any, least: int, most: int, what: str = "a whole number") -> None:
+    """Refuse what is no whole number between two others.
+
+    Raises:
+        OptionError: says what was expected.
+    """
+    check_integer(name, value, least)
+    if value > most:
+        msg = f"{name} is {value}: expected {what} from {least} to {most}"
+        raise OptionError(msg)
+
+
 def check_box(value: int) -> None:
     """Refuse a box that has no middle, or that no memory holds.
 
@@ -68,9 +115,13 @@ def check_between(name: str, value: Any) -> Between:
     Raises:
         OptionError: it is neither.
     """
+    least, most, unit, such = _PAIRS[name]
     pair = [value, value] if _is_number(value) else list(value) if isinstance(value, list | tuple) else []
     if len(pair) != 2 or not all(map(_is_number, pair)) or pair[0] > pair[1]:
-        msg = f"{name} is {value!r}: expected a number, or the lowest and the highest, such as (8000, 25000)"
+        msg = f"{name} is {value!r}: expected a number, or the lowest and the highest, such as {such}"
+        raise OptionError(msg)
+    if not least <= pair[0] <= pair[1] <= most:
+        msg = f"{name} is {value!r}: expected a number from {least:g} to {most:g}{unit}, or two"
         raise OptionError(msg)
     return float(pair[0]), float(pair[1])
 
@@ -82,8 +133,9 @@ def check_noise(snr: Any, dose: Any, ice_snr: Any) -> tuple[Between | None, floa
         OptionError: one is not above 0, or there are `snr` and `dose`.
     """
     for name, value in (("dose", dose), ("ice_snr", ice_snr)):
-        if value is not None and not (_is_number(value) and value > 0):
-            msg = f"{name} is {value!r}: expected a number above 0, or None"
+        least, most, unit = _MOST_NOISE[name]
+        if value is not None and not (_is_number(value) and least <= value <= most):
+            msg = f"{name} is {value!r}: expected a number above 0, up to {most:g} ({unit}), or None"
             raise OptionError(msg)
     of_dose, of_ice = (None if value is None else float(value) for value in (dose, ice_snr))
     if snr is None or (snr == "auto" and dose is not None):
@@ -91,11 +143,10 @@ def check_noise(snr: Any, dose: Any, ice_snr: Any) -> tuple[Between | None, floa
     if dose is not None:
         msg = f"snr is {snr!r} and dose is {dose!r}: expected one of them, from which the other follows"
         raise OptionError(msg)
-    low, high = check_between("snr", _DEFAULT_SNR if snr == "auto" else snr)
-    if low <= 0:
+    if any(_is_number(one) and one <= 0 for one in (snr if isinstance(snr, list | tuple) else [snr])):
         msg = f"snr is {snr!r}: expected numbers above 0 (None: images without noise)"
         raise OptionError(msg)
-    return (low, high), None, of_ice
+    return check_between("snr", _DEFAULT_SNR if snr == "auto" else snr), None, of_ice
 
 
 def check_shift(value: float, side: float) -> None:
@@ -131,11 +182,22 @@ def check_orientations(value: Any) -> dict[str, Any]:
             msg = f"orientations is {value!r:.200}: expected {_ORIENTATIONS}"
             raise OptionError(msg)
         rows = _rows(axes if np.ndim(axes) == 2 else [axes], value)
-        if not all(any(row) for row in rows):
-            msg = f"orientations has an axis of length 0 in {axes!r:.200}: expected directions (x, y, z)"
-            raise OptionError(msg)
+        for length in map(math.hypot, *zip(*rows, strict=True)):
+            if not _AXES[0] <= length <= _AXES[1]:
+                msg = f"orientations has an axis of length {length:g} in {axes!r:.200}: expected directions (x, y, z) "
+                msg += "of length 1 or so"
+                raise OptionError(msg)
         return {"kind": "axes", "axes": rows, "kappa": float(kappa)}
-    return {"kind": "table", "angles": _rows(value, value)}
+    return {"kind": "table", "angles": _angles(value, value)}
+
+
+def _angles(values: Any, given: Any) -> list[list[float]]:
+    """Rows of angles, degrees."""
+    rows = _rows(values, given)
+    if not np.abs(rows).max() <= _MOST_DEGREES:
+        msg = f"orientations is {given!r:.200}: expected degrees from -{_MOST_DEGREES:g} to {_MOST_DEGREES:g}"
+        raise OptionError(msg)
+    return rows
 
 
 def _rows(values: Any, given: Any) -> list[list[float]]:
@@ -167,7 +229,7 @@ def _of_table(path: str) -> list[list[float]]:
     if not len(angles):
         msg = f"orientations: {path} has no particle with rot, tilt and psi: expected a table of poses"
         raise OptionError(msg)
-    return _rows(angles, path)
+    return _angles(angles, path)
 
 
 def _is_number(value: Any) -> bool:

@@ -54,7 +54,8 @@ def shards_of(rows: int | None, size: int) -> Sequence[Shard]:
     if rows is None:
         return Endless()
     counts = [Count(rows)]
-    return [(some[0][1], some[-1][2]) for some in divided(counts, how_many(counts, rows * size, size))]
+    number = min(how_many(counts, rows * size, size), _ENDLESS[0])
+    return [(some[0][1], some[-1][2]) for some in divided(counts, number)]
 
 
 def row_path(digest: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from builders.errors import FormatError, PercError
+from builders.errors import FormatError, OptionError, PercError
 from builders.io.files import location
 from builders.io.net.threads import fork_safe_lock
 
@@ -117,7 +117,11 @@ def known(path: str, digest: str | None) -> Known:
         msg = f"{path}: images are made of recipes on this machine: expected a path"
         raise FormatError(msg)
     recipe = read_recipe(path, digest)
-    maker = maker_for(recipe, MappedVolumes(path, recipe))
+    try:
+        maker = maker_for(recipe, MappedVolumes(path, recipe))
+    except OptionError as err:
+        msg = f"{path}: {err}"
+        raise FormatError(msg) from err
     if math.prod(maker.shape) > _LARGEST:
         msg = f"{path}: images of shape {maker.shape}: expected at most {_LARGEST} pixels each"
         raise FormatError(msg)

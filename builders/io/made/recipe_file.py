@@ -25,6 +25,8 @@ LARGEST_BOX = 1024
 _MOST_SOURCES = 2**14
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}\.npy")
 _UNITS = ("particle", "micrograph", "tomogram")
+_SHORTEST, _LONGEST = 1e-7, 1e7
+"""Of numbers of orientations."""
 _KINDS = {"uniform": set(), "axes": {"axes", "kappa"}, "table": {"angles"}}
 
 
@@ -207,8 +209,12 @@ def _orientations(told: Any) -> dict[str, Any]:
         if table.ndim != 2 or table.shape[1] != 3 or not len(table) or not np.isfinite(table).all():
             msg = f"{name} of orientations of shape {table.shape}, or not finite"
             raise ValueError(msg)
-        if name == "axes" and not (np.linalg.norm(table, axis=1) > 0).all():
-            msg = "an axis of orientations that is 0"
+        lengths = np.abs(table).max(1)
+        if name == "axes" and not ((lengths > _SHORTEST) & (lengths < _LONGEST)).all():
+            msg = f"axes of orientations whose lengths are not between {_SHORTEST} and {_LONGEST}"
+            raise ValueError(msg)
+        if not lengths.max() < _LONGEST:
+            msg = f"angles of orientations up to {lengths.max()}"
             raise ValueError(msg)
     if kind == "axes":
         _number(told["kappa"], 0, 1e9)

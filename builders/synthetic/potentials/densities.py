@@ -3,7 +3,6 @@
 import logging
 import math
 import numbers
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from builders.errors import FormatError, OptionError
 from builders.options import check_flag, check_integer, check_positive
 from builders.synthetic.potentials.molecules import Body, Drawing
-from builders.synthetic.potentials.sources import states_of_source
+from builders.synthetic.potentials.sources import Endpoints, states_of_source
 from perc_transforms import functional
 
 logger = logging.getLogger(__name__)
@@ -27,7 +26,7 @@ def density(
     resolution: float | None = None,
     b_factor: float | None = None,
     solvent: bool = True,
-    endpoints: Mapping[str, str] | None = None,
+    endpoints: Endpoints = None,
 ) -> NDArray[np.float32]:
     """The electrostatic potential of a structure, in V: of its first state, see `densities`.
 
@@ -50,7 +49,7 @@ def densities(
     resolution: float | None = None,
     b_factor: float | None = None,
     solvent: bool = True,
-    endpoints: Mapping[str, str] | None = None,
+    endpoints: Endpoints = None,
 ) -> list[NDArray[np.float32]]:
     """The electrostatic potentials of a structure's states, in V.
 

@@ -15,8 +15,12 @@ _TEXTS = ("atom_name", "residue_name", "chain", "residue_number", "insertion_cod
 _COLUMNS = ("id", "entry_id", "source", *_NEEDED, "occupancy", "b_factor", *_TEXTS)
 
 
-def rows_of_id(id: str, endpoints: Mapping[str, str] | None) -> list[dict[str, Any]]:
+def rows_of_id(id: str, endpoints: Any) -> list[dict[str, Any]]:
     """The rows of `load_dataset("structures", ids=[id])`, one a model, with all alternate locations.
+
+    Args:
+        id: of a structure.
+        endpoints: as `structures` has them; None: the services.
 
     Raises:
         PercError: there is no such structure, or it cannot be had.
@@ -26,7 +30,7 @@ def rows_of_id(id: str, endpoints: Mapping[str, str] | None) -> list[dict[str, A
         ids=[id],
         models="all",
         altlocs="all",
-        endpoints=dict(endpoints or {}),
+        endpoints={} if endpoints is None else endpoints,
         split="train",
         streaming=True,
     )

@@ -15,8 +15,9 @@ from builders.synthetic.potentials.atoms import Atoms, checked
 from builders.synthetic.potentials.maps import Map
 from builders.synthetic.potentials.molecules import Body, Molecule
 
-Endpoints = Mapping[str, str] | None
+Endpoints = Mapping[str, str] | str | os.PathLike[str] | None
 _PACKED = (".gz", ".bz2")
+_LONGEST_NAME = 1000
 _EXPECTED = "expected the path of a structure (.cif, .pdb, .ent) or a map (.mrc, .map), an id, or a row of structures"
 
 
@@ -86,6 +87,9 @@ def _by_name(sources: list[Any]) -> dict[str, list[Any]]:
 
 
 def _several(source: Any) -> list[Any]:
+    if isinstance(source, set | frozenset):
+        msg = f"structures is a set, {source!r:.200}: expected a list, for classes and states are numbered in its order"
+        raise OptionError(msg)
     is_one = isinstance(source, str | bytes | os.PathLike) or _is_row(source) or not isinstance(source, Iterable)
     return [source] if is_one else list(source)
 
@@ -95,8 +99,8 @@ def _is_row(source: Any) -> bool:
 
 
 def _checked_name(name: Any) -> str:
-    if not isinstance(name, str) or not name:
-        msg = f"structures has a class of the name {name!r}: expected a text"
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+        msg = f"structures has a class of the name {name!r:.200}: expected a text of up to {_LONGEST_NAME} characters"
         raise OptionError(msg)
     return name
 
@@ -118,6 +122,9 @@ def _name_of(source: Any) -> str:
 def _found(source: Any, endpoints: Endpoints) -> list[Atoms] | list[Map]:
     if _is_row(source):
         return [rows.atoms_of(source)]
+    if "://" in str(source):
+        msg = f"structure is {source!r}: a URL: {_EXPECTED}"
+        raise OptionError(msg)
     path = Path(source)
     suffix = _suffix(path)
     if suffix in maps.SUFFIXES and path.is_file():

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from tqdm.auto import tqdm
 
 from builders.io.files.whole_file import write_whole
 from builders.synthetic.potentials.densities import box_of, drawing_of, tell, volume_in
-from builders.synthetic.potentials.sources import classes_of
+from builders.synthetic.potentials.sources import Endpoints, classes_of
 
 ARITHMETIC = 1
 """Counts changes of what volumes come out as: others are kept beside them."""
@@ -44,7 +43,7 @@ def volumes_of(
     b_factor: float | None = None,
     solvent: bool = True,
     folder: Path,
-    endpoints: Mapping[str, str] | None = None,
+    endpoints: Endpoints = None,
 ) -> list[Made]:
     """Volumes of all states of some structures, in boxes of one size, each made once.
 

@@ -21,6 +21,7 @@ _USUAL = 50, 200
 """Particles."""
 _LEAST = 16
 """Pixels of a side."""
+_MOST_PARTICLES, _MOST_PIXELS = 100_000, 2**32
 _CLOSEST = 10.0
 """Å: whatever is smaller is no particle, and not worth a fine grid."""
 _SOLID = 0.1
@@ -88,6 +89,11 @@ def scene_of(recipe: Recipe) -> Scene:
     if recipe.max_shift != 0:
         msg = f"max_shift is {recipe.max_shift:g}: expected 0: particles of micrographs lie where picks say"
         raise OptionError(msg)
+    side = recipe.box_size * recipe.pixel_size
+    if scene.drift > side / 2:
+        msg = f"drift is {scene.drift:g}: expected at most half of the box of {side:g} Å: what leaves a micrograph "
+        msg += "farther than that would come in on the other side"
+        raise OptionError(msg)
     _check_room(scene, recipe.pixel_size)
     if scene.frames is not None and scene.frame_dose is None:
         dose = 1.0 if recipe.noise.dose is None else recipe.noise.dose / scene.frames
@@ -145,6 +151,12 @@ def diameter(volume: Tensor, pixel_size: float) -> float:
 def _check_numbers(scene: Scene) -> None:
     _pair("micrograph_shape", scene.micrograph_shape, _LEAST, "(ny, nx)")
     _pair("particles", scene.particles, 1, "(fewest, most)")
+    if scene.particles[1] > _MOST_PARTICLES:
+        msg = f"particles is {scene.particles!r}: expected at most {_MOST_PARTICLES:,}"
+        raise OptionError(msg)
+    if math.prod(scene.micrograph_shape) > _MOST_PIXELS:
+        msg = f"micrograph_shape is {scene.micrograph_shape!r}: expected at most {_MOST_PIXELS:,} pixels"
+        raise OptionError(msg)
     if scene.particles[0] > scene.particles[1]:
         msg = f"particles is {scene.particles!r}: expected (fewest, most), the fewest first"
         raise OptionError(msg)
@@ -188,13 +200,17 @@ def _number(name: str, value: Any, least: float, most: float, unit: str) -> None
 
 def _check_movie(scene: Scene, recipe: Recipe) -> None:
     if scene.frames is None:
-        for name in ("frame_dose", "drift"):
-            if getattr(scene, name):
+        for name, usual in (("frame_dose", None), ("drift", 0)):
+            if getattr(scene, name) != usual:
                 msg = f"{name} is {getattr(scene, name)!r}, and frames is None: expected frames=, how many a movie has"
                 raise OptionError(msg)
         return
     if not _is_whole(scene.frames) or scene.frames < 1:
         msg = f"frames is {scene.frames!r}: expected a whole number of at least 1, or None"
+        raise OptionError(msg)
+    if math.prod(scene.shape) > _MOST_PIXELS:
+        msg = f"frames is {scene.frames} of micrograph_shape={scene.micrograph_shape!r}: expected at most "
+        msg += f"{_MOST_PIXELS:,} pixels in all of them"
         raise OptionError(msg)
     if round(recipe.optics.voltage) not in DAMAGE:
         known = ", ".join(map(str, DAMAGE))

@@ -73,6 +73,7 @@ def scene_of(recipe: Recipe) -> Scene:
     if math.prod(shape) > _MOST_VOXELS:
         msg = f"tomogram_shape is {shape!r}: expected {_MOST_VOXELS:,} voxels at most"
         raise OptionError(msg)
+    apart = given.get("min_distance")
     low, high = _whole("particles", given["particles"], 2, 1, "the lowest and the highest number")
     _in_order("particles", (low, high))
     if high > _MOST_PARTICLES:
@@ -94,7 +95,7 @@ def scene_of(recipe: Recipe) -> Scene:
     return Scene(
         shape,
         (low, high),
-        None if given.get("min_distance") is None else _number("min_distance", given["min_distance"], 0, "Å"),
+        None if apart is None else _number("min_distance", apart, 0, "Å, 0 or more"),
         angles_of("tilts", given.get("tilts", Scene.tilts)),
         membranes,
         radii,
