@@ -7,12 +7,24 @@ CONFORMANCE := .conformance
 CONFORMANCE_TOMO := .conformance-tomo
 CONFORMANCE_MADE := .conformance-made
 DOCS := .docs
+RECIPES := .recipes
 ONLY ?=
+SMALL ?=
 
-.PHONY: demo test lint docs bench conformance conformance-tomo conformance-made formats versions newest clean
+.PHONY: demo recipes test lint docs bench conformance conformance-tomo conformance-made formats versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
+
+# the scripts of docs/recipes, one after another; on little data, to see that they run, with SMALL=1
+recipes: $(RECIPES)/.ready
+	$(RECIPES)/bin/python -m examples.recipes $(if $(SMALL),--small)
+
+# an environment of its own: trainers and models are larger than all that the tests need
+$(RECIPES)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(RECIPES)
+	$(RECIPES)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[recipes]'
+	@touch $@
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -84,4 +96,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS) $(CONFORMANCE) $(CONFORMANCE_TOMO) $(CONFORMANCE_MADE) demo-output build site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DOCS) $(CONFORMANCE) $(CONFORMANCE_TOMO) $(CONFORMANCE_MADE) $(RECIPES) demo-output build site .mypy_cache .ruff_cache .pytest_cache

@@ -17,6 +17,8 @@ WELL_TURNED = 0.6
 """Of the angle by which poses are wrong by chance."""
 MARK = ".perc-demo"
 """In the folder of a demo, which the next one may take away."""
+KEPT = "recipes"
+"""What `make recipes` leaves in the folder of the demo, which is not the demo's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,11 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _make_anew(folder: Path) -> bool:
     """Make the demo's folder, in place of an earlier one; False: it holds something else."""
     is_demo = (folder / MARK).is_file() or ((folder / "contact_sheet.png").is_file() and (folder / "services").is_dir())
-    if folder.is_dir() and any(folder.iterdir()) and not is_demo:
-        return False
-    if folder.is_dir():
-        shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
+    there = [path for path in folder.iterdir() if path.name != KEPT]
+    if there and not is_demo:
+        return False
+    for path in there:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
     (folder / MARK).touch()
     return True
 

@@ -365,6 +365,16 @@ def test_the_demo_takes_nobodys_folder_away(tmp_path, capsys):
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_the_demo_makes_its_folder_anew_around_what_recipes_left(tmp_path):
+    (tmp_path / "demo" / "recipes").mkdir(parents=True)
+    (tmp_path / "demo" / "recipes" / "mine.png").touch()
+    for _ in range(2):
+        assert demo._make_anew(tmp_path / "demo")
+        assert {path.name for path in (tmp_path / "demo").iterdir()} == {"recipes", demo.MARK}
+        assert (tmp_path / "demo" / "recipes" / "mine.png").is_file()
+        (tmp_path / "demo" / "cache").mkdir()
+
+
 def test_a_demo_that_learns_nothing_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "train", lambda model, dataset: None)
     monkeypatch.setattr(entry, "run", lambda *_: 1.0)
