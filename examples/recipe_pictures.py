@@ -36,7 +36,7 @@ def confusion_matrix(path: Path, dataset: Dataset, found: Tensor) -> None:
             for axes, volume in zip(row, dataset.with_format("numpy")[chosen]["image"], strict=True):
                 show(axes, volume[len(volume) // 2 - 1 : len(volume) // 2 + 2].mean(0))
         axes = right.subplots()
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(counts.numpy()):
             shade = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=shade)
@@ -48,6 +48,7 @@ def confusion_matrix(path: Path, dataset: Dataset, found: Tensor) -> None:
 
 def show(axes: Any, image: Any, title: str = "") -> None:
     """Draw an image `(ny, nx)` in grey, from its 0.5th to its 99.5th percentile, without ticks."""
+    image = np.asarray(image)
     low, high = np.percentile(image, [0.5, 99.5])
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     axes.set(xticks=[], yticks=[], title=title)

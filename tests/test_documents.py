@@ -82,7 +82,8 @@ def _generate(out):
 BLOCK = re.compile(r"^```([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"^```python$|^\$ (\.venv/bin/)?perc ", re.MULTILINE)
-RUN = [page for page in PAGES if CODE.search((ROOT / page).read_text()) and not page.startswith("docs/from/")]
+ELSEWHERE = ("docs/from/", "docs/recipes/")  # tests/test_coming_from.py, tests/recipes
+RUN = [page for page in PAGES if CODE.search((ROOT / page).read_text()) and not page.startswith(ELSEWHERE)]
 
 
 def _simulated(at):
@@ -174,7 +175,7 @@ HOLDS = {
 @pytest.mark.timeout(180)  # pages that draw, train and publish
 @pytest.mark.parametrize("page", RUN)
 def test_the_code_of_a_page_runs(page, at_demo, monkeypatch):
-    """Python and `perc`, in order, after `make demo`; what has a title is not run. docs/from: test_coming_from.py."""
+    """Python and `perc`, in order, after `make demo`; what has a title is not run."""
     few = functools.partial(gallery.write_gallery, examples=EXAMPLES[:3])  # tests/gallery draws all of them
     monkeypatch.setattr(gallery, "write_gallery", few)
     BESIDE_THE_DEMO.get(page, lambda at: None)(at_demo)

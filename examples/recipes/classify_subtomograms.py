@@ -21,8 +21,8 @@ AUGMENT = T.Compose([T.RandomRotate(), T.RandomShift(1.5), T.Lowpass(resolution=
 def network(classes: int) -> nn.Module:
     """Scores of classes for volumes of 24 x 24 x 24 voxels."""
 
-    def block(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Conv3d(inputs, outputs, 3, padding=1), nn.BatchNorm3d(outputs, momentum=0.5), nn.ReLU(), nn.MaxPool3d(2)]
+    def block(inputs: int, out: int) -> list[nn.Module]:
+        return [nn.Conv3d(inputs, out, 3, padding=1), nn.BatchNorm3d(out, momentum=0.5), nn.ReLU(), nn.MaxPool3d(2)]
 
     layers = [*block(1, 16), *block(16, 32), *block(32, 64), nn.Flatten(), nn.Linear(64 * 3**3, classes)]
     return nn.Sequential(nn.Unflatten(1, (1, 24)), *layers)
@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     truth, found = (torch.cat(column) for column in zip(*answers, strict=True))
     accuracy, chance = (truth == found).float().mean(), truth.bincount().max() / len(truth)
     print(f"accuracy on {len(truth)} held out subtomograms {accuracy:.1%}, by chance {chance:.1%}")
+    assert accuracy > chance, "nothing was learned"
     recipe_pictures.confusion_matrix(options.out / "classify_subtomograms.png", ds["validation"], found)
 
 
