@@ -5,7 +5,7 @@ from pathlib import Path
 
 from builders.errors import PercError
 from builders.io.files.cache import default_folder, disk_error
-from builders.io.made.known import maker_for
+from builders.io.made.known import forget, maker_for
 from builders.io.made.recipe import Recipe, Source
 from builders.io.made.recipe_file import MappedVolumes, read_recipe, write_recipe
 from builders.synthetic.config import SyntheticConfig
@@ -18,7 +18,7 @@ def recipe_for(config: SyntheticConfig, version: str, anew: bool = False) -> tup
     Args:
         config: the options.
         version: of the builder.
-        anew: make it whether it is there or not.
+        anew: make it, and its volumes, whether they are there or not.
 
     Raises:
         OptionError: no rows can be made of them.
@@ -38,6 +38,7 @@ def recipe_for(config: SyntheticConfig, version: str, anew: bool = False) -> tup
         solvent=config.solvent,
         folder=folder,
         endpoints=config.endpoints,
+        anew=anew,
     )
     labels = {one.label: one.name for one in made}
     sources = [Source(one.path.name, one.label, one.state) for one in made]
@@ -50,6 +51,7 @@ def recipe_for(config: SyntheticConfig, version: str, anew: bool = False) -> tup
         if isinstance(err, PercError):
             raise
         raise disk_error(err, path.parent, "a recipe of images") from err
+    forget(str(path))
     return str(path), read_recipe(str(path))
 
 

@@ -1,7 +1,10 @@
 """`load_dataset("synthetic", ...)`: images that are made of structures, without end, with all that is true of them."""
 
+import contextlib
 import functools
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -27,6 +30,9 @@ from builders.synthetic.config import SyntheticConfig
 from builders.synthetic.reader import MadeReader, row_path, shards_of
 from builders.synthetic.recipes import recipe_for
 from builders.synthetic.written.written import features, left_out_of
+
+_RECIPE = "recipe.txt"
+"""Tells, beside an index in the cache, where the recipe lies that its references name."""
 
 
 class Synthetic(PickedFilesBuilder):
@@ -82,7 +88,19 @@ class Synthetic(PickedFilesBuilder):
             msg = "num_examples is None: expected a number of rows, num_examples=10000, or streaming=True, which goes "
             msg += "on without end"
             raise OptionError(msg)
+        if self.config.written is not None:
+            super().download_and_prepare(*args, **kwargs)
+            return
+        folder, path = Path(self.cache_dir), self._recipe[0]
+        kept = folder / _RECIPE
+        mode = datasets.DownloadMode(kwargs.get("download_mode") or datasets.DownloadMode.REUSE_DATASET_IF_EXISTS)
+        is_elsewhere = not kept.is_file() or kept.read_bytes() != os.fsencode(path)
+        if is_elsewhere and mode == datasets.DownloadMode.REUSE_DATASET_IF_EXISTS:  # the cache was moved
+            kwargs["download_mode"] = datasets.DownloadMode.REUSE_CACHE_IF_EXISTS
         super().download_and_prepare(*args, **kwargs)
+        if is_elsewhere and folder.is_dir():
+            with contextlib.suppress(OSError):
+                kept.write_bytes(os.fsencode(path))
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         anew = bool(dl_manager.download_config.force_download)

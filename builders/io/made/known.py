@@ -94,6 +94,17 @@ class Known:
         return made[column]
 
 
+def forget(path: str) -> None:
+    """Make what was made of a recipe anew, for its volumes are others now.
+
+    Args:
+        path: of the recipe.
+    """
+    with _alone:
+        for key in [key for key in _makers if key[0] == path]:
+            del _makers[key]
+
+
 def known(path: str, digest: str | None) -> Known:
     """The maker of the recipe in a file, which is read once.
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from builders.errors import ChangedError, FormatError, NotFoundError
 from builders.io.made.recipe import Between, Noise, Optics, Recipe, Source
 
+_AGAIN = "load_dataset('synthetic', ...) with the same options makes it anew"
 VERSION = 1
 """Of the arithmetic that is here: another one makes other rows."""
 MOST_TEXT = 2**26
@@ -46,7 +47,7 @@ def read_recipe(path: str, digest: str | None = None) -> Recipe:
         with Path(path).open("rb") as file:
             raw = file.read(MOST_TEXT + 1)
     except OSError as err:
-        msg = f"{path}: {err.strerror or err}: expected the recipe that images are made of"
+        msg = f"{path}: {err.strerror or err}: expected the recipe that images are made of; {_AGAIN}"
         raise NotFoundError(msg) from err
     recipe = recipe_of(raw, path)
     if digest and recipe.digest != digest:
@@ -76,13 +77,13 @@ def recipe_of(raw: bytes, name: str) -> Recipe:
         version = told.pop("perc_recipe")
         if version != VERSION:
             msg = f"{name}: a recipe of version {version!r}: expected {VERSION}, the one whose images this version of "
-            msg += "the program makes; load_dataset('synthetic', ...) with the same options makes it anew"
+            msg += f"the program makes; {_AGAIN}"
             raise FormatError(msg)
         return _recipe(told)
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as err:
         if isinstance(err, FormatError):
             raise
-        msg = f"{name}: {str(err)[:200]}: expected a recipe of images that are made"
+        msg = f"{name}: {str(err)[:200]}: expected a recipe of images that are made; {_AGAIN}"
         raise FormatError(msg) from err
 
 
@@ -118,26 +119,37 @@ class MappedVolumes(Sequence[Tensor]):
     def __getitem__(self, number: Any) -> Any:
         if isinstance(number, slice):
             return [self[place] for place in range(*number.indices(len(self)))]
-        return torch.from_numpy(self._mapped(self._recipe.sources[number].file))
+        return torch.from_numpy(mapped_volume(self.folder / self._recipe.sources[number].file, self._recipe.box_size))
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[number] for number in range(len(self)))
 
-    def _mapped(self, file: str) -> NDArray[np.float32]:
-        path, side = self.folder / file, self._recipe.box_size
-        try:
-            volume = np.load(path, mmap_mode="c", allow_pickle=False)
-        except FileNotFoundError as err:
-            msg = f"{path}: no such file: expected a volume of the recipe beside it"
-            raise NotFoundError(msg) from err
-        except (ValueError, OSError, EOFError) as err:
-            msg = f"{path}: {err}: expected a volume of {side} voxels a side"
-            raise FormatError(msg) from err
-        if volume.shape != (side,) * 3 or volume.dtype != np.float32 or not volume.flags.c_contiguous:
-            msg = f"{path}: {volume.dtype} of shape {volume.shape}: expected a volume of {side} voxels a side, float32"
-            raise FormatError(msg)
-        mapped: NDArray[np.float32] = volume
-        return mapped
+
+def mapped_volume(path: Path, side: int) -> NDArray[np.float32]:
+    """The volume in a file, mapped.
+
+    Args:
+        path: of the file, `.npy`.
+        side: voxels of it.
+
+    Raises:
+        NotFoundError: there is none.
+        FormatError: it is none, or of another size.
+    """
+    try:
+        volume = np.load(path, mmap_mode="c", allow_pickle=False)
+    except FileNotFoundError as err:
+        msg = f"{path}: no such file: expected a volume of the recipe beside it; {_AGAIN}"
+        raise NotFoundError(msg) from err
+    except (ValueError, OSError, EOFError) as err:
+        msg = f"{path}: {err}: expected a volume of {side} voxels a side; {_AGAIN}"
+        raise FormatError(msg) from err
+    if volume.shape != (side,) * 3 or volume.dtype != np.float32 or not volume.flags.c_contiguous:
+        msg = f"{path}: {volume.dtype} of shape {volume.shape}: expected a volume of {side} voxels a side, float32; "
+        msg += _AGAIN
+        raise FormatError(msg)
+    mapped: NDArray[np.float32] = volume
+    return mapped
 
 
 def _recipe(told: dict[str, Any]) -> Recipe:

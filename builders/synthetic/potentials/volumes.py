@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from builders.errors import PercError
 from builders.io.files.whole_file import write_whole
+from builders.io.made.recipe_file import mapped_volume
 from builders.synthetic.potentials.densities import box_of, drawing_of, tell, volume_in
 from builders.synthetic.potentials.sources import Endpoints, classes_of
 
@@ -44,6 +46,7 @@ def volumes_of(
     solvent: bool = True,
     folder: Path,
     endpoints: Endpoints = None,
+    anew: bool = False,
 ) -> list[Made]:
     """Volumes of all states of some structures, in boxes of one size, each made once.
 
@@ -56,6 +59,7 @@ def volumes_of(
         solvent: subtract it.
         folder: of the cache; they are kept in `synthetic` in it, named for what went into them.
         endpoints: of `structures`, for ids.
+        anew: make those that are kept, too.
 
     Raises:
         PercError: as `density`; or the disk fails.
@@ -72,10 +76,19 @@ def volumes_of(
                 options = repr((ARITHMETIC, n, astuple(drawing))).encode()
                 digest = hashlib.blake2b(body.digest + options, digest_size=16).hexdigest()
                 path = folder / "synthetic" / f"{digest}.npy"
-                if not path.exists():
+                if anew or not _is_kept(path, n):
                     content = io.BytesIO()
                     np.save(content, volume_in(body, n, drawing))
                     write_whole(path, content.getvalue())
                 made.append(Made(name, label, state, path))
                 progress.update()
     return made
+
+
+def _is_kept(path: Path, n: int) -> bool:
+    """Whether a file holds a volume of n voxels a side: one that was damaged does not."""
+    try:
+        mapped_volume(path, n)
+    except PercError:
+        return False
+    return True
