@@ -9,7 +9,11 @@ import griffe
 class Examples(griffe.Extension):
     """Examples of docstrings are code, not text."""
 
-    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rename the section of an object that was just read."""
-        if obj.docstring:
-            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Rename the section in all docstrings of a package that was just read."""
+        objects: list[griffe.Object] = [pkg]
+        while objects:
+            found = objects.pop()
+            if found.docstring:
+                found.docstring.value = re.sub(r"^Example:$", "Examples:", found.docstring.value, flags=re.MULTILINE)
+            objects += [member for member in found.members.values() if isinstance(member, griffe.Object)]

@@ -229,6 +229,8 @@ def test_links_lead_somewhere():
     for page in [*PAGES[1:], *navigation.MADE]:
         text = navigation.text_of(page.removeprefix("docs/"))
         assembly.rewritten(text, page.removeprefix("docs/"))
+    from_there = (ROOT / "README.md").read_text().replace("](docs/", "](").replace("](C", "](../C")
+    assembly.rewritten(from_there, "index.md")
     for page in ("[x](nothing.md)", "[x](index.md#nothing)", "[x](../../elsewhere.md)", "![x](nothing.png)"):
         with pytest.raises(assembly.DeadLinkError, match=r"docs/transforms\.md: a link to"):
             assembly.rewritten(f"# X\n\n{page}", "transforms.md")
