@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-_WIDTH = 1088
-_CAPTION = 20
-_GAP = 8
+_WIDTH = 1608
+"""Twice that of a page on which captions can be read."""
+_CAPTION, _LETTERS = 34, 25
+_GAP = 12
+_COLOURS = 64
 _RIGHT, _WRONG, _INK = (0, 120, 60), (190, 30, 30), (30, 30, 30)
 
 Line = tuple[str, tuple[int, int, int]]
@@ -48,16 +50,17 @@ def write_contact_sheet(path: Path, *groups: tuple[Sequence[Tile], int]) -> None
     heights = [side + _CAPTION * max(len(tile.lines) for tile in row) + _GAP for row, side in rows]
     sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(16)
+    font = ImageFont.load_default(_LETTERS)
     y = _GAP
     for (row, side), height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):
             x = _GAP + column * (side + _GAP)
             sheet.paste(_grey(tile, side), (x, y))
             for number, (text, colour) in enumerate(tile.lines):
-                draw.text((x, y + side + 2 + number * _CAPTION), text, fill=colour, font=font)
+                draw.text((x, y + side + 4 + number * _CAPTION), text, fill=colour, font=font)
         y += height
-    sheet.save(path)
+    few = sheet.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def _grey(tile: Tile, side: int) -> Image.Image:

@@ -13,7 +13,7 @@ from builders.empiar import Entry
 from examples.classify import BATCH_SIZE, PREPARE
 from examples.contact_sheet import Tile, note, verdict, write_contact_sheet
 from examples.deposit import ENTRY, generate
-from examples.folder import Trained
+from examples.folder import ACROSS, SHOWN, Trained
 from tests.server import serve
 
 MICROGRAPHS_SHOWN = 4
@@ -35,7 +35,7 @@ def run(out: Path, trained: Trained, micrographs: int) -> float:
 
         index = load_dataset("empiar", imageset="Picked particles", **where)
         before = server.bytes_sent
-        chosen = list(range(0, len(index), max(1, len(index) // 24)))[:24]
+        chosen = list(range(0, len(index), max(1, len(index) // SHOWN)))[:SHOWN]
         particles = index[chosen]["image"]
         print(
             f"an index of {len(index)} particles cost {before / 1e3:.1f} kB, "
@@ -57,7 +57,7 @@ def run(out: Path, trained: Trained, micrographs: int) -> float:
         for image, place in zip(particles, chosen, strict=True)
     ]
     sheet = out / "entry_sheet.png"
-    write_contact_sheet(sheet, (overview, MICROGRAPHS_SHOWN), (tiles, 8))
+    write_contact_sheet(sheet, (overview, MICROGRAPHS_SHOWN), (tiles, ACROSS))
     print(f"contact sheet: {sheet.resolve()}")
     return right
 

@@ -15,6 +15,9 @@ from examples.classify import PREPARE, classifier, predict, train
 from examples.contact_sheet import Tile, verdict, write_contact_sheet
 from examples.projections import PIXEL_SIZE
 
+SHOWN, ACROSS = 24, 6
+"""Images of the contact sheet, and of one of its rows."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -68,14 +71,14 @@ def run(out: Path, images: int) -> Trained:
     accuracy, chance = float((predictions == labels).float().mean()), float(labels.bincount().max() / len(labels))
     print(f"accuracy on validation {accuracy:.1%}, by chance {chance:.1%}")
 
-    chosen = list(range(0, len(labels), max(1, len(labels) // 32))[:32])
+    chosen = list(range(0, len(labels), max(1, len(labels) // SHOWN))[:SHOWN])
     shown = ds["validation"].with_format(None)[chosen]["image"]
     tiles = [
         Tile(image, verdict(names[labels[place]], names[predictions[place]]))
         for image, place in zip(shown, chosen, strict=True)
     ]
     sheet = out / "contact_sheet.png"
-    write_contact_sheet(sheet, (tiles, 8))
+    write_contact_sheet(sheet, (tiles, ACROSS))
     print(f"contact sheet: {sheet.resolve()}")
     print(f"{time.perf_counter() - start:.0f} s")
     return Trained(model, names, accuracy, chance)

@@ -18,7 +18,7 @@ from perc_transforms.spatial.euler import angles_of
 OPTICS = {"voltage": 300.0, "spherical_aberration": 2.7, "amplitude_contrast": 0.1, "phase_shift": 0.0}
 PREPARE = T.Compose([T.PhaseFlip(), T.Lowpass(resolution=12.0), T.NormalizeBackground()])
 PER_MICROGRAPH = 50
-SHOWN = 6
+SHOWN = 5
 
 
 def density() -> torch.Tensor:

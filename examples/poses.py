@@ -28,8 +28,8 @@ _MADE = {
 _UNUSED = ["ctf", "path", "index", "id", "snr", "state", "pixel_size"]
 _BATCH_SIZE = 64
 _HELD_OUT = 512
-_SHOWN = 12
-_ACROSS = 6
+_SHOWN = 8
+_ACROSS = 4
 _NUMBERS = 6
 """By which the network says a rotation."""
 

@@ -10,10 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
 
-_WIDTH, _LEFT, _RIGHT, _MAP_LEFT = 1140, 104, 860, 930
-_MAP = 180
-_TITLE, _AXIS, _GAP, _FOOT = 52, 46, 14, 92
-_LEAST_BARS = 84
+_WIDTH, _LEFT, _RIGHT, _MAP_LEFT = 1640, 172, 1220, 1304
+_MAP = 320
+_TITLE, _AXIS, _GAP, _FOOT = 124, 92, 26, 230
+_LEAST_BARS = 150
+_LARGE, _MIDDLE, _SMALL = 33, 26, 25
+"""Letters, which can be read on a page half as wide."""
 _INK, _PALE, _LINE, _NOTHING = (30, 30, 30), (110, 110, 110), (205, 205, 205), (236, 236, 236)
 _CUT = (150, 60, 140)
 _FARTHEST = 40.0
@@ -85,23 +87,24 @@ class Panel:
 
 def write_tracks(path: Path, panels: Sequence[Panel]) -> None:
     """Draw structures below each other, at the same number of pixels a residue, and what the colours mean."""
-    bars = [max(_LEAST_BARS, (_MAP + 26) // len(panel.tracks) - _AXIS) for panel in panels]
+    bars = [max(_LEAST_BARS, (_MAP + 52) // len(panel.tracks) - _AXIS) for panel in panels]
     heights = [_TITLE + len(panel.tracks) * (each + _AXIS) + _GAP for panel, each in zip(panels, bars, strict=True)]
     sheet = Image.new("RGB", (_WIDTH, sum(heights) + _FOOT), "white")
     longest = max(last - first + 1 for panel in panels for track in panel.tracks for first, last in [track.extent])
     pen = _Pen(sheet, (_RIGHT - _LEFT) / longest)
     y = 0
     for panel, height, each in zip(panels, heights, bars, strict=True):
-        pen.text((_LEFT, y + 10), panel.title, size=17)
-        pen.text((_LEFT, y + 31), f"{panel.note}; bars: {_MEANING[panel.kind]}", _PALE)
+        pen.text((_LEFT, y + 14), panel.title, size=_LARGE)
+        pen.text((_LEFT, y + 54), panel.note, _PALE)
+        pen.text((_LEFT, y + 86), f"bars: {_MEANING[panel.kind]}", _PALE)
         for number, track in enumerate(panel.tracks):
             pen.track(track, panel.kind, y + _TITLE + number * (each + _AXIS), each)
-        pen.text((_MAP_LEFT, y + 31), "distances between residues", _PALE)
+        pen.text((_MAP_LEFT, y + 86), "distances of residues", _PALE)
         pen.distances(panel.tracks, (_MAP_LEFT, y + _TITLE))
         y += height
-        pen.draw.line([(20, y), (_WIDTH - 20, y)], fill=_LINE)
-    pen.legend(y + 12)
-    sheet.save(path)
+        pen.draw.line([(20, y), (_WIDTH - 20, y)], fill=_LINE, width=2)
+    pen.legend(y + 20)
+    sheet.save(path, optimize=True)
 
 
 class _Pen:
@@ -109,7 +112,7 @@ class _Pen:
         self.sheet, self.draw, self.per_residue = sheet, ImageDraw.Draw(sheet), per_residue
 
     def text(
-        self, at: tuple[float, float], text: str, colour: Colour = _INK, size: int = 13, anchor: str = "la"
+        self, at: tuple[float, float], text: str, colour: Colour = _INK, size: int = _MIDDLE, anchor: str = "la"
     ) -> None:
         self.draw.text(at, text, fill=colour, font=ImageFont.load_default(size), anchor=anchor)
 
@@ -123,13 +126,13 @@ class _Pen:
             return _LEFT + (position - first) * self.per_residue
 
         def bar(position: int, value: float, colour: Colour) -> None:
-            box = (x(position) + 0.5, base - height * value / top, x(position + 1) - 1, base)
+            box = (x(position) + 1, base - height * value / top, x(position + 1) - 1, base)
             self.draw.rectangle(box, fill=colour)
 
         for value in np.arange(0, top + 1, step):
             level = base - height * value / top
-            self.draw.line([(_LEFT, level), (x(last + 1), level)], fill=_NOTHING)
-            self.text((_LEFT - 5, level), f"{value:.0f}", _PALE, 11, "rm")
+            self.draw.line([(_LEFT, level), (x(last + 1), level)], fill=_NOTHING, width=2)
+            self.text((_LEFT - 8, level), f"{value:.0f}", _PALE, _SMALL, "rm")
         there = {*track.values, *track.cut, *(n for start, end in track.peptides for n in range(start, end + 1))}
         for position in set(range(first, last + 1)) - there:
             bar(position, top / 20, _LINE)
@@ -139,13 +142,13 @@ class _Pen:
             bar(position, value, _faded(_colour(value, kind)))
         for start, end in track.peptides:
             self._peptide((x(start), y, x(end + 1), base), f"{start} to {end}", bool(track.cut))
-        self.draw.line([(_LEFT, base), (x(last + 1), base)], fill=_INK)
+        self.draw.line([(_LEFT, base), (x(last + 1), base)], fill=_INK, width=2)
         for position in [first, *range(first - first % 10 + 10, last + 1, 10)]:
-            self.draw.line([(x(position + 0.5), base), (x(position + 0.5), base + 4)], fill=_INK)
-            self.text((x(position + 0.5), base + 5), str(position), _INK, 11, "ma")
+            self.draw.line([(x(position + 0.5), base), (x(position + 0.5), base + 8)], fill=_INK, width=2)
+            self.text((x(position + 0.5), base + 10), str(position), _INK, _SMALL, "ma")
         numbered = f"position in UniProt {track.accession}; the author numbers these residues {track.numbers}"
-        self.text((_LEFT, base + 20), numbered, _PALE, 11)
-        self.text((20, (y + base) / 2), f"chain {track.chain}", size=14, anchor="lm")
+        self.text((_LEFT, base + 40), numbered, _PALE, _SMALL)
+        self.text((20, (y + base) / 2), f"chain {track.chain}", anchor="lm")
 
     def _peptide(self, box: tuple[float, float, float, float], name: str, is_cut: bool) -> None:
         """A frame around a signal peptide, hatched where it was cut."""
@@ -153,15 +156,15 @@ class _Pen:
         if is_cut:
             hatch = Image.new("L", (right - left, bottom - top))
             draw = ImageDraw.Draw(hatch)
-            for offset in range(-hatch.height, hatch.width, 10):
-                draw.line([(offset, hatch.height), (offset + hatch.height, 0)], fill=150, width=2)
+            for offset in range(-hatch.height, hatch.width, 18):
+                draw.line([(offset, hatch.height), (offset + hatch.height, 0)], fill=150, width=3)
             self.sheet.paste(Image.new("RGB", hatch.size, _CUT), (left, top), hatch)
-        self.draw.rectangle((left, top, right, bottom), outline=_CUT)
-        words = (f"signal peptide {name}", "removed" if is_cut else "never in this file")
+        self.draw.rectangle((left, top, right, bottom), outline=_CUT, width=2)
+        words = ("signal peptide", name, "removed" if is_cut else "never in this file")
         for number, word in enumerate(words):
-            at = (left + right) / 2, top + 16 + 19 * number
-            around = self.draw.textbbox(at, word, font=ImageFont.load_default(13), anchor="mm")
-            self.draw.rectangle((around[0] - 3, around[1] - 3, around[2] + 3, around[3] + 3), fill="white")
+            at = (left + right) / 2, top + 28 + 36 * number
+            around = self.draw.textbbox(at, word, font=ImageFont.load_default(_MIDDLE), anchor="mm")
+            self.draw.rectangle((around[0] - 5, around[1] - 3, around[2] + 5, around[3] + 3), fill="white")
             self.text(at, word, _CUT, anchor="mm")
 
     def distances(self, tracks: Sequence[Track], corner: tuple[int, int]) -> None:
@@ -180,32 +183,35 @@ class _Pen:
         for track, start, end, (first, last) in zip(tracks, starts[:-1], starts[1:], ranges, strict=True):
             low, high = (at * _MAP / starts[-1] for at in (start, end))
             if start:
-                self.draw.line([(left + low, top), (left + low, top + _MAP)], fill="white", width=2)
-                self.draw.line([(left, top + low), (left + _MAP, top + low)], fill="white", width=2)
-            self.text((left + (low + high) / 2, top + _MAP + 4), f"{track.chain} {first} to {last}", _INK, 11, "ma")
-            self.text((left - 7, top + (low + high) / 2), track.chain, _INK, 11, "rm")
+                self.draw.line([(left + low, top), (left + low, top + _MAP)], fill="white", width=4)
+                self.draw.line([(left, top + low), (left + _MAP, top + low)], fill="white", width=4)
+            self.text((left + (low + high) / 2, top + _MAP + 8), f"{track.chain} {first} to {last}", _INK, _SMALL, "ma")
+            self.text((left - 12, top + (low + high) / 2), track.chain, _INK, _SMALL, "rm")
 
     def legend(self, y: float) -> None:
         """What the colours mean."""
         for number, (_, colour, words) in enumerate(_CONFIDENCE):
-            self.draw.rectangle((_LEFT + 170 * number, y + 1, _LEFT + 12 + 170 * number, y + 13), fill=colour)
-            self.text((_LEFT + 19 + 170 * number, y), words)
+            left = _LEFT + 280 * number
+            self.draw.rectangle((left, y + 4, left + 22, y + 26), fill=colour)
+            self.text((left + 32, y), words, size=_SMALL)
         self.text((20, y), "pLDDT")
-        self.text((20, y + 25), "B, spread")
-        self._ramp((_LEFT, y + 26), _SCALE)
+        self.text((20, y + 46), "B, spread")
+        self._ramp((_LEFT, y + 50), _SCALE)
         ends = ", ".join(f"{kind} 0 to {reddest:.0f}" for kind, reddest in _REDDEST.items())
-        self.text((_LEFT + 110, y + 25), f"{ends}: the higher, the less sure is the place of the residue")
-        self.text((20, y + 50), "grey")
-        self.draw.rectangle((_LEFT, y + 54, _LEFT + 12, y + 60), fill=_LINE)
-        self.text((_LEFT + 19, y + 50), "residues that the chain has, but that the file has no atoms of")
-        self.text((_MAP_LEFT, y), "CA atom to CA atom, Angstrom")
-        self._ramp((_MAP_LEFT, y + 20), _NEARNESS, _MAP)
-        for words, at, anchor in (("0", 0, "la"), ("20", 0.5, "ma"), (f"{_FARTHEST:.0f} and more", 1, "ra")):
-            self.text((_MAP_LEFT + at * _MAP, y + 36), words, _INK, 11, anchor)
-        self.text((_MAP_LEFT + _MAP, y + 54), "helices widen the diagonal, hairpins cross it", _PALE, 11, "ra")
+        self.text((_LEFT + 220, y + 46), f"{ends}: the higher,", size=_SMALL)
+        self.text((_LEFT + 220, y + 80), "the less sure is the place of the residue", size=_SMALL)
+        self.text((20, y + 128), "grey")
+        self.draw.rectangle((_LEFT, y + 136, _LEFT + 22, y + 148), fill=_LINE)
+        self.text((_LEFT + 32, y + 128), "residues that the chain has, but that the file has no atoms of", size=_SMALL)
+        self.text((_MAP_LEFT, y), "CA to CA, Angstrom")
+        self._ramp((_MAP_LEFT, y + 38), _NEARNESS, _MAP)
+        for words, at, anchor in (("0", 0, "la"), ("20", 0.5, "ma"), (f"{_FARTHEST:.0f} +", 1, "ra")):
+            self.text((_MAP_LEFT + at * _MAP, y + 68), words, _INK, _SMALL, anchor)
+        for number, words in enumerate(("helices widen the diagonal,", "hairpins cross it")):
+            self.text((_MAP_LEFT + _MAP, y + 112 + 32 * number), words, _PALE, _SMALL, "ra")
 
-    def _ramp(self, corner: tuple[float, float], colours: Sequence[Colour], width: int = 100) -> None:
-        ramp = np.repeat(_blend(np.linspace(0, 1, width), colours)[None], 12, axis=0)
+    def _ramp(self, corner: tuple[float, float], colours: Sequence[Colour], width: int = 200) -> None:
+        ramp = np.repeat(_blend(np.linspace(0, 1, width), colours)[None], 22, axis=0)
         self.sheet.paste(Image.fromarray(ramp), (round(corner[0]), round(corner[1])))
 
 

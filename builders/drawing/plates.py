@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from builders.drawing.lettering import write
-from builders.publishing.writing.preview import drawn
+from builders.publishing.writing.preview import drawn, sheet_png
 from builders.terminal import printable
 
 _INK, _SOFT, _WHITE = 20, 95, 255
-_GAP, _BAR, _SIZE = 8, 5, 15
+_GAP, _BAR, _SIZE, _LINE = 16, 10, 27, 38
 _PART = 0.3
 """Of the picture's width, the bar at the most."""
-_LEAST = 360
+_LEAST = 640
 """Pixels of width that words need."""
 _ROUND = (5, 2, 1)
 
 
-def plate(picture: bytes, words: Sequence[str], pixel_size: float | None = None, columns: int = 0) -> bytes:
+def plate(
+    picture: bytes, words: Sequence[str], pixel_size: float | None = None, columns: int = 0, least: int = _LEAST
+) -> bytes:
     r"""A picture with a bar of a round length, and lines of words below it, as a PNG: the same bytes for the same.
 
     Args:
@@ -27,6 +29,7 @@ def plate(picture: bytes, words: Sequence[str], pixel_size: float | None = None,
         words: lines, cut where they are too long.
         pixel_size: Å per pixel of the image that was drawn; None: no bar.
         columns: of that image, of which the picture may have fewer.
+        least: pixels of width that words get.
 
     Example:
         >>> from builders.publishing.writing.preview import preview_png
@@ -35,10 +38,10 @@ def plate(picture: bytes, words: Sequence[str], pixel_size: float | None = None,
         b'\x89PNG\r\n\x1a\n'
     """
     image = Image.open(io.BytesIO(picture), formats=("PNG",))
-    width = max(image.width, _LEAST)
+    width = max(image.width, least)
     bar = _GAP + _BAR if pixel_size is not None else 0
     lines = len(words) + (pixel_size is not None)
-    sheet = Image.new("L", (width + 2 * _GAP, image.height + 2 * _GAP + bar + lines * (_SIZE + 6)), _WHITE)
+    sheet = Image.new("L", (width + 2 * _GAP, image.height + 2 * _GAP + bar + lines * _LINE), _WHITE)
     sheet.paste(image, (_GAP, _GAP))
     pen, y = ImageDraw.Draw(sheet), image.height + 2 * _GAP
     if pixel_size is not None:
@@ -47,13 +50,11 @@ def plate(picture: bytes, words: Sequence[str], pixel_size: float | None = None,
         pen.rectangle((_GAP, y, _GAP + max(1, round(length / scale)) - 1, y + _BAR - 1), fill=_INK)
         y += bar
         write(pen, (_GAP, y), told_length(length), _SIZE, _INK)
-        y += _SIZE + 6
+        y += _LINE
     for text in words:
         write(pen, (_GAP, y), _fitting(text, pen, width), _SIZE, _SOFT)
-        y += _SIZE + 6
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+        y += _LINE
+    return sheet_png(sheet)
 
 
 def round_length(most: float) -> float:

@@ -8,6 +8,7 @@ from builders.gallery import subjects
 from builders.gallery.subjects import Row
 
 Subject = Callable[[], Row]
+HISTOGRAM = ("histogram",)
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Example:
         shown: what the subject is drawn as, where it is no single image; None: as it is.
         before: the words beside it.
         drawn: the column that the transform makes.
+        shows: what stands beside the pictures: `spectrum`, of the power; or, where that does not show the change,
+            `histogram`, of the values, `falloff`, of the power by frequency, `gain`, of how many times the amplitude
+            becomes, or `transfer`, of what there is of each frequency, with its sign.
     """
 
     transform: T.Transform
@@ -31,6 +35,7 @@ class Example:
     shown: Callable[[Row], Row] | None = None
     before: str = "before"
     drawn: str = "image"
+    shows: tuple[str, ...] = ("spectrum",)
 
 
 EXAMPLES = (
@@ -45,19 +50,26 @@ EXAMPLES = (
     Example(T.Whiten(), one_grey=False),
     Example(T.MissingWedge(min_angle=-50, max_angle=50), image=None),
     Example(T.GainCorrect(subjects.gain()), image=subjects.uncorrected, volume=None, one_grey=False),
-    Example(T.HotPixels(sigma=5), image=subjects.hot_particle, volume=None, one_grey=False),
-    Example(T.Normalize(), image=subjects.raw_particle, volume=subjects.raw_volume, one_grey=False),
+    Example(T.HotPixels(sigma=5), image=subjects.hot_particle, volume=None, one_grey=False, shows=HISTOGRAM),
+    Example(T.Normalize(), image=subjects.raw_particle, volume=subjects.raw_volume, one_grey=False, shows=HISTOGRAM),
     Example(
         T.NormalizeBackground(radius_angstrom=80),
         image=subjects.raw_particle,
         volume=subjects.raw_volume,
         one_grey=False,
+        shows=HISTOGRAM,
     ),
-    Example(T.MinMax(), image=subjects.raw_particle, volume=subjects.raw_volume, one_grey=False),
+    Example(T.MinMax(), image=subjects.raw_particle, volume=subjects.raw_volume, one_grey=False, shows=HISTOGRAM),
     Example(
-        T.PercentileClip(low=0.1, high=99.9), image=subjects.hot_particle, volume=subjects.hot_volume, one_grey=False
+        T.PercentileClip(low=0.1, high=99.9),
+        image=subjects.hot_particle,
+        volume=subjects.hot_volume,
+        one_grey=False,
+        shows=HISTOGRAM,
     ),
-    Example(T.InvertContrast(), image=subjects.raw_particle, volume=subjects.raw_volume, one_grey=False),
+    Example(
+        T.InvertContrast(), image=subjects.raw_particle, volume=subjects.raw_volume, one_grey=False, shows=HISTOGRAM
+    ),
     Example(T.SoftMask(radius_angstrom=75, edge=8), volume=subjects.raw_volume),
     Example(T.CenterCrop(48)),
     Example(T.RandomCrop(48)),
@@ -74,22 +86,23 @@ EXAMPLES = (
         drawn="labels",
     ),
     Example(T.Project(), image=subjects.volume, volume=None, one_grey=False, shown=subjects.section, before="xy slice"),
-    Example(T.CTF(), image=subjects.projected, volume=None, one_grey=False),
-    Example(T.PhaseFlip(), image=subjects.imaged, volume=None),
-    Example(T.WienerFilter(constant=0.02), image=subjects.imaged, volume=None),
-    Example(T.Envelope(b_factor=400)),
+    Example(T.CTF(), image=subjects.projected, volume=None, one_grey=False, shows=("spectrum", "transfer")),
+    Example(T.PhaseFlip(), image=subjects.imaged, volume=None, shows=("spectrum", "transfer")),
+    Example(T.WienerFilter(constant=0.02), image=subjects.imaged, volume=None, shows=("spectrum", "transfer")),
+    Example(T.Envelope(b_factor=400), shows=("falloff",)),
     Example(
         T.DoseWeight(dose_per_frame=subjects.DOSE_PER_FRAME),
         image=subjects.movie,
         volume=None,
         shown=T.DoseWeight(dose_per_frame=0),
         before="sum",
+        shows=("spectrum", "gain"),
     ),
     Example(T.ShotNoise(dose=20), image=subjects.contrast, volume=None, one_grey=False),
     Example(T.AddNoise(snr=0.1)),
     Example(T.Cutout(size=16, number=3)),
     Example(T.Mixup(alpha=1.0, num_classes=2, seed=1), image=subjects.two_particles, volume=None),
-    Example(T.ToTensor(channel=True)),
+    Example(T.ToTensor(channel=True), image=subjects.counted, volume=None, shows=HISTOGRAM),
     Example(
         T.Compose([T.InvertContrast(), T.NormalizeBackground(), T.Lowpass(resolution=10), T.FourierCrop(pixel_size=4)]),
         image=subjects.raw_particle,

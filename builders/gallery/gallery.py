@@ -13,9 +13,11 @@ from tqdm.auto import tqdm
 
 import perc_transforms as T
 from builders.errors import NotEmptyError
+from builders.gallery.charts import falloffs, gains, histograms, transfers
 from builders.gallery.examples import EXAMPLES, Example
-from builders.gallery.panels import Column, Panel, Plane, draw_sheet, log_power, power
-from builders.gallery.subjects import Row
+from builders.gallery.panels import Column, Panel, draw_sheet
+from builders.gallery.spectra import Plane, log_power, power
+from builders.gallery.subjects import Row, projected
 from builders.io.files.whole_file import write_whole
 from perc_transforms.core.random_draws import RandomTransform
 
@@ -24,12 +26,17 @@ _INTRODUCTION = """\
 # What the transforms do
 
 Each transform on the same made-up protein, as an image of 96 x 96 pixels of 2 Å and as a map of 64 x 64 x 64 voxels of
-3 Å: before and after, with the power spectra. The options are examples; where the transform draws, the picture tells
-what it drew.
+3 Å: before and after, with the power spectra, or with what shows the change better. The options are examples; where
+the transform draws, the picture tells what it drew.
 
 Pictures in one column have one scale of length, so that what is cropped is smaller, and what is resampled has other
 pixels; spectra have one scale of frequency, DC in the centre, and are logarithmic. `grey` tells which values are black
 and white, `edge` which resolution the edge of a spectrum is at. A movie is drawn as the plain sum of its frames.
+
+Curves after are drawn over those before, which are pale. `histogram`: how often each value comes, logarithmic.
+`power by frequency`: means over rings of the spectrum, logarithmic. `amplitude, times`: the root of these, in units of
+what there was before. `transfer`: what is there of each frequency of the projection that was seen, along kx: 1 is all
+of it, and what lies below the white line is inverted.
 
 Written by `perc transforms gallery`.
 """
@@ -70,6 +77,12 @@ def _refuse_others(folder: Path, pictures: Sequence[str]) -> None:
 
 def draw(example: Example) -> bytes:
     """A transform's picture, as a PNG."""
+    words, columns = columns_of(example)
+    return draw_sheet(repr(example.transform), words, (example.before, "after"), columns)
+
+
+def columns_of(example: Example) -> tuple[list[str], list[Column]]:
+    """What is said of a transform, and the panels of its picture, those before above those after."""
     transform = _recording(example.transform)
     columns: list[Column] = []
     words = [summary(example).replace("`", "")]
@@ -79,12 +92,12 @@ def draw(example: Example) -> bytes:
             before = _first(row if example.shown is None else example.shown(row))
             after = _first(transform(row))
             after["image"] = after[example.drawn]
-            columns += _columns([_view(before, dims), _view(after, dims)], example.one_grey)
+            columns += _columns([_view(before, dims), _view(after, dims)], example)
             words += _drawn(after, kind)
             old, new = (np.asarray(row.get("label")).tolist() for row in (before, after))
             if old != new:
                 words.append(f"label {old} becomes {_short(new)}")
-    return draw_sheet(repr(example.transform), words, (example.before, "after"), columns)
+    return words, columns
 
 
 def _recording(transform: T.Transform) -> T.Transform:
@@ -118,37 +131,54 @@ def _first(data: Row) -> Row:
 
 @dataclass(frozen=True)
 class _View:
-    """What is drawn of a row: pixels `(ny, nx)` or `(nz, ny, nx)`, the shape of all of it, and Å a pixel."""
+    """What is drawn of a row: pixels `(ny, nx)` or `(nz, ny, nx)`, shape and type of all of it, and Å a pixel."""
 
     pixels: Plane
     shape: tuple[int, ...]
+    dtype: str
     size: float
 
 
 def _view(row: Row, dims: int) -> _View:
-    pixels = np.asarray(row["image"], np.float64)
-    return _View(pixels.reshape(-1, *pixels.shape[-dims:])[0], pixels.shape, float(row["pixel_size"]))
+    image = np.asarray(row["image"])
+    pixels = image.astype(np.float64)
+    return _View(pixels.reshape(-1, *pixels.shape[-dims:])[0], pixels.shape, str(image.dtype), float(row["pixel_size"]))
 
 
-def _columns(views: list[_View], one_grey: bool) -> list[Column]:
+def _columns(views: list[_View], example: Example) -> list[Column]:
     """The columns of an image or a volume."""
-    if views[0].pixels.ndim == 2:
-        return [_images("image", views, [view.pixels for view in views], one_grey), _spectra("power spectrum", views)]
-    xy = [view.pixels[view.pixels.shape[0] // 2] for view in views]
-    xz = [view.pixels[:, view.pixels.shape[1] // 2] for view in views]
-    return [
-        _images("volume, xy slice", views, xy, one_grey),
-        _images("volume, xz slice", views, xz, one_grey),
-        _spectra("power spectrum, xz", views),
-    ]
+    pixels = [view.pixels for view in views]
+    if pixels[0].ndim == 2:
+        columns = [_images("image", views, pixels, example.one_grey)]
+    else:
+        xy = [volume[volume.shape[0] // 2] for volume in pixels]
+        xz = [volume[:, volume.shape[1] // 2] for volume in pixels]
+        columns = [_images("volume, xy slice", views, xy, example.one_grey)]
+        columns += [_images("volume, xz slice", views, xz, example.one_grey)]
+    return columns + [_shown(what, views) for what in example.shows]
+
+
+def _shown(what: str, views: list[_View]) -> Column:
+    """A spectrum, or the curves of what a picture does not show."""
+    pixels, sizes = [view.pixels for view in views], [view.size for view in views]
+    if what == "histogram":
+        return Column("histogram", histograms(pixels))
+    if what == "falloff":
+        return Column("power by frequency", falloffs(pixels, sizes))
+    if what == "gain":
+        return Column("amplitude, times", gains(pixels, sizes[0]))
+    if what == "transfer":
+        return Column("transfer", transfers(pixels, np.asarray(projected()["image"], np.float64), sizes[0]))
+    return _spectra("power spectrum" if pixels[0].ndim == 2 else "power spectrum, xz", views)
 
 
 def _images(title: str, views: list[_View], planes: list[Plane], one_grey: bool) -> Column:
     lows, highs = [float(plane.min()) for plane in planes], [float(plane.max()) for plane in planes]
     if one_grey:
         lows, highs = [min(lows)] * 2, [max(highs)] * 2
+    told = len({view.dtype for view in views}) > 1
     panels = [
-        Panel(plane, view.size, grey, _words(view, grey))
+        Panel(plane, view.size, grey, (*_words(view, grey), *([view.dtype] if told else [])))
         for view, plane, grey in zip(views, planes, zip(lows, highs, strict=True), strict=True)
     ]
     return Column(title, tuple(panels))
@@ -157,10 +187,16 @@ def _images(title: str, views: list[_View], planes: list[Plane], one_grey: bool)
 def _words(view: _View, grey: tuple[float, float]) -> tuple[str, ...]:
     mean, std = view.pixels.mean(), view.pixels.std()
     return (
-        f"{' x '.join(map(str, view.shape))} px of {view.size:.4g} Å",
+        " x ".join(map(str, view.shape)),
+        f"{view.size:.4g} Å a pixel",
         f"mean {mean if abs(mean) > 1e-4 * std else 0:.3g} ± {std:.3g}",
-        f"grey {grey[0]:.3g} … {grey[1]:.3g}",
+        f"grey {_round(grey[0])} … {_round(grey[1])}",
     )
+
+
+def _round(value: float) -> str:
+    """Three digits, none of them behind a thousandth."""
+    return f"{value if abs(value) >= 1e-3 else 0:.3g}"
 
 
 def _spectra(title: str, views: list[_View]) -> Column:
@@ -173,7 +209,7 @@ def _spectra(title: str, views: list[_View]) -> Column:
             plane,
             1 / (view.size * plane.shape[-1]),
             (-decades, 0.0),
-            (f"{decades:.0f} decades; edge: {2 * view.size:.4g} Å",),
+            (f"{decades:.0f} decades", f"edge {2 * view.size:.4g} Å"),
             is_spectrum=True,
         )
         for plane, view in zip(planes, views, strict=True)

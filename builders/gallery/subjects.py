@@ -128,6 +128,13 @@ def raw_particle() -> Row:
     return _row(image + np.random.default_rng(5).normal(0, 1.5, image.shape))
 
 
+def counted() -> Row:
+    """The raw particle as it is stored, in whole numbers."""
+    row = raw_particle()
+    row["image"] = np.rint(row["image"]).astype(np.int16)
+    return row
+
+
 def raw_volume() -> Row:
     """A subtomogram: dark on bright, with much noise."""
     return _row(3 - density() + np.random.default_rng(8).normal(0, 0.15, density().shape))

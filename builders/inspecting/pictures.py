@@ -14,11 +14,11 @@ from builders.io.layout import Array, Layout
 from builders.io.pixels import read_layout, read_open
 from builders.publishing.writing.preview import preview_png, thumbnail_sheet
 
-SIDE = 1024
+SIDE = 1584
 """Pixels along a side of a picture at the most."""
 MOST = 16
 """Frames that are averaged, images of a stack that are shown, files side by side."""
-_TILE = 224
+_TILE = 384
 _SMALL = 1024
 """Sides of an image that is a particle, say, rather than a micrograph."""
 

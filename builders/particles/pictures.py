@@ -27,9 +27,9 @@ Boxes = NDArray[np.float32]
 AVERAGED = 64
 """Boxes of a micrograph that are looked at."""
 _SINGLE = 8
-_WIDE, _TILE, _GAP, _GUTTER = 156, 76, 4, 28
+_WIDE, _TILE, _GAP, _GUTTER = 264, 128, 8, 32
 """Sides of the mean and of a single box; what lies between boxes, and between the two halves."""
-_TITLE, _SMALL = 17, 15
+_TITLE, _SMALL = 32, 25
 _INK, _SOFT, _WHITE = 20, 95, 255
 _DEVIATIONS = 3.0
 """Above and below the mean, what is white and black."""
@@ -67,8 +67,8 @@ def boxes_sheet(micrographs: Sequence[Micrograph]) -> Image.Image:
         micrographs: a line of the picture each.
     """
     half = _WIDE + _SINGLE // 2 * (_TILE + _GAP)
-    line = _SMALL + 2 * _GAP + _WIDE + _SMALL + 3 * _GAP
-    top = _TITLE + 3 * _GAP
+    line = 2 * (_SMALL + 8) + _WIDE + 5 * _GAP
+    top = _TITLE + 8 + 3 * _GAP
     sheet = Image.new("L", (2 * half + _GUTTER + 2 * _GAP, top + len(micrographs) * line + _GAP), _WHITE)
     pen = ImageDraw.Draw(sheet)
     lefts = _GAP, _GAP + half + _GUTTER
@@ -83,12 +83,12 @@ def boxes_sheet(micrographs: Sequence[Micrograph]) -> Image.Image:
         while "/" in path[4:] and pen.textlength(path, font) > room:  # the name, at its end, tells more than folders
             path = f".../{path[4:].partition('/')[2]}"
         write(pen, (_GAP, y), path + told, _SMALL, _INK)
-        y += _SMALL + 2 * _GAP
+        y += _SMALL + 8 + _GAP
         pair = micrograph.stated, micrograph.flipped
         levels = _levels([boxes.mean(0) for boxes in pair if len(boxes)])
         for left, boxes in zip(lefts, pair, strict=True):
             _draw_half(sheet, (left, y), boxes, levels)
-            write(pen, (left, y + _WIDE + _GAP), _told(boxes), _SMALL, _SOFT)
+            write(pen, (left, y + _WIDE + 4), _told(boxes), _SMALL, _SOFT)
     return sheet
 
 

@@ -9,9 +9,11 @@ from PIL import Image
 import perc_transforms as T
 from builders.errors import NotEmptyError, PercError
 from builders.gallery import cli, subjects
+from builders.gallery.charts import falloffs, gains, histograms, transfers
 from builders.gallery.examples import EXAMPLES, Example
-from builders.gallery.gallery import draw, summary, write_gallery
-from builders.gallery.panels import Column, Panel, draw_sheet, log_power, power
+from builders.gallery.gallery import columns_of, draw, summary, write_gallery
+from builders.gallery.panels import Column, Panel, draw_sheet, pictures
+from builders.gallery.spectra import log_power, power
 
 FEW = (Example(T.Rescale(32)), Example(T.MinMax(), volume=None, one_grey=False))
 
@@ -33,8 +35,8 @@ def test_each_picture_is_a_small_file_with_a_sentence(example):
     data = draw(example)
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.format == "PNG"
-        assert picture.width < 1100
-    assert len(data) < 60_000
+        assert picture.width < 1700
+    assert len(data) < 100_000
     assert summary(example).endswith((".", "`"))
 
 
@@ -43,6 +45,47 @@ def test_each_transform_changes_its_subjects(example):
     for subject in filter(None, (example.image, example.volume)):
         before, after = subject()["image"], example.transform(subject())[example.drawn]
         assert np.shape(before) != np.shape(after) or not np.allclose(before, after)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=name_of)
+def test_each_picture_shows_what_changes(example):
+    """Somebody who looks at it sees a difference: a tenth of the pixels of some panel, or what is said of its shape."""
+    _, columns = columns_of(example)
+    changes = []
+    for column in columns:
+        before, after = (np.asarray(square, float) for square in pictures(column, 128))
+        changes.append(np.mean(np.abs(after - before) > 40))
+    shapes = [panel.lines[0] for column in columns[:1] for panel in column.panels]
+    if name_of(example) == "ToTensor":
+        assert shapes == ["96 x 96", "1 x 96 x 96"]
+        assert [panel.lines[-1] for panel in columns[0].panels] == ["int16", "float32"]
+    else:
+        assert max(changes) > 0.02, changes
+
+
+def test_histograms_tell_where_values_lie():
+    values = np.random.default_rng(0).normal(40, 2, (64, 64))
+    before, after = histograms([values, (values - values.mean()) / values.std()])
+    axis = np.linspace(min(values.min(), -4), values.max(), len(before.heights) + 1)
+    assert axis[before.heights.argmax()] == pytest.approx(40, abs=2)
+    assert axis[after.heights.argmax()] == pytest.approx(0, abs=2)
+    np.testing.assert_array_equal(after.before, before.heights)
+    assert before.heights.max() == after.heights.max() == 1
+
+
+def test_curves_tell_what_a_filter_does():
+    """Of white noise and a Gaussian envelope, whose formula is known."""
+    noise = np.random.default_rng(0).normal(0, 1, (128, 128))
+    frequency = np.hypot(np.fft.fftfreq(128, 2.0)[:, None], np.fft.fftfreq(128, 2.0))
+    faded = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-100 * frequency**2)).real
+    at = (np.arange(64) + 1) / 64 * 0.25
+    ratio = gains([noise, faded], 2.0)[1].heights * 2
+    np.testing.assert_allclose(ratio, np.exp(-100 * at**2), atol=0.03)
+    turned = transfers([-faded], noise, 2.0)[0].heights
+    np.testing.assert_allclose(2 * turned - 1, -np.exp(-100 * at**2), atol=0.05)
+    flat, steep = falloffs([noise, faded], [2.0, 2.0])
+    assert np.ptp(flat.heights) < 0.15
+    assert np.ptp(steep.heights) > 0.8
 
 
 @pytest.mark.parametrize("name", ["index.md", "MinMax.png"])

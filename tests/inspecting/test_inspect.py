@@ -147,7 +147,7 @@ def test_pictures_are_of_what_says_most(tmp_path, capsys, monkeypatch, name, sha
     assert words[0] == name
     assert words[1].endswith(what)
     with Image.open(tmp_path / "out.png") as picture:
-        assert max(picture.size) <= 1024
+        assert max(picture.size) <= 4 * 400 + 16
         assert np.asarray(picture).std() > 0
 
 
@@ -156,7 +156,7 @@ def test_several_files_are_drawn_side_by_side_and_no_input_is_drawn_over(tmp_pat
     code, _, err = told(capsys, image, image, str(tmp_path / "no.mrc"), "--png", str(out))
     assert (code, err.splitlines()[-1]) == (1, f"drawn: {out}")
     with Image.open(out) as picture:
-        assert picture.width > 2 * 224
+        assert picture.width > 2 * 384
     before = out.read_bytes()
     code, _, err = told(capsys, str(out), "--png", str(out))
     assert code == 1

@@ -9,11 +9,11 @@ from builders.drawing.lettering import write
 
 SHOWN = 8
 """Images in a picture."""
-_SIDE = 112
+_SIDE = 192
 """Pixels of an image in it, about."""
-_GAP = 4
-_LINE, _FONT = 22, 16
-"""Of a title: its line and its letters, which can be read in a page of 900 pixels."""
+_GAP = 8
+_LINE, _FONT = 40, 28
+"""Of a title: its line and its letters, which can be read in a page half as wide."""
 
 
 def draw(rows: list[tuple[str, Tensor]]) -> Image.Image:

@@ -15,10 +15,10 @@ from builders.particles.inspecting.summary import numbers
 Values = NDArray[np.float64]
 Colour = tuple[int, int, int]
 
-_BARS, _WIDE = 48, 288
-_PANEL, _HEIGHT, _GAP, _COLUMNS = 292, 150, 12, 3
-"""A panel's width, its bars' height, and what lies between panels: three fill a page of 900 pixels."""
-_TITLE, _SMALL, _TOP = 17, 15, 26
+_BARS, _WIDE = 48, 528
+_PANEL, _HEIGHT, _GAP, _COLUMNS = 530, 290, 20, 3
+"""A panel's width, its bars' height, and what lies between panels: three are twice as wide as a page of 800 pixels."""
+_TITLE, _SMALL, _TOP = 32, 28, 48
 _INK, _SOFT, _BAR, _MARK, _PALE = (20, 20, 20), (95, 95, 95), (70, 110, 160), (200, 90, 40), (236, 236, 236)
 _MICRON = 1e-4
 
@@ -70,7 +70,7 @@ def draw(panels: Sequence[Histogram]) -> Image.Image:
     """The panels, three in a row."""
     lines = max(1, math.ceil(len(panels) / _COLUMNS))
     columns = min(_COLUMNS, max(1, len(panels)))
-    height = _TOP + _HEIGHT + 3 * _SMALL
+    height = _TOP + _HEIGHT + 3 * _SMALL + 16
     sheet = Image.new("RGB", (_GAP + columns * (_PANEL + _GAP), _GAP + lines * (height + _GAP)), "white")
     for place, panel in enumerate(panels):
         row, column = divmod(place, _COLUMNS)
@@ -89,14 +89,14 @@ def _draw_panel(sheet: Image.Image, panel: Histogram, x: int, y: int) -> None:
         if count:
             top = base - max(1, round((_HEIGHT - 4) * count / most))
             step = _WIDE // _BARS
-            ink.rectangle((left + step * number, top, left + step * (number + 1) - 2, base), fill=_BAR)
+            ink.rectangle((left + step * number, top, left + step * (number + 1) - 3, base), fill=_BAR)
     median = float(np.median(known))
     at = left + round((_WIDE - 1) * (median - low) / (high - low))
-    ink.line((at, y + _TOP, at, base), fill=_MARK, width=2)
+    ink.line((at, y + _TOP, at, base), fill=_MARK, width=4)
     write(ink, (x + 2, y), panel.title, _TITLE, _INK)
-    _axis(ink, (left, base + 4), (low, high), panel.unit)
+    _axis(ink, (left, base + 6), (low, high), panel.unit)
     told = f"{len(known):,} particles, median {_shown(median, high - low)}{panel.unit}"
-    write(ink, (left, base + 6 + _SMALL + 4), told, _SMALL, _MARK)
+    write(ink, (left, base + 20 + _SMALL), told, _SMALL, _MARK)
 
 
 def _axis(ink: ImageDraw.ImageDraw, place: tuple[int, int], limits: tuple[float, float], unit: str) -> None:

@@ -222,7 +222,7 @@ class _Facts:
     def _keep(self, row: Row, column: str) -> None:
         from builders.publishing.writing.preview import preview_png
 
-        picture = base64.b64encode(preview_png(as_array(row[column], column), 128)).decode()
+        picture = base64.b64encode(preview_png(as_array(row[column], column), 192)).decode()
         self.kept.append((self._caption(row), picture))
         if len(self.kept) >= 2 * self.wanted:
             self.kept, self.every = self.kept[::2], 2 * self.every

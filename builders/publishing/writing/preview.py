@@ -20,8 +20,10 @@ _DARKEST, _BRIGHTEST = 0.5, 99.5
 """Percentiles that become black and white: a few hot pixels do not decide the contrast of an image."""
 _CONSTANT = 128
 _MOST = 16
-_COLUMNS, _TILE, _GAP, _CAPTION = 4, 224, 8, 18
+_COLUMNS, _TILE, _GAP, _CAPTION, _LETTERS = 4, 384, 16, 38, 28
+"""Four tiles are twice as wide as a page of 800 pixels, on which captions can be read."""
 _WHITE, _INK = 255, 30
+_SHADES = 31
 _LARGEST = 4096
 """Pixels along a side of a thumbnail, which may come from a file that others wrote."""
 _LOST = "?"
@@ -89,9 +91,25 @@ def thumbnail_sheet(pngs: Sequence[bytes], captions: Sequence[str] = ()) -> byte
         y = _GAP + place // columns * (_TILE + below + _GAP)
         sheet.paste(tile, (x + (_TILE - tile.width) // 2, y + (_TILE - tile.height) // 2))
         if place < len(captions):
-            draw.text((x, y + _TILE + 2), _fitting(captions[place], draw, font), fill=_INK, font=font)
+            draw.text((x, y + _TILE + 1), _fitting(captions[place], draw, font), fill=_INK, font=font)
+    return sheet_png(sheet)
+
+
+def sheet_png(sheet: Image.Image, shades: int = _SHADES) -> bytes:
+    r"""A grey sheet as a small PNG: in few shades, which look the same, noise takes half the room.
+
+    Args:
+        sheet: of mode `L`.
+        shades: steps from black to white.
+
+    Example:
+        >>> sheet_png(Image.new("L", (8, 8)))[:4]
+        b'\x89PNG'
+    """
+    few = Image.fromarray(np.rint(np.asarray(sheet) * (shades / 255)).astype(np.uint8))
+    few.putpalette([round(shade * 255 / shades) for shade in range(shades + 1) for _ in "RGB"])
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", optimize=True)
+    few.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -145,7 +163,7 @@ def _has_glyph(character: str) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _font() -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(13)
+    font = ImageFont.load_default(_LETTERS)
     assert isinstance(font, ImageFont.FreeTypeFont)  # as it is of any size that is named
     return font
 

@@ -1,6 +1,5 @@
 """Images side by side, each with a few words below it, as one picture."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from builders.drawing.lettering import write
 from builders.drawing.plates import round_length, told_length
+from builders.publishing.writing.preview import sheet_png
 from builders.terminal import printable
 
-_GAP, _LINE, _TITLE, _SMALL = 10, 19, 17, 14
-_BAR, _PART = 4, 0.4
+_GAP, _LINE, _TITLE, _SMALL = 20, 40, 32, 27
+_BAR, _PART = 8, 0.4
 _INK, _SOFT, _WHITE = 20, 95, 255
 _DARKEST, _BRIGHTEST = 0.2, 99.8
 """Percentiles that become black and white."""
@@ -44,12 +44,12 @@ class Line:
     panels: Sequence[Panel]
 
 
-def sheet_of(lines: Sequence[Line], side: int = 176) -> bytes:
+def sheet_of(lines: Sequence[Line], side: int = 384) -> bytes:
     r"""A sheet as a PNG: the same bytes for the same images.
 
     Args:
         lines: rows of panels, from above.
-        side: pixels of the longer side of each image.
+        side: pixels of the longer side of each image, about: small ones become a whole number of times larger.
 
     Example:
         >>> sheet_of([Line("noise", [Panel(np.eye(4), "a diagonal")])])[:4]
@@ -65,26 +65,26 @@ def sheet_of(lines: Sequence[Line], side: int = 176) -> bytes:
         for place, block in enumerate(row):
             sheet.paste(block, (_GAP + place * (side + _GAP), top + _LINE))
         top += height
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return sheet_png(sheet)
 
 
 def _drawn(panel: Panel, side: int) -> Image.Image:
     ny, nx = panel.image.shape
     scale = side / max(ny, nx)
+    if scale > 1:
+        scale = int(scale)
     size = max(1, round(nx * scale)), max(1, round(ny * scale))
     low, high = panel.limits or np.percentile(panel.image, [_DARKEST, _BRIGHTEST]).tolist()
     shades = (panel.image - low) / (high - low if high > low else 1) * 255
-    way = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
+    way = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
     grey = Image.fromarray(shades.astype(np.float32)).resize(size, way)
-    bar = _BAR + 4 if panel.pixel_size is not None else 0
+    bar = _BAR + 8 if panel.pixel_size is not None else 0
     block = Image.new("L", (side, size[1] + bar + _LINE + 2), _WHITE)
     block.paste(Image.fromarray(np.asarray(grey).clip(0, 255).round().astype(np.uint8)), (0, 0))
     pen, words = ImageDraw.Draw(block), panel.words
     if panel.pixel_size is not None:
         length = round_length(_PART * nx * panel.pixel_size)
-        pen.rectangle((0, size[1] + 4, max(1, round(length / panel.pixel_size * scale)) - 1, size[1] + 3 + _BAR), _INK)
+        pen.rectangle((0, size[1] + 8, max(1, round(length / panel.pixel_size * scale)) - 1, size[1] + 7 + _BAR), _INK)
         words = f"{told_length(length)}  {words}"
     write(pen, (0, size[1] + bar + 2), _fitting(words, side, _SMALL), _SMALL, _SOFT)
     return block

@@ -16,8 +16,9 @@ from builders.tilt_series.inspecting.summary import Summary
 MOST_SERIES = 8
 IMAGES = 3
 """Of each series: both ends of its tilts, and what lies nearest to none."""
-_WIDE, _HIGH, _LEFT, _TOP, _BELOW, _GAP = 420, 300, 58, 28, 46, 12
-_SIZE, _DOT = 15, 4
+_WIDE, _HIGH, _LEFT, _TOP, _BELOW, _GAP = 424, 304, 96, 48, 80, 16
+_SIZE, _DOT = 26, 6
+"""A chart and three images are twice as wide as a page of 800 pixels."""
 _INK, _SOFT, _LINE, _MARK, _PALE = (20, 20, 20), (95, 95, 95), (170, 185, 205), (200, 90, 40), (236, 236, 236)
 
 End = tuple[float, float]
@@ -69,7 +70,7 @@ def shown_places(angles: Sequence[float | None]) -> list[int]:
 def _plate(one: Summary, place: int, pixels: NDArray[Any]) -> Image.Image:
     angle = one.angles[place]
     words = [f"image {place}" if angle is None else f"{angle:.1f} degrees"]
-    picture = plate(preview_png(pixels, _HIGH), words, one.pixel_size, pixels.shape[-1])
+    picture = plate(preview_png(pixels, _HIGH), words, one.pixel_size, pixels.shape[-1], least=_HIGH)
     return Image.open(io.BytesIO(picture), formats=("PNG",)).convert("RGB")
 
 
@@ -77,22 +78,22 @@ def chart(one: Summary) -> Image.Image:
     """The tilt angle of each image against the dose before it, or else against its turn; as it was taken."""
     sheet = Image.new("RGB", (_LEFT + _WIDE + _GAP, _TOP + _HIGH + _BELOW), "white")
     ink = ImageDraw.Draw(sheet)
-    write(ink, (0, 4), f"{one.name}: {one.scheme or 'order unknown'}", _SIZE + 1, _INK)
+    write(ink, (0, 4), f"{one.name}: {one.scheme or 'order unknown'}", _SIZE, _INK)
     ink.rectangle((_LEFT, _TOP, _LEFT + _WIDE, _TOP + _HIGH), fill=_PALE)
     by_dose = None not in one.pre_exposure
     across = one.pre_exposure if by_dose else one.order if None not in one.order else tuple(range(one.images))
     points = sorted((x, a) for x, a in zip(across, one.angles, strict=True) if x is not None and a is not None)
     if not points:
-        write(ink, (_LEFT + 8, _TOP + 8), "no tilt angles", _SIZE, _SOFT)
+        write(ink, (_LEFT + 16, _TOP + 16), "no tilt angles", _SIZE, _SOFT)
         return sheet
     x, y = np.array(points, np.float64).T
     (left, right), (low, high) = _limits(x), _limits(y)
     xs, ys = _LEFT + (x - left) / (right - left) * _WIDE, _TOP + (high - y) / (high - low) * _HIGH
     if low < 0 < high:
         zero = _TOP + high / (high - low) * _HIGH
-        ink.line((_LEFT, zero, _LEFT + _WIDE, zero), fill="white", width=2)
+        ink.line((_LEFT, zero, _LEFT + _WIDE, zero), fill="white", width=4)
     places = list(zip(xs.tolist(), ys.tolist(), strict=True))
-    ink.line(places, fill=_LINE, width=2)
+    ink.line(places, fill=_LINE, width=4)
     for px, py in places:
         ink.ellipse((px - _DOT, py - _DOT, px + _DOT, py + _DOT), fill=_MARK)
     what = "e/Å² before the image" if by_dose else "images before it" if None not in one.order else "image"
@@ -106,13 +107,13 @@ def _axes(ink: ImageDraw.ImageDraw, across: Sequence[End], up: Sequence[End], wh
     font = ImageFont.load_default(_SIZE)
     for value, place in up:
         text = f"{value:.0f}"
-        write(ink, (_LEFT - 6 - ink.textlength(text, font), place - _SIZE / 2 - 1), text, _SIZE, _SOFT)
+        write(ink, (_LEFT - 6 - ink.textlength(text, font), place - _SIZE / 2 - 3), text, _SIZE, _SOFT)
     write(ink, (4, _TOP + _HIGH / 2 - _SIZE), "tilt", _SIZE, _SOFT)
-    y = _TOP + _HIGH + 4
+    y = _TOP + _HIGH + 6
     for value, place in across:
         text = f"{value:.4g}"
         write(ink, (place - ink.textlength(text, font) / 2, y), text, _SIZE, _SOFT)
-    write(ink, (_LEFT + (_WIDE - ink.textlength(what, font)) / 2, y + _SIZE + 3), what, _SIZE, _SOFT)
+    write(ink, (_LEFT + (_WIDE - ink.textlength(what, font)) / 2, y + _SIZE + 6), what, _SIZE, _SOFT)
 
 
 def _limits(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -24,17 +24,18 @@ COLOURS: tuple[Colour, ...] = (
     *((160, 230, 80), (255, 120, 120), (180, 140, 255)),
 )
 """Of classes, in turn; told apart by people who do not see all colours, too."""
-_PANEL, _GAP, _TITLE, _SMALL, _LINE = 440, 10, 17, 15, 21
-_RING, _DOT = 6, 1.5
-_COLUMNS = 2
+_WIDTH, _GAP, _TITLE, _SMALL, _LINE = 1600, 16, 32, 26, 38
+"""Of a picture, twice as wide as a page: of two tomograms beside each other, or of one."""
+_RING, _DOT = 9, 2.5
+_COLUMNS, _TALLEST = 2, 1.2
+_STEP = 8.5
+"""Between shades of grey: noise takes half the room in so few, and looks the same."""
 _TINT = 0.4
 """How much of a mask's colour there is in what it covers."""
-_BAR, _PART = 5, 0.3
+_BAR, _PART = 10, 0.3
 _INK, _SOFT, _PALE = (20, 20, 20), (95, 95, 95), (236, 236, 236)
 _NEAR = 0.05
 """Of a side: picks as near to a section as that are rings, all others dots."""
-_LEAST = 560
-"""Pixels of width that words need."""
 _AXES = {"xy": (0, 1, 2), "xz": (0, 2, 1), "yz": (2, 1, 0)}
 """Of each section, the axes of (x, y, z) that go right and down, and the one across."""
 
@@ -69,10 +70,12 @@ def picture_of(seen: Sequence[Seen], classes: Sequence[str]) -> bytes:
         seen: tomograms.
         classes: names, whose places are their numbers.
     """
-    blocks = [_block(one, classes) for one in seen]
+    width = _WIDTH // min(_COLUMNS, len(seen))
+    blocks = [_block(one, classes, width) for one in seen]
     lines = [blocks[start : start + _COLUMNS] for start in range(0, len(blocks), _COLUMNS)]
-    width = max(sum(block.width for block in line) for line in lines)
-    sheet = Image.new("RGB", (width, sum(max(block.height for block in line) for line in lines)), "white")
+    sheet = Image.new(
+        "RGB", (width * len(lines[0]), sum(max(block.height for block in line) for line in lines)), "white"
+    )
     top = 0
     for line in lines:
         left = 0
@@ -85,11 +88,10 @@ def picture_of(seen: Sequence[Seen], classes: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def _block(seen: Seen, classes: Sequence[str]) -> Image.Image:
+def _block(seen: Seen, classes: Sequence[str], width: int) -> Image.Image:
     nz, ny, nx = seen.shape
-    scale = _PANEL / max(nx, ny)
+    scale = min((width - 3 * _GAP) / (nx + nz), _TALLEST * width / ny)
     wide, high, deep = (max(1, round(side * scale)) for side in (nx, ny, nz))
-    width = max(2 * _GAP + wide + _GAP + deep, _LEAST)
     top = _GAP + _LINE
     below = top + high + _LINE + deep + _LINE
     legend = _legend_lines(seen, classes, width - 2 * _GAP)
@@ -104,12 +106,12 @@ def _block(seen: Seen, classes: Sequence[str]) -> Image.Image:
         sheet.paste(_panel(seen, name, sizes[name]), corners[name])
         left, upper = corners[name]
         at = seen.sections.middle["zyx".index(axis)]
-        write(pen, (left, upper + sizes[name][1] + 2), f"{name}, {axis} = {at}", _SMALL, _SOFT)
+        write(pen, (left, upper + sizes[name][1] + 1), f"{name}, {axis} = {at}", _SMALL, _SOFT)
     y = below + _GAP
     if seen.pixel_size is not None:
         length = round_length(_PART * wide / scale * seen.pixel_size)
         pen.rectangle((_GAP, y, _GAP + max(1, round(length / seen.pixel_size * scale)) - 1, y + _BAR - 1), fill=_INK)
-        write(pen, (_GAP, y + _BAR + 2), told_length(length), _SMALL, _INK)
+        write(pen, (_GAP, y + _BAR + 4), told_length(length), _SMALL, _INK)
         y += bar
     for line in words:
         write(pen, (_GAP, y), _fitting(line, width - 2 * _GAP, _SMALL), _SMALL, _SOFT)
@@ -138,7 +140,7 @@ def _panel(seen: Seen, name: str, size: tuple[int, int]) -> Image.Image:
         for (x, y), label in zip(places[some].tolist(), seen.labels[some].tolist(), strict=True):
             ink = COLOURS[label % len(COLOURS)]
             if near:
-                pen.ellipse((x - _RING, y - _RING, x + _RING, y + _RING), outline=ink, width=2)
+                pen.ellipse((x - _RING, y - _RING, x + _RING, y + _RING), outline=ink, width=4)
             else:
                 pen.ellipse((x - _DOT, y - _DOT, x + _DOT, y + _DOT), fill=ink)
     return panel
@@ -162,7 +164,8 @@ def _greys(plane: Plane, limits: tuple[float, float], size: tuple[int, int]) -> 
     low, high = limits
     known = np.where(np.isfinite(plane), plane, low)
     shades = ((np.clip(known, low, high) - low) * (255 / (high - low))).astype(np.float32)
-    return _resized(shades, size)
+    greys = np.asarray(_resized(shades, size))
+    return Image.fromarray((np.rint(greys / _STEP) * _STEP).astype(np.uint8))
 
 
 def _resized(plane: Plane, size: tuple[int, int]) -> Image.Image:

@@ -226,7 +226,7 @@ def test_the_picture_shows_images_beside_their_projections(tmp_path):
     assert near.mean() > 0.9
     assert far.mean() < 0.6
     with Image.open(found.save(tmp_path / "check.png")) as picture:
-        assert picture.size == (8 * (4 * 32 + 4) + 4, 3 * (4 * 32 + 22 + 4) + 4)
+        assert picture.size == (8 * (6 * 32 + 8) + 8, 3 * (6 * 32 + 40 + 8) + 8)
 
 
 def test_emdbs_maps_are_fetched_by_their_number(tmp_path):

@@ -27,6 +27,16 @@ def drawn(data):
     return np.asarray(picture).astype(int)
 
 
+TILE, GAP, WORDS = 384, 16, 38
+
+
+def sheet_of(*arguments):
+    """The greys of a sheet of thumbnails."""
+    picture = Image.open(io.BytesIO(thumbnail_sheet(*arguments)))
+    assert (picture.format, picture.mode) == ("PNG", "P")
+    return np.asarray(picture.convert("L")).astype(int)
+
+
 def ramp(ny, nx):
     return np.add.outer(np.arange(ny), np.arange(nx)).astype(np.float64)
 
@@ -130,14 +140,14 @@ def test_something_is_seen_of_real_images(shared):
 def test_a_sheet_shows_each_thumbnail_in_rows_of_four(count):
     bits = [[0, 1, *(n >> bit & 1 for bit in range(5))] for n in range(count)]  # a bar code for each
     pngs = [preview_png(np.kron([code], np.ones((28, 4)))) for code in bits]
-    grey = drawn(thumbnail_sheet(pngs, [f"picture {n}" for n in range(count)]))
+    grey = sheet_of(pngs, [f"picture {n}" for n in range(count)])
     shown = min(count, 16)
     columns = min(shown, 4)
-    assert grey.shape == (-(-shown // columns) * 250 + 8, columns * 232 + 8)
+    assert grey.shape == (-(-shown // columns) * (TILE + WORDS + GAP) + GAP, columns * (TILE + GAP) + GAP)
     for place in range(shown):
-        y, x = 8 + place // columns * 250, 8 + place % columns * 232
-        assert (grey[y + 100, x + 16 : x + 224 : 32] > 128).astype(int).tolist() == bits[place]
-        assert (grey[y + 226 : y + 242, x : x + 224] < 128).any()  # and words below
+        y, x = GAP + place // columns * (TILE + WORDS + GAP), GAP + place % columns * (TILE + GAP)
+        assert (grey[y + TILE // 2, x + TILE // 14 : x + TILE : TILE // 7] > 128).astype(int).tolist() == bits[place]
+        assert (grey[y + TILE + 2 : y + TILE + WORDS, x : x + TILE] < 128).any()  # and words below
     assert thumbnail_sheet(pngs) == thumbnail_sheet(pngs)
 
 
@@ -147,16 +157,16 @@ def test_a_sheet_shows_each_thumbnail_in_rows_of_four(count):
 )
 def test_any_caption_stays_below_its_picture(caption):
     png = preview_png(ramp(20, 20))
-    alone, both = drawn(thumbnail_sheet([png, png], ["", "b"])), drawn(thumbnail_sheet([png, png], [caption, "b"]))
-    np.testing.assert_array_equal(alone[:, 240:], both[:, 240:])
-    np.testing.assert_array_equal(alone[:232], both[:232])
+    alone, both = sheet_of([png, png], ["", "b"]), sheet_of([png, png], [caption, "b"])
+    np.testing.assert_array_equal(alone[:, GAP + TILE + GAP :], both[:, GAP + TILE + GAP :])
+    np.testing.assert_array_equal(alone[: GAP + TILE], both[: GAP + TILE])
 
 
 def test_every_character_of_a_caption_is_drawn_readably():
     png = preview_png(ramp(20, 20))
 
     def caption(text):
-        return drawn(thumbnail_sheet([png], [text]))[232:]
+        return sheet_of([png], [text])[GAP + TILE :]
 
     names = {
         "Größe": "Grosse",

@@ -47,9 +47,9 @@ def test_the_command_draws_a_sheet(map_file, tmp_path, noise, capfd):
     assert not said.out
     assert f"drawn: {target}" in said.err
     with Image.open(target) as sheet:
-        assert sheet.width == 10 + 4 * (176 + 10)
-        shades = np.asarray(sheet)
-    assert len(np.unique(shades)) > 200
+        assert sheet.width == 20 + 4 * (384 + 20)
+        shades = np.asarray(sheet.convert("L"))
+    assert len(np.unique(shades)) > 20
 
 
 def test_a_sheet_is_the_same_for_the_same(map_file):
@@ -61,10 +61,10 @@ def test_a_sheet_is_the_same_for_the_same(map_file):
 def test_panels_show_their_limits():
     dark, bright = (Panel(np.full((8, 8), value), "", (0.0, 1.0)) for value in (0.0, 1.0))
     with Image.open(io.BytesIO(sheet_of([Line("", [dark, bright])], side=40))) as sheet:
-        shades = np.asarray(sheet)
-    top = 10 + 19
-    assert (shades[top : top + 40, 10:50] == 0).all()
-    assert (shades[top : top + 40, 60:100] == 255).all()
+        shades = np.asarray(sheet.convert("L"))
+    top = 20 + 40
+    assert (shades[top : top + 40, 20:60] == 0).all()
+    assert (shades[top : top + 40, 80:120] == 255).all()
 
 
 def test_what_is_wrong_with_options_is_said(map_file, tmp_path, capfd):
