@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NOTEBOOK := .notebook
 CONFORMANCE := .conformance
 CONFORMANCE_TOMO := .conformance-tomo
 CONFORMANCE_MADE := .conformance-made
@@ -11,7 +12,7 @@ RECIPES := .recipes
 ONLY ?=
 SMALL ?=
 
-.PHONY: demo recipes test lint docs bench conformance conformance-tomo conformance-made formats versions newest clean
+.PHONY: demo recipes notebook test lint docs bench conformance conformance-tomo conformance-made formats versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -42,6 +43,18 @@ docs: $(DOCS)/.ready
 $(DOCS)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/python -m documentation.requirements | $(DOCS)/bin/pip install --quiet --disable-pip-version-check -r /dev/stdin
+	@touch $@
+
+# runs examples/workflow.ipynb, and writes what came out into it
+notebook: $(READY) $(NOTEBOOK)/.ready
+	$(NOTEBOOK)/bin/python -m examples.notebook
+
+# what runs notebooks, in an environment of its own over the packages of .venv
+$(NOTEBOOK)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(NOTEBOOK)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(NOTEBOOK)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages-of-venv.pth"
+	$(NOTEBOOK)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebook]'
 	@touch $@
 
 # beside other packages with CAKED_PYTHON=/path/to/python, EMPIARREADER_PYTHON=, VITRIO_PYTHON=, LITDATA_PYTHON=,
@@ -96,4 +109,5 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS) $(CONFORMANCE) $(CONFORMANCE_TOMO) $(CONFORMANCE_MADE) $(RECIPES) demo-output build site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DOCS) $(NOTEBOOK) $(CONFORMANCE) $(CONFORMANCE_TOMO) $(CONFORMANCE_MADE) $(RECIPES) demo-output build site
+	rm -rf examples/workflow-output .mypy_cache .ruff_cache .pytest_cache
