@@ -102,7 +102,7 @@ def test_histograms_are_a_picture_that_fits_a_page(table, capsys, tmp_path):
     picture = tmp_path / "x.png"
     inspect(capsys, table, "--png", picture)
     image = Image.open(io.BytesIO(picture.read_bytes()))
-    assert 600 < image.width <= 1000
+    assert 1200 < image.width <= 1700
     first = picture.read_bytes()
     inspect(capsys, table, "--png", picture)
     assert picture.read_bytes() == first
@@ -121,7 +121,7 @@ def test_boxes_of_micrographs_are_drawn_where_these_are(table, capsys, caplog, t
     assert "m0.mrc: 7 bytes" in caplog.text
     without, drawn, damaged = (Image.open(io.BytesIO(picture.read_bytes())) for picture in pictures)
     assert drawn.height > without.height == damaged.height
-    assert drawn.width <= 1000
+    assert drawn.width <= 1700
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path, capsys):
