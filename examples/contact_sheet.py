@@ -12,7 +12,7 @@ _WIDTH = 1608
 """Twice that of a page on which captions can be read."""
 _CAPTION, _LETTERS = 34, 25
 _GAP = 12
-_COLOURS = 64
+_COLOURS = 32
 _RIGHT, _WRONG, _INK = (0, 120, 60), (190, 30, 30), (30, 30, 30)
 
 Line = tuple[str, tuple[int, int, int]]
