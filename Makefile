@@ -12,7 +12,7 @@ RECIPES := .recipes
 ONLY ?=
 SMALL ?=
 
-.PHONY: demo recipes notebook test lint docs bench conformance conformance-tomo conformance-made formats versions newest clean
+.PHONY: demo recipes notebook test lint docs bench package conformance conformance-tomo conformance-made formats versions newest clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -63,6 +63,10 @@ $(NOTEBOOK)/.ready: pyproject.toml constraints.txt
 # (cryojax 0.6.0, aspire 0.14.3); a part of it with ONLY="batches casts"
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+# builds a source distribution and a wheel, and uses the wheel without the checkout
+package: $(READY)
+	.ci/package $(BIN)/python
 
 # the table of formats in docs/builders/formats.md, out of the registry of formats
 formats: $(READY)

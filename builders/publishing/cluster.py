@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from builders.errors import OptionError, UnreachableError, WorkerDiedError
+from builders.errors import MissingPackageError, OptionError, UnreachableError, WorkerDiedError
 from builders.io.net import remote
 from builders.io.net.threads import Stop
 from builders.publishing.parts import Finished, Task
@@ -53,7 +53,8 @@ def run_on_cluster(write: Write, tasks: Sequence[Task], address: str) -> Iterato
         address: of the scheduler, such as `"tcp://10.0.0.1:8786"`.
 
     Raises:
-        OptionError: dask is not installed, the address is none, `write` cannot be sent to workers, or these have other
+        MissingPackageError: dask is not installed.
+        OptionError: the address is none, `write` cannot be sent to workers, or these have other
             versions of what decides a shard's bytes.
         UnreachableError: there is no scheduler, or it went away.
         WorkerDiedError: several workers died while they did the same task.
@@ -72,8 +73,8 @@ def _connected(address: str) -> Iterator["Client"]:
         from distributed import Client
         from distributed.comm import resolve_address
     except ImportError as err:
-        msg = f"dask={address!r}: dask is not installed: pip install '.[dask]' in the checkout of this project"
-        raise OptionError(msg) from err
+        msg = f"dask={address!r}: the package distributed is not installed: pip install 'perc-cryoem[dask]'"
+        raise MissingPackageError(msg) from err
     try:
         resolve_address(address if "://" in address else f"tcp://{address}")
         client = Client(address, timeout=_TO_CONNECT, set_as_default=False)
@@ -182,13 +183,13 @@ class _Run:
         except KilledWorker as err:
             count, last = err.allowed_failures + 1, err.last_worker.address
             msg = f"{task.name}: {count} workers died while they wrote it, the last one at {last}: most often, memory"
-            msg += " ran out; their logs tell. Finished shards are kept: run it again, and it goes on"
+            msg += " ran out; their logs tell. Finished shards are kept: run it again to continue"
             raise WorkerDiedError(msg) from err
         except CancelledError as err:
             raise self._gone() from err
 
     def _gone(self) -> UnreachableError:
-        msg = f"dask={self._address!r}: the scheduler is gone. Finished shards are kept: run it again, and it goes on"
+        msg = f"dask={self._address!r}: the scheduler is gone. Finished shards are kept: run it again to continue"
         return UnreachableError(msg)
 
     def _break_off(self) -> None:

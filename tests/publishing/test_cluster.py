@@ -12,7 +12,14 @@ import time
 import pytest
 
 from builders import publish, release
-from builders.errors import DiskFullError, OptionError, StalledError, UnreachableError, WorkerDiedError
+from builders.errors import (
+    DiskFullError,
+    MissingPackageError,
+    OptionError,
+    StalledError,
+    UnreachableError,
+    WorkerDiedError,
+)
 from builders.io.net import remote, threads
 from builders.publishing import cluster, running
 from builders.publishing.parts import Finished, Task
@@ -161,7 +168,7 @@ def test_what_is_no_address_is_told_before_a_client_is_begun(address, monkeypatc
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(OptionError, match=r"dask is not installed: pip install '\.\[dask\]' in the checkout"):
+    with pytest.raises(MissingPackageError, match=r"distributed is not installed: pip install 'perc-cryoem\[dask\]'"):
         next(cluster.run_on_cluster(print, TASKS, "tcp://127.0.0.1:1"))
 
 
