@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import difflib
 import logging
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
 
-from builders import interrupt
+from builders import completion, interrupt
 from builders.empiar import cli as empiar
 from builders.errors import PercError
 from builders.gallery import cli as gallery
@@ -36,27 +37,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     interrupt.raise_again()
     try:
-        parser = _parser()
-        return _run(parser.parse_args(_spelt(parser, sys.argv[1:] if arguments is None else arguments)))
+        return _run(_understood(_parser(), sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt as err:
         sys.stderr.write(f"perc: interrupted{': ' if err.args else ''}{err}\n")
         return interrupt.INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says which options take what stands behind them, where an argument is missing."""
+    """Says of what is missing or misspelt what was expected in its place."""
+
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it; the words are kept for what is said of them."""
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            raise argparse.ArgumentError(None, f"there is no command {value!r}: {_meant(value, action.choices)}")
+        super()._check_value(action, value)
 
     def error(self, message: str) -> NoReturn:
-        greedy = [flag for action in self._actions if action.nargs in ("*", "+") for flag in action.option_strings[:1]]
+        if message == "the following arguments are required: COMMAND":
+            self.print_help(sys.stderr)
+            self.exit(2, f"\n{self.prog}: error: expected one of these commands\n")
+        flags = [flag for action in self._actions if action.nargs in ("*", "+") for flag in action.option_strings]
+        greedy = [flag for flag in flags if flag in self._given]
         if message.startswith("the following arguments are required") and greedy:
-            message += f" (before {', '.join(greedy)}: all that stands behind belongs to it)"
+            message += f" (before {', '.join(greedy)}, which takes all values that follow it)"
         super().error(message)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = _Parser(prog="perc", description="CryoEM data as Hugging Face datasets.")
-    parser.add_argument("--version", action="version", version=f"perc {VERSION} ({NAME})")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser: argparse.ArgumentParser = _Parser(
+        prog="perc",
+        description="Look at cryoEM data, fetch it and publish it as Hugging Face datasets.",
+        epilog="`perc COMMAND --help` shows what a command does and takes.",
+    )
+    version = f"perc {VERSION} ({NAME})"
+    parser.add_argument("--version", action="version", version=version, help="show the version and exit")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     inspecting.add_commands(commands)
     empiar.add_commands(commands)
     local_classes.add_commands(commands)
@@ -67,9 +88,51 @@ def _parser() -> argparse.ArgumentParser:
     tomograms.add_commands(commands)
     gallery.add_commands(commands)
     publishing.add_commands(commands)
-    _add_quiet(parser)
+    completion.add_commands(commands, parser)
+    for below in _all(parser):
+        _describe(below)
+        _add_quiet(below)
+        below.set_defaults(parser=below)
     parser.set_defaults(quiet=False)
     return parser
+
+
+def _all(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A command's parser, and those of the commands below it."""
+    yield parser
+    for action in parser._actions:
+        for below in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            yield from _all(below)
+
+
+def _describe(parser: argparse.ArgumentParser) -> None:
+    """Have the help of each command below this one begin with what it does, as this one's lists it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for listed in action._choices_actions:
+                below = action.choices[listed.dest]
+                words = str(listed.help)
+                below.description = below.description or f"{words[0].upper()}{words[1:]}."
+
+
+def _understood(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line; ends the process where there is something unknown in it."""
+    options, unknown = parser.parse_known_args(_spelt(parser, arguments))
+    command = options.parser
+    del options.parser
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        if word.startswith("-"):
+            flags = [flag for action in command._actions for flag in action.option_strings]
+            command.error(f"there is no option {word}: {_meant(word, flags, f'`{command.prog} --help` lists them')}")
+        command.error(f"one argument too many: {word!r}")
+    return options
+
+
+def _meant(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Which of the known words may have been meant; all of them, or what is said otherwise, where none is close."""
+    close = difflib.get_close_matches(word, known, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else otherwise or f"expected one of {', '.join(known)}"
 
 
 def _spelt(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
@@ -87,12 +150,9 @@ def _spelt(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> list[st
 
 
 def _add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Add `-q` to a command and to all below it: it is typed before them or after them."""
-    words = "no progress bars, warnings and summaries: errors alone, beside what was asked for"
+    """Add `-q` to a command: it is typed before those below it or after them."""
+    words = "show errors and what was asked for, but no progress bars, warnings or summaries"
     parser.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help=words)
-    for action in parser._actions:
-        for below in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
-            _add_quiet(below)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -1,8 +1,10 @@
 """The `perc` command by itself: what it is, how quiet it can be, and how it ends."""
 
+import argparse
 import contextlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import datasets
 import pytest
 from tqdm.auto import tqdm
 
-from builders import interrupt
+from builders import cli, interrupt
 from builders.cli import main
 from builders.release import VERSION
 from builders.terminal import no_bars
@@ -60,9 +62,9 @@ def test_an_unset_variable_of_the_shell_is_not_the_working_directory(command, ca
 @pytest.mark.parametrize(
     ("command", "missing"),
     [
-        ("structures clean --remove water x.cif", "FILE (before --remove:"),
-        ("structures fetch --remove water 4v1w", "ID (before --remove:"),
-        ("publish --to x --classes a b folder", "SOURCE (before --crop, --pad, --classes,"),
+        ("structures clean --remove water x.cif", "FILE (before --remove, which takes"),
+        ("structures fetch --remove water 4v1w", "ID (before --remove, which takes"),
+        ("publish --to x --classes a b folder", "SOURCE (before --classes, which takes"),
     ],
 )
 def test_what_stands_behind_an_option_that_takes_it_is_told(command, missing, capsys):
@@ -70,6 +72,107 @@ def test_what_stands_behind_an_option_that_takes_it_is_told(command, missing, ca
         main(command.split())
     assert ended.value.code == 2
     assert f"the following arguments are required: {missing}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("structurs fetch 4v1w", "perc: error: there is no command 'structurs': did you mean structures?"),
+        ("structures fetc 4v1w", "perc structures: error: there is no command 'fetc': did you mean fetch?"),
+        ("empiar x 10943", "there is no command 'x': expected one of show, search, download"),
+        (
+            "structures fetch 4v1w --savedir=x",
+            "perc structures fetch: error: there is no option --savedir: did you mean",
+        ),
+        ("structures fetch 4v1w --savedir x", "there is no option --savedir: did you mean --save-dir?"),
+        ("empiar show 10943 --zzz", "there is no option --zzz: `perc empiar show --help` lists them"),
+        ("empiar show 10943 10944", "perc empiar show: error: one argument too many: '10944'"),
+        ("publish", "the following arguments are required: SOURCE, --to\n"),
+    ],
+)
+def test_what_is_misspelt_is_told_with_what_was_meant(command, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(command.split())
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "structures"])
+def test_without_a_command_they_are_listed(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(command.split())
+    told, error = capsys.readouterr()
+    assert (ended.value.code, told) == (2, "")
+    assert "expected one of these commands" in error
+    for name, below in COMMANDS.items():
+        if name.rpartition(" ")[0] == f"perc {command}".strip():
+            assert f"\n    {name.split()[-1]}" in error
+            assert below.description
+
+
+COMMANDS = {parser.prog: parser for parser in cli._all(cli._parser())}
+OPTIONS = [(name, action) for name, parser in COMMANDS.items() for action in parser._actions]
+
+
+def test_every_option_is_explained_with_its_default():
+    assert len(COMMANDS) > 20
+    for command, action in OPTIONS:
+        of_commands = isinstance(action, argparse._SubParsersAction)
+        assert of_commands or action.help, f"{command} {action.dest}"
+        if action.option_strings and action.default not in (None, False, argparse.SUPPRESS, []):
+            assert "(default: " in action.help, f"{command} {action.dest}"
+
+
+def test_commands_may_be_spelt_as_the_builders_are(capsys):
+    for name in ("tilt-series", "tilt_series", "local_classes", "local-classes"):
+        with pytest.raises(SystemExit) as ended:
+            main([name, "inspect", "--help"])
+        assert ended.value.code == 0
+    assert "usage: perc tilt-series inspect" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    said = {}
+    for shell in ("bash", "zsh", "fish"):
+        with contextlib.redirect_stdout(io.StringIO()) as screen:
+            assert main(["completion", shell]) == 0
+        said[shell] = screen.getvalue()
+    return said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_completes_every_command(shell, scripts):
+    begun = {"bash": "complete -o bashdefault -F _shtab_perc perc", "zsh": "#compdef perc", "fish": "complete -c perc"}
+    assert begun[shell] in scripts[shell]
+    for name in COMMANDS:
+        assert name.split()[-1] in scripts[shell]
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=scripts[shell], text=True, check=True)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("str", {"structures"}),
+        ("structures ", {"fetch", "where", "clean"}),
+        ("structures fetch --rem", {"--remove"}),
+        ("structures fetch --format ", {"cif", "pdb"}),
+        ("empiar download 10943 --save-dir ", {"a folder"}),
+        ("particles inspect ", {"a folder", "a.star"}),
+        ("completion ", {"bash", "zsh", "fish"}),
+    ],
+)
+def test_bash_completes_them(words, offered, scripts, tmp_path):
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a.star").touch()
+    typed = [*words.split(), *([""] if words.endswith(" ") else [])]
+    asks = 'COMP_WORDS=(perc "$@"); COMP_CWORD=$#; _shtab_perc perc "${!#}" "${COMP_WORDS[$#-1]}"; '
+    asks += "printf '%s\\n' \"${COMPREPLY[@]}\""
+    command = ["bash", "--norc", "-c", f"{scripts['bash']}\n{asks}", "bash", *typed]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert {line.rstrip() for line in told.stdout.splitlines()} == offered
 
 
 class Terminal(io.StringIO):

@@ -34,6 +34,7 @@ BESIDE = {
         *("builders.hf", "builders.interrupt", "builders.moved", "builders.publishing", "perc_transforms.moved"),
     ],
     "builders.archive_licences": [],
+    "builders.completion": [],
     "builders.features": ["builders.hf"],
     "builders.interrupt": [],
     "builders.moved": [],
@@ -45,6 +46,7 @@ BESIDE = {
 # of what stands beside them, from which floor on it may be imported
 SHARED = {
     "builders.archive_licences": "builders.publishing",
+    "builders.completion": "builders.cli",
     "builders.interrupt": "builders.cli",
     "builders.options": "builders.stacks",
     "builders.quarantine": "builders.stacks",
@@ -115,6 +117,7 @@ ROOMS = {
 }
 OUTSIDE = {
     "perc_transforms": {"torch", "numpy"},
+    "builders.completion": {"shtab"},
     "builders.errors": set(),
     "builders.io": {"numpy", "mrcfile", "requests", "urllib3", "filelock", "imagecodecs"},
     "builders.io.boxes.turned": {"numpy", "torch"},

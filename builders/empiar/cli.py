@@ -25,41 +25,53 @@ from builders.terminal import printable, readable
 
 logger = logging.getLogger(__name__)
 
+_ENTRY = "number of an entry, such as 10943 or EMPIAR-10943"
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `empiar` and its commands."""
-    group = commands.add_parser("empiar", help="entries of EMPIAR, the archive of raw images").add_subparsers(
-        required=True, metavar="COMMAND"
+    group = commands.add_parser("empiar", help="look at EMPIAR entries; list and download their files").add_subparsers(
+        required=True, metavar="COMMAND", title="commands"
     )
     where = argparse.ArgumentParser(add_help=False)
-    where.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")
-    where.add_argument("--api", help="base URL of another API for metadata")
+    where.add_argument("--archive", metavar="URL|DIR", help="server or mirror that has ENTRY/data (default: EMPIAR)")
+    where.add_argument("--api", metavar="URL", help="server of the metadata (default: EMPIAR's API)")
     chosen = argparse.ArgumentParser(add_help=False)
-    chosen.add_argument("--dir", default="data", help="directory inside the entry (default: data)")
+    chosen.add_argument("--dir", metavar="PATH", default="data", help="directory inside the entry (default: data)")
     either = chosen.add_mutually_exclusive_group()
-    either.add_argument("--select", metavar="GLOB", help="* stays in a folder, ** crosses folders (default: all files)")
-    either.add_argument("--regex", help="regular expression for the path below the directory")
-    chosen.add_argument("--recursive", action="store_true", help="look into the directory's folders")
+    either.add_argument(
+        "--select", metavar="GLOB", help="files to take: * stays in a folder, ** crosses folders (default: all)"
+    )
+    either.add_argument("--regex", metavar="RE", help="files to take: a regular expression for the path below --dir")
+    chosen.add_argument("--recursive", action="store_true", help="look into subfolders of --dir")
 
-    show = group.add_parser("show", parents=[where], help="title, size and image sets of an entry")
-    show.add_argument("entry", metavar="ENTRY")
-    show.add_argument("--json", action="store_true", help="print all that is known, as JSON")
+    show = group.add_parser("show", parents=[where], help="show title, size, DOI, citation and image sets of an entry")
+    show.add_argument("entry", metavar="ENTRY", help=_ENTRY)
+    show.add_argument("--json", action="store_true", help="print everything as JSON")
     show.set_defaults(run=_show)
 
-    search = group.add_parser("search", parents=[where, chosen], help="list files of an entry")
-    search.add_argument("entry", metavar="ENTRY")
-    search.add_argument("-l", "--long", action="store_true", help="with sizes, as in a terminal; paths come last")
-    search.add_argument("--json", action="store_true", help="print paths, URLs and sizes, as JSON")
-    search.add_argument("--save-search", metavar="F", type=Path, help="write the files' URLs to this file, one a line")
+    search = group.add_parser("search", parents=[where, chosen], help="list the files of an entry")
+    search.add_argument("entry", metavar="ENTRY", help=_ENTRY)
+    search.add_argument(
+        "-l", "--long", action="store_true", help="print sizes before paths (the default in a terminal)"
+    )
+    search.add_argument("--json", action="store_true", help="print paths, URLs and sizes in bytes as JSON")
+    search.add_argument(
+        "--save-search", metavar="FILE", type=Path, help="write the URLs to this file, one a line, for `download`"
+    )
     search.set_defaults(run=_search)
 
-    download = group.add_parser("download", parents=[where, chosen], help="save files; goes on where it stopped")
-    download.add_argument("source", metavar="F|ENTRY", help="a saved search, or an entry with --select or --regex")
-    download.add_argument("--save-dir", metavar="D", type=path_argument, required=True, help="folder to save into")
-    download.add_argument("--by-entry", action="store_true", help="save into D/ENTRY, which makes D a mirror")
-    download.add_argument("--overwrite", action="store_true", help="replace other files that are there")
-    download.add_argument("--dry-run", action="store_true", help="print what would be done, and do nothing")
-    download.add_argument("--jobs", metavar="N", type=int, default=4, help="files at once (default: 4)")
+    download = group.add_parser(
+        "download", parents=[where, chosen], help="download files; a run that was interrupted is resumed"
+    )
+    download.add_argument("source", metavar="FILE|ENTRY", help="a file that `search --save-search` wrote, or an entry")
+    download.add_argument("--save-dir", metavar="DIR", type=path_argument, required=True, help="folder to save into")
+    download.add_argument(
+        "--by-entry", action="store_true", help="save into DIR/ENTRY, so that DIR can be used as --archive"
+    )
+    download.add_argument("--overwrite", action="store_true", help="replace files that are there and differ")
+    download.add_argument("--dry-run", action="store_true", help="print what would be downloaded, and do nothing")
+    download.add_argument("--jobs", metavar="N", type=int, default=4, help="files at once, 1 to 16 (default: 4)")
     download.set_defaults(run=_download)
 
 

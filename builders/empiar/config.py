@@ -44,7 +44,7 @@ class EmpiarConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[misc]
     """Options of `empiar`.
 
     Attributes:
-        entry: 10943, `"10943"` or `"EMPIAR-10943"`.
+        entry: number of an entry: `10943` or `"EMPIAR-10943"`.
         imageset: name or number (from 0) of an image set; not needed where there is one.
         directory: a path inside the entry, instead of an image set's.
         pattern: which files, by their path below the directory: a glob (`*` stays in a folder, `**` crosses folders);

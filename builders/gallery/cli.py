@@ -9,11 +9,11 @@ from builders.terminal import printable
 
 def add_commands(commands: Any) -> None:
     """Add `transforms` and its commands to the parser of `perc`."""
-    group = commands.add_parser("transforms", help="the transforms of images and volumes")
-    actions = group.add_subparsers(required=True, metavar="COMMAND")
-    gallery = actions.add_parser("gallery", help="draw what each transform does, before and after")
+    group = commands.add_parser("transforms", help="draw what the transforms do")
+    actions = group.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    gallery = actions.add_parser("gallery", help="draw an image before and after each transform")
     gallery.add_argument(
-        "--out", metavar="DIR", type=path_argument, required=True, help="folder for the pictures and index.md"
+        "--out", metavar="DIR", type=path_argument, required=True, help="folder to write the pictures and index.md into"
     )
     gallery.set_defaults(run=_gallery)
 

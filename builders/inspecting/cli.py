@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Add `inspect` to the parser of `perc`."""
-    words = "what image files of any format hold: shape, type, pixel size, compression, numbers of the pixels"
+    words = "show what image files hold: format, shape, type, pixel size in Å, statistics"
     parser = commands.add_parser("inspect", help=words)
-    words = f"a file, its URL, or {SCHEME}ENTRY/path; to name a URL is to permit its host"
+    words = f"a file, a URL, or a file of EMPIAR as {SCHEME}ENTRY/path"
     parser.add_argument("files", nargs="+", metavar="FILE|URL", help=words)
-    words = "draw the image here: of a movie of 1024 pixels a side or more the mean of its first 16 frames, of smaller "
-    words += "images the first 16, of a volume the middle; several files side by side, 16 at the most"
-    parser.add_argument("--png", metavar="F", type=path_argument, help=words)
-    parser.add_argument("--json", action="store_true", help="print all that is known, as a JSON list")
-    parser.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")
+    words = (
+        "draw the images into this file: the middle section of a volume, the mean of the first 16 frames of a movie, "
+    )
+    words += "the first 16 of small images (under 1024 pixels a side); at most 16 files, side by side"
+    parser.add_argument("--png", metavar="FILE", type=path_argument, help=words)
+    parser.add_argument("--json", action="store_true", help="print everything as a JSON list")
+    parser.add_argument("--archive", metavar="URL|DIR", help="server or mirror that has ENTRY/data (default: EMPIAR)")
     parser.set_defaults(run=_inspect)
 
 

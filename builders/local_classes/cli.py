@@ -12,18 +12,25 @@ from builders.terminal import printable
 _SHOWN = 20
 _EXAMPLES = 3
 
+_INSPECT = "list classes, shapes, pixel sizes in Å, duplicates and unusable files"
+_PLACE = "class is the file name up to the first `_`, or the folder's name (default: name)"
+
 
 def add_commands(commands: Any) -> None:
     """Add this builder's commands to the parser of `perc`."""
-    parser = commands.add_parser("local-classes", help="folders of class files, such as CLASS_suffix.ext")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    look = actions.add_parser("inspect", help="classes, shapes, pixel sizes, duplicates and unusable files of a folder")
-    look.add_argument("folder", metavar="DIR")
-    look.add_argument("--recursive", action="store_true", help="look into its folders, too")
-    look.add_argument("--extension", help="only files with this one, such as mrc or npy")
-    look.add_argument("--class-from", choices=PLACES, default="name", help="where the class stands (default: name)")
-    look.add_argument("--class-pattern", metavar="RE", help="regular expression with a group around the class")
-    look.add_argument("--json", action="store_true", help="print everything found, as JSON")
+    parser = commands.add_parser("local-classes", help="check a folder of images whose names tell their class")
+    actions = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    look = actions.add_parser("inspect", help=_INSPECT)
+    look.add_argument("folder", metavar="DIR", help="folder with files such as CLASS_suffix.mrc")
+    look.add_argument("--recursive", action="store_true", help="look into subfolders, too")
+    look.add_argument(
+        "--extension", metavar="EXT", help="take only these files, such as mrc or npy (default: all formats)"
+    )
+    look.add_argument("--class-from", choices=PLACES, default="name", help=_PLACE)
+    look.add_argument(
+        "--class-pattern", metavar="RE", help="regular expression for the name, with a group around the class"
+    )
+    look.add_argument("--json", action="store_true", help="print everything as JSON")
     look.set_defaults(run=_inspect)
 
 

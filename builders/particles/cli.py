@@ -11,32 +11,42 @@ from builders.terminal import printable
 
 def add_commands(commands: Any) -> None:
     """Add this builder's commands to the parser of `perc`."""
-    parser = commands.add_parser("particles", help="tables of particles, of RELION and CryoSPARC")
-    actions = parser.add_subparsers(required=True, metavar="COMMAND")
-    look = actions.add_parser("inspect", help="what is in a table: counts, optics, missing stacks, defocus and angles")
+    parser = commands.add_parser("particles", help="check particle tables of RELION and CryoSPARC")
+    actions = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    look = actions.add_parser("inspect", help="show counts, optics groups, missing stacks, defocus and angles")
     _add_table(look)
-    look.add_argument("--png", metavar="F", type=path_argument, help="draw histograms and boxes here")
-    look.add_argument("--json", action="store_true", help="print all that is known, as JSON")
+    look.add_argument("--png", metavar="FILE", type=path_argument, help="draw histograms and boxes into this file")
+    look.add_argument("--json", action="store_true", help="print everything as JSON")
     look.set_defaults(run=_inspect)
-    fits = actions.add_parser("check", help="which conventions a table follows: particles beside a map's projections")
+    fits = actions.add_parser("check", help="find which conventions a table follows, by projections of a map")
     _add_table(fits)
-    words = "a map in the frame of the poses: a file, its URL, or EMD-1234 of EMDB; without, images alone are looked at"
+    words = "the map that the poses belong to: a file, a URL, or an EMDB id (default: compare the images alone)"
     fits.add_argument("--map", metavar="FILE|EMD-N", dest="volume", help=words)
-    fits.add_argument("--voxel-size", metavar="Å", type=float, help="the map's, where its file is wrong")
-    fits.add_argument("--emdb", metavar="BASE", help="another server, or folder of a mirror, laid out as EMDB is")
-    fits.add_argument("--images", metavar="N", type=int, default=256, help="compare so many, from all over the table")
-    fits.add_argument("--scores", metavar="N", type=int, default=5, help="print the N best of all conventions tried")
-    words = "draw the first images here, beside their projections as stated and by the convention that fits"
-    fits.add_argument("--png", metavar="F", type=path_argument, help=words)
+    fits.add_argument(
+        "--voxel-size", metavar="Å", type=float, help="voxel size of the map in Å (default: what its file says)"
+    )
+    fits.add_argument("--emdb", metavar="URL|DIR", help="server or mirror of EMDB maps (default: EMDB)")
+    fits.add_argument(
+        "--images",
+        metavar="N",
+        type=int,
+        default=256,
+        help="number of particles to compare, from all over the table (default: 256)",
+    )
+    fits.add_argument("--scores", metavar="N", type=int, default=5, help="print the N best conventions (default: 5)")
+    words = "draw the first images into this file, with projections as stated and by the best convention"
+    fits.add_argument("--png", metavar="FILE", type=path_argument, help=words)
     fits.set_defaults(run=_check)
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
     """Which table, and where its images are."""
-    words = "a STAR file, or .cs files: the particles' and passthrough files; of an entry as empiar://ENTRY/path"
+    words = "a STAR file, or .cs files (particles and passthrough); in EMPIAR as empiar://ENTRY/path"
     parser.add_argument("table", nargs="+", metavar="TABLE", help=words)
-    parser.add_argument("--root", metavar="R", help="folder that the table's names are relative to (its own and above)")
-    parser.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")
+    parser.add_argument(
+        "--root", metavar="DIR", help="folder that image names are relative to (default: the table's or one above)"
+    )
+    parser.add_argument("--archive", metavar="URL|DIR", help="server or mirror that has ENTRY/data (default: EMPIAR)")
 
 
 def _inspect(options: argparse.Namespace) -> int:

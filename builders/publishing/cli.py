@@ -42,27 +42,39 @@ _STRETCH = "expected START:STOP, such as 0:10, :-2 or 5:"
 _ENTRY = re.compile(r"(EMPIAR-)?\d+", re.IGNORECASE)
 
 
-_MORE = "The Hub's token is that of `hf auth login`, or HF_TOKEN. A run that was interrupted goes on when it is "
-_MORE += "started again."
+_MORE = (
+    "The token of the Hub is that of `hf auth login`, or HF_TOKEN. Run the same command again to resume an interrupted "
+)
+_MORE += "run."
+_GROUP = "options of "
+_USAGE = "%(prog)s [OPTION ...] --to DIR SOURCE [SOURCE ...]"
+_PLACES = {
+    **dict.fromkeys(["star", "gain", "quarantine"], "FILE"),
+    **dict.fromkeys(["root", "data_dir", "parakeet", "roodmus"], "DIR"),
+    **{"copick": "FILE|URL", "portal": "DIR|URL", "archive": "URL|DIR", "api": "URL"},
+}
+"""What stands for the values of options that are files, folders or addresses."""
 
 
 def add_commands(commands: Any) -> None:
     """Add `publish` to the parser of `perc`."""
     parser = commands.add_parser(
         "publish",
-        help="make a dataset repository, in a folder or on the Hub, that plain `datasets` loads",
+        help="publish a dataset to a folder or to the Hugging Face Hub",
+        description="Publish a dataset to a folder or to the Hugging Face Hub, where plain `datasets` loads it.",
+        usage=_USAGE,
         epilog=_MORE,
         add_help=False,
     )
-    words = "show this, or with a builder or a source before it the options of that one alone"
+    words = "show this help; after a SOURCE, that of its builder with all options"
     parser.add_argument("-h", "--help", action=_Help, nargs=0, help=words)
     parser.add_argument(
         "source",
         nargs="+",
         metavar="SOURCE",
-        help="a folder of class files; or an entry such as EMPIAR-10943; or a table of particles (.star, or .cs and"
-        " its passthrough files); or the config .json of a copick project; or a builder"
-        f" ({', '.join(MODULES)}) and its folder, entry, table or ids",
+        help="a folder whose file names tell classes, an entry such as EMPIAR-10943, a particle table (.star, or .cs"
+        " with its passthrough files), the config .json of a copick project; or a builder"
+        f" ({', '.join(MODULES)}), then its folder, entry, table or ids",
     )
     _add_publishing(parser)
     _add_builders(parser, sorted(MODULES, key="synthetic".__eq__))  # what a name means, the others say
@@ -70,15 +82,15 @@ def add_commands(commands: Any) -> None:
 
 
 class _Help(argparse.Action):
-    """Shows the help of a builder alone, where the words before tell which one is meant."""
+    """Shows the help of a builder, where the words before tell which one is meant; else what all have in common."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         try:
             builder, rest = _builder(namespace.source or [])
         except OptionError:
-            parser.print_help()
+            _common(parser).print_help()
             parser.exit()
-        own = argparse.ArgumentParser(prog=f"{parser.prog} {builder}", epilog=_MORE)
+        own = argparse.ArgumentParser(prog=f"{parser.prog} {builder}", usage=_USAGE, epilog=_MORE)
         main = _main(builder, rest)
         own.add_argument("source", nargs="*", metavar="SOURCE", help=_explanations(builder)[main])
         _add_publishing(own)
@@ -87,11 +99,24 @@ class _Help(argparse.Action):
         parser.exit()
 
 
+def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """What a parser takes but for the options of builders, where these are only named."""
+    common = argparse.ArgumentParser(parser.prog, _USAGE, parser.description, _MORE, add_help=False)
+    of_builders = [group for group in parser._action_groups if str(group.title).startswith(_GROUP)]
+    hidden = [action for group in of_builders for action in group._group_actions]
+    for action in parser._actions:
+        if action not in hidden:
+            common._add_action(action)
+    told = f"`{parser.prog} BUILDER --help` lists them for {', '.join(MODULES)}"
+    common.add_argument_group(f"{_GROUP}builders", told)
+    return common
+
+
 def _add_builders(parser: argparse.ArgumentParser, builders: Sequence[str]) -> None:
     """Add the options of some builders, of which one that several have is added once."""
     fields: dict[str, Any] = {}
     for builder in builders:
-        group = parser.add_argument_group(f"options of {builder}")
+        group = parser.add_argument_group(f"{_GROUP}{builder}")
         explanations = _explanations(builder)
         for field in _options(builder):
             explanation = explanations.get(field.name, "")
@@ -109,22 +134,33 @@ def _add_builders(parser: argparse.ArgumentParser, builders: Sequence[str]) -> N
 
 def _add_publishing(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--to", required=True, metavar="DIR", help="a folder, or hf://datasets/OWNER/NAME")
-    add("--transform", action="append", default=[], metavar="T", help="such as 'Rescale(64)'; in order, if several")
-    add("--crop", type=int, nargs="+", metavar="N", help="cut every image to N pixels a side, or to NY NX")
-    add("--pad", type=int, nargs="+", metavar="N", help="pad every image to N pixels a side, or to NY NX")
-    add("--layout", default=LAYOUTS[0], metavar="X", help="of images: lists, or bytes, read many times as fast (lists)")
-    add("--preview", action="store_true", help="add a column of 8-bit pictures, for the viewer of the Hub")
-    add("--title", help="of the dataset; default: that of the entry")
-    add("--license", help="an identifier of the Hub, such as cc-by-4.0; default: that of the archive")
-    add("--doi", help="of the data; default: that of the entry")
-    add("--citation", help="the paper to cite; default: that of the entry")
-    add("--max-shard-size", default="500MB", metavar="SIZE", help="of a file, at the most (500MB)")
-    add("--num-proc", type=int, metavar="N", help="processes that write files")
-    add("--dask", metavar="tcp://...", help="scheduler of a cluster whose workers write files")
-    add("--work-dir", metavar="DIR", help="where files lie until they are on the Hub")
+    add("--to", required=True, metavar="DIR", help="a folder, or hf://datasets/OWNER/NAME on the Hub")
+    add(
+        "--transform",
+        action="append",
+        default=[],
+        metavar="T",
+        help="apply a transform, such as 'Rescale(64)'; may be repeated, and is done in order",
+    )
+    add("--crop", type=int, nargs="+", metavar="N", help="crop images to N pixels a side, or to NY NX")
+    add("--pad", type=int, nargs="+", metavar="N", help="pad images to N pixels a side, or to NY NX")
+    add(
+        "--layout",
+        default=LAYOUTS[0],
+        metavar="X",
+        help="how images are stored: lists, or bytes, which read faster (default: lists)",
+    )
+    add("--preview", action="store_true", help="add a column of 8-bit pictures for the viewer of the Hub")
+    add("--title", metavar="TEXT", help="title of the dataset (default: that of the entry)")
+    add("--license", metavar="ID", help="licence, such as cc-by-4.0 (default: that of the archive)")
+    add("--doi", help="DOI of the data (default: that of the entry)")
+    add("--citation", metavar="TEXT", help="paper to cite (default: that of the entry)")
+    add("--max-shard-size", default="500MB", metavar="SIZE", help="largest size of a file (default: 500MB)")
+    add("--num-proc", type=int, metavar="N", help="number of processes that write files (default: 1)")
+    add("--dask", metavar="tcp://...", help="address of a dask scheduler whose workers write files")
+    add("--work-dir", metavar="DIR", help="folder for files until they are on the Hub (default: in the cache)")
     add("--private", action="store_true", help="make a new repository on the Hub private")
-    add("--overwrite", action="store_true", help="replace another dataset there, or publish among other files")
+    add("--overwrite", action="store_true", help="replace another dataset, or write among other files")
 
 
 def _config(builder: str) -> Any:
@@ -148,13 +184,17 @@ def _explanations(builder: str) -> dict[str, str]:
             told = inspect.cleandoc(str(kind.__doc__))  # which Python takes the indentation from, from 3.13 on
             pieces = re.split(r"^ {4}(\w+): ", told, flags=re.MULTILINE)
             said |= {name: " ".join(text.split()) for name, text in zip(pieces[1::2], pieces[2::2], strict=True)}
-    return {name: re.split(r"[;.]( |$)", text)[0].replace("%", "%%") for name, text in said.items()}
+    shown = {name: re.split(r"[;.]( |$)", text)[0].replace("%", "%%") for name, text in said.items()}
+    return {name: re.sub(r'`("?)([^`]*)\1`', r"\2", text) for name, text in shown.items()}  # no Python in a shell
 
 
 def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
     flag = f"--{field.name.replace('_', '-')}"
+    place = _PLACES.get(field.name, "X")
+    if isinstance(field.default, str | int | float) and not isinstance(field.default, bool) and field.default != "":
+        explanation += f" (default: {field.default})"
     if field.name == "endpoints":
-        words = "base URL or folder in place of a service"
+        words = "use this URL or folder for a service; may be repeated"
         options = {"dest": field.name, "metavar": "NAME=BASE", "type": _pair, "help": words}
         return cast(argparse.Action, group.add_argument("--endpoint", action="append", **options))
     if field.name == "frames" and _is_stretch(field):
@@ -168,7 +208,7 @@ def _add_option(group: Any, field: Any, explanation: str) -> argparse.Action:
         return cast(argparse.Action, group.add_argument(flag, default=None, action=action, help=explanation))
     kind: Any = float if float in kinds else int if int in kinds and str not in kinds else str
     several = "+" if field.name in _LISTED else None
-    return cast(argparse.Action, group.add_argument(flag, type=kind, nargs=several, metavar="X", help=explanation))
+    return cast(argparse.Action, group.add_argument(flag, type=kind, nargs=several, metavar=place, help=explanation))
 
 
 def _is_stretch(field: Any) -> bool:
@@ -282,8 +322,8 @@ def _builder(source: Sequence[str]) -> tuple[str, list[str]]:
         return "particles", list(source)
     if _is_project(first):
         return "tomograms", list(source)
-    msg = f"{first!r} is no folder, no entry such as EMPIAR-10943, no table and no copick project: expected one, or "
-    msg += f"one of the builders {', '.join(MODULES)} and what it is to read"
+    msg = f"{first!r} is neither a folder nor an entry such as EMPIAR-10943, a particle table or a copick project: "
+    msg += f"expected one of these, or a builder ({', '.join(MODULES)}) and what it is to read"
     raise OptionError(msg)
 
 

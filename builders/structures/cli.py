@@ -20,54 +20,64 @@ from builders.structures.reading.content import FORMATS
 from builders.structures.saving import Fetched, Saving
 from builders.terminal import printable
 
-_REMOVED = f"some of {', '.join(REMOVABLE)}; --remove alone: all of them (without it: {{}})"
-_OVERWRITE = "replace files that have the name of a result but hold something else"
+_REMOVED = f"remove {', '.join(REMOVABLE)}: those named, or all if none is (default: {{}})"
+_OVERWRITE = "replace files of the same name that hold something else"
 
 
 def add_commands(commands: Any) -> None:
     """Add `structures` and its commands to the parser of `perc`."""
-    group = commands.add_parser("structures", help="structures of the PDB and AlphaFold DB").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
+    group = commands.add_parser(
+        "structures", help="fetch and clean structures of the PDB, AlphaFold DB and CATH"
+    ).add_subparsers(required=True, metavar="COMMAND", title="commands")
     services = argparse.ArgumentParser(add_help=False)
     services.add_argument(
         "--endpoint",
         metavar="NAME=BASE",
         action="append",
         default=[],
-        help=f"base URL or folder in place of a service: {', '.join(BUILT_IN)}",
+        help=f"use this URL or folder for a service ({', '.join(BUILT_IN)}); may be repeated",
     )
     services.add_argument(
         "--endpoints",
         metavar="DIR",
         type=path_argument,
-        help="folder with what all services would answer, in DIR/NAME for each or in DIR itself: nobody else is asked",
+        help="use this folder for all services, with their files in DIR/NAME or in DIR, and no network",
     )
     asked = argparse.ArgumentParser(add_help=False, parents=[services])
-    asked.add_argument("ids", metavar="ID", nargs="+", help="4v1w, P45523, AF-P45523-F1, or a file with one a line")
-    asked.add_argument("--anew", action="store_true", help="ask and fetch again what is in the cache")
+    asked.add_argument(
+        "ids", metavar="ID", nargs="+", help="an id such as 4v1w, P45523 or AF-P45523-F1, or a file with one id a line"
+    )
+    asked.add_argument("--anew", action="store_true", help="fetch again what is in the cache")
 
-    bring = group.add_parser("fetch", parents=[asked], help="save structures, cleaned if asked to")
-    bring.add_argument("--db", default="pdb", help="database that is asked first (default: pdb)")
-    bring.add_argument("--no-fallback", action="store_true", help="do not ask the others")
-    bring.add_argument("--format", choices=FORMATS, default="cif", help="default: cif")
+    bring = group.add_parser("fetch", parents=[asked], help="download structures, and clean them with --remove")
+    bring.add_argument(
+        "--db", metavar="NAME", default="pdb", help="database to ask first: pdb, alphafold or cath (default: pdb)"
+    )
+    bring.add_argument("--no-fallback", action="store_true", help="do not ask the other databases")
+    bring.add_argument("--format", choices=FORMATS, default="cif", help="format of the files (default: cif)")
     bring.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("nothing"))
     bring.add_argument(
-        "--save-dir", metavar="D", type=path_argument, default=Path(), help="default: the working directory"
+        "--save-dir", metavar="DIR", type=path_argument, default=Path(), help="folder to save into (default: this one)"
     )
     bring.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
-    bring.add_argument("--dry-run", action="store_true", help="print what would be saved and from where; save nothing")
+    bring.add_argument("--dry-run", action="store_true", help="print what would be saved, and save nothing")
     bring.set_defaults(run=_fetch)
 
-    where = group.add_parser("where", parents=[asked], help="which databases have structures")
-    where.add_argument("--json", action="store_true", help="print a list of databases for each id, as JSON")
+    where = group.add_parser("where", parents=[asked], help="list which databases have a structure")
+    where.add_argument("--json", action="store_true", help="print the databases of each id as JSON")
     where.set_defaults(run=_where)
 
-    wash = group.add_parser("clean", parents=[services], help="clean files, beside which the results are written")
-    wash.add_argument("files", metavar="FILE", nargs="+", type=path_argument)
-    wash.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("all of them"))
-    wash.add_argument("--save-dir", metavar="D", type=path_argument, help="folder for the results")
-    wash.add_argument("--accession", help="UniProt accession of the protein, where the file does not say it")
+    wash = group.add_parser(
+        "clean", parents=[services], help="remove water, ligands, hydrogens or signal peptides from files"
+    )
+    wash.add_argument("files", metavar="FILE", nargs="+", type=path_argument, help="an mmCIF or PDB file")
+    wash.add_argument("--remove", metavar="WHAT", nargs="*", action="extend", help=_REMOVED.format("all"))
+    wash.add_argument(
+        "--save-dir", metavar="DIR", type=path_argument, help="folder to save into (default: each file's)"
+    )
+    wash.add_argument(
+        "--accession", metavar="ID", help="UniProt accession of the protein, if the file does not tell it"
+    )
     wash.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     wash.set_defaults(run=_clean)
 

@@ -17,20 +17,24 @@ _COLUMNS = (
 def add_commands(commands: Any) -> None:
     """Add this builder's commands to the parser of `perc`."""
     parser = commands.add_parser(
-        "tilt_series", help="tilt series, with what SerialEM, IMOD, AreTomo, Warp, RELION tell"
+        "tilt-series", help="check tilt series and their metadata (SerialEM, IMOD, AreTomo, Warp, RELION)"
     )
-    actions = parser.add_subparsers(required=True, metavar="COMMAND")
-    look = actions.add_parser("inspect", help="which series there are, and how their images were taken")
-    words = f"a folder, tilt_series.star or tomograms.star of RELION 5, or {SCHEME}ENTRY/directory (or its .star)"
+    actions = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    look = actions.add_parser("inspect", help="list the series, their tilt angles, doses and defocus")
+    words = f"a folder, a tilt_series.star or tomograms.star of RELION 5, or either in EMPIAR as {SCHEME}ENTRY/path"
     look.add_argument("source", metavar="SOURCE", help=words)
-    look.add_argument("--pattern", metavar="GLOB", help="which images, by their paths")
+    look.add_argument("--pattern", metavar="GLOB", help="take only these images, by their paths (default: all)")
     look.add_argument(
-        "--root", metavar="R", help="folder that the names in a .star are relative to (its own and above)"
+        "--root", metavar="DIR", help="folder that names in a .star are relative to (default: its own or one above)"
     )
-    look.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")
-    look.add_argument("--skip", action="store_true", help="leave out what is damaged or missing, and say so")
-    look.add_argument("--png", metavar="F", type=path_argument, help="draw tilt schemes and a few images here")
-    look.add_argument("--json", action="store_true", help="print all that is known, as JSON")
+    look.add_argument("--archive", metavar="URL|DIR", help="server or mirror that has ENTRY/data (default: EMPIAR)")
+    look.add_argument(
+        "--skip", action="store_true", help="leave out damaged and missing files, with a warning for each"
+    )
+    look.add_argument(
+        "--png", metavar="FILE", type=path_argument, help="draw tilt schemes and some images into this file"
+    )
+    look.add_argument("--json", action="store_true", help="print everything as JSON")
     look.set_defaults(run=_inspect)
 
 

@@ -35,7 +35,7 @@ class TiltSeriesConfig(MovieOptions, datasets.BuilderConfig):  # type: ignore[mi
 
     Attributes:
         data_dir: a folder with images and their tables: `.mdoc`, `.rawtlt`, `.tlt`, `.xf`, `.aln`, Warp's `.xml`.
-        entry: an entry of EMPIAR that has such: 10499, `"10499"` or `"EMPIAR-10499"`.
+        entry: an entry of EMPIAR that has such: `10499` or `"EMPIAR-10499"`.
         star: RELION 5's `tilt_series.star` or `tomograms.star`, or an optimisation set, of this machine or
             `empiar://ENTRY/path`.
         root: folder that names in `star` are relative to; without, the table's own folder and those above it.

@@ -17,31 +17,45 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Add this builder's commands to the parser of `perc`."""
-    parser = commands.add_parser("tomograms", help="tomograms with their picks and masks")
-    actions = parser.add_subparsers(required=True, metavar="COMMAND")
-    look = actions.add_parser("inspect", help="what a source has: sizes, levels, picks by class, masks")
-    words = f"a folder, the config JSON of a copick project, {SCHEME}ENTRY/path; or with --portal, what is laid out as "
-    words += "the CryoET Data Portal is; to name a URL is to permit its host"
+    parser = commands.add_parser("tomograms", help="check tomograms, their picks and masks")
+    actions = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    look = actions.add_parser("inspect", help="list tomograms with sizes, levels, picks by class and masks")
+    words = f"a folder, the config .json of a copick project, {SCHEME}ENTRY/path, or a folder or URL laid out as "
+    words += "the CryoET Data Portal"
     look.add_argument("source", metavar="SOURCE", help=words)
-    words = "SOURCE is laid out as the CryoET Data Portal is, as an address that is no config JSON is anyway"
+    words = "SOURCE is a folder laid out as the CryoET Data Portal (URLs are taken for that without it)"
     look.add_argument("--portal", action="store_true", help=words)
-    words = "picks: copick's object:user/session, the portal's objects (all of them by default), files of a folder, or"
-    words += " CLASS=FILES where they tell none"
+    words = "picks: object:user/session of copick, objects of the portal (default: all), files of a folder (default: "
+    words += "none), or CLASS=FILE if a file does not tell the class"
     look.add_argument("--picks", nargs="+", metavar="P", help=words)
-    look.add_argument("--picks-pixel-size", metavar="Å", type=float, help="of tables of picks in voxels")
-    look.add_argument("--segmentation", nargs="+", default=(), metavar="M", help="masks, in the same words")
-    look.add_argument("--tomogram", metavar="T", help="which reconstruction: copick's type; of a folder a glob")
-    look.add_argument("--tomograms", nargs="+", metavar="NAME", help="only those of these names")
-    look.add_argument("--pairs", action="store_true", help="pairs of half tomograms")
-    of_level = look.add_mutually_exclusive_group()
-    of_level.add_argument("--level", metavar="N", type=int, help="of a pyramid, from 0, the finest")
-    of_level.add_argument(
-        "--pixel-size", metavar="Å", type=float, help="the level of this size; where none is told, it"
+    look.add_argument(
+        "--picks-pixel-size",
+        metavar="Å",
+        type=float,
+        help="voxel size in Å of pick tables in voxels (default: that of the tomogram)",
     )
-    look.add_argument("--archive", help="base URL of another server, or folder of a mirror, with ENTRY/data in it")
-    words = "draw three sections of each of the first 8 tomograms here, with picks in the colours of their classes"
-    look.add_argument("--png", metavar="F", type=path_argument, help=words)
-    look.add_argument("--json", action="store_true", help="print all that is known, as JSON")
+    look.add_argument(
+        "--segmentation", nargs="+", default=(), metavar="M", help="masks, named as picks are (default: none)"
+    )
+    look.add_argument(
+        "--tomogram", metavar="T", help="which reconstruction: a type of copick, or a glob for files of a folder"
+    )
+    look.add_argument(
+        "--tomograms", nargs="+", metavar="NAME", help="take only tomograms of these names (default: all)"
+    )
+    look.add_argument("--pairs", action="store_true", help="list pairs of half tomograms")
+    of_level = look.add_mutually_exclusive_group()
+    of_level.add_argument("--level", metavar="N", type=int, help="level of a multiscale image (default: 0, the finest)")
+    of_level.add_argument(
+        "--pixel-size",
+        metavar="Å",
+        type=float,
+        help="take the level of this voxel size, or this size if the file tells none",
+    )
+    look.add_argument("--archive", metavar="URL|DIR", help="server or mirror that has ENTRY/data (default: EMPIAR)")
+    words = "draw sections of the first 8 tomograms into this file, with picks coloured by class"
+    look.add_argument("--png", metavar="FILE", type=path_argument, help=words)
+    look.add_argument("--json", action="store_true", help="print everything as JSON")
     look.set_defaults(run=_inspect)
 
 
