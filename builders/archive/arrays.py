@@ -67,7 +67,7 @@ def bring(file: SourceFile, version: str, folder: str | os.PathLike[str] | None,
         data = b"".join(remote.client().stream(url))
         image = of(image_file.describe(url).layout)
         if not isinstance(image, Chunked):
-            msg = f"{url}: no array of Zarr: expected its metadata"
+            msg = f"{url}: not an array of Zarr: expected its metadata"
             raise FormatError(msg)
         most = _most(image.grid)
 

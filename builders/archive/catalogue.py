@@ -145,7 +145,7 @@ def parse_api(body: bytes, entry: str | int) -> EntryInfo:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError) as err:
-        msg = f"{name}: the API's answer is no JSON: {body[:60]!r}"
+        msg = f"{name}: the API's answer is not JSON: {body[:60]!r}"
         raise FormatError(msg) from err
     facts = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(facts, dict):

@@ -110,7 +110,7 @@ class Tree:
             if found is None:
                 if isinstance(err, NotFoundError):
                     raise
-                msg = f"{place}/: the server lists no folders, and is no S3 bucket that does: {err}"
+                msg = f"{place}/: the server lists no folders, and is not an S3 bucket that does: {err}"
                 raise type(err)(msg) from err
             self._bucket = found
         return found.children(place)

@@ -51,7 +51,7 @@ def plan(archive: Archive, files: Sequence[tuple[str, str]], folder: Path, by_en
 def _wanted(archive: Archive, entry: str, path: str, folder: Path, apart: bool, is_extra: bool = False) -> Wanted:
     segments = segments_of(path, "path")
     if os.name == "nt" and not all(map(is_portable, segments)):
-        msg = f"{path}: a name in it is none on Windows: download the file by itself, elsewhere"
+        msg = f"{path}: not a valid file name on Windows: download this file on another system"
         raise AccessError(msg)
     target = folder.joinpath(*([entry] if apart else []), *segments)
     if not target.resolve().is_relative_to(folder.resolve()):

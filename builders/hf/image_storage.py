@@ -159,7 +159,7 @@ def read(value: dict[str, Any], name: str, watch: FiniteWatch | None = None) -> 
 
 def outdated(error: ChangedError) -> ChangedError:
     """The same error with the way out, for somebody whose dataset refers to a file as it was."""
-    way_out = "A dataset that refers to it is made anew by load_dataset(download_mode='force_redownload')"
+    way_out = "To rebuild a dataset that refers to it: load_dataset(..., download_mode='force_redownload')"
     return ChangedError(f"{error}. {way_out}")
 
 

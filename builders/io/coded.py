@@ -257,7 +257,7 @@ class Coded(Layout):
 
         Raises:
             FormatError: they cannot.
-            ReadError: there is no memory for it.
+            ReadError: not enough memory for it.
         """
         shape = tuple(stop - start for start, stop in bounds)
         size = encoded_size(self.encoding, shape)
@@ -270,7 +270,7 @@ class Coded(Layout):
                 return np.ndarray(shape, self.dtype, buffer=buffers.take(math.prod(shape) * self.dtype.itemsize))
             return np.zeros(shape, self.dtype)
         except (MemoryError, ValueError, OSError) as err:
-            msg = f"{self.name}: there is no memory for an image of shape {shape}"
+            msg = f"{self.name}: not enough memory for an image of shape {shape}"
             raise ReadError(msg) from err
 
     def decode_into(self, pixels: Array, raw: NDArray[np.uint8], bounds: Sequence[Range]) -> None:

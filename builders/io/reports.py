@@ -16,7 +16,7 @@ def report_contradiction(said: str, name: str) -> None:
     if _SIZE + name in _warned or told >= MOST_TOLD:
         return
     _warned.add(_SIZE + name)
-    logger.warning("%s: %s%s", name, said, "; of more such files nothing is said" if told + 1 == MOST_TOLD else "")
+    logger.warning("%s: %s%s", name, said, "; further such files are not reported" if told + 1 == MOST_TOLD else "")
 
 
 def report_deviation(deviation: str, name: str) -> None:

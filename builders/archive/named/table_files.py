@@ -79,7 +79,7 @@ def _fetched(place: Place, url: str, folder: str | None, anew: bool) -> TableFil
             raise
         return TableFile(place, str(path), label(known))
     if version.size is not None and version.size > _MOST:
-        msg = f"{place}: {version.size:,} bytes: no table of particles is as large"
+        msg = f"{place}: {version.size:,} bytes: too large for a table of particles"
         raise FormatError(msg)
     path = cache.fetch(
         url, label(version), version.size, lambda offset: remote.client().stream(url, version, offset), anew

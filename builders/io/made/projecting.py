@@ -105,7 +105,9 @@ def _write(file: Path, made: VolumeTransform) -> None:
             np.save(sink, made.values.numpy())
         part.replace(file.with_name(f"{file.name}.{made.padded}-{shells}.npy"))
     except OSError as err:
-        logger.warning("%s: %s: transforms of volumes are made anew each time", file.parent, err.strerror or err)
+        logger.warning(
+            "%s: %s: transforms of volumes are not cached, and are computed each time", file.parent, err.strerror or err
+        )
         with contextlib.suppress(OSError):
             part.unlink()
 

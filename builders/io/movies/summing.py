@@ -157,7 +157,7 @@ class Sums:
         try:
             return np.ndarray(shape, dtype, buffer=buffers.take(size))
         except (OSError, OverflowError, ValueError, MemoryError) as err:
-            msg = f"{self._name}: there is no memory for images of shape {shape}"
+            msg = f"{self._name}: not enough memory for images of shape {shape}"
             raise ReadError(msg) from err
 
 

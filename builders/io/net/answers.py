@@ -290,5 +290,5 @@ def memory(count: int, url: str) -> NDArray[np.uint8]:
     try:
         return buffers.take(count)
     except (OSError, OverflowError, ValueError, MemoryError) as err:
-        msg = f"{shown(url)}: there is no memory for {count} bytes of it"
+        msg = f"{shown(url)}: not enough memory for {count} bytes of it"
         raise ReadError(msg) from err

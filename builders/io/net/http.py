@@ -450,5 +450,5 @@ def _followed(url: str, target: str) -> str:
     try:
         return urljoin(url, target.encode("latin-1").decode())
     except ValueError as err:
-        msg = f"{shown(url)}: redirects to {shown(target)!r}, which is no URL"
+        msg = f"{shown(url)}: redirects to {shown(target)!r}, which is not a URL"
         raise UnsafeAddressError(msg) from err

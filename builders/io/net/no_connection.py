@@ -75,7 +75,7 @@ def _of_tls(chain: list[BaseException]) -> Cause | None:
         if reason.endswith(_NO_TERMS):
             return Cause(f"it has no TLS in common with this machine: {_spelled(reason)}", 1, True, False)
         if "_ALERT_" in reason and "CERTIFICATE" in reason:
-            return Cause(f"it wants to see a certificate, of which there is none: {_spelled(reason)}", 1, True, False)
+            return Cause(f"it asks for a client certificate, and none is set: {_spelled(reason)}", 1, True, False)
         if "CERTIFICATE" in reason:
             words = f"the certificates to believe cannot be read: {_spelled(reason)}: is SSL_CERT_FILE a file of them?"
             return Cause(words, is_offline=False)

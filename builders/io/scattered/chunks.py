@@ -85,7 +85,7 @@ class Chunked(Scattered):
         try:
             pixels: Array = np.ndarray(shape, self.dtype, buffers.take(size))
         except (MemoryError, ValueError, OSError) as err:
-            msg = f"{path}: there is no memory for an image of shape {shape}"
+            msg = f"{path}: not enough memory for an image of shape {shape}"
             raise ReadError(msg) from err
         _Reading(path, self, [bounds], [pixels], None, is_weighed=size > MOST_UNASKED).run()
         return pixels

@@ -104,7 +104,7 @@ class Faults:
             msg = f"{self.where}: {doing}: no answer from the Hub ({self._clean(err)}): {_GOES_ON}"
             return Fault(kind(msg), again=True)
         if isinstance(err, json.JSONDecodeError):
-            msg = f"{self.where}: {doing}: the Hub's answer is no JSON ({self._clean(err)}): {_GOES_ON}"
+            msg = f"{self.where}: {doing}: the Hub's answer is not JSON ({self._clean(err)}): {_GOES_ON}"
             return Fault(HttpError(msg), again=True)
         if isinstance(err, OSError) and err.errno is not None:
             folder = Path(err.filename).parent if isinstance(err.filename, str) else Path(tempfile.gettempdir())

@@ -114,5 +114,7 @@ def _column(path: Path, rows: list[Row], is_id: IsId, has_titles: bool) -> list[
     wrong = [cell for cell in others if not is_id(cell)]
     if place is None or not wrong or not (has_titles or not any(is_id(c) or _ATTEMPT.fullmatch(c) for c in others)):
         return []
-    logger.warning("%s: the ids are those of column %d: passed over %r and the like", path, place + 1, wrong[0][:40])
+    logger.warning(
+        "%s: the ids are taken from column %d; other cells are ignored, such as %r", path, place + 1, wrong[0][:40]
+    )
     return [row[place] for row in rows]

@@ -217,7 +217,7 @@ def test_many_files_are_not_each_spoken_of(tmp_path, caplog):
         (tmp_path / f"{number}.mrc").write_bytes(head(STACK) + data_of(STACK) + b"junk")
         image_file.describe(tmp_path / f"{number}.mrc")
     assert len(caplog.records) == image_file.MOST_TOLD
-    assert "of more such files nothing is said" in caplog.messages[-1]
+    assert "further such files are not reported" in caplog.messages[-1]
 
 
 def test_more_arrays_after_the_first_of_a_numpy_file_are_said(tmp_path, caplog):

@@ -240,7 +240,7 @@ def test_micrographs_are_a_table_too(read):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"uid": UIDS, "x": UIDS}, "0.cs: its fields are uid, x and the like: expected blob/path (particles)"),
+        ({"uid": UIDS, "x": UIDS}, "0.cs: its fields include uid, x: expected blob/path (particles)"),
         ({**PARTICLES, "blob/path": np.zeros(3)}, "0.cs: blob/path is of type <f8 and shape (): expected text"),
         ({**PARTICLES, "blob/path": np.array([b"\xff"] * 3)}, "0.cs: blob/path is b'\\xff': expected UTF-8"),
         (

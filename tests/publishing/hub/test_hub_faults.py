@@ -338,7 +338,7 @@ def test_a_card_that_the_hub_does_not_accept(hub, publish):
 
 def test_a_page_in_place_of_an_answer(hub, publish):
     hub.fail(f"GET {API}", *[Fault(status=200, body=b"<html>Sign in to the hotel</html>")] * 9)
-    with pytest.raises(HttpError, match="the Hub's answer is no JSON"):
+    with pytest.raises(HttpError, match="the Hub's answer is not JSON"):
         publish(shards(1))
 
 

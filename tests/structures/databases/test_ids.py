@@ -221,10 +221,10 @@ LIST = ["4v1w", "P45523", "2beg"]
         (
             "pdb_id,resolution,title\n4v1w,2.9,apoferritin\nP45523,,x\n2beg,1.5,y\n",
             LIST,
-            "the ids are those of column 1",
+            "the ids are taken from column 1",
         ),
-        ("name\tpdb\nferritin\t4v1w\nFkpA\tP45523\nAβ\t2beg\n", LIST, "the ids are those of column 2"),
-        ("4v1w apoferritin at 2.9 Å\nP45523 a chaperone\n2beg\n", LIST, "the ids are those of column 1"),
+        ("name\tpdb\nferritin\t4v1w\nFkpA\tP45523\nAβ\t2beg\n", LIST, "the ids are taken from column 2"),
+        ("4v1w apoferritin at 2.9 Å\nP45523 a chaperone\n2beg\n", LIST, "the ids are taken from column 1"),
         ("4v1w # one\n# two\nP45523\n2beg", LIST, ""),
         (
             ">sp|P45523|FKBA_ECOLI x\nMKSLFK\nVTLLAT\n>sp|P02791|FRIL_HORSE\nMSSQIR",

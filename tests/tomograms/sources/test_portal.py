@@ -198,7 +198,7 @@ def test_a_server_that_lists_nothing_is_told():
     with serve() as archive:
         archive.files["/x.txt"] = b"none"
         archive.files["/"] = b"hello"
-        with pytest.raises(FormatError, match="the server lists no folders, and is no S3 bucket that does"):
+        with pytest.raises(FormatError, match="the server lists no folders, and is not an S3 bucket that does"):
             find(Asked(portal=archive.base))
     with pytest.raises(UnsafeAddressError, match="without a user name"):
         find(Asked(portal="http://user@localhost/x"))

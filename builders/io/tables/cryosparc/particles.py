@@ -83,7 +83,7 @@ def read(files: Sequence[tuple[str, Path]], columns: Sequence[str] = ()) -> Part
     if _PATH not in fields and not any(field in fields for field in _MICROGRAPHS):
         some = ", ".join(sorted(there)[:8])
         expected = f"{_PATH} (particles), {_MICROGRAPHS[0]} or {_MICROGRAPHS[1]}; a passthrough file may have it"
-        msg = f"{name}: its fields are {some} and the like: expected {expected}"
+        msg = f"{name}: its fields include {some}: expected {expected}"
         raise FormatError(msg)
     table = _Table(name, fields)
     found = table.columns()
