@@ -50,14 +50,14 @@ def atoms_of(row: Mapping[str, Any]) -> Atoms:
             raise FormatError(msg)
     element = np.array([str(value) for value in row["element"]])
     count = len(element)
-    coordinates = np.asarray(row["coordinates"], np.float64)
+    coordinates = _numbers(row["coordinates"], "coordinates", name)
     if coordinates.shape != (count, 3):
         msg = f"{name}: coordinates of shape {coordinates.shape} for {count} elements: expected ({count}, 3)"
         raise FormatError(msg)
 
     def numbers(column: str) -> NDArray[np.float64] | None:
         values = row.get(column)
-        return None if values is None else _of_length(np.asarray(values, np.float64), column)
+        return None if values is None else _of_length(_numbers(values, column, name), column)
 
     def texts(column: str) -> NDArray[np.str_]:
         values = row.get(column)
@@ -86,3 +86,11 @@ def atoms_of(row: Mapping[str, Any]) -> Atoms:
         altloc=texts("altloc"),
         is_predicted=row.get("source") == "alphafold" or str(row.get("entry_id") or "").upper().startswith("AF-"),
     )
+
+
+def _numbers(values: Any, column: str, name: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as err:
+        msg = f"{name}: {column} that are no numbers: {err}"
+        raise FormatError(msg) from err

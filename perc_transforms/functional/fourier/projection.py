@@ -3,6 +3,7 @@
 import functools
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,8 +52,11 @@ def central_slices(
         >>> central_slices(volume_transform(volume), torch.eye(3)[None])[0, 0].real.round(decimals=2)
         tensor([ 1., -1.,  1.])
     """
-    _check(rotations, shifts)
-    values, sizes, m = volume_ft.values, (size or volume_ft.size,) * 2, volume_ft.padded
+    _check(volume_ft, rotations, shifts, size)
+    if not torch.compiler.is_compiling() and not bool(rotations.isfinite().all()):
+        msg = "rotations that are NaN or infinite: expected matrices of numbers"
+        raise TransformError(msg)
+    values, sizes, m = volume_ft.values, (volume_ft.size if size is None else size,) * 2, volume_ft.padded
     if not (min(sizes) > 0 and 0 < step * sizes[0] <= m):
         msg = f"{sizes[0]} pixels of {step} voxels each: expected both above 0, and no more than {m} voxels in all, "
         msg += "which the transform was padded to: make it with a larger oversampling"
@@ -138,7 +142,8 @@ def project(
         `(N, s, s)`, on the transform's device and in its precision, in the volume's unit times voxels.
 
     Raises:
-        TransformError: rotations or shifts of another shape, or images larger than the padded volume.
+        TransformError: no transform of a volume, rotations or shifts of another shape, rotations that are not finite,
+            or images larger than the padded volume.
 
     Example:
         >>> from perc_transforms.functional import volume_transform
@@ -148,9 +153,9 @@ def project(
         >>> project(volume_transform(volume), quarter)[0, 4].round(decimals=2) + 0.0
         tensor([0., 0., 0., 0., 0., 1., 0., 0.])
     """
-    _check(rotations, shifts)
-    n = size or volume_ft.size
-    count = max(1, _PIXELS // n**2)
+    _check(volume_ft, rotations, shifts, size)
+    n = volume_ft.size if size is None else size
+    count = max(1, _PIXELS // max(1, n**2))
     pieces = torch.split(rotations, count)
     moves = [None] * len(pieces) if shifts is None else torch.split(shifts, count)
     if len(rotations) == 0:  # of which there is no FFT
@@ -162,7 +167,13 @@ def project(
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _check(rotations: Tensor, shifts: Tensor | None) -> None:
+def _check(volume_ft: object, rotations: Tensor, shifts: Tensor | None, size: object) -> None:
+    if not isinstance(volume_ft, VolumeTransform):
+        msg = f"a {type(volume_ft).__name__} where a volume's transform is expected: volume_transform(volume) makes one"
+        raise TransformError(msg)
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int | np.integer)):
+        msg = f"size is {size!r}: expected pixels of a side, a whole number"
+        raise TransformError(msg)
     if rotations.ndim != 3 or rotations.shape[1:] != (3, 3):
         msg = f"rotations of shape {tuple(rotations.shape)}: expected matrices (N, 3, 3)"
         raise TransformError(msg)

@@ -11,6 +11,7 @@ from perc_transforms.errors import TransformError
 from perc_transforms.functional.fourier.kernels import KERNELS, ROW
 from perc_transforms.functional.grids import offsets
 
+_PRECISIONS = torch.float32, torch.float64
 MARGIN = 2
 """Samples beyond the highest frequency, so that those at it have all their neighbours."""
 
@@ -69,8 +70,9 @@ def volume_transform(
         torch.Size([21, 21, 2, 8])
     """
     n = volume.shape[-1] if volume.ndim else 0
-    if volume.ndim != 3 or n == 0 or len(set(volume.shape)) > 1 or not volume.is_floating_point():
-        msg = f"volume_transform: {volume.dtype} of shape {tuple(volume.shape)}: expected a cube of floats, (n, n, n)"
+    if volume.ndim != 3 or n == 0 or len(set(volume.shape)) > 1 or volume.dtype not in _PRECISIONS:
+        msg = f"volume_transform: {volume.dtype} of shape {tuple(volume.shape)}: expected a cube of floats, (n, n, n), "
+        msg += "of 32 or 64 bits"
         raise TransformError(msg)
     if not 1 <= oversampling < math.inf:
         msg = f"volume_transform: oversampling is {oversampling!r}: expected 1 or more"

@@ -258,6 +258,14 @@ def test_what_cannot_be_projected_is_said():
         (lambda: F.volume_transform(torch.ones(4, 4, 4), cutoff=0), "cutoff is 0: expected cycles a voxel, above 0"),
         (lambda: F.project(transform, torch.eye(3)[None], size=9), "9 pixels of 1.0 voxels each: .* than 8 voxels"),
         (lambda: F.project(transform, torch.eye(3)[None], step=0.0), "4 pixels of 0.0 voxels"),
+        (
+            lambda: F.project(transform, torch.eye(3)[None], size=0),
+            "0 pixels of 1.0 voxels each: expected both above 0",
+        ),
+        (lambda: F.project(transform, torch.eye(3)[None], size=1.5), "size is 1.5: expected pixels of a side"),
+        (lambda: F.project(torch.ones(4, 4, 4), torch.eye(3)[None]), "a Tensor where a volume's transform is expected"),
+        (lambda: F.project(transform, torch.full((1, 3, 3), torch.nan)), "rotations that are NaN or infinite"),
+        (lambda: F.volume_transform(torch.ones(4, 4, 4, dtype=torch.float16)), "float16.*: expected .*32 or 64 bits"),
         (lambda: F.project(transform, torch.eye(3)), r"rotations of shape \(3, 3\)"),
         (lambda: F.project(transform, torch.eye(3)[None], shifts=torch.zeros(2, 2)), r"shifts of shape \(2, 2\) for 1"),
     ):

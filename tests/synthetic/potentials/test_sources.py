@@ -235,3 +235,9 @@ def test_real_structures_are_drawn(shared):
     assert len(densities(folder / "1v5a-3models.cif", pixel_size=2.0)) == 3
     one, other = (density(folder / f"1aki.{suffix}", pixel_size=2.0, box=48) for suffix in ("cif", "pdb"))
     np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_coordinates_that_are_no_numbers_are_told():
+    for columns in ({"coordinates": [["a", "b", "c"]]}, {"coordinates": [[0, 0, 0]], "b_factor": ["x"]}):
+        with pytest.raises(FormatError, match=r"made: .* that are no numbers"):
+            densities({"id": "made", "element": ["C"], **columns}, pixel_size=2.0)

@@ -81,7 +81,7 @@ def test_all_go_into_one_box(tmp_path):
     made = volumes_of(structures, pixel_size=2.0, folder=tmp_path)
     small, large = (np.load(one.path).shape for one in made)
     assert small == large
-    with pytest.raises(OptionError, match="needs"):
+    with pytest.raises(OptionError, match="does not hold: expected"):
         volumes_of(structures, pixel_size=2.0, box=small[0] // 2, folder=tmp_path)
 
 
