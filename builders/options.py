@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import ArrowBasedBuilder, DatasetBuilder
 from datasets.exceptions import DatasetGenerationError
+from datasets.naming import camelcase_to_snakecase
 from datasets.utils.py_utils import convert_file_size_to_int
 
 from builders.errors import FormatError, OptionError, PercError, UnknownOptionError
@@ -34,7 +35,7 @@ class OptionedTableBuilder(ArrowBasedBuilder):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         inherited = inspect.signature(DatasetBuilder.__init__).parameters
         options = [f.name for f in dataclasses.fields(self.BUILDER_CONFIG_CLASS)]
-        reject_unknown(set(kwargs) - set(inherited), options, type(self).__name__)
+        reject_unknown(set(kwargs) - set(inherited), options, camelcase_to_snakecase(type(self).__name__))
         super().__init__(*args, **kwargs)
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:

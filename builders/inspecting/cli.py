@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.archive.archive import Archive
 from builders.archive.scheme import SCHEME, entry_and_path
-from builders.errors import OptionError, PercError
+from builders.errors import FolderError, OptionError, PercError
 from builders.io.files import location
 from builders.io.files.whole_file import write_whole
 from builders.io.net import remote
@@ -91,6 +91,10 @@ def _place_of(path: str, archive: Archive) -> Iterator[str]:
     elif "://" in path:
         msg = f"FILE is {path!r}: expected a path, an http or https URL, or {SCHEME}ENTRY/path"
         raise OptionError(msg)
+    elif Path(path).is_dir():
+        msg = f"{path}: a folder, expected image files, such as {Path(path) / '*.mrc'}; "
+        msg += f"of files that are named for their class, `perc local-classes inspect {path}` tells"
+        raise FolderError(msg)
     yield path
 
 

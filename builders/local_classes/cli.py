@@ -63,12 +63,23 @@ def describe(report: Report) -> str:
     title = "files in another order of axes (MAPC, MAPR, MAPS), read as z, y, x"
     lines += _listed(title, [f"{n} with {_order(order)}" for order, n in orders], len(report.axis_orders))
     lines += _listed("doubts about the classes", report.doubts)
+    lines += _some("classes of one image alone, which stays in train", _alone(report))
+    shapes = {shape for summary in report.classes.values() for shape in summary.shapes}
+    if len(shapes) > 1:
+        advice = "Pad, CenterCrop or Rescale brings them to one, else they do not stack into batches"
+        lines += ["", f"different shapes: {len(shapes)} ({advice})"]
     lines += _some("files without a pixel size (pixel_size=... gives one)", report.without_pixel_size)
     lines += _passed_over(report.skipped)
     lines += _listed("hidden names passed over", report.hidden)
     advice = "--recursive looks into them, --class-from folder makes classes of them"
     lines += _some(f"folders not looked into ({advice})", report.folders)
     return printable("\n".join(line.replace("\n", "?") for line in lines))
+
+
+def _alone(report: Report) -> list[str]:
+    """The classes that a split for validation would have nothing of, where there are others."""
+    alone = [label for label, summary in report.classes.items() if summary.distinct == 1]
+    return alone if len(report.classes) > 1 else []
 
 
 def _order(mapcrs: tuple[int, int, int]) -> str:

@@ -134,8 +134,8 @@ def _images(values: list[Any], names: list[Any]) -> torch.Tensor:
         shapes = sorted(places)
         msg = f"collate: images of shapes {', '.join(map(str, shapes))} do not stack"
         msg += f" ({'; '.join(_which(places[shape], names) for shape in shapes)})" if names else ""
-        msg += ": bring them to one shape with a transform such as "
-        msg += "Rescale(N), or keep them apart with collate_fn=list"
+        msg += ": bring them to one shape with a transform (Pad(N), CenterCrop(N), or Rescale(N), which changes the "
+        msg += "pixel size), or keep them apart with collate_fn=list"
         raise TransformError(msg)
     if get_worker_info() is not None:
         return cast(torch.Tensor, default_collate(images))  # into memory shared with the main process

@@ -45,7 +45,8 @@ class _Box(Transform):
         """The shape that a row is to get, which must fit into its image."""
         shape = self._shape(rows, number)
         if any(m > n for n, m in zip(rows.sizes, shape, strict=True)):
-            msg = f"{self!r}: a part of {shape} of an image of {rows.sizes}: expected no longer side; Pad it first"
+            msg = f"{self!r}: a part of {shape} of an image of {rows.sizes}: "
+            msg += "expected no side longer than the image's; Pad it first"
             raise TransformError(msg)
         return shape
 

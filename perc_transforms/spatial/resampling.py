@@ -124,7 +124,8 @@ class FourierCrop(_FourierResize):
 
     def _check(self, sizes: tuple[int, ...], shape: tuple[int, ...]) -> None:
         if any(m > n for n, m in zip(sizes, shape, strict=True)):
-            msg = f"{self!r}: an image of {sizes} would become {shape}: expected no longer side; FourierPad makes them"
+            msg = f"{self!r}: an image of {sizes} would become {shape}: "
+            msg += "expected no side longer than the image's; FourierPad makes longer ones"
             raise TransformError(msg)
 
 

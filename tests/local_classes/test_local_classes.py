@@ -966,6 +966,27 @@ def test_inspect_tells_people(messy, capsys):
         assert expected in shown
 
 
+def test_inspect_tells_what_a_split_and_batches_will_lack(tmp_path, capsys):
+    for seed in range(4):
+        write(tmp_path, f"a_{seed}.mrc", seed)
+    assert main(["local-classes", "inspect", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "alone" not in said
+    assert "different shapes" not in said
+    write(tmp_path, "b_1.mrc", 9)
+    for name in ("c_1.mrc", "c_copy.mrc"):
+        write(tmp_path, name, 10, (5, 7))
+    assert main(["local-classes", "inspect", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "classes of one image alone, which stays in train: 2\n  b, c\n" in said
+    assert "different shapes: 2 (Pad, CenterCrop or Rescale" in said
+    ds = load(tmp_path, None, validation_fraction=0.6)
+    assert set(ds["validation"]["label"]) == {0}
+    assert set(ds["train"]["label"]) == {0, 1, 2}
+    for transform in (T.Pad(8), T.CenterCrop(5), T.Rescale(8)):
+        assert T.collate(list(ds["train"].with_transform(transform)))["image"].ndim == 3
+
+
 def test_inspect_tells_scripts(messy, capsys):
     assert main(["local-classes", "inspect", str(messy), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)

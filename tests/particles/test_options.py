@@ -62,7 +62,7 @@ def test_what_an_option_cannot_be_is_told(tmp_path, options, said):
 
 
 def test_an_unknown_option_names_the_closest(tmp_path):
-    with pytest.raises(UnknownOptionError, match="Particles has no option 'halfset': did you mean 'half_set'"):
+    with pytest.raises(UnknownOptionError, match="particles has no option 'halfset': did you mean 'half_set'"):
         load(star="a.star", halfset=1, cache_dir=str(tmp_path))
 
 

@@ -50,7 +50,7 @@ def test_options_that_cannot_be(options, given, message):
 
 
 def test_an_option_that_is_not_there_names_the_closest(options):
-    with pytest.raises(UnknownOptionError, match="Synthetic has no option 'defokus': did you mean 'defocus'"):
+    with pytest.raises(UnknownOptionError, match="synthetic has no option 'defokus': did you mean 'defocus'"):
         load_dataset("synthetic", num_examples=2, defokus=1.0, **options)
 
 

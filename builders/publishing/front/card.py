@@ -71,7 +71,7 @@ def complete_card(
         *_transforms(provenance),
         *_origin(provenance),
         "## Licence",
-        f"`{provenance.license}`" if provenance.license else "Not known: whoever published this did not tell.",
+        f"`{provenance.license}`" if provenance.license else "Not known: whoever published this did not say.",
         "## Made with",
         _made_with(provenance),
     ]

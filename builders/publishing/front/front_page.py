@@ -59,7 +59,7 @@ class Front:
     ) -> "Front":
         """The front page of a dataset."""
         done = [repr(transform) for source in sources.values() for transform in source.transforms]
-        return cls(info, [*dict.fromkeys(done), *([repr(fitting)] if fitting else [])], told, address)
+        return cls(info, [*dict.fromkeys(done), *([str(fitting)] if fitting else [])], told, address)
 
     def unfinished(self, marker: Marker, done: int, total: int) -> dict[str, bytes]:
         """The files of a dataset of whose shards so many are there."""

@@ -36,6 +36,11 @@ class Fitting:
                 msg = f"{name} is {size!r}: expected a number of pixels, or one for each axis, such as (256, 256)"
                 raise OptionError(msg)
 
+    def __str__(self) -> str:
+        """As it was asked for, which is what a front page says: this class is not public."""
+        told = ((name, getattr(self, name)) for name in ("crop", "pad"))
+        return f"publish(..., {', '.join(f'{name}={size}' for name, size in told if size is not None)})"
+
     def __bool__(self) -> bool:
         return self.crop is not None or self.pad is not None
 
