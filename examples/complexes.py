@@ -33,6 +33,19 @@ def structures(folder: Path) -> dict[str, str]:
     return {name: str(path) for name, path in files.items()}
 
 
+def moving(folder: Path) -> str:
+    """The file of a barrel whose arm is down, half raised or raised: `arm.pdb`, three models."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "arm.pdb"
+    steps = np.linspace(0, 46, 5)[:, None]
+    arms = [np.array([0.0, 0.0, 44.0]) + steps * _towards(degrees) for degrees in (0.0, 40.0, 80.0)]
+    still = COMPLEXES["barrel"]()
+    path.write_text(
+        _structure("arm", *(_atoms(np.concatenate([still, arm])) for arm in arms)).make_pdb_string(), encoding="ascii"
+    )
+    return str(path)
+
+
 def particles(files: Mapping[str, str], count: int, **options: Any) -> Dataset:
     """So many particles of any of these structures, seen from anywhere through a microscope.
 
@@ -71,8 +84,25 @@ def _atoms(blobs: Points) -> Points:
     return inside + np.random.default_rng(0).uniform(-0.5, 0.5, inside.shape)
 
 
-def _structure(name: str, atoms: Points) -> gemmi.Structure:
-    """A chain of glycines with these atoms, four each."""
+def _towards(degrees: float) -> Points:
+    """The direction of an arm that is raised by so much from the plane."""
+    angle = np.deg2rad(degrees)
+    return np.array([np.cos(angle), 0.0, np.sin(angle)])
+
+
+def _structure(name: str, *states: Points) -> gemmi.Structure:
+    """A model of each state: a chain of glycines with these atoms, four each."""
+    structure = gemmi.Structure()
+    structure.name = name
+    for number, atoms in enumerate(states, 1):
+        model = gemmi.Model(number)
+        model.add_chain(_chain(atoms))
+        structure.add_model(model)
+    structure.assign_serial_numbers()
+    return structure
+
+
+def _chain(atoms: Points) -> gemmi.Chain:
     chain = gemmi.Chain("A")
     for number, first in enumerate(range(0, len(atoms), len(_BACKBONE)), 1):
         residue = gemmi.Residue()
@@ -83,10 +113,4 @@ def _structure(name: str, atoms: Points) -> gemmi.Structure:
             atom.pos = gemmi.Position(*position.tolist())
             residue.add_atom(atom)
         chain.add_residue(residue)
-    model = gemmi.Model(1)
-    model.add_chain(chain)
-    structure = gemmi.Structure()
-    structure.name = name
-    structure.add_model(model)
-    structure.assign_serial_numbers()
-    return structure
+    return chain
