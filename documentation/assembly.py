@@ -4,10 +4,11 @@ Pages link to each other, to the changelog and to source files by paths, as GitH
 outside docs/ becomes pages here: the changelog, and source files as they are. A link to what is not there is an error.
 """
 
+import json
 import posixpath
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from documentation import navigation
 from documentation.navigation import DOCS, MADE, ROOT
 
-LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".ipynb": "json", ".yml": "yaml", "": "text"}
+LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml", "": "text"}
 _LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 _BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(^ *```.*?^ *```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
@@ -110,8 +111,29 @@ def anchors(text: str) -> set[str]:
 
 
 def as_page(source: str) -> str:
-    """A source file as a page: its path, and what is in it."""
+    """A source file as a page that the search leaves out: its path and what is in it; of a notebook, its cells."""
     text = (ROOT / source).read_text("utf-8")
+    head = "---\nsearch:\n  exclude: true\n---\n\n"
     if source.endswith(".md"):
-        return text
-    return f"# {source}\n\n````{LANGUAGES.get(Path(source).suffix, 'text')}\n{text.rstrip()}\n````\n"
+        return head + text
+    if source.endswith(".ipynb"):
+        return head + "\n\n".join(part for cell in json.loads(text)["cells"] for part in _cell(cell)) + "\n"
+    return f"{head}# {source}\n\n" + _block(LANGUAGES.get(Path(source).suffix, "text"), text) + "\n"
+
+
+def _cell(cell: dict[str, Any]) -> Iterator[str]:
+    """A notebook's cell: text, or code and what came out."""
+    if cell["cell_type"] == "markdown":
+        yield "".join(cell["source"])
+        return
+    yield _block("python", "".join(cell["source"]))
+    for output in cell["outputs"]:
+        data = output.get("data", {})
+        if "image/png" in data:
+            yield f"![drawn by the cell above](data:image/png;base64,{''.join(data['image/png']).strip()})"
+        else:
+            yield _block("text", "".join(output.get("text", data.get("text/plain", ""))))
+
+
+def _block(language: str, text: str) -> str:
+    return f"````{language}\n{text.rstrip()}\n````"

@@ -229,8 +229,8 @@ def test_links_lead_somewhere():
     for page in [*PAGES[1:], *navigation.MADE]:
         text = navigation.text_of(page.removeprefix("docs/"))
         assembly.rewritten(text, page.removeprefix("docs/"))
-    from_there = (ROOT / "README.md").read_text().replace("](docs/", "](").replace("](C", "](../C")
-    assembly.rewritten(from_there, "index.md")
+    readme = (ROOT / "README.md").read_text()
+    assembly.rewritten(re.sub(r"\]\((?!https:)(docs/)?", lambda to: "](" if to[1] else "](../", readme), "index.md")
     for page in ("[x](nothing.md)", "[x](index.md#nothing)", "[x](../../elsewhere.md)", "![x](nothing.png)"):
         with pytest.raises(assembly.DeadLinkError, match=r"docs/transforms\.md: a link to"):
             assembly.rewritten(f"# X\n\n{page}", "transforms.md")
@@ -244,7 +244,12 @@ def test_links_out_of_the_docs_lead_to_pages_of_the_site():
         "[a](../changelog.md) [b](../files/examples/unet.py.md) [c](movies.md#gain) `[d](no.md)` [e](https://e.org)"
     )
     assert shown == ["examples/unet.py"]
-    assert "def " in assembly.as_page("examples/unet.py")
+    assert "````python\n" in assembly.as_page("examples/unet.py")
+    notebook = assembly.as_page("examples/workflow.ipynb")
+    assert notebook.count("data:image/png;base64,") == (ROOT / "examples/workflow.ipynb").read_text().count(
+        '"image/png"'
+    )
+    assert '"cell_type"' not in notebook
 
 
 def test_all_pages_are_in_the_navigation_and_in_llms_txt():
