@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 NAMES = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
-COLOURS = 64
+COLOURS = 128
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
