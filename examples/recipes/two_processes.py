@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--small", action="store_true", help="on little data, to see that it runs")
     parser.add_argument("--out", type=Path, default=Path("demo-output/recipes"))
     options = parser.parse_args(arguments)
-    count, epochs = (512, 3) if options.small else (2048, 5)
+    count, epochs = (512, 3) if options.small else (1536, 4)
     made = MADE | {"structures": complexes.structures(options.out / "complexes"), "num_examples": count}
     with tempfile.TemporaryDirectory() as folder:
         for stop in (count * 3 // 128, None):
