@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     train = DataLoader(train, 64, shuffle=True, collate_fn=T.collate, **loading)
     held_out = DataLoader(held_out, 64, collate_fn=T.collate, **loading)
     callbacks = [T.EpochCallback(AUGMENT), ModelCheckpoint(options.out / "lightning_defocus", save_last=True)]
-    epochs = 6 if options.small else 16
+    epochs = 4 if options.small else 16
     trainer, model = Trainer(max_epochs=epochs, callbacks=callbacks, logger=False, num_sanity_val_steps=0), Defocus()
     trainer.fit(model, train, held_out, ckpt_path="last" if options.resume else None)
     recipe_plots.estimates(options.out / "lightning_defocus.png", model, held_out)
