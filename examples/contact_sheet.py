@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,25 +43,41 @@ def note(text: str) -> tuple[Line, ...]:
 
 def write_contact_sheet(path: Path, *groups: tuple[Sequence[Tile], int]) -> None:
     """Draw groups of tiles below each other, each with so many to a row, of one width."""
+    font = ImageFont.load_default(_LETTERS)
     rows = [
         (tiles[first : first + columns], (_WIDTH - _GAP) // columns - _GAP)
         for tiles, columns in groups
         for first in range(0, len(tiles), columns)
     ]
-    heights = [side + _CAPTION * max(len(tile.lines) for tile in row) + _GAP for row, side in rows]
+    captions = [[_parted(tile.lines, side, font) for tile in row] for row, side in rows]
+    heights = [side + _CAPTION * max(map(len, few)) + _GAP for (_, side), few in zip(rows, captions, strict=True)]
     sheet = Image.new("RGB", (_WIDTH, sum(heights) + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(_LETTERS)
     y = _GAP
-    for (row, side), height in zip(rows, heights, strict=True):
-        for column, tile in enumerate(row):
+    for (row, side), height, below in zip(rows, heights, captions, strict=True):
+        for column, (tile, lines) in enumerate(zip(row, below, strict=True)):
             x = _GAP + column * (side + _GAP)
             sheet.paste(_grey(tile, side), (x, y))
-            for number, (text, colour) in enumerate(tile.lines):
+            for number, (text, colour) in enumerate(lines):
                 draw.text((x, y + side + 4 + number * _CAPTION), text, fill=colour, font=font)
         y += height
     few = sheet.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
+
+
+def _parted(lines: Sequence[Line], width: int, font: Any) -> list[Line]:
+    """Lines, those that are wider than their tile parted at a blank."""
+    parts: list[Line] = []
+    for text, colour in lines:
+        part = ""
+        for word in text.split():
+            longer = f"{part} {word}".lstrip()
+            if part and font.getlength(longer) > width:
+                parts.append((part, colour))
+                longer = word
+            part = longer
+        parts.append((part, colour))
+    return parts
 
 
 def _grey(tile: Tile, side: int) -> Image.Image:

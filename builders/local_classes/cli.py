@@ -54,7 +54,10 @@ def describe(report: Report) -> str:
     if report.classes:
         lines += ["", *("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)]
     lines += _listed("groups of files with the same pixels", [" = ".join(group) for group in report.duplicates])
-    lines += _listed("unusable files", [f"{path}: {reason}" for path, reason in report.unusable.items()])
+    lines += _listed(
+        'unusable files (on_error="skip" leaves them out)',
+        [f"{path}: {reason}" for path, reason in report.unusable.items()],
+    )
     lines += _listed("files with NaN or infinite pixels", [f"{p}: {n} pixels" for p, n in report.non_finite.items()])
     lines += _listed("files whose headers say another size", [f"{p}: {how}" for p, how in report.contradicted.items()])
     title = "stacks of images, each of them one row that is read as a volume"

@@ -13,7 +13,7 @@ from builders.errors import AccessError, NotFoundError, OptionError
 from builders.io.files.hidden import is_hidden
 from builders.io.files.location import why_no_text
 from builders.io.files.natural_order import natural_path_key
-from builders.local_classes.names import ClassName, Naming
+from builders.local_classes.names import NO_CLASS, ClassName, Naming
 
 logger = logging.getLogger(__name__)
 
@@ -167,10 +167,12 @@ def require_files(listing: Listing) -> None:
     if not listing.files:
         found = f"{len(listing.skipped)} other files ({summary}; such as {examples})" if reasons else "no files at all"
         found += f", and hidden ones, such as {listing.hidden[0]}" if listing.hidden else ""
-        msg = f"{listing.source}: no image files {listing.naming.form}, but {found}"
+        msg = f"{listing.source}: no image files {listing.naming.form}, {'but' if reasons else 'and'} {found}"
         if listing.folders:
             msg += f"; of the {len(listing.folders)} folders in it (such as {listing.folders[0]}) recursive=True looks "
             msg += "into all, and class_from='folder' makes classes"
+        elif NO_CLASS in reasons:
+            msg += "; class_pattern is for names made otherwise, such as '([A-Za-z]+)' for T1.mrc of class T"
         raise NotFoundError(msg)
     count = len(listing.hidden)
     hidden = f"{count} hidden name{'s' * (count != 1)} (such as {listing.hidden[0]})" if count else ""

@@ -10,6 +10,8 @@ from builders.options import check_choice
 
 PLACES = ("name", "folder")
 """Where a class may stand."""
+NO_CLASS = "no class before a '_'"
+"""Why a file is passed over whose name is made otherwise."""
 _SEPARATORS = "_-. "
 
 
@@ -123,7 +125,7 @@ def parse_name(file_name: str) -> ClassName | str:
         return parted
     label, underscore, suffix = parted[0].partition("_")
     if not underscore or not label:
-        return "no class before a '_'"
+        return NO_CLASS
     return ClassName(label, suffix, parted[1])
 
 

@@ -111,6 +111,18 @@ def test_letters_can_be_read_on_a_page(what, tmp_path, monkeypatch):
     assert min(sizes) * shown >= LEAST, f"letters of {min(sizes)} pixels, {picture.width} wide"
 
 
+@pytest.mark.parametrize("name", ["ring", "AF-A0A0K3AV08-F1"])
+def test_a_caption_stays_below_its_own_image(name, tmp_path):
+    columns = 6
+    tiles = [contact_sheet.Tile(IMAGE, contact_sheet.verdict(name, name))] * columns
+    contact_sheet.write_contact_sheet(tmp_path / "sheet.png", (tiles, columns))
+    with Image.open(tmp_path / "sheet.png") as picture:
+        pixels = np.asarray(picture.convert("L"))
+    is_white = (pixels > 250).all(0)
+    gaps = np.flatnonzero(np.diff(np.concatenate([[0], is_white, [0]])) == 1)
+    assert len(gaps) == columns + 1  # before, between and after them
+
+
 @pytest.mark.parametrize("what", sorted(set(DRAWN) - {"a small file", "two of the gallery"}))
 def test_sheets_are_twice_as_wide_as_the_page(what, tmp_path):
     with Image.open(io.BytesIO(DRAWN[what](tmp_path / "picture.png"))) as picture:

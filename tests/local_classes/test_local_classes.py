@@ -372,7 +372,7 @@ def test_classes_that_look_alike_are_not_merged_and_are_said(tmp_path, caplog):
 
 
 def test_folders_that_were_not_looked_into_are_named(folders, tmp_path, capsys):
-    advice = r"but no files at all; of the 3 folders in it \(such as fas\) recursive=True looks .* class_from='folder'"
+    advice = r"and no files at all; of the 3 folders in it \(such as fas\) recursive=True looks .* class_from='folder'"
     with pytest.raises(NotFoundError, match=advice):
         load(folders)
     assert main(["local-classes", "inspect", str(folders)]) == 1
@@ -386,7 +386,7 @@ def test_folders_that_were_not_looked_into_are_named(folders, tmp_path, capsys):
     assert "7 usable files in 3 classes" in shown
     assert "not looked into" not in shown
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NotFoundError, match=r"in a folder named as their class, but no files at all$"):
+    with pytest.raises(NotFoundError, match=r"in a folder named as their class, and no files at all$"):
         load(tmp_path / "empty", class_from="folder")
 
 
@@ -560,9 +560,17 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path, names):
     folder.mkdir()
     for name in names:
         (folder / name).write_text("")
-    found = "no class before a '_'.*README.md" if names else "no files at all"
+    found = "but 4 other files .*no class before a '_'.*README.md.*class_pattern" if names else "and no files at all"
     with pytest.raises(NotFoundError, match=found):
         load(folder)
+
+
+def test_names_without_a_separator_have_the_class_that_the_error_tells_how_to_take(tmp_path):
+    write(tmp_path, "T1.mrc")
+    with pytest.raises(NotFoundError) as error:
+        load(tmp_path)
+    pattern = re.search(r"class_pattern is .* such as '(\S+)' for T1.mrc of class T", str(error.value)).group(1)
+    assert load(tmp_path, class_pattern=pattern).features["label"].names == ["T"]
 
 
 def test_other_files_are_passed_over_and_counted(folder, caplog):
@@ -956,6 +964,7 @@ def test_inspect_tells_people(messy, capsys):
     for expected in (
         f"{messy}: 42 usable files in 4 classes",
         "a_copy.mrc = c9_3.mrc",
+        'unusable files (on_error="skip" leaves them out): 2',
         " bytes, a text file: expected an image file",
         "b_zip.mrc.gz: ",
         "a_nan.mrc: 1 pixels",
