@@ -37,7 +37,7 @@ def test_every_category_of_the_archives_vocabulary_has_a_meaning():
 
 def test_the_documents_tables_are_those_of_the_code():
     words = {"a slice": "slice", "the file": "file", "a volume": "volume"}
-    lines = (ROOT / "docs" / "stacks.md").read_text().splitlines()
+    lines = (ROOT / "docs" / "builders" / "stacks.md").read_text().splitlines()
     cells = [[cell.strip(" `") for cell in line.strip().strip("|").split("|")] for line in lines if "|" in line]
     categories = [(name, code, words[row]) for name, code, row in (c for c in cells if c[-2].startswith("T"))]
     assert categories == [(name, f"T{n}", meaning) for n, (name, meaning) in enumerate(CATEGORIES.items(), 1)]

@@ -192,8 +192,9 @@ def test_a_number_of_particles_is_that_number(options):
 
 def test_the_docs_run_and_have_all_options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_map(tmp_path / "map.mrc", blob(24, 1.5), 10.0)
-    text = (Path(__file__).parents[2] / "docs" / "synthetic_tomograms.md").read_text()
+    (tmp_path / "demo-output").mkdir()
+    write_map(tmp_path / "demo-output" / "map.mrc", blob(24, 1.5), 10.0)
+    text = (Path(__file__).parents[2] / "docs" / "builders" / "synthetic_tomograms.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
     names = {}
     exec(compile(block, "docs", "exec"), names)
