@@ -24,6 +24,7 @@ def main() -> int:
         timeout=MOST_SECONDS,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # what a cell prints is one output, however it came
         startup_timeout=MOST_SECONDS,
         extra_arguments=["--log-level=ERROR"],  # it warns of sockets, which are of 127.0.0.1
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
