@@ -44,6 +44,7 @@ def run(out: Path, count: int) -> float:
     print(f"published {rows} tiles of {TILE} x {TILE} x {TILE} voxels with their picks: {out / 'tiles'}")
 
     model = unet.UNet(1 + len(tomogram_project.OBJECTS))
+    print("a network learns from them, mirrored, too: rotations of mirrored picks, which it does not use, become null")
     batches = DataLoader(tiles.with_transform(AUGMENT), BATCH, shuffle=True, collate_fn=T.collate, drop_last=True)
     unet.train(model, batches, AUGMENT, EPOCHS, torch.tensor([1.0, 8.0, 8.0]))
 
