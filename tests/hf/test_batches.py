@@ -237,7 +237,12 @@ def opened(monkeypatch):
     """The files that are opened, in order."""
     names = []
     stock = os.open
-    monkeypatch.setattr(os, "open", lambda path, *args: names.append(Path(path).name) or stock(path, *args))
+
+    def noted(path, *args, **options):
+        names.append(Path(path).name)
+        return stock(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", noted)
     return names
 
 

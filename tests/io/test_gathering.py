@@ -125,6 +125,6 @@ def test_a_missing_file_is_one_of_our_errors(tmp_path: Path) -> None:
 def test_a_file_is_opened_once(file: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[object] = []
     stock = os.open
-    monkeypatch.setattr(os, "open", lambda *args: opened.append(args) or stock(*args))
+    monkeypatch.setattr(os, "open", lambda *args, **options: opened.append(args) or stock(*args, **options))
     gathering.gather(str(file), np.arange(count, dtype=np.int64) * 7, np.zeros((count, 5), np.uint8))
     assert len(opened) == 1

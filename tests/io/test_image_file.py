@@ -275,10 +275,10 @@ def test_a_file_that_another_process_has_a_lease_on_is_waited_for(tmp_path, volu
     mrc.write(tmp_path / "x.mrc", volume)
     open_file = os.open
 
-    def leased(path, flags, *rest):
+    def leased(path, flags, *rest, **options):
         if str(path).endswith("x.mrc") and flags & os.O_NONBLOCK:
             raise BlockingIOError
-        return open_file(path, flags, *rest)
+        return open_file(path, flags, *rest, **options)
 
     monkeypatch.setattr(os, "open", leased)
     np.testing.assert_array_equal(image_file.read(tmp_path / "x.mrc"), volume)
