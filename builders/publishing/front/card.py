@@ -59,7 +59,7 @@ def complete_card(
     parts = [
         f"# {escaped(provenance.title)}",
         f"![Some of the images]({SHEET})" if has_sheet else "",
-        _summary(provenance, rows),
+        _summary(provenance, rows, features),
         _splits(splits, shards, download_size),
         "\n".join(f"- {escaped(note)}" for note in notes if note.strip()),
         "## Loading it",
@@ -162,10 +162,12 @@ def _survives(data: Any, features: datasets.Features) -> bool:
     return bool(read["default"].features == features)
 
 
-def _summary(provenance: Provenance, rows: int) -> str:
+def _summary(provenance: Provenance, rows: int, features: datasets.Features) -> str:
     names = [f"[{escaped(entry.name)}]({entry.url})" for entry in provenance.entries]
     origin = f" of {names[0]}" if len(names) == 1 else f" of {len(names)} entries" if names else ""
-    return f"{_counted(rows, 'row')}{origin}, as Parquet files with standard features: `datasets` alone loads them."
+    pictures = [code(name) for name, feature in features.items() if isinstance(feature, datasets.Image)]
+    by = f"`datasets` loads them, with Pillow for {', '.join(pictures)}" if pictures else "`datasets` alone loads them"
+    return f"{_counted(rows, 'row')}{origin}, as Parquet files with standard features: {by}."
 
 
 def _splits(splits: Mapping[str, tuple[int, int]], shards: Mapping[str, int], download_size: int) -> str:

@@ -183,6 +183,14 @@ def test_a_card_says_who_else_reads_images(published):
     )
 
 
+def test_a_card_says_what_loads_the_dataset(published):
+    write, _, features = published
+    assert "standard features: `datasets` loads them, with Pillow for `preview`.\n" in write()
+    without = Features({name: feature for name, feature in features.items() if name != "preview"})
+    card = card_of(provenance_of(DatasetInfo(), ENTRY, []), without)
+    assert "standard features: `datasets` alone loads them.\n" in card
+
+
 def test_the_code_in_a_card_loads_the_dataset(published):
     write, rows, features = published
     blocks = re.findall(r"```python\n(.*?)```", write(images=["image", "volume"]), re.S)
