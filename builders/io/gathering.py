@@ -5,7 +5,7 @@ import io
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,7 +148,18 @@ def _fill(
     pixels: Any = None if floats is None else flat.view(floats)
     width = 1 if floats is None else floats.itemsize
     preadv, number, total = getattr(os, "preadv", _no_preadv), raw.fileno(), 0.0
-    for offset, count, spans in _reads(offsets, size, places):
+    offsets, starts, apart = _rising(offsets, size, places)
+    if size <= _PIECE and 2 * np.count_nonzero(apart) >= len(apart):  # of nearly all batches that are drawn at random;
+        # what is done below, without lists: with the processor's cache full of pixels, each step of Python costs more
+        for offset, start, stop in zip(offsets.tolist(), starts.tolist(), (starts + size).tolist(), strict=True):
+            part = memory[start:stop]
+            done = preadv(number, (part,), offset)
+            if done < size:
+                _read_on(raw, path, offset, size, (part,), done)
+            if pixels is not None:
+                total += sum_of_products(pixels[start // width : stop // width])
+        return pixels is not None and math.isfinite(total)
+    for offset, count, spans in _merged(offsets.tolist(), starts.tolist(), apart, size):
         parts = [memory[start:stop] for start, stop in spans]
         done = preadv(number, parts, offset)
         if done < count:
@@ -181,29 +192,23 @@ def _read_on(raw: io.FileIO, path: str, offset: int, count: int, places: Places,
         raise TruncatedError(msg)
 
 
-def _reads(offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None) -> Iterable[Read]:
-    """What is read in one go each."""
-    if len(offsets) < 2:  # as of files of one image each
-        one = [(int(offset), 0 if places is None else int(places[0]) * size) for offset in offsets]
-        return itertools.chain.from_iterable(_pieces(offset, [start], size) for offset, start in one)
+def _rising(
+    offsets: NDArray[np.int64], size: int, places: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Where stretches lie in a file, in rising order, and in memory, and whether each is followed by another one."""
     if places is None:
         places = np.arange(len(offsets), dtype=np.int64)
-    steps = np.diff(offsets)
-    if (steps < 0).any():
-        order = np.argsort(offsets, kind="stable")
+    steps = offsets[1:] - offsets[:-1]
+    if len(steps) and steps.min() < 0:
+        order = offsets.argsort(kind="stable")
         offsets, places = offsets[order], places[order]
-        steps = np.diff(offsets)
-    starts = (places * size).tolist()
-    froms = offsets.tolist()
-    apart = steps != size
-    if size <= _PIECE and apart.all():  # as of nearly all batches that are drawn at random
-        return [(offset, size, ((start, start + size),)) for offset, start in zip(froms, starts, strict=True)]
-    return _merged(froms, starts, apart, size)
+        steps = offsets[1:] - offsets[:-1]
+    return offsets, places * size, steps != size
 
 
 def _merged(froms: list[int], starts: list[int], apart: NDArray[np.bool_], size: int) -> Iterator[Read]:
     """The reads of stretches of which some lie side by side."""
-    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(froms)]
+    edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(froms)] if froms else []
     for first, last in itertools.pairwise(edges):
         some, whole = starts[first:last], (last - first) * size
         if size and some == list(range(some[0], some[0] + whole, size)):

@@ -54,15 +54,16 @@ def fill(groups: Iterable[Group], out: Array, look: bool = True) -> bool:
 
 def _of_volumes(wanted: list[_Own], out: Array, look: bool) -> bool:
     """Read boxes of volumes; those of several ones on servers at once."""
-    are_finite = True
+    far, near = ([one for one in wanted if one[0].is_remote is is_far] for is_far in (True, False))
+    if not far:
+        found = [_read(one, out, look) for one in near]
+        return all(found)
     with remote.Reads() as reads:
-        waiting = [reads.submit(_read, one, out, look, pool="volumes") for one in wanted if one[0].is_remote]
-        for one in wanted:
-            are_finite &= one[0].is_remote or _read(one, out, look)
+        waiting = [reads.submit(_read, one, out, look, pool="volumes") for one in far]
+        found = [_read(one, out, look) for one in near]
         done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
-        for future in done:
-            are_finite &= future.result()
-    return are_finite
+        found += [future.result() for future in done]
+    return all(found)
 
 
 def _read(own: _Own, out: Array, look: bool) -> bool:

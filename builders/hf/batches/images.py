@@ -215,11 +215,13 @@ class TakenImages:
     def _by_source(self) -> list[Group] | None:
         """The offsets and the places in the stack for each source; None where they have not one layout."""
         ids = self.ids
-        if not len(ids) or ids.min() == _ROW_BY_ROW:
+        if not len(ids):
             return None
         if (ids == ids[0]).all():
             source = self.sources[ids[0]]
             return None if source is None else [(source, self.offsets, None)]
+        if ids.min() == _ROW_BY_ROW:
+            return None
         found: dict[int, list[int]] = {}
         for place, number in enumerate(ids.tolist()):
             found.setdefault(number, []).append(place)
@@ -259,10 +261,13 @@ def _read(
     groups = [group for group in groups if group[0].image is None]
     far = [(source.path, source.etag, offsets, places) for source, offsets, places in groups if source.is_remote]
     are_finite = not far or remote_reads.gather(far, rows, floats)
-    are_finite &= box_reads.fill((box for box in boxes if box[0].is_remote), pixels, is_watched)
+    far_boxes, near_boxes = ([box for box in boxes if box[0].is_remote is is_far] for is_far in (True, False))
+    if far_boxes:
+        are_finite &= box_reads.fill(far_boxes, pixels, is_watched)
     try:
         are_finite &= _fill([group for group in groups if not group[0].is_remote], rows, floats)
-        are_finite &= box_reads.fill((box for box in boxes if not box[0].is_remote), pixels, is_watched)
+        if near_boxes:
+            are_finite &= box_reads.fill(near_boxes, pixels, is_watched)
         is_watched = is_watched and not (floats is not None and are_finite)
         if stored != wanted:
             pixels, are_finite = _converted(pixels, wanted, memory, is_watched)

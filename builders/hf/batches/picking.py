@@ -171,9 +171,11 @@ def _places(key: Any, count: int) -> NDArray[np.int64] | None:
         places = numbers.astype(np.int64, copy=False)
     else:
         return None
-    if not len(places) or places.min() < -count or places.max() >= count:
+    if not len(places):
         return None
-    return places % count if places.min() < 0 else places
+    if places.view(np.uint64).max() < count:  # none of them negative, as of loaders
+        return places
+    return None if places.min() < -count or places.max() >= count else places % count
 
 
 def _gathered(table: Any, places: Places) -> pa.Table:

@@ -59,6 +59,9 @@ def _collatable(dataset: Any, batch: Any) -> Any:
 
 def _is_of_rows(column: Any, count: int) -> bool:
     """Whether a column is a sequence of one value for each row."""
+    shape = getattr(column, "shape", None)  # sooner told than a tensor's length
+    if isinstance(shape, tuple):
+        return shape[:1] == (count,)
     return not isinstance(column, Mapping | str | bytes) and hasattr(column, "__len__") and len(column) == count
 
 

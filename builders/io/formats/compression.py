@@ -56,11 +56,14 @@ PACKINGS = (
     Packing(".bz2", b"BZh", lambda raw: bz2.BZ2File(raw), bz2.BZ2Decompressor),
 )
 SUFFIXES = tuple(packing.suffix for packing in PACKINGS)
+_MAGICS = tuple(packing.magic for packing in PACKINGS)
 
 
 def packing_of(head: bytes) -> Packing | None:
     """How a file that begins so is packed; None where it is not."""
-    return next((packing for packing in PACKINGS if head.startswith(packing.magic)), None)
+    if not head.startswith(_MAGICS):
+        return None
+    return next(packing for packing in PACKINGS if head.startswith(packing.magic))
 
 
 def opened(raw: BinaryIO) -> tuple[Stream, bool]:
