@@ -1,12 +1,14 @@
 """Many boxes of one volume, straight into one array: pixels that several of them have are read once.
 
-On disks of this machine, plain pixels are copied out of a map of the file (`builders.io.files.mapped`). Elsewhere they
-are read by whole rows, as many sections at a time as the processor's cache holds: a call to the system for a box's
-part of each row would take as long as some KB of it.
+On disks of this machine, plain pixels are copied out of a map of the file (`builders.io.files.mapped`), unless boxes
+have nearly all of the rows that they cross, as tiles do. These, and all elsewhere, are read by whole rows, as many
+sections at a time as the processor's cache holds: a call to the system for a box's part of each row would take as long
+as some KB of it.
 """
 
 import io
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,11 @@ from builders.io.files.steps import Stretches
 from builders.io.finite import are_finite, is_finite
 from builders.io.formats.compression import is_packed
 from builders.io.gathering import PackedError, fill_exactly, opened_plain
-from builders.io.layout import Array, Layout, merged
+from builders.io.layout import Array, Layout
 from builders.io.scattered import fetching
 from builders.io.scattered.chunks import Chunked, read_parts
 from builders.io.scattered.held import Held
-from builders.io.volumes.bands import Band, Corners, bands_of, fill_boxes
+from builders.io.volumes.bands import Band, Corners, bands_of, crossed, fill_boxes
 from builders.io.volumes.regions import read_regions, unpack
 from perc_transforms.core import buffers
 
@@ -123,16 +125,15 @@ def _read_rows(
     finite = True
     try:
         with opened_plain(path, etag, max(band.range_of(band.sections[1] - 1, band.rows)[1] for band in bands)) as raw:
-            if image.is_plain:
-                crossed = merged(stretch for band in bands for stretch in band.ranges())
-                with mapped_parts(raw, image.end, crossed) as held:
-                    if held is not None:
-                        volume = np.ndarray(image.shape, np.dtype(image.encoding), held, image.offset)
-                        for band in bands:
-                            finite &= band.cut_apart(volume, look)
-                        return finite
+            sparse = [band for band in bands if image.is_plain and not band.is_crowded]
+            with mapped_parts(raw, image.end, crossed(sparse)) if sparse else nullcontext() as held:
+                if held is not None:
+                    volume = np.ndarray(image.shape, np.dtype(image.encoding), held, image.offset)
+                    for band in sparse:
+                        finite &= band.cut_apart(volume, look)
             for band in bands:
-                finite &= _read(raw, path, band, look)
+                if held is None or band.is_crowded:
+                    finite &= _read(raw, path, band, look)
             return finite
     except PackedError:
         return unpack(path, bands, etag)
@@ -140,7 +141,7 @@ def _read_rows(
 
 def _read(raw: io.FileIO, path: str, band: Band, look: bool) -> bool:
     """Read all rows that boxes cross, piece by piece, and cut the boxes out of these."""
-    pitch, height, are_finite = band.pitch, band.volume.shape[1], True
+    pitch, height, finite = band.pitch, band.volume.shape[1], True
     memory: NDArray[np.uint8] = np.empty(0, np.uint8)
     for (first, last), rows in band.pieces():
         size, section = (rows[1] - rows[0]) * pitch, height * pitch
@@ -149,16 +150,18 @@ def _read(raw: io.FileIO, path: str, band: Band, look: bool) -> bool:
         piece = memory[: (last - first) * size]
         view, offset = piece.data, band.range_of(first, rows)[0]
         step = len(view) if size == section else size  # all of a section lies beside all of the next one
+        is_seen = look and band.is_crowded  # sooner looked at here than in each of the boxes
         for start in range(0, len(view), step):
             fill_exactly(raw, path, offset, view[start : start + step])
+            is_seen = is_seen and are_finite(piece[start : start + step], band.volume)
             offset += section
-        are_finite &= band.cut(band.pixels(piece, last - first), first, rows[0], look)
-    return are_finite
+        finite &= band.cut(band.pixels(piece, last - first), first, rows[0], look and not is_seen) or is_seen
+    return finite
 
 
 def _fetch(url: str, bands: Sequence[Band], etag: str | None) -> bool:
     """Ask a server for all rows that boxes cross, each once, many at once, and cut the boxes out of these."""
-    ranges = merged(stretch for band in bands for stretch in band.ranges())
+    ranges = crossed(bands)
     raw = location.read_ranges(url, ranges, etag)
     held = Stretches(ranges)
     for band in bands:
