@@ -322,6 +322,9 @@ def _converted(pixels: Array, wanted: np.dtype[Any], memory: Memory, is_watched:
         FormatError: a value does not fit.
     """
     converted: Array = np.ndarray(pixels.shape, wanted, memory(pixels.size * wanted.itemsize))
+    if is_sure(pixels.dtype, wanted) and not is_watched:
+        copy(pixels, converted)
+        return converted, False
     source, target = pixels.reshape(-1), converted.reshape(-1)
     are_finite = is_watched
     for start in range(0, source.size, _PIECE):

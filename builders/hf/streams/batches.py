@@ -80,7 +80,8 @@ def _decoded(piece: Piece, feature: EMImage) -> Array:
                 return crop(given, feature.shape, feature.dtype, "a batch of images")
     elif given.dtype != wanted and is_sure(given.dtype, wanted):
         pixels = memory_for(len(given), given.shape[1:], wanted)
-        step, are_finite = max(1, _WARM * len(given) // max(1, pixels.nbytes)), True
+        step = max(1, len(given) if is_fine else _WARM * len(given) // max(1, pixels.nbytes))
+        are_finite = True
         for start in range(0, len(given), step):
             stop = start + step
             copy(given[start:stop], pixels[start:stop])
