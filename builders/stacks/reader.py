@@ -96,7 +96,8 @@ class RunReader(ABC):
     def fetched(self, images: Images, ranges: Sequence[Range]) -> NDArray[np.uint8]:
         """Stretches of a server's file, one after another."""
         if len(ranges) == 1:
-            return location.read(images.file.location, *ranges[0], images.image.etag, BLOCK)
+            (start, stop), where = ranges[0], images.file.location
+            return location.read(where, start, stop, images.image.etag, max(BLOCK, location.at_once(stop - start)))
         return location.read_ranges(images.file.location, ranges, images.image.etag)
 
     def __call__(self, shards: Iterable[Any], skip: int) -> Generator[Step, None, None]:

@@ -125,12 +125,22 @@ def fill_ranges(
     return buffer
 
 
+def at_once(count: int) -> int:
+    """The most bytes of one request, of one stretch of so many: of a frame of a movie, all.
+
+    Example:
+        >>> at_once(23_000_000), at_once(100_000_000)
+        (23000000, 8388608)
+    """
+    return count if count <= _ONE else remote.PIECE
+
+
 def _fetch_ranges(location: str, ranges: Sequence[Range], etag: str | None) -> NDArray[np.uint8]:
     """Stretches of a remote file; those with few bytes between them are asked for together."""
     file = RemoteFile(location, None, etag or None)
     if len(ranges) == 1:
         start, stop = ranges[0]
-        return remote.read(file, start, stop, stop - start if stop - start <= _ONE else remote.PIECE)
+        return remote.read(file, start, stop, at_once(stop - start))
     requests: list[Range] = []
     for start, stop in ranges:
         if requests and start - requests[-1][1] <= GAP and stop - requests[-1][0] <= remote.PIECE:

@@ -15,6 +15,7 @@ from builders.io.coded import Coded, Places
 from builders.io.formats.contents import Contents, weigh
 from builders.io.formats.eer import metadata
 from builders.io.formats.protocol import Format, Read
+from builders.io.formats.tiff.chain import read_chain
 from builders.io.formats.tiff.ifd import (
     COMPRESSION,
     EVENTS,
@@ -23,7 +24,6 @@ from builders.io.formats.tiff.ifd import (
     TILE_BYTE_COUNTS,
     TILE_OFFSETS,
     Ifd,
-    read_chain,
 )
 from builders.io.layout import Layout
 

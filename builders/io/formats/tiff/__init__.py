@@ -1,4 +1,4 @@
-"""TIFF files: the chain of their pages (`ifd.py`), what each holds (`pages.py`), and the image or movie that they make.
+"""TIFF files: the chain of pages (`chain.py`), their tags (`ifd.py`), what each holds, the image or movie they make.
 
-From outside: `format.Tiff`, and `ifd.read_chain`, upon which formats stand that keep to TIFF's structure, such as EER.
+From outside: `format.Tiff`, and `chain.read_chain`, upon which formats stand that keep to TIFF's structure: EER, say.
 """

@@ -18,7 +18,8 @@ from builders.io.flipped import flipped
 from builders.io.formats.contents import Contents, weigh
 from builders.io.formats.eer import format as eer
 from builders.io.formats.protocol import Format, Read
-from builders.io.formats.tiff.ifd import MAGICS, Ifd, read_chain
+from builders.io.formats.tiff.chain import read_chain
+from builders.io.formats.tiff.ifd import MAGICS, Ifd
 from builders.io.formats.tiff.pages import REDUCED, Kind, OtherPageError, Page, page_of, predictor_left
 from builders.io.formats.tiff.pixel_size import pixel_size
 from builders.io.layout import PACKED, Layout, encoded_size

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from builders.errors import FormatError, TruncatedError
 from builders.io.formats import compression
 from builders.io.formats.reader import Reader
+from builders.io.formats.tiff import chain as pages_of_all
 from builders.io.formats.tiff import ifd
-from builders.io.formats.tiff.ifd import read_chain
+from builders.io.formats.tiff.chain import read_chain
 
 
 class Counted:
@@ -195,13 +196,13 @@ def test_a_chain_that_lies_is_one_error(what):
 
 
 def test_a_chain_of_too_many_pages_or_tags_is_damage(monkeypatch):
-    monkeypatch.setattr(ifd, "MOST_PAGES", 10)
+    monkeypatch.setattr(pages_of_all, "MOST_PAGES", 10)
     data = struct.pack("<2sHI", b"II", 42, 8)
     for _ in range(20):
         data += directory([(256, 3, 1, 5)], following=len(data) + 18)
     with pytest.raises(FormatError, match="more than 10 TIFF pages"):
         chain(data, len(data))
-    monkeypatch.setattr(ifd, "MOST_TAGS_OF_ALL", 5)
+    monkeypatch.setattr(pages_of_all, "MOST_TAGS_OF_ALL", 5)
     with pytest.raises(FormatError, match="6 tags in 6 TIFF pages"):
         chain(data, len(data))
 

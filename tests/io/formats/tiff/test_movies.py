@@ -76,6 +76,41 @@ def test_a_frame_is_four_requests_at_first_and_one_from_then_on(archive, tmp_pat
     assert len(asked(server)) == 1, "the chain is remembered"
 
 
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "rows", "extra"),
+    [
+        ((60, 1200, 1100), None, 256 * 1024),
+        ((60, 1200, 1100), 11, 256 * 1024),
+        ((2000, 100, 120), None, 512 * 1024),  # of so many, the directories alone are more than 256 KiB
+        ((60, 1200, 1100), 1, 2 * 1024 * 1024),  # and of so many strips their tables
+    ],
+)
+def test_pages_behind_all_pixels_come_together_however_many_strips_they_have(
+    archive, tmp_path, bigtiff, shape, rows, extra
+):
+    frames = np.resize(FRAMES, shape)
+    server = archive(together(frames, rowsperstrip=rows, bigtiff=bigtiff))
+    ds = load(server.base, tmp_path)
+    np.testing.assert_array_equal(ds[3]["image"], frames[3, ::-1])
+    assert len(asked(server)) <= 4
+    assert server.bytes_sent < frames[0].nbytes + extra
+    server.requests.clear()
+    again = load(server.base, tmp_path)
+    np.testing.assert_array_equal(again[2]["image"], frames[2, ::-1])
+    assert len(asked(server)) == 1
+
+
+def test_a_frame_of_a_stream_is_one_request(archive, tmp_path):
+    frames = np.resize(FRAMES, (2, 4200, 4800))
+    server = archive(together(frames))
+    list(load(server.base, tmp_path, streaming=True, frames=(0, 1)))
+    server.requests.clear()
+    rows = list(load(server.base, tmp_path, streaming=True, frames=(1, 2)))
+    np.testing.assert_array_equal(rows[0]["image"], frames[1, ::-1])
+    assert len(asked(server)) == 1
+
+
 @pytest.mark.parametrize("rows", [300, 4])
 def test_of_pages_that_lie_apart_each_is_a_small_request_once(archive, tmp_path, rows):
     server = archive(apart(FRAMES, compression="lzw", rowsperstrip=rows))
