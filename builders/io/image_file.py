@@ -10,9 +10,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from builders.errors import FormatError, HttpError, TruncatedError
+from builders.errors import ChangedError, FormatError, HttpError, TruncatedError
 from builders.io.files import local, location
 from builders.io.files.head import Head
+from builders.io.files.header_store import HeaderStore
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
 from builders.io.formats.contents import Contents, Header
@@ -22,6 +23,7 @@ from builders.io.formats.reader import MOST_REQUESTS, Reader
 from builders.io.layout import Array, Layout
 from builders.io.pixels import read_layout, read_open
 from builders.io.reports import MOST_TOLD, report_contradiction, report_deviation
+from builders.io.scattered import base as scattered
 
 logger = logging.getLogger(__name__)
 
@@ -141,11 +143,11 @@ def survey(path: str | os.PathLike[str], head: Head | None = None) -> ImageFile:
     Args:
         path: of a file of this machine, or its URL.
         head: what `builders.io.files.location.head` gave for a URL, if that was asked before; what the format asks for
-            besides is added to it.
+            besides is added to it. None: it is asked for, and remembered beside the cache with what comes besides.
     """
     name = os.fspath(path)
     if location.is_remote(name):
-        return _survey_remote(name, head or location.head(name))
+        return _survey_anew(name) if head is None else _survey_remote(name, head)
     with local.opened(name) as raw:
         status = os.fstat(raw.fileno())
         return survey_open(raw, name, status.st_size, local.etag_of(status))
@@ -191,6 +193,22 @@ def _described(contents: Contents, name: str, etag: str, compressed: bool = Fals
     for deviation in contents.deviations:
         report_deviation(deviation, name)
     return ImageFile(name, contents.layout, contents.pixel_size, etag, compressed, contents.header, contents)
+
+
+def _survey_anew(url: str) -> ImageFile:
+    """What a server's file of today holds; what is remembered of that version is not asked for again."""
+    head, store = location.head(url), HeaderStore()
+    known = store.last(url)
+    if known is not None and known.etag == head.etag:
+        head.more.update(known.more)
+    else:
+        known = None
+    before = len(head.more)
+    try:
+        return _survey_remote(url, head)
+    finally:
+        if known is None or len(head.more) > before:
+            store.keep(url, head)
 
 
 def _survey_remote(name: str, head: Head) -> ImageFile:
@@ -242,7 +260,8 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
     """Read a whole image file, or one slice of it.
 
     A compressed file is read on to its end, where its checksum is, unless only a slice is wanted that others follow
-    or more than 64 MiB come after the pixels.
+    or more than 64 MiB come after the pixels. What a server's file said of its images is remembered beside the cache,
+    and the server asked, with the bytes of the pixels, whether it is still the same file.
 
     Args:
         path: an MRC-family or `.npy` file, plain, `.gz` or `.bz2`.
@@ -258,8 +277,31 @@ def read(path: str | os.PathLike[str], index: int | None = None) -> Array:
         FormatError: not a readable image file, damaged, or no such slice.
         TruncatedError: the file ends early.
     """
-    file = describe(path)
-    return read_layout(file.path, file.part(index), file.etag)
+    name = os.fspath(path)
+    if location.is_remote(name):
+        with contextlib.suppress(ChangedError):  # it is another file by now
+            if (pixels := _read_remembered(name, index)) is not None:
+                return pixels
+    file = describe(name)
+    return read_layout(name, file.part(index), file.etag)
+
+
+def _read_remembered(url: str, index: int | None) -> Array | None:
+    """The pixels of a server's file, or of a slice, where they lay last time; None where that is not known.
+
+    Raises:
+        ChangedError: the file is another one now.
+    """
+    head = HeaderStore().last(url)
+    if head is None:
+        return None
+    try:
+        layout = complete(_survey_remote(url, head)).part(index)
+    except (ChangedError, FormatError, TruncatedError):  # of the file that there is now, that may not be so
+        return None
+    if scattered.of(layout) is not None or not layout.nbytes:  # no byte of this file would tell
+        return None
+    return read_layout(url, layout, head.etag)
 
 
 def read_bytes(data: bytes, index: int | None = None, name: str = "image bytes") -> Array:

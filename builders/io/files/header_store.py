@@ -42,6 +42,18 @@ class HeaderStore:
                     found[url] = Head(row[1], row[2], row[3], dict(pieces))
         return found
 
+    def last(self, url: str) -> Head | None:
+        """What was known of a file when it was asked for last, whatever a listing says: a read has to tell if it holds.
+
+        That is told by the version, with which all bytes of the file are asked for from then on.
+        """
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
+            row = store.execute("SELECT head, size, etag FROM heads WHERE url = ?", (url,)).fetchone()
+            if row is not None and row[0] is not None and row[2]:
+                pieces = store.execute("SELECT offset, data FROM pieces WHERE url = ? AND etag = ?", (url, row[2]))
+                return Head(row[0], row[1], row[2], dict(pieces))
+        return None
+
     def version(self, url: str, stamp: str) -> RemoteFile | None:
         """Size and ETag of a file, if they are known and its stamp is still the same."""
         with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
@@ -65,12 +77,22 @@ class HeaderStore:
         """Remember heads: URL -> stamp and head."""
         told = {url: (stamp, head) for url, (stamp, head) in heads.items() if stamp}
         rows = [(url, stamp, head.data, head.size, head.etag) for url, (stamp, head) in told.items()]
-        pieces = [(url, place, head.etag, data) for url, (_, head) in told.items() for place, data in head.more.items()]
         if not rows:
             return
         with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
             store.executemany("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", rows)
-            store.executemany("INSERT OR REPLACE INTO pieces (url, offset, etag, data) VALUES (?,?,?,?)", pieces)
+            _put_pieces(store, [(url, head) for url, (_, head) in told.items()])
+            store.commit()
+
+    def keep(self, url: str, head: Head) -> None:
+        """Remember the head of a file that no listing tells of, or what one tells stays with it, for `last`."""
+        if not head.etag:
+            return
+        with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
+            row = store.execute("SELECT stamp FROM heads WHERE url = ? AND etag = ?", (url, head.etag)).fetchone()
+            values = url, "" if row is None else row[0], head.data, head.size, head.etag
+            store.execute("INSERT OR REPLACE INTO heads (url, stamp, head, size, etag) VALUES (?,?,?,?,?)", values)
+            _put_pieces(store, [(url, head)])
             store.commit()
 
     def forget(self, urls: Iterable[str]) -> None:
@@ -80,6 +102,14 @@ class HeaderStore:
             store.executemany("DELETE FROM heads WHERE url = ?", told)
             store.executemany("DELETE FROM pieces WHERE url = ?", told)
             store.commit()
+
+
+def _put_pieces(store: sqlite3.Connection, heads: Iterable[tuple[str, Head]]) -> None:
+    """Remember what formats asked for besides; what is there of other versions goes."""
+    heads = list(heads)
+    pieces = [(url, place, head.etag, data) for url, head in heads for place, data in head.more.items()]
+    store.executemany("DELETE FROM pieces WHERE url = ? AND etag != ?", [(url, head.etag) for url, head in heads])
+    store.executemany("INSERT OR REPLACE INTO pieces (url, offset, etag, data) VALUES (?,?,?,?)", pieces)
 
 
 @contextlib.contextmanager

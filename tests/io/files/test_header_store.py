@@ -50,6 +50,30 @@ def test_a_version_keeps_the_head_of_the_same_one_alone(store):
     assert store.get({URL: "tuesday"}) == {}
 
 
+def test_what_no_listing_tells_of_is_known_until_it_is_of_another_version(store):
+    assert store.last(URL) is None
+    store.keep(URL, HEAD)
+    assert (store.last(URL), store.get({URL: ""})) == (HEAD, {})
+    other = Head(b"head", 900, '"other"', {800: b"tail"})
+    store.keep(URL, other)
+    assert store.last(URL) == other
+    store.keep(URL, HEAD)
+    assert store.last(URL) == HEAD
+    store.keep(URL, Head(b"head", 900, ""))
+    assert store.last(URL) == HEAD, "of a version that nothing tells, nothing can be known"
+    store.forget([URL])
+    assert store.last(URL) is None
+
+
+def test_what_a_listing_said_stays_while_the_version_does(store):
+    store.put({URL: ("monday", HEAD)})
+    store.keep(URL, Head(HEAD.data, HEAD.size, HEAD.etag, {500: b"middle"}))
+    assert store.get({URL: "monday"}) == {URL: Head(HEAD.data, HEAD.size, HEAD.etag, {500: b"middle", 900: b"tail"})}
+    store.keep(URL, Head(b"head", 900, '"other"'))
+    assert store.get({URL: "monday"}) == {}
+    assert store.last(URL) == Head(b"head", 900, '"other"')
+
+
 @pytest.mark.parametrize("version", [RemoteFile(URL, None, '"tag"'), RemoteFile(URL, 5, None)])
 def test_what_is_not_known_whole_is_not_remembered(store, version):
     store.put_version(version, "monday")
@@ -61,8 +85,10 @@ def test_a_store_that_cannot_be_written_is_as_good_as_an_empty_one(tmp_path):
     store = HeaderStore(tmp_path / "file" / "folder")
     store.put({URL: ("monday", HEAD)})
     store.put_version(RemoteFile(URL, 5, '"tag"'), "monday")
+    store.keep(URL, HEAD)
     store.forget([URL])
     assert store.get({URL: "monday"}) == {}
+    assert store.last(URL) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")

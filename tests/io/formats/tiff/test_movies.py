@@ -111,6 +111,25 @@ def test_a_frame_of_a_stream_is_one_request(archive, tmp_path):
     assert len(asked(server)) == 1
 
 
+@pytest.mark.parametrize("write", [together, apart])
+def test_of_a_file_that_was_read_before_a_frame_is_one_request(archive, write):
+    server = archive(write(FRAMES, compression="lzw"))
+    url = server.url(f"/{deposit.ENTRY}/data/m/m.tif")
+    np.testing.assert_array_equal(image_file.read(url, 3), FRAMES[3, ::-1])
+    for number in (0, 39):
+        server.requests.clear()
+        np.testing.assert_array_equal(image_file.read(url, number), FRAMES[number, ::-1])
+        assert len(server.requests) == 1
+    server.requests.clear()
+    assert image_file.describe(url).layout.shape == FRAMES.shape
+    assert len(server.requests) == 1, "it is asked whether it is the same file"
+    for frames in (FRAMES[::-1], FRAMES[:20], np.resize(FRAMES, (60, 300, 400))):  # another file, shorter, longer
+        server.files[f"/{deposit.ENTRY}/data/m/m.tif"] = write(frames, compression="zlib")
+        np.testing.assert_array_equal(image_file.read(url, len(frames) - 1), frames[-1, ::-1])
+        with pytest.raises(FormatError, match=f"{len(frames)}"):
+            image_file.read(url, len(frames))
+
+
 @pytest.mark.parametrize("rows", [300, 4])
 def test_of_pages_that_lie_apart_each_is_a_small_request_once(archive, tmp_path, rows):
     server = archive(apart(FRAMES, compression="lzw", rowsperstrip=rows))
