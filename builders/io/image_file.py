@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from builders.io.formats.contents import Contents, Header
 from builders.io.formats.known import contents_of, format_of
 from builders.io.formats.protocol import HEAD, Format, Read
 from builders.io.formats.reader import MOST_REQUESTS, Reader
-from builders.io.layout import Array, Layout
+from builders.io.layout import Array, Layout, Range
 from builders.io.pixels import read_layout, read_open
 from builders.io.reports import MOST_TOLD, report_contradiction, report_deviation
 from builders.io.scattered import base as scattered
@@ -229,8 +229,12 @@ def _survey_remote(name: str, head: Head) -> ImageFile:
     def fetch(offset: int, count: int) -> bytes:
         return location.read(name, offset, offset + count, head.etag).tobytes()
 
+    def fetch_several(ranges: Sequence[Range]) -> bytes:
+        return location.read_ranges(name, ranges, head.etag).tobytes()
+
     with compression.damage_named(name):
-        read: Read = Reader(fetch, head.data, head.size, name, head.more, MOST_REQUESTS, is_far=True)
+        several = fetch_several if head.etag else None  # they have to be of one version
+        read: Read = Reader(fetch, head.data, head.size, name, head.more, MOST_REQUESTS, True, several)
         return _described(contents_of(head.data, read, head.size, name), name, head.etag)
 
 

@@ -1,9 +1,11 @@
 """Bytes of a file as a format asks for them: what is held already, else fetched, and not without end."""
 
 import bisect
+from collections.abc import Callable, Iterable, Sequence
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.formats.protocol import HEAD, Read
+from builders.io.layout import Range
 
 MOST_READS = 2**20
 MOST_BYTES = 256 * 1024 * 1024
@@ -27,6 +29,8 @@ class Reader:
         held: pieces that were fetched before, by offset; those that are fetched now are added.
         most: how often bytes may be fetched.
         is_far: each time is a request to a server.
+        fetch_several: gives several stretches, from and to in rising order, one after another, by requests that are
+            under way at once; None: they come one by one, when they are asked for.
     """
 
     def __init__(
@@ -38,9 +42,10 @@ class Reader:
         held: dict[int, bytes] | None = None,
         most: int = MOST_READS,
         is_far: bool = False,
+        fetch_several: Callable[[Sequence[Range]], bytes] | None = None,
     ) -> None:
         self._fetch, self._head, self._size, self._name, self._most = fetch, head, size, name, most
-        self._is_far = is_far
+        self._is_far, self._fetch_several = is_far, fetch_several
         self._stretch, self._skimmed = (0, 0), b""
         self._held = {} if held is None else held
         self._places = sorted(self._held)
@@ -123,6 +128,27 @@ class Reader:
         self(offset, (stop if is_skimmed else far) - offset)
         return not is_skimmed
 
+    def gather(self, stretches: Iterable[Range]) -> None:
+        """See `gather`."""
+        if self._fetch_several is None:
+            return
+        wanted: list[Range] = []
+        for start, stop in stretches:
+            held, following = self._held_at(start)
+            limits = [limit for limit in (self._size, following) if limit is not None]
+            if held is not None or start >= min([stop, *limits]) or (wanted and start < wanted[-1][1]):
+                break
+            wanted.append((start, min([stop, *limits])))
+        count = sum(stop - start for start, stop in wanted)
+        if len(wanted) < 2 or self._fetches + len(wanted) > self._most or self._bytes + count > MOST_BYTES:
+            return
+        self._fetches, self._bytes = self._fetches + len(wanted), self._bytes + count
+        came, done = self._fetch_several(wanted), 0
+        for start, stop in wanted:
+            bisect.insort(self._places, start)
+            self._held[start] = came[done : done + stop - start]
+            done += stop - start
+
     def skim(self, offset: int, count: int) -> None:
         """See `skim`."""
         first, stop = max(0, offset), max(0, offset) + min(count, MOST_SKIMMED)
@@ -159,6 +185,17 @@ def ahead(read: Read, offset: int, stop: int, far: int) -> bool:
         Whether any were fetched for that.
     """
     return isinstance(read, Reader) and read.ahead(offset, stop, max(stop, far))
+
+
+def gather(read: Read, stretches: Iterable[Range]) -> None:
+    """Have stretches come at once, of a server's file: one that is asked for next, and those that may be after it.
+
+    Args:
+        read: gives bytes of the file.
+        stretches: from and to, in rising order, up to the first that is held; where that is the first, none is fetched.
+    """
+    if isinstance(read, Reader):
+        read.gather(stretches)
 
 
 def exactly(read: Read, offset: int, count: int, name: str, what: str) -> bytes:

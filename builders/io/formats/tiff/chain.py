@@ -7,7 +7,7 @@ import numpy as np
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.formats.protocol import Read
-from builders.io.formats.reader import ahead, exactly, skim
+from builders.io.formats.reader import ahead, exactly, gather, skim
 from builders.io.formats.tiff.ifd import (
     COMPRESSION,
     EVENTS,
@@ -55,7 +55,8 @@ def read_chain(read: Read, size: int | None, name: str) -> list[Ifd]:
     """The pages of a file, in the order of their chain, each with its tables of places: in few reads.
 
     Directories that lie side by side come together, whether behind all pixels or before them; so do those that lie
-    between the pixels of small pages. Of others, each is a read of its own. No byte is read twice.
+    between the pixels of small pages. Of others, each is a read of its own; while they are equally far from each other,
+    the next ones are guessed and come at once, as many as were there so far. No byte is read twice.
 
     Args:
         read: gives bytes of the file.
@@ -111,6 +112,8 @@ class _Walk:
         self._read, self._size, self.name, self._numbers = read, size, name, numbers
         self._before, self._after, self._ahead = 0, 0, _SPAN
         self._last: int | None = None
+        self._distance: int | None = None
+        self._alike = 0
         self._pixels, self._seen = 0, 0
         self._is_of_events = False
 
@@ -139,6 +142,8 @@ class _Walk:
         start, stop = max(0, place - self._before), place + self._after
         distance = None if self._last is None else place - self._last
         self._last = place
+        self._alike = self._alike + 1 if distance is not None and distance == self._distance else 0
+        self._distance = distance
         if self._size is not None and self._size - place <= self._tail(distance):
             ahead(self._read, start, max(stop, place + 1), self._size)
         elif distance is None:
@@ -150,7 +155,10 @@ class _Walk:
             skim(self._read, start, _SKIMMED * distance)
             ahead(self._read, start, max(stop, place + _SPAN_OF_MANY), 0)
         else:
-            ahead(self._read, start, max(stop, place + _SPAN), 0)
+            stop = max(stop, place + _SPAN)
+            if self._alike and distance > 0:
+                gather(self._read, [(start + n * distance, stop + n * distance) for n in range(self._alike + 1)])
+            ahead(self._read, start, stop, 0)
 
     def _tail(self, distance: int | None) -> int:
         """How many bytes at the file's end hold nothing but directories, it seems, if the next one is among them.

@@ -24,12 +24,19 @@ class Counted:
     """Reads of bytes, as a server would have them asked for."""
 
     def __init__(self, data, is_far=False):
-        self.data, self.asked, self.held = data, [], {}
-        self.read = Reader(self.fetch, data[:1024], len(data), "x.tif", self.held, is_far=is_far)
+        self.data, self.asked, self.held, self.rounds = data, [], {}, 0
+        several = self.fetch_several if is_far else None
+        self.read = Reader(self.fetch, data[:1024], len(data), "x.tif", self.held, is_far=is_far, fetch_several=several)
 
     def fetch(self, offset, count):
         self.asked.append((offset, count))
+        self.rounds += 1
         return self.data[offset : offset + count]
+
+    def fetch_several(self, ranges):
+        self.rounds += 1
+        self.asked += [(start, stop - start) for start, stop in ranges]
+        return b"".join(self.data[start:stop] for start, stop in ranges)
 
 
 def chain(data, size=None):
@@ -88,6 +95,31 @@ def test_pages_between_their_pixels_are_one_small_read_each_with_their_tables(ro
         assert len(page.integers(ifd.STRIP_OFFSETS)) == len(page.integers(ifd.STRIP_BYTE_COUNTS)) == 512 // rows
     assert len(counted.asked) <= 13
     assert max(count for _, count in counted.asked) <= (4096 if rows > 1 else 8192)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_pages_that_are_equally_far_from_each_other_are_guessed_and_come_at_once(bigtiff):
+    counted = Counted(written(bigtiff=bigtiff, count=60, shape=(300, 400), rowsperstrip=30), is_far=True)
+    pages = read_chain(counted.read, len(counted.data), "x.tif")
+    assert [page.offset for page in pages] == [page.offset for page in chain(counted.data)]
+    assert len(counted.asked) <= 60
+    assert counted.rounds <= 2 + 6, "as many more each time as there were"
+    assert sum(count for _, count in counted.asked) <= 60 * 4096
+
+
+@pytest.mark.parametrize("broken", [3, 9, 20])
+def test_a_guess_that_is_wrong_costs_no_more_than_was_right_before(broken):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as tiff:
+        for number in range(40):
+            frame = np.full((300 if number != broken else 333, 400), number, np.uint16)
+            tiff.write(frame, contiguous=False, photometric="minisblack")
+    counted = Counted(file.getvalue(), is_far=True)
+    pages = read_chain(counted.read, len(counted.data), "x.tif")
+    assert [page.offset for page in pages] == [page.offset for page in chain(counted.data)]
+    assert len(counted.asked) <= 41 + broken
+    for page in pages:
+        assert page.number(257, 0) in (300, 333)
 
 
 def small_pages(count, side, together, compression=None):
