@@ -14,8 +14,10 @@ from builders.io import image_file, mrc
 from builders.io.files import local
 from builders.io.formats import compression
 from builders.io.layout import Layout
+from builders.io.net import remote
 from builders.io.pixels import read_layout, read_open, read_slices
 from tests.mrc_encoder import header
+from tests.server import Fault, serve
 
 COMPRESS = {".gz": gzip.compress, ".bz2": bz2.compress}
 
@@ -382,3 +384,44 @@ def test_a_word_ahead_about_a_file_changes_nothing_and_fails_nowhere(tmp_path):
     for name, start, stop in ((path, 0, 100), (path, 50, 10**6), (tmp_path / "absent", 0, 1), (tmp_path, 0, 1)):
         local.will_read(str(name), [(start, stop)])
     assert path.read_bytes() == bytes(100)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_of_a_server_what_was_read_before_is_read_as_the_file_is_now(tmp_path, volume, suffix):
+    def served(pixels):
+        mrc.write(tmp_path / "x.mrcs", pixels, 1.0, stack=True)
+        return COMPRESS.get(suffix, bytes)((tmp_path / "x.mrcs").read_bytes())
+
+    with serve() as server:
+        remote.permit(server.base)
+        path = f"/x.mrcs{suffix}"
+        server.files[path] = served(volume)
+        url = server.url(path)
+        np.testing.assert_array_equal(image_file.read(url, 2), volume[2])
+        server.requests.clear()
+        np.testing.assert_array_equal(image_file.read(url, 3), volume[3])
+        assert suffix or len(server.requests) == 1
+        server.files[path] = served(-volume)  # where they lay, there are others now
+        np.testing.assert_array_equal(image_file.read(url, 3), -volume[3])
+        longer = np.concatenate([volume, 2 * volume])
+        server.files[path] = served(longer)
+        np.testing.assert_array_equal(image_file.read(url, 11), longer[11])
+        server.files[path] = served(volume[:2].astype(np.int16))
+        np.testing.assert_array_equal(image_file.read(url), volume[:2].astype(np.int16))
+        with pytest.raises(FormatError, match="no slice 2"):
+            image_file.read(url, 2)
+        del server.files[path]
+        with pytest.raises(NotFoundError):
+            image_file.read(url, 1)
+
+
+def test_of_a_server_that_tells_no_version_nothing_is_remembered(tmp_path, volume):
+    with serve() as server:
+        remote.permit(server.base)
+        url = server.url("/untold.mrcs")
+        for pixels in (volume, -volume):
+            mrc.write(tmp_path / "x.mrcs", pixels, 1.0, stack=True)
+            server.files["/untold.mrcs"] = (tmp_path / "x.mrcs").read_bytes()
+            server.fail("/untold.mrcs", *[Fault(headers={"ETag": None}) for _ in range(4)])
+            np.testing.assert_array_equal(image_file.read(url, 1), pixels[1])
+            server.faults.clear()

@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from builders.io.files.cache import default_folder
 from builders.io.files.head import Head
@@ -85,8 +86,12 @@ class HeaderStore:
             store.commit()
 
     def keep(self, url: str, head: Head) -> None:
-        """Remember the head of a file that no listing tells of, or what one tells stays with it, for `last`."""
-        if not head.etag:
+        """Remember the head of a file for `last`; what a listing told of this version stays with it.
+
+        A URL that holds a password or a signature is not written anywhere.
+        """
+        parts = urlsplit(url)
+        if not head.etag or parts.query or "@" in parts.netloc:
             return
         with contextlib.suppress(sqlite3.Error, OSError), database(self.path, _HEADS, _PIECES) as store:
             row = store.execute("SELECT stamp FROM heads WHERE url = ? AND etag = ?", (url, head.etag)).fetchone()

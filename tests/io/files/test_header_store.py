@@ -65,6 +65,13 @@ def test_what_no_listing_tells_of_is_known_until_it_is_of_another_version(store)
     assert store.last(URL) is None
 
 
+@pytest.mark.parametrize("url", ["https://me:secret@host/x.tif", "https://host/x.tif?signature=secret"])
+def test_secrets_in_an_address_are_not_written(store, url):
+    store.keep(url, HEAD)
+    assert store.last(url) is None
+    assert not any(b"secret" in file.read_bytes() for file in store.path.parent.iterdir())
+
+
 def test_what_a_listing_said_stays_while_the_version_does(store):
     store.put({URL: ("monday", HEAD)})
     store.keep(URL, Head(HEAD.data, HEAD.size, HEAD.etag, {500: b"middle"}))

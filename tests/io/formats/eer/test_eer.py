@@ -283,3 +283,7 @@ def test_a_chain_that_is_strewn_over_the_frames_comes_in_few_requests_and_little
         assert again.layout == file.layout
         assert not server.requests, "it is remembered"
         np.testing.assert_array_equal(read_layout(url, file.layout.slice(27, url), file.etag), events.pixels[27])
+        np.testing.assert_array_equal(image_file.read(url, 5), events.pixels[5])
+        server.requests.clear()
+        np.testing.assert_array_equal(image_file.read(url, 31), events.pixels[31])
+        assert len(server.requests) == 1
