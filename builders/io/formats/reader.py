@@ -57,6 +57,10 @@ class Reader:
         Raises:
             FormatError: a place before the file, or more of them than a header can take.
         """
+        return self._read(offset, count, BLOCK if self._is_far else BLOCK_HERE)
+
+    def _read(self, offset: int, count: int, least: int) -> bytes:
+        """Bytes of the file; of those that are not held, so many are fetched at the least."""
         if offset < 0 or count < 0:
             msg = f"{self._name}: its header refers to {count} bytes at byte {offset}: expected nothing negative"
             raise FormatError(msg)
@@ -64,7 +68,7 @@ class Reader:
         stop = offset + count if self._size is None else min(offset + count, self._size)
         pieces = []
         while offset < stop and not (len(self._head) < HEAD and offset >= len(self._head)):
-            piece, place = self._piece(offset, stop)
+            piece, place = self._piece(offset, stop, least)
             pieces.append(piece[offset - place : stop - place])
             offset += len(pieces[-1])
             if not pieces[-1]:
@@ -74,7 +78,7 @@ class Reader:
             raise FormatError(msg)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _piece(self, offset: int, stop: int) -> tuple[bytes, int]:
+    def _piece(self, offset: int, stop: int, least: int) -> tuple[bytes, int]:
         """A piece that holds the first of some bytes, and where it begins; no byte is fetched that is held already."""
         held, following = self._held_at(offset)
         if held is not None:
@@ -83,7 +87,7 @@ class Reader:
         piece = self._within(offset, wanted)
         if piece is None:
             limits = [limit for limit in (self._size, following) if limit is not None]
-            end = min([max(wanted, offset + (BLOCK if self._is_far else BLOCK_HERE)), *limits])
+            end = min([max(wanted, offset + least), *limits])
             self._fetches, self._bytes = self._fetches + 1, self._bytes + end - offset
             if self._fetches > self._most or self._bytes > MOST_BYTES:
                 return b"", offset
@@ -125,7 +129,7 @@ class Reader:
         if offset >= stop:
             return False
         is_skimmed = self._stretch[0] <= offset and stop <= self._stretch[1]
-        self(offset, (stop if is_skimmed else far) - offset)
+        self._read(offset, (stop if is_skimmed else far) - offset, 1)
         return not is_skimmed
 
     def gather(self, stretches: Iterable[Range]) -> None:

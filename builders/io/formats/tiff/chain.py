@@ -28,16 +28,18 @@ MOST_TAGS = 4096
 """Of one page, far more than any has."""
 MOST_TAGS_OF_ALL = 2**21
 
-_PLACES = (STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS)
+_JPEG_TABLES = 347
+_OF_EACH = (STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS, _JPEG_TABLES)
+"""Tags of which the values are needed of each page, and may stand outside of its directory."""
 _SPAN = 4096
-"""Bytes that are asked for with a directory that lies alone: its values mostly follow it."""
+"""Bytes that are asked for with one of the first directories that lie alone: its values mostly follow it."""
 _SPAN_OF_MANY = 512
 """The same where others are near: there may be thousands of them, and all that comes is remembered."""
 _SMALL = 256 * 1024
 """A file of so few bytes comes as a whole."""
 _MOST_SPAN = 64 * 1024
 _GAP = 64
-"""Bytes between two tables of a page that come along."""
+"""Bytes between two tables of a page, or behind them, that come along."""
 _MOST_AHEAD = 1024 * 1024
 _NEAR = 64 * 1024
 """Directories that lie so close to each other, with pixels between them, come many at a time."""
@@ -111,6 +113,7 @@ class _Walk:
     def __init__(self, read: Read, size: int | None, name: str, numbers: Numbers) -> None:
         self._read, self._size, self.name, self._numbers = read, size, name, numbers
         self._before, self._after, self._ahead = 0, 0, _SPAN
+        self._after_before = 0
         self._last: int | None = None
         self._distance: int | None = None
         self._alike = 0
@@ -155,7 +158,8 @@ class _Walk:
             skim(self._read, start, _SKIMMED * distance)
             ahead(self._read, start, max(stop, place + _SPAN_OF_MANY), 0)
         else:
-            stop = max(stop, place + _SPAN)
+            known = max(self._after, self._after_before)  # a page may be unlike its neighbours
+            stop = place + (max(known, _SPAN) if self._seen < 2 else known + _GAP)
             if self._alike and distance > 0:
                 gather(self._read, [(start + n * distance, stop + n * distance) for n in range(self._alike + 1)])
             ahead(self._read, start, stop, 0)
@@ -182,7 +186,7 @@ class _Walk:
         """Take in the tables of places while they are near, and expect those of the next page where these were."""
         low, high = place, stop
         tables = []
-        for tag in _PLACES:
+        for tag in _OF_EACH:
             start, stored = tags.place(tag)
             if 0 < stored <= MOST_VALUE and (self._size is None or start + stored <= self._size):
                 tables.append((start, stored))
@@ -192,7 +196,7 @@ class _Walk:
             ahead(self._read, start, end - _GAP, end + _SPAN_OF_MANY)  # behind them are short values of other tags
         for table in tables:
             self._read(*table)
-        self._before, self._after = place - low, high - place
+        self._before, self._after, self._after_before = place - low, high - place, self._after
         self._pixels, self._seen = self._bytes_told(tags), self._seen + 1
 
     def _bytes_told(self, tags: Tags) -> int:

@@ -18,6 +18,7 @@ from builders.io.formats.reader import Reader
 from builders.io.formats.tiff import chain as pages_of_all
 from builders.io.formats.tiff import ifd
 from builders.io.formats.tiff.chain import read_chain
+from builders.io.formats.tiff.pages import page_of
 
 
 class Counted:
@@ -95,6 +96,21 @@ def test_pages_between_their_pixels_are_one_small_read_each_with_their_tables(ro
         assert len(page.integers(ifd.STRIP_OFFSETS)) == len(page.integers(ifd.STRIP_BYTE_COUNTS)) == 512 // rows
     assert len(counted.asked) <= 13
     assert max(count for _, count in counted.asked) <= (4096 if rows > 1 else 8192)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "jpeg"])
+def test_of_pages_that_are_alike_hardly_more_is_asked_for_than_they_have(compression):
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=True) as tiff:
+        for frame in np.random.default_rng(0).integers(0, 256, (50, 300, 400), np.uint8):
+            options = {"compression": compression, "rowsperstrip": 48, "photometric": "minisblack"}
+            tiff.write(frame, contiguous=False, **options)
+    counted = Counted(file.getvalue(), is_far=True)
+    for page in map(page_of, read_chain(counted.read, len(counted.data), "x.tif")):
+        assert page.kind.shape == (300, 400)
+    assert len(counted.asked) <= 51
+    assert sum(count for _, count in counted.asked) <= 2 * 4096 + 50 * 1200
+    assert sum(count for _, count in counted.asked) == sum(map(len, counted.held.values()))
 
 
 @pytest.mark.parametrize("bigtiff", [False, True])
