@@ -1,11 +1,13 @@
 """Images by their own statistics."""
 
 import math
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from perc_transforms.core.stacking import by_parts
 from perc_transforms.functional.axes import spatial_axes
 from perc_transforms.functional.grids import offsets
 from perc_transforms.functional.intensity.masks import kept_for_small_boxes
@@ -29,6 +31,13 @@ def normalize(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tens
         >>> normalize(torch.tensor([[1.0, 3.0]]), spatial_dims=2)
         tensor([[-1.,  1.]])
     """
+    change = partial(_normalized, spatial_dims=spatial_dims)
+    if by is not None and by.shape != x.shape:
+        return change(x, by)
+    return by_parts(change, *((x,) if by is None else (x, by)), axes=spatial_dims)
+
+
+def _normalized(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Tensor:
     axes = spatial_axes(spatial_dims)
     of = x if by is None else by
     pixels = math.prod(of.shape[-spatial_dims:])
