@@ -191,7 +191,8 @@ def pick(found: Found, asking: Asking, only: frozenset[str] | None = None) -> Pi
         try:
             picks, outside = _inside(tomogram, placed(tomogram, asking.names), asking.skip)
             volume = tomogram.volume
-            seen = Seen(tomogram.name, volume.shape, volume.pixel_size, volume.offset, picks, numbers)
+            known = tomogram.name, volume.shape, volume.pixel_size, volume.offset
+            seen = Seen(*known, picks, numbers, volume.chunk)
             piece = asking.unit.rows(seen, asking.has_picks, has_rotations)
         except PercError as err:
             if not asking.skip:

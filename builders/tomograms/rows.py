@@ -14,7 +14,7 @@ from builders.io.boxes.turned import enclosing
 from builders.io.tables.picks.arrow import lists_of_picks, points, rotations
 from builders.tomograms import background as backgrounds
 from builders.tomograms.columns import poses
-from builders.tomograms.subtomograms import corners_of, lie_inside, nearest, voxels_of, within
+from builders.tomograms.subtomograms import corners_of, lie_inside, nearest, reading_order, voxels_of, within
 from builders.tomograms.tiles import Sides, grid
 
 Numbers = NDArray[np.int64]
@@ -56,6 +56,7 @@ class Seen:
         offset: Å from voxel 0 of the finest level to that of this one: x, y, z.
         picks: in it.
         files: by column, such as `"file"` and `"file:target"`, the number of a file.
+        chunk: shape of the volume's chunks; None: it lies in rows.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Seen:
     offset: tuple[float, float, float]
     picks: Placed
     files: dict[str, int]
+    chunk: Sides | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ class Subtomograms:
     skip: bool = False
 
     def rows(self, seen: Seen, has_picks: bool, has_rotations: bool) -> Piece:
-        """See `Unit`; rows stand in order of `origin`."""
+        """See `Unit`; rows stand as `reading_order` has them."""
         assert seen.pixel_size is not None
         self._require_room(seen)
         picks, told = self._wanted(seen)
@@ -202,7 +204,7 @@ class Subtomograms:
         corners = corners_of(voxels_of(picks.pixels), self.side)
         keep = self._inside(corners, picks, seen.shape) if self.edge == "drop" else np.ones(len(corners), bool)
         order = np.flatnonzero(keep)
-        order = order[np.lexsort(corners[order].T[::-1])]
+        order = order[reading_order(corners[order], seen.chunk)]
         picks, corners = picks.take(order), corners[order]
         pixels, matrices = within(picks.pixels, corners), picks.rotations if has_rotations else None
         values = _shared(seen, len(corners)) | _boxes(corners)

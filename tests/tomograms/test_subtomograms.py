@@ -1,11 +1,13 @@
 """Cubes at picks: where they begin, which lie inside; and those without a pick."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from builders.errors import OptionError
 from builders.tomograms.background import places, require
-from builders.tomograms.subtomograms import corners_of, lie_inside, lie_outside, voxels_of, within
+from builders.tomograms.subtomograms import corners_of, lie_inside, lie_outside, reading_order, voxels_of, within
 
 VOLUME = (12, 20, 31)
 
@@ -26,6 +28,25 @@ def test_the_voxel_of_a_pick_is_the_middle_of_its_cube(side):
 def test_cubes_at_edges_are_told_from_those_inside():
     corners = np.array([[0, 0, 0], [8, 16, 27], [9, 0, 0], [0, 0, -1]])
     assert lie_inside(corners, 4, VOLUME).tolist() == [True, True, False, False]
+
+
+def test_cubes_of_a_volume_in_rows_stand_by_section_row_and_column():
+    corners = np.random.default_rng(5).integers(-3, 9, (50, 3))
+    assert corners[reading_order(corners, None)].tolist() == sorted(corners.tolist())
+
+
+@pytest.mark.parametrize("chunk", [(8, 8, 8), (1, 16, 8), (7, 5, 9)])
+def test_cubes_that_begin_in_one_part_of_a_volume_follow_one_another_at_every_scale(chunk):
+    corners = np.random.default_rng(6).integers(-3, 70, (400, 3))
+    order = reading_order(corners, chunk)
+    assert sorted(order.tolist()) == list(range(400))
+    halves = [max(1, side // 2) for side in chunk]
+    for scale in (1, 2, 4, 8, 16, 32, 64):
+        parts = [
+            tuple(max(0, at) // (half * scale) for at, half in zip(corners[n], halves, strict=True)) for n in order
+        ]
+        changes = sum(one != other for one, other in pairwise(parts))
+        assert changes == len(set(parts)) - 1
 
 
 def test_a_pick_may_be_a_voxel_beyond():

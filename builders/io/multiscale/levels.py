@@ -11,6 +11,7 @@ from builders.io.files import local, location
 from builders.io.formats.zarr.fields import MOST_BYTES, parsed
 from builders.io.multiscale.axes import Placed, Vector, axes_of, placed, shown
 from builders.io.net import remote
+from builders.io.scattered.chunks import Chunked
 
 MOST_LEVELS = 64
 NEARLY = 0.01
@@ -18,6 +19,8 @@ NEARLY = 0.01
 _FILES = (".zattrs", "zarr.json", ".zmetadata")
 """Where attributes of a group stand, in the order in which they are asked for."""
 _PART = re.compile(r"[^/\\?#%:\x00-\x1f]{1,255}")
+
+Sides = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,15 @@ class Level:
         pixel_size: Å per voxel along z, y, x.
         offset: of the centre of its voxel 0 from that of the finest level's, Å along x, y, z.
         name: as the metadata call it, such as `"0"`.
+        chunk: shape of its chunks; None: it is not in chunks.
     """
 
     path: str
-    shape: tuple[int, int, int]
+    shape: Sides
     pixel_size: Vector
     offset: Vector
     name: str
+    chunk: Sides | None = None
 
 
 def levels(where: str, needs_scales: bool = True) -> tuple[Level, ...]:
@@ -72,9 +77,12 @@ def levels(where: str, needs_scales: bool = True) -> tuple[Level, ...]:
     ]
     metadata = "zarr.json" if file == "zarr.json" else ".zarray"
     paths = [f"{base}/{name}/{metadata}{ending}" for name in names]
-    shapes = list(remote.each(_shape, paths, pool="levels") if location.is_remote(base) else map(_shape, paths))
-    told_levels = zip(paths, shapes, places, names, strict=True)
-    return tuple(Level(path, shape, at.scale, _offset(at, places[0]), name) for path, shape, at, name in told_levels)
+    sides = list(remote.each(_sides, paths, pool="levels") if location.is_remote(base) else map(_sides, paths))
+    told_levels = zip(paths, sides, places, names, strict=True)
+    return tuple(
+        Level(path, shape, at.scale, _offset(at, places[0]), name, chunk)
+        for path, (shape, chunk), at, name in told_levels
+    )
 
 
 def of_pixel_size(found: Sequence[Level], pixel_size: float, name: str) -> Level:
@@ -166,13 +174,17 @@ def _name(told: Any, base: str) -> str:
     return "/".join(parts)
 
 
-def _shape(path: str) -> tuple[int, int, int]:
-    file = image_file.describe(path)
-    shape = file.layout.shape
+def _sides(path: str) -> tuple[Sides, Sides | None]:
+    """The shape of an array, and that of its chunks, if it has some."""
+    layout = image_file.describe(path).layout
+    shape = layout.shape
     if len(shape) != 3:
         msg = f"{path}: an array of shape {shape}: expected (nz, ny, nx), with axes of length 1 before them or not"
         raise FormatError(msg)
-    return shape
+    if not isinstance(layout, Chunked):
+        return shape, None
+    nz, ny, nx = layout.grid.chunk[-3:]
+    return shape, (nz, ny, nx)
 
 
 def _offset(level: Placed, finest: Placed) -> Vector:

@@ -16,7 +16,8 @@ What a builder puts into one, column by column (`table_of`):
   is not null, whatever the file's header says.
 
 Rows of one file that stand side by side are read together, what they share once: tiles are best put in by rising
-`front`, then `top`, then `left`, subtomograms by `front`.
+`front`, then `top`, then `left`, and so are subtomograms of volumes that lie in rows; those of volumes in chunks, so
+that the ones that share a chunk are near each other.
 """
 
 import json

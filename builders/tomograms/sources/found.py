@@ -22,12 +22,14 @@ class Volume:
         pixel_size: Å; of the metadata where there are any, else of the file; None where nothing says it.
         offset: (x, y, z) Å of the centre of voxel 0, from that of voxel 0 of the finest level.
         shape: (nz, ny, nx), voxels.
+        chunk: shape of its chunks; None: it is no array of Zarr.
     """
 
     file: SourceFile
     pixel_size: float | None
     offset: Point
     shape: Shape
+    chunk: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def _group(stored: Stored) -> Pyramid | PercError:
             not math.isnan(level.offset[0]),
         )  # a coarse level lies by the finest one's scale
         known = stored.pixel_size if math.isnan(size) else size
-        volumes.append(Volume(file, known, level.offset if lies else _ORIGIN, level.shape))
+        volumes.append(Volume(file, known, level.offset if lies else _ORIGIN, level.shape, level.chunk))
         wrong.append(_no_volume(level.shape) or _unlike(level.pixel_size) or _NO_SCALE * (number > 0 and not lies))
     name = stored.file.path
     return _contradiction(stored, volumes[0].pixel_size) or Pyramid(name, tuple(volumes), tuple(wrong))
