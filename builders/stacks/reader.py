@@ -77,6 +77,11 @@ class RunReader(ABC):
         """Bytes under way at once, or waiting to be used."""
         return _MOST_AHEAD
 
+    @property
+    def at_once(self) -> int:
+        """Runs that are read at once, each in a thread of its own."""
+        return _AHEAD
+
     @abstractmethod
     def runs(self, shards: Iterable[Any], skip: int, only: Sequence[Places] | None) -> Generator[Run, None, None]:
         """The runs of shards, by headers that are read ahead; see `builders.hf.stream_blocks.BlockReader.blocks`."""
@@ -146,7 +151,7 @@ class RunReader(ABC):
         """
         wanted = self.runs(shards, skip, only)
         runs = read_ahead(
-            *(wanted, self._read, _AHEAD, lambda run: run.size, self.most_ahead, _sharers),
+            *(wanted, self._read, self.at_once, lambda run: run.size, self.most_ahead, _sharers),
             is_slow=lambda run: run.is_slow,
             waiting=2 * _AHEAD,
         )

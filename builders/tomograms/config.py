@@ -86,7 +86,8 @@ class TomogramsConfig(datasets.BuilderConfig):  # type: ignore[misc]
         on_missing: what a chunk of Zarr that is not there does: `"zeros"`, counted with a warning, or `"raise"`.
         quarantine: write a table of what was left out (path, tab, reason) here; goes with `on_error="skip"`.
         non_finite: what NaN and infinite voxels do when an image is read: `"pass"` (one warning) or `"raise"`.
-        shuffle_memory: MiB of voxels, as they are in their files, that a shuffled stream holds at most.
+        shuffle_memory: MiB of voxels, as they are in their files, that a shuffled stream holds at most; of chunks of
+            Zarr that further rows need, a stream keeps half as many besides, at most 256.
     """
 
     data_dir: str | None = None

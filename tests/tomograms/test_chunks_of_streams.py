@@ -10,7 +10,7 @@ from builders import load_dataset
 from builders.io.net import remote
 from builders.io.scattered import fetching
 from builders.io.scattered.shelf import Shelf
-from builders.stacks.picked import boxes
+from builders.stacks.picked import boxes, keeping
 from tests.io.scattered.arrays import multiscale, write
 from tests.server import serve
 
@@ -66,20 +66,74 @@ def test_a_chunk_that_is_missing_is_told_once_and_not_of_every_tile(project, tmp
 
 
 def test_what_a_stream_keeps_goes_with_its_last_box(project, tmp_path, monkeypatch):
+    asked, codes = [], fetching.codes
+    monkeypatch.setattr(fetching, "codes", lambda request, grid: asked.append(request.where) or codes(request, grid))
+    kept = watch(monkeypatch)
+    monkeypatch.setattr(boxes, "_TOGETHER_HERE", 4 * 16**3 * 4)  # four tiles
+    tiles({"data_dir": str(project)}, tmp_path)
+    assert len(asked) == len(set(asked)) == COUNT
+    assert max(kept) > 0
+    assert kept[-1] == 0
+
+
+def cubes_of(folder, count=300, side=12):
+    """A project of one tomogram of 4 x 8 x 8 chunks, and its picks: a CSV of voxels."""
+    sides = np.array([64, 128, 128])
+    voxels = np.random.default_rng(1).standard_normal(sides).astype(np.float32)
+    write(folder / "tomo.zarr" / "0", voxels, CHUNK)
+    (folder / "tomo.zarr" / ".zattrs").write_text(json.dumps(multiscale([(10, 10, 10)])))
+    picks = np.random.default_rng(2).integers(side // 2, sides - side // 2, (count, 3))[:, ::-1]
+    (folder / "tomo.csv").write_text("x,y,z\n" + "".join(f"{x},{y},{z}\n" for x, y, z in picks.tolist()))
+    picked = {"unit": "subtomogram", "picks": "*.csv", "box_size": side, "cache_dir": str(folder / "cache")}
+    return voxels, {"data_dir": str(folder), "split": "train", "streaming": True, **picked}
+
+
+def watch(monkeypatch):
+    """Bytes of chunks that are kept, after each use of one."""
     kept, used = [], Shelf.used
 
     def watched(shelf, key, count):
         used(shelf, key, count)
         kept.append(shelf.size)
 
+    monkeypatch.setattr(Shelf, "used", watched)
+    return kept
+
+
+def read_cubes(stream, voxels, side=12):
+    places = set()
+    for row in stream.with_format("numpy"):
+        z, y, x = row["origin"]
+        assert np.array_equal(row["image"], voxels[z : z + side, y : y + side, x : x + side])
+        places.add((z, y, x))
+    return places
+
+
+def test_a_stream_of_cubes_reads_each_chunk_once_and_keeps_less_than_a_layer_of_them(tmp_path, monkeypatch):
+    voxels, options = cubes_of(tmp_path)
     asked, codes = [], fetching.codes
     monkeypatch.setattr(fetching, "codes", lambda request, grid: asked.append(request.where) or codes(request, grid))
-    monkeypatch.setattr(Shelf, "used", watched)
-    monkeypatch.setattr(boxes, "_TOGETHER_HERE", 4 * 16**3 * 4)  # four tiles
-    tiles({"data_dir": str(project)}, tmp_path)
-    assert len(asked) == len(set(asked)) == COUNT
-    assert max(kept) > 0
+    monkeypatch.setattr(boxes, "_TOGETHER_HERE", 4 * 12**3 * 4)  # four cubes
+    kept = watch(monkeypatch)
+    read_cubes(load_dataset("tomograms", **options), voxels)
+    assert len(asked) == len(set(asked))
+    layer = 8 * 8 * math.prod(CHUNK) * 4
+    assert 0 < max(kept) < layer  # by sections, it would be two
     assert kept[-1] == 0
+
+
+def test_a_shuffled_stream_keeps_half_as_many_bytes_of_chunks_as_it_may_hold_of_rows(tmp_path, monkeypatch):
+    voxels, options = cubes_of(tmp_path)
+    monkeypatch.setattr(keeping, "_LEAST", 0)
+    monkeypatch.setattr(boxes, "_TOGETHER_HERE", 4 * 12**3 * 4)
+    kept, most, places = watch(monkeypatch), {}, []
+    for memory in (1, 512):
+        stream = load_dataset("tomograms", shuffle_memory=memory, **options).shuffle(seed=0, buffer_size=64)
+        places.append(read_cubes(stream, voxels))
+        most[memory] = max(kept)
+        kept.clear()
+    assert most[1] <= 2**20 // 2 < most[512]
+    assert places[0] == places[1]
 
 
 def test_of_a_copick_project_on_a_server(project, tmp_path):

@@ -26,11 +26,12 @@ class Keeping:
         shards: which of them it reads, in order.
         skip: rows of the first one that it does not read.
         is_whole: whether it reads all others; if not, chunks are kept that were used last.
+        memory: bytes of pixels that a shuffled stream may hold: of chunks, half as many are kept at the most.
     """
 
-    def __init__(self, catalogue: Catalogue, shards: Sequence[Shard], skip: int, is_whole: bool) -> None:
+    def __init__(self, catalogue: Catalogue, shards: Sequence[Shard], skip: int, is_whole: bool, memory: int) -> None:
         self._catalogue, self._shards, self._skip = catalogue, shards, skip
-        self._is_whole = is_whole
+        self._is_whole, self._memory = is_whole, memory
         self._told: set[tuple[int, str]] = set()
         self._alone = threading.Lock()
 
@@ -77,11 +78,11 @@ class Keeping:
 
     @cached_property
     def _shelf(self) -> Shelf:
-        return Shelf(_most())
+        return Shelf(_most(self._memory))
 
     @cached_property
     def _last_used(self) -> Shelf:
-        return Shelf(_most())
+        return Shelf(_most(self._memory))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +98,5 @@ class Kept:
     file: int
 
 
-def _most() -> int:
-    return max(_LEAST, _MOST // remote.sharers())
+def _most(memory: int) -> int:
+    return max(_LEAST, min(_MOST, memory // 2) // remote.sharers())

@@ -13,6 +13,7 @@ from builders.hf.image_storage import Row, fetched
 from builders.hf.shuffling.memory import fresh, fresh_image, size_of
 from builders.hf.stream_blocks import Places
 from builders.hf.streaming import Step
+from builders.io.codecs.threads import cores
 from builders.io.files import location
 from builders.io.layout import Range
 from builders.stacks.blocks import Read, Refuse, Several
@@ -49,7 +50,7 @@ class PickedReader(RunReader):
         catalogue: which rows.
         folder: of the cache, for headers.
         quarantine: file of a table of what is left out.
-        memory: bytes of pixels that a shuffled stream may hold.
+        memory: bytes of pixels that a shuffled stream may hold; a stream keeps half as many of chunks at the most.
     """
 
     reading: Reading
@@ -61,8 +62,18 @@ class PickedReader(RunReader):
     @cached_property
     def most_ahead(self) -> int:
         """See `RunReader`: of volumes on this machine, what keeps its cores at work, since no request waits."""
+        return _AHEAD_HERE if self._are_volumes_here else super().most_ahead
+
+    @cached_property
+    def at_once(self) -> int:
+        """See `RunReader`: of volumes on this machine, one a core; each thread that decodes has memory of its own."""
+        return max(2, cores()) if self._are_volumes_here else super().at_once
+
+    @cached_property
+    def _are_volumes_here(self) -> bool:
+        """Whether rows are boxes of volumes on this machine."""
         are_here = not any(location.is_remote(file.location) for file in self.catalogue.files)
-        return _AHEAD_HERE if are_here and len(self.catalogue.box or ()) > 2 else super().most_ahead
+        return are_here and len(self.catalogue.box or ()) > 2
 
     def pieces(self, shards: Sequence[Shard], at_once: int, rows: int, seeds: Sequence[int]) -> list[Shard]:
         """See `builders.hf.shuffling.drawing.PieceReader`."""
@@ -83,7 +94,7 @@ class PickedReader(RunReader):
         """See `RunReader`."""
         shards = list(shards)
         groups = groups_of(self.catalogue, shards, skip, only)
-        keeping = Keeping(self.catalogue, shards, skip, only is None)
+        keeping = Keeping(self.catalogue, shards, skip, only is None, self.memory)
         with closing(Headers(self.reading, self.folder).read_ahead(groups)) as headers:
             runs = runs_of(headers, self.catalogue, self.reading.source, keeping)
             yield from runs if only is None else those_with(runs, only)
