@@ -70,7 +70,7 @@ class _WholeBatches:
     def _others(self, table: pa.Table) -> Any:
         """Columns that are made here where they are ragged, and else by `datasets`."""
         table = nulls.known_lengths_filled(table, self._nullable)
-        ready = self._ragged(table)
+        ready = self._ragged(table) | self._stacked(table)
         if not ready:
             return super().format_batch(table)  # type: ignore[misc]
         left, names = table.drop_columns([*ready]), table.column_names
@@ -81,6 +81,10 @@ class _WholeBatches:
         """The ragged ones among columns, such as picks, as a dict of arrays for each row."""
         found = ragged.columns(table, self._nullable, self.ready) if table.num_rows else {}
         return {name: self.consolidated(rows) for name, rows in found.items()}
+
+    def _stacked(self, table: pa.Table) -> dict[str, Any]:
+        """Those of lists of known lengths, each made as a whole; of a format that does not, none."""
+        return {}
 
     def ready(self, arrays: list[Any]) -> list[Any] | None:
         """Arrays of rows in the format; None where `datasets` makes them."""
@@ -129,6 +133,13 @@ class _TorchFormatter(_WholeBatches, TorchFormatter):  # type: ignore[misc]
         import torch
 
         return [array if array is None else torch.from_numpy(array) for array in arrays] if is_usual(self) else None
+
+    def _stacked(self, table: pa.Table) -> dict[str, Any]:
+        """Lists of known lengths as a tensor each, which `datasets` makes one by one to stack them."""
+        import torch
+
+        found = {name: ragged.stacked(table.column(name)) for name in table.column_names} if is_usual(self) else {}
+        return {name: torch.from_numpy(array) for name, array in found.items() if array is not None}
 
     def _stack(self, images: TakenImages, feature: EMImage) -> Any:
         """The images of a batch as one tensor; None where `datasets` is to stack them."""

@@ -1,6 +1,7 @@
 """Lists of any length of numbers, or of lists of known lengths of them, as picks have: an array a row, out of Arrow's.
 
-`datasets` makes an object of each inner list; and of a list with nothing in it, one that does not know its axes.
+`datasets` makes an object of each inner list; and of a list with nothing in it, one that does not know its axes. Lists
+of known lengths alone, as rotations are, come as one array.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,10 @@ import pyarrow as pa
 from datasets.features import List
 
 from builders.hf.nulls import is_number, sides_of
+
+_KINDS: dict[str, Any] = {"float": np.float32, "double": np.float32}
+_KINDS |= {f"{sign}int{bits}": np.int64 for sign in ("", "u") for bits in (8, 16, 32, 64)}
+"""What tensors are made of, by Arrow's names of numbers."""
 
 
 def axes_of(feature: Any) -> tuple[int, ...] | None:
@@ -71,6 +76,35 @@ def arrays(column: pa.ChunkedArray, feature: Mapping[str, Any]) -> dict[str, lis
     made = {name: _rows(fields[name], axes_of(inner) or ()) for name, inner in feature.items() if name in fields}
     found = {name: rows for name, rows in made.items() if rows is not None}
     return found if len(found) == len(feature) else None
+
+
+def stacked(column: pa.ChunkedArray) -> Any:
+    """Lists of one length each of numbers, or of such lists, as one array; None where `datasets` is to make it.
+
+    Args:
+        column: of a table.
+
+    Returns:
+        `(rows, length, ...)`, of the types of tensors: float32 or int64.
+
+    Example:
+        >>> points = pa.array([[1.5, 2.0], [3.0, 4.0]], pa.list_(pa.float64(), 2))
+        >>> stacked(pa.chunked_array([points]))
+        array([[1.5, 2. ],
+               [3. , 4. ]], dtype=float32)
+    """
+    if not pa.types.is_fixed_size_list(column.type) or column.null_count or not len(column):
+        return None
+    lists = column.combine_chunks()
+    values = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    sides = [len(values)]
+    while pa.types.is_fixed_size_list(values.type):
+        sides.append(values.type.list_size)
+        values = values.flatten()
+        if values.null_count:
+            return None
+    kind = _KINDS.get(str(values.type))
+    return None if kind is None else values.to_numpy().astype(kind).reshape(sides)
 
 
 def _rows(lists: pa.Array, sides: tuple[int, ...]) -> list[Any] | None:
