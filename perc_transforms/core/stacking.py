@@ -49,10 +49,8 @@ def by_parts(change: Callable[..., Tensor], *images: Tensor, axes: int) -> Tenso
         tensor([[2., 2., 2.],
                 [2., 2., 2.]])
     """
-    if torch.compiler.is_compiling():  # a loop over memory from stock would break the graph
-        return change(*images)
     first = images[0]
-    if not all(map(_is_plain, images)) or first.nbytes <= max(_PART, buffers.SMALLEST):
+    if not all(map(is_plain, images)) or first.nbytes <= max(_PART, buffers.SMALLEST):
         return change(*images)
     stacks = [each.reshape(-1, *each.shape[each.ndim - axes :]) for each in images]
     out = _memory(tuple(stacks[0].shape))
@@ -62,9 +60,18 @@ def by_parts(change: Callable[..., Tensor], *images: Tensor, axes: int) -> Tenso
     return out.reshape(first.shape)
 
 
-def _is_plain(x: Tensor) -> bool:
-    """Whether somebody else's memory may stand for what is made of a tensor."""
-    if x.dtype != torch.float32 or x.device.type != "cpu" or x.requires_grad or not x.is_contiguous():
+def is_plain(x: Tensor) -> bool:
+    """Whether a tensor is single precision in this machine's memory that nobody follows or compiles.
+
+    What is made of it may lie in other memory than what torch takes, and its values may be looked at on the way.
+    """
+    if (
+        torch.compiler.is_compiling()
+        or x.dtype != torch.float32
+        or x.device.type != "cpu"
+        or x.requires_grad
+        or not x.is_contiguous()
+    ):
         return False
     try:
         return type(x) is Tensor and x.data_ptr() != 0

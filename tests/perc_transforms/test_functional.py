@@ -80,6 +80,32 @@ def test_blur_is_scipys(shape, sigma):
     np.testing.assert_allclose(y.numpy(), expected, atol=1e-10)
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 16, 300), (4, 9, 10, 11), (2, 3, 20, 5, 64)])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e25])
+def test_normalize_is_what_double_precision_gives(shape, scale):
+    x = scale * (torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 5)
+    dims = len(shape[1:]) if len(shape) < 5 else 3
+    axes = tuple(range(-dims, 0))
+    wanted = x.double() - x.double().mean(axes, keepdim=True)
+    wanted /= x.double().std(axes, correction=0, keepdim=True)
+    torch.testing.assert_close(F.normalize(x, spatial_dims=dims), wanted.float(), atol=2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.1, -12345.678, 1e-30, 3e30])
+@pytest.mark.parametrize("shape", [(4, 7, 9), (2, 48, 48, 48)])
+def test_normalize_takes_a_constant_image_to_0_exactly(shape, value):
+    assert not F.normalize(torch.full(shape, value), spatial_dims=len(shape) - 1).any()
+
+
+def test_normalize_keeps_nan_to_the_image_that_has_it():
+    x = torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    wanted = F.normalize(x, spatial_dims=2)
+    x[1, 2, 3] = math.nan
+    found = F.normalize(x, spatial_dims=2)
+    assert found[1].isnan().all()
+    torch.testing.assert_close(found[::2], wanted[::2])
+
+
 @pytest.mark.parametrize("n", [255, 256, 257, 300])
 def test_long_and_short_axes_blur_alike(n, monkeypatch):
     x = noise(2, n, 3)

@@ -7,13 +7,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from perc_transforms.core.stacking import by_parts
+from perc_transforms.core.stacking import by_parts, is_plain
 from perc_transforms.functional.axes import spatial_axes
 from perc_transforms.functional.grids import offsets
 from perc_transforms.functional.intensity.masks import kept_for_small_boxes
 
 FLAT = 1e-10
 """A standard deviation below this is that of a constant image, as in RELION."""
+
+
+_ROW = 256
+"""Pixels that are summed in single precision, at least: fewer at once take longer; of many, squares lose digits."""
 
 
 def normalize(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tensor:
@@ -31,10 +35,12 @@ def normalize(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tens
         >>> normalize(torch.tensor([[1.0, 3.0]]), spatial_dims=2)
         tensor([[-1.,  1.]])
     """
-    change = partial(_normalized, spatial_dims=spatial_dims)
+    images = (x,) if by is None else (x, by)
+    is_whole = all(map(is_plain, images)) and x.shape[-spatial_dims:].numel() > 0
+    change = partial(_by_rows if is_whole else _normalized, spatial_dims=spatial_dims)
     if by is not None and by.shape != x.shape:
-        return change(x, by)
-    return by_parts(change, *((x,) if by is None else (x, by)), axes=spatial_dims)
+        return change(*images)
+    return by_parts(change, *images, axes=spatial_dims)
 
 
 def _normalized(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Tensor:
@@ -46,6 +52,40 @@ def _normalized(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Te
     std = torch.linalg.vector_norm(centred, dim=axes, keepdim=True, dtype=torch.float64) / math.sqrt(pixels)
     flat = std < torch.clamp(rounding(mean), min=FLAT)
     return (centred if by is None else x - mean.to(x.dtype)) / torch.where(flat, 1.0, std).to(x.dtype)
+
+
+def _by_rows(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Tensor:
+    """What `_normalized` gives, in a third of the time: sums of rows in single precision, of these in double.
+
+    torch's sums of singles in double precision take ten times as long. What rounding has left in the mean is taken
+    away in a second step, so that a constant image comes out as 0.
+    """
+    of = x if by is None else by
+    shape = of.shape[-spatial_dims:]
+    long = next((places for places in range(1, spatial_dims) if shape[-places:].numel() >= _ROW), spatial_dims)
+    rows = of.reshape(-1, math.prod(shape[:-long]), shape[-long:].numel())
+    mean = _mean_of(rows)
+    centred = rows - mean
+    left = _mean_of(centred)
+    centred -= left
+    squares = torch.linalg.vector_norm(centred, dim=-1, keepdim=True).double().square()
+    std = (squares.sum(1, keepdim=True) / shape.numel()).sqrt()
+    if not std.isfinite().all():  # NaN, or squares that are no single precision
+        return _normalized(x, by, spatial_dims=spatial_dims)
+    flat = std < torch.clamp(rounding(mean), min=FLAT)
+    divisor = torch.where(flat, 1.0, std).to(x.dtype)
+    if by is None:
+        return centred.div_(divisor).view(x.shape)
+    mean, left, divisor = (
+        value.view(*of.shape[:-spatial_dims], *[1] * spatial_dims) for value in (mean, left, divisor)
+    )
+    return (x - mean).sub(left).div(divisor)
+
+
+def _mean_of(rows: Tensor) -> Tensor:
+    """The mean of each image: `(N, 1, 1)` of `(N, rows, columns)`."""
+    total = rows.sum(-1, keepdim=True).sum(1, keepdim=True, dtype=torch.float64)
+    return (total / rows[0].numel()).to(rows.dtype)
 
 
 def minmax(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tensor:
