@@ -40,7 +40,7 @@ def by_parts(change: Callable[..., Tensor], *images: Tensor, axes: int) -> Tenso
     be fresh memory every time.
 
     Args:
-        change: gives images of the shape and type of the first ones that it gets.
+        change: gives images of the shape and type of the first ones that it gets; in `out=`, where it is given that.
         images: arguments of it, of the same leading axes.
         axes: how many axes an image has, the last ones.
 
@@ -56,7 +56,7 @@ def by_parts(change: Callable[..., Tensor], *images: Tensor, axes: int) -> Tenso
     out = _memory(tuple(stacks[0].shape))
     step = max(1, _PART * torch.get_num_threads() // out[:1].nbytes)
     for start in range(0, len(out), step):
-        out[start : start + step] = change(*(stack[start : start + step] for stack in stacks))
+        change(*(stack[start : start + step] for stack in stacks), out=out[start : start + step])
     return out.reshape(first.shape)
 
 

@@ -54,7 +54,7 @@ def _normalized(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Te
     return (centred if by is None else x - mean.to(x.dtype)) / torch.where(flat, 1.0, std).to(x.dtype)
 
 
-def _by_rows(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Tensor:
+def _by_rows(x: Tensor, by: Tensor | None = None, *, spatial_dims: int, out: Tensor | None = None) -> Tensor:
     """What `_normalized` gives, in a third of the time: sums of rows in single precision, of these in double.
 
     torch's sums of singles in double precision take ten times as long. What rounding has left in the mean is taken
@@ -65,13 +65,14 @@ def _by_rows(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Tenso
     long = next((places for places in range(1, spatial_dims) if shape[-places:].numel() >= _ROW), spatial_dims)
     rows = of.reshape(-1, math.prod(shape[:-long]), shape[-long:].numel())
     mean = _mean_of(rows)
-    centred = rows - mean
+    centred = torch.sub(rows, mean, out=None if out is None or by is not None else out.view(rows.shape))
     left = _mean_of(centred)
     centred -= left
-    squares = torch.linalg.vector_norm(centred, dim=-1, keepdim=True).double().square()
-    std = (squares.sum(1, keepdim=True) / shape.numel()).sqrt()
-    if not std.isfinite().all():  # NaN, or squares that are no single precision
-        return _normalized(x, by, spatial_dims=spatial_dims)
+    of_rows = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+    std = torch.linalg.vector_norm(of_rows, dim=1, keepdim=True, dtype=torch.float64) / math.sqrt(shape.numel())
+    if not math.isfinite(std.sum()):  # NaN, or squares that are no single precision
+        exact = _normalized(x, by, spatial_dims=spatial_dims)
+        return exact if out is None else out.copy_(exact)
     flat = std < torch.clamp(rounding(mean), min=FLAT)
     divisor = torch.where(flat, 1.0, std).to(x.dtype)
     if by is None:
@@ -79,13 +80,13 @@ def _by_rows(x: Tensor, by: Tensor | None = None, *, spatial_dims: int) -> Tenso
     mean, left, divisor = (
         value.view(*of.shape[:-spatial_dims], *[1] * spatial_dims) for value in (mean, left, divisor)
     )
-    return (x - mean).sub(left).div(divisor)
+    return torch.sub(x, mean, out=out).sub_(left).div_(divisor)
 
 
 def _mean_of(rows: Tensor) -> Tensor:
     """The mean of each image: `(N, 1, 1)` of `(N, rows, columns)`."""
-    total = rows.sum(-1, keepdim=True).sum(1, keepdim=True, dtype=torch.float64)
-    return (total / rows[0].numel()).to(rows.dtype)
+    of_rows = rows.sum(-1, keepdim=True).mean(1, keepdim=True, dtype=torch.float64)
+    return (of_rows / rows.shape[-1]).to(rows.dtype)
 
 
 def minmax(x: Tensor, *, spatial_dims: int, by: Tensor | None = None) -> Tensor:
