@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from builders.errors import FormatError, TruncatedError
 from builders.io.files import local, location
+from builders.io.files.seen import SEEN, Images
 from builders.io.finite import sum_of_products
 from builders.io.formats import compression
 
@@ -73,8 +74,13 @@ def gather(
                [1, 2, 3]], dtype=uint8)
     """
     size = out.shape[1]
+    images = None if floats is None else Images(path, etag, floats.str, size, offsets)
+    is_known = images is not None and images in SEEN
     with opened_plain(path, etag, int(offsets.max(initial=-size)) + size) as raw:
-        return _fill(raw, path, offsets, out, places, floats)
+        finite = _fill(raw, path, offsets, out, places, None if is_known else floats)
+    if finite and images is not None:
+        SEEN.note(images)
+    return finite or is_known
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from builders.io.boxes.reading import is_cut, read_box
 from builders.io.boxes.turned import Turned
 from builders.io.files import local, location, steps
 from builders.io.files.local import Watch
+from builders.io.files.seen import SEEN, Images
 from builders.io.finite import FiniteWatch, floats_of, is_finite
 from builders.io.formats import compression
 from builders.io.formats.compression import Stream
@@ -134,18 +135,25 @@ def read_into(path: str, offset: int, encoding: str, out: Array, etag: str | Non
         ChangedError: the file is not the one that was described.
         TruncatedError: it ends before the last pixel.
     """
-    watch = FiniteWatch()
+    watch, size = FiniteWatch().expect(Layout(out.shape, encoding, offset)), out[:1].nbytes
+    images = None if watch is None else Images(path, etag, encoding, size, offset + np.arange(len(out)) * size)
+    is_known = images is not None and images in SEEN
     with local.opened(path) as raw:
         local.check_version(raw, path, etag)
         raw.seek(offset)
-        done = local.fill(raw, out.reshape(-1).view(np.uint8).data, watch.expect(Layout(out.shape, encoding, offset)))
+        done = local.fill(raw, out.reshape(-1).view(np.uint8).data, None if is_known else watch)
     if done < out.nbytes:
         msg = f"{path}: {offset + done} bytes, expected {offset + out.nbytes}: the file is truncated"
         raise TruncatedError(msg)
     if not np.dtype(encoding).isnative:
         out.byteswap(inplace=True)
         return is_finite(out)
-    return watch.vouches_for(out)
+    if watch is None or images is None:
+        return out.dtype.kind not in "fc"
+    if not is_known and watch.vouches_for(out):
+        SEEN.note(images)
+        is_known = True
+    return is_known
 
 
 def read_each(

@@ -63,6 +63,12 @@ class Band:
         first, pitch = section * self.volume.shape[1], self.pitch
         return self.volume.offset + (first + rows[0]) * pitch, self.volume.offset + (first + rows[1]) * pitch
 
+    def starts(self) -> NDArray[np.int64]:
+        """Where in the file each of the rows begins that they cross."""
+        sections, rows = np.arange(*self.sections), np.arange(*self.rows)
+        numbers: NDArray[np.int64] = (sections[:, None] * self.volume.shape[1] + rows).reshape(-1)
+        return self.volume.offset + numbers * self.pitch
+
     @cached_property
     def is_crowded(self) -> bool:
         """Whether the boxes copy about as many pixels as there are in the rows that they cross."""

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from builders.io.boxes.overhang import checked
 from builders.io.files import location
 from builders.io.files.mapped import lies_on_own_disk, mapped_parts
+from builders.io.files.seen import SEEN, Images
 from builders.io.files.steps import Stretches
-from builders.io.finite import are_finite, is_finite
+from builders.io.finite import are_finite, floats_of, is_finite
 from builders.io.formats.compression import is_packed
 from builders.io.gathering import PackedError, fill_exactly, opened_plain
 from builders.io.layout import Array, Layout
@@ -133,15 +134,23 @@ def _read_rows(
                         finite &= band.cut_apart(volume, look)
             for band in bands:
                 if held is None or band.is_crowded:
-                    finite &= _read(raw, path, band, look)
+                    finite &= _read(raw, path, band, look, etag)
             return finite
     except PackedError:
         return unpack(path, bands, etag)
 
 
-def _read(raw: io.FileIO, path: str, band: Band, look: bool) -> bool:
-    """Read all rows that boxes cross, piece by piece, and cut the boxes out of these."""
+def _read(raw: io.FileIO, path: str, band: Band, look: bool, etag: str | None) -> bool:
+    """Read all rows that boxes cross, piece by piece, and cut the boxes out of these.
+
+    Of a crowded band, rows are looked at before they are cut; once they are known to be finite, they are not again.
+    """
     pitch, height, finite = band.pitch, band.volume.shape[1], True
+    is_whole, watched = look and band.is_crowded, None
+    if is_whole and floats_of(band.volume) is not None:
+        watched = Images(path, etag, band.volume.encoding, pitch, band.starts())
+    is_known = watched is not None and watched in SEEN
+    look, is_whole = look and not is_known, is_whole and not is_known
     memory: NDArray[np.uint8] = np.empty(0, np.uint8)
     for (first, last), rows in band.pieces():
         size, section = (rows[1] - rows[0]) * pitch, height * pitch
@@ -150,13 +159,16 @@ def _read(raw: io.FileIO, path: str, band: Band, look: bool) -> bool:
         piece = memory[: (last - first) * size]
         view, offset = piece.data, band.range_of(first, rows)[0]
         step = len(view) if size == section else size  # all of a section lies beside all of the next one
-        is_seen = look and band.is_crowded  # sooner looked at here than in each of the boxes
+        is_seen = is_whole
         for start in range(0, len(view), step):
             fill_exactly(raw, path, offset, view[start : start + step])
             is_seen = is_seen and are_finite(piece[start : start + step], band.volume)
             offset += section
         finite &= band.cut(band.pixels(piece, last - first), first, rows[0], look and not is_seen) or is_seen
-    return finite
+        is_whole = is_seen
+    if is_whole and watched is not None:
+        SEEN.note(watched)
+    return finite or is_known
 
 
 def _fetch(url: str, bands: Sequence[Band], etag: str | None) -> bool:
