@@ -261,13 +261,10 @@ def _read(
     groups = [group for group in groups if group[0].image is None]
     far = [(source.path, source.etag, offsets, places) for source, offsets, places in groups if source.is_remote]
     are_finite = not far or remote_reads.gather(far, rows, floats)
-    far_boxes, near_boxes = ([box for box in boxes if box[0].is_remote is is_far] for is_far in (True, False))
-    if far_boxes:
-        are_finite &= box_reads.fill(far_boxes, pixels, is_watched)
+    are_finite &= box_reads.fill((box for box in boxes if box[0].is_remote), pixels, is_watched)
     try:
         are_finite &= _fill([group for group in groups if not group[0].is_remote], rows, floats)
-        if near_boxes:
-            are_finite &= box_reads.fill(near_boxes, pixels, is_watched)
+        are_finite &= box_reads.fill((box for box in boxes if not box[0].is_remote), pixels, is_watched)
         is_watched = is_watched and not (floats is not None and are_finite)
         if stored != wanted:
             pixels, are_finite = _converted(pixels, wanted, memory, is_watched)

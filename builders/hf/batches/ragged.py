@@ -13,9 +13,8 @@ from datasets.features import List
 
 from builders.hf.nulls import is_number, sides_of
 
-_KINDS: dict[str, Any] = {"float": np.float32, "double": np.float32}
-_KINDS |= {f"{sign}int{bits}": np.int64 for sign in ("", "u") for bits in (8, 16, 32, 64)}
-"""What tensors are made of, by Arrow's names of numbers."""
+_KINDS: dict[str, Any] = {"f": np.float32, "i": np.int64, "u": np.int64}
+"""What tensors are made of, by NumPy's kinds of numbers."""
 
 
 def axes_of(feature: Any) -> tuple[int, ...] | None:
@@ -103,8 +102,17 @@ def stacked(column: pa.ChunkedArray) -> Any:
         values = values.flatten()
         if values.null_count:
             return None
-    kind = _KINDS.get(str(values.type))
-    return None if kind is None else values.to_numpy().astype(kind).reshape(sides)
+    numbers = _numbers(values)
+    return None if numbers is None else numbers.reshape(sides)
+
+
+def _numbers(values: pa.Array) -> Any:
+    """Numbers as tensors have them; None where there is null, or something else."""
+    if values.null_count:
+        return None
+    plain = values.to_numpy(zero_copy_only=False)
+    kind = _KINDS.get(plain.dtype.kind)
+    return None if kind is None else plain.astype(kind)
 
 
 def _rows(lists: pa.Array, sides: tuple[int, ...]) -> list[Any] | None:
@@ -119,13 +127,10 @@ def _rows(lists: pa.Array, sides: tuple[int, ...]) -> list[Any] | None:
         if values.null_count or not pa.types.is_fixed_size_list(values.type):
             return None
         values = values.flatten()
-    if values.null_count:
+    numbers = _numbers(values)
+    if numbers is None:
         return None
-    plain = values.to_numpy(zero_copy_only=False)
-    kinds = {"f": np.float32, "i": np.int64, "u": np.int64}
-    if plain.dtype.kind not in kinds:
-        return None
-    whole = plain.astype(kinds[plain.dtype.kind]).reshape(-1, *sides)
+    whole = numbers.reshape(-1, *sides)
     there = lists.is_valid().to_numpy(zero_copy_only=False).tolist()
     bounds = (edges - edges[0]).tolist()
     pairs = zip(bounds[:-1], bounds[1:], there, strict=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_OF_FILE = 1024
+"""Bytes that a file takes besides, about: its name and version, and what holds them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Images:
@@ -31,10 +34,10 @@ class SeenImages:
     """Remembers which images are finite, a byte each.
 
     Args:
-        most: images that are remembered at the most; those of files that were noted longest ago are forgotten.
+        most: bytes that are taken at the most; files that were noted longest ago are forgotten.
 
     Example:
-        >>> seen, offsets = SeenImages(1000), np.array([1024, 5120])
+        >>> seen, offsets = SeenImages(10_000), np.array([1024, 5120])
         >>> seen.note(Images("a.mrcs", "v1", "<f4", 4096, offsets))
         >>> Images("a.mrcs", "v1", "<f4", 4096, offsets) in seen, Images("a.mrcs", "v2", "<f4", 4096, offsets) in seen
         (True, False)
@@ -60,20 +63,23 @@ class SeenImages:
             return
         numbers = images.offsets // images.size
         count = int(numbers.max()) + 1
-        if count > self._most:
+        if count + _OF_FILE > self._most:
             return
         with self._alone:
-            noted = self._files.pop(key, np.empty(0, np.bool_))
-            self._held -= len(noted)
+            noted = self._files.pop(key, None)
+            if noted is None:
+                noted = np.empty(0, np.bool_)
+            else:
+                self._held -= len(noted) + _OF_FILE
             if count > len(noted):
-                grown = np.zeros(max(count, min(2 * len(noted), self._most)), np.bool_)
+                grown = np.zeros(max(count, min(2 * len(noted), self._most - _OF_FILE)), np.bool_)
                 grown[: len(noted)] = noted
                 noted = grown
             noted[numbers] = True
             self._files[key] = noted
-            self._held += len(noted)
+            self._held += len(noted) + _OF_FILE
             while self._held > self._most:
-                self._held -= len(self._files.popitem(last=False)[1])
+                self._held -= len(self._files.popitem(last=False)[1]) + _OF_FILE
 
 
 def _key(images: Images) -> tuple[object, ...] | None:

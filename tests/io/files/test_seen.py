@@ -99,7 +99,7 @@ def images(path, *numbers, size=10, first=3):
 
 
 def test_any_of_them_may_be_asked_for_in_any_order():
-    seen = SeenImages(1000)
+    seen = SeenImages(10_000)
     seen.note(images("a", 5, 1, 2))
     assert images("a", 2, 1, 5, 5) in seen
     assert images("a", 2, 3) not in seen
@@ -110,12 +110,22 @@ def test_any_of_them_may_be_asked_for_in_any_order():
 
 
 def test_no_more_is_remembered_than_was_said():
-    seen = SeenImages(100)
+    most = 5000
+    seen = SeenImages(most)
     for name in "abc":
-        seen.note(images(name, *range(40)))
+        seen.note(images(name, *range(1000)))
     assert images("a", 1) not in seen
-    assert images("c", 39) in seen
-    seen.note(images("d", 100))
-    assert images("d", 100) not in seen
-    assert seen._held <= 100
+    assert images("c", 999) in seen
+    seen.note(images("d", most))
+    assert images("d", most) not in seen
+    assert seen._held <= most
     assert SEEN._held <= SEEN._most
+
+
+def test_of_many_files_of_one_image_each_no_more_are_kept_than_there_is_room_for():
+    seen = SeenImages(1_000_000)
+    for number in range(5000):
+        seen.note(images(f"{number}.mrc", 0))
+    assert images("4999.mrc", 0) in seen
+    assert images("0.mrc", 0) not in seen
+    assert len(seen._files) <= 1000
